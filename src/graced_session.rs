@@ -3,6 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
+use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{AttemptFailure, claim_session};
 use twofactor_store::{LoadedPolicy, Store};
 
@@ -20,7 +21,7 @@ pub fn begin(
     holder: &Account,
     loaded: &LoadedPolicy,
 ) -> Result<(), AttemptFailure> {
-    if loaded.policy.grace_session == 0 || !login_service::is_login(host) || !is_by_pam(host) {
+    if !may_begin(host, &loaded.policy) {
         return Ok(());
     }
     if let Some(session) = claim_session(store, holder, loaded)? {
@@ -33,6 +34,11 @@ pub fn begin(
         host.log(Priority::Info, line.as_str());
     }
     Ok(())
+}
+
+/// True for a login after which the policy has such grace.
+fn may_begin(host: &dyn PamTransaction, policy: &Policy) -> bool {
+    policy.grace_session != 0 && login_service::is_login(host) && is_by_pam(host)
 }
 
 /// False in sshd for users who came in by key alone: in one field a right code may have stood behind a wrong password, in the same
@@ -51,6 +57,26 @@ fn is_by_pam(host: &dyn PamTransaction) -> bool {
 mod tests {
     use super::*;
     use crate::tests::stage::Stage;
+
+    #[test]
+    fn grace_begins_with_logins_where_the_policy_has_it() {
+        for (seconds, service, methods, expected) in [
+            (300, "login", None, true),
+            (0, "login", None, false),
+            (300, "sudo", None, false),
+            (300, "imap", None, false),
+            (300, "sshd", Some("password\n"), true),
+            (300, "sshd", Some("publickey ssh-ed25519 AAAA\n"), false),
+        ] {
+            let policy = format!("enabled = true\ngrace_session = {seconds}\n");
+            let mut stage = Stage::new(&policy);
+            stage.service = Some(service.into());
+            let methods = methods.map(|it| (SSH_METHODS.to_owned(), it.to_owned()));
+            stage.variables.extend(methods);
+            let may = may_begin(&stage, &policy.parse().unwrap());
+            assert_eq!(may, expected, "{seconds} {service}");
+        }
+    }
 
     #[test]
     fn a_login_by_key_alone_begins_no_grace() {
