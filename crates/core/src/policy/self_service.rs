@@ -113,6 +113,14 @@ mod tests {
     }
 
     #[test]
+    fn the_proof_is_shown_by_its_word() {
+        for word in ["login", "invite", "off"] {
+            let policy = policy(&format!("[self_service]\nfirst_device = \"{word}\""));
+            assert_eq!(policy.first_device().to_string(), word);
+        }
+    }
+
+    #[test]
     fn a_mandatory_device_is_never_unset() {
         for (rest, allowed) in [
             ("", true),
