@@ -91,4 +91,30 @@ mod tests {
         assert_ne!(process_fingerprint(1, 2), process_fingerprint(2, 2));
         assert_ne!(boot_fingerprint("a"), boot_fingerprint("b"));
     }
+
+    #[test]
+    fn grace_is_ahead_of_a_clock_that_was_set_back() {
+        let awaited = |since| AwaitedSession {
+            process: 1,
+            parent: 2,
+            seen: 3,
+            since,
+        };
+        for (login, session, is_ahead) in [
+            (None, None, false),
+            (Some(10), None, false),
+            (Some(11), None, true),
+            (None, Some(10), false),
+            (None, Some(11), true),
+            (Some(9), Some(11), true),
+        ] {
+            let mut grace = SessionGrace::NONE;
+            grace.awaited = login.map(awaited);
+            let session = session.map(|since| GracedSession { id: 4, since });
+            grace.sessions.extend(session);
+            assert_eq!(grace.is_ahead(10), is_ahead, "{login:?} {session:?}");
+            grace.clear();
+            assert_eq!(grace, SessionGrace::NONE);
+        }
+    }
 }
