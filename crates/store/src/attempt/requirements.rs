@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use crate::sys::accounts::{self, LookupFailed};
@@ -194,7 +194,12 @@ impl KnownRequirements {
 
 /// The accounts of the machine itself.
 fn local() -> Result<LocalAccounts, LookupFailed> {
-    match fs::read(PASSWD) {
+    accounts_of(fs::read(PASSWD))
+}
+
+/// The accounts of passwd(5) as it was read.
+fn accounts_of(read: io::Result<Vec<u8>>) -> Result<LocalAccounts, LookupFailed> {
+    match read {
         Ok(text) => Ok(listed_in(&String::from_utf8_lossy(&text))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(LocalAccounts::default()),
         Err(error) => Err(error.into()),

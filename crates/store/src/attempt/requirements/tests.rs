@@ -40,6 +40,17 @@ fn a_line_without_all_fields_does_not_answer_first() {
     assert_eq!((names(1000), names(1001)), (Some(1), Some(1)));
 }
 
+/// Without the file there are no such accounts; one that cannot be read is no absence.
+#[test]
+fn only_a_missing_passwd_has_no_accounts() {
+    let uids = |read| accounts_of(read).map(|found| found.whole.len());
+    let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+    assert_eq!(uids(Ok(b"a:x:1:1::/:/bin/sh\n".to_vec())), Ok(1));
+    assert_eq!(uids(failed(libc::ENOENT)), Ok(0));
+    assert!(uids(failed(libc::EACCES)).is_err());
+    assert!(local().unwrap().by_uid.contains_key(&0));
+}
+
 #[test]
 fn entries_apply_to_their_users() {
     let named = "[[require]]\nusers = [\"daemon\", \"root\"]\n";
@@ -75,6 +86,69 @@ fn a_name_without_an_account_is_treated_as_required() {
     let now = "[[require]]\nusers = [\"root\"]\n";
     assert_eq!(requirement(now, None).0, DeviceRequirement::InForce);
     assert_eq!(requirement("", None).0, DeviceRequirement::None);
+}
+
+/// A group lists one of the names.
+#[test]
+fn an_alias_is_in_the_groups_of_its_uid() {
+    let policy = "enabled = true\n[[require]]\ngroups = [\"no-such-robots\"]\n";
+    let alias = Account {
+        name: "toor".to_owned(),
+        ..root()
+    };
+    for (member, expected) in [
+        ("root", DeviceRequirement::InForce),
+        ("toor", DeviceRequirement::InForce),
+        ("daemon", DeviceRequirement::None),
+    ] {
+        let listing = format!("no-such-robots:x:4000000:{member}\n");
+        let listing = Arc::new(GroupListing::of_text(&listing));
+        let mut known = KnownRequirements::for_many(listing);
+        let found = known.requirement(&policy.parse().unwrap(), TIME, Some(&alias));
+        assert_eq!(found, expected, "{member}");
+    }
+}
+
+/// Only whole lines of the machine's own file make the question needless, and only where that file answers first.
+#[test]
+fn the_name_service_is_asked_for_what_the_file_lacks() {
+    let alias = Account {
+        name: "toor".to_owned(),
+        ..root()
+    };
+    for (files_answer_first, is_whole, is_asked) in [
+        (true, false, true),
+        (false, true, true),
+        (true, true, false),
+    ] {
+        let local = LocalAccounts {
+            whole: is_whole.then_some(0).into_iter().collect(),
+            ..LocalAccounts::default()
+        };
+        let mut known = KnownRequirements {
+            local: Some(Ok(local)),
+            files_answer_first,
+            ..KnownRequirements::default()
+        };
+        let names = known.names(&alias).unwrap();
+        assert_eq!(names.contains(&root()), is_asked);
+    }
+}
+
+#[test]
+fn what_has_no_answer_is_a_match_and_noted_once() {
+    let error = LookupFailed::from(io::Error::from_raw_os_error(5));
+    let mut known = KnownRequirements::default();
+    for user in ["bob", "bob", "carol"] {
+        assert!(known.counted("user", user, Err(error)));
+        assert!(!known.counted("user", user, Ok(false)));
+    }
+    let names: Vec<&str> = known
+        .unanswered()
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(names, ["bob", "carol"]);
 }
 
 /// As for one account: by the members that are listed, and by the number that the name service has.
