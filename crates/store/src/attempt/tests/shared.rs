@@ -3,6 +3,8 @@
 use super::*;
 use crate::testing::token;
 use twofactor_core::device::Id;
+use twofactor_core::recovery::{OneTimeCode, RecoverySet};
+use twofactor_core::state::SpentCodes;
 use twofactor_core::verify::FailureCounter;
 
 /// The state that both share, and what its store does.
@@ -167,4 +169,44 @@ fn after_a_restored_backup_old_codes_do_not_work() {
         .unwrap()
         .next;
     assert!(next > STEP + 3, "{next}");
+}
+
+/// alice has recovery codes, of which the first was used on this host, and a bypass code that was used nowhere; its id.
+fn with_lasting_codes(machine: &AttemptMachine) -> (SpentCodes, Id) {
+    let set = RecoverySet::generate(1).unwrap().0;
+    let bypass = OneTimeCode::generate(NOW + 9).unwrap().0;
+    let spent = SpentCodes {
+        set: Some(set.id),
+        bits: 0b01,
+    };
+    let id = bypass.id;
+    let mut record = record_of(&machine.alice, &[phone()]);
+    (record.recovery, record.bypass) = (Some(set), Some(bypass));
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    let mut locked = machine.store.lock(&machine.alice).unwrap();
+    let mut own = locked.state().clone();
+    own.recovery = spent;
+    locked.write(own).unwrap();
+    (spent, id)
+}
+
+/// The record of this host is an older one where the store knows other codes.
+#[test]
+fn marks_of_other_codes_stay_out_of_the_own_file() {
+    for (is_same, bits) in [(true, 0b11), (false, 0b01)] {
+        let [a, _] = two();
+        let (own, bypass) = with_lasting_codes(&a);
+        let mut store = SharedStore::of(&a);
+        let other = Id::from_number(77);
+        let set = own.set.filter(|_| is_same).or(other);
+        store.state.recovery = SpentCodes { set, bits: 0b10 };
+        let used = Some(bypass).filter(|_| is_same);
+        store.state.bypass = used.or(other);
+        assert_eq!(store.types(&a, &code(STEP)), accepted(0, 0));
+        let kept = a.stored().state;
+        assert_eq!(kept.recovery, SpentCodes { bits, ..own });
+        assert_eq!(kept.bypass, used);
+    }
 }
