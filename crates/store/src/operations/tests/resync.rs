@@ -1,7 +1,12 @@
 //! Counters and clocks that are found again.
 
+use std::sync::{Arc, Mutex};
+
 use super::*;
-use twofactor_core::state::{COUNTER_UNKNOWN, State};
+use crate::files::{ShareFault, SharedChange, SharedFactors};
+use crate::fleet_contact::FleetContact;
+use crate::testing::fresh;
+use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
 use twofactor_core::verify::{Answer, Form};
 
 const WINDOW: u8 = 1;
@@ -120,4 +125,49 @@ fn an_unusable_state_is_not_resynchronized() {
     let (scratch, store) = with(&[token()]);
     fs::write(scratch.state(), "").unwrap();
     assert!(is_unusable(&found(&store, &token(), [5, 6]).unwrap_err()));
+}
+
+/// A fleet whose other hosts know this counter of the token.
+struct KnownElsewhere {
+    next: u64,
+    stored: Mutex<Option<State>>,
+}
+
+impl SharedFactors for KnownElsewhere {
+    fn commit(&self, _: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+        let SharedChange::State(change) = change else {
+            panic!("no change of a record");
+        };
+        let mut shared = State::new(0);
+        shared.devices.push(DeviceState {
+            next: self.next,
+            ..fresh(&token())
+        });
+        *self.stored.lock().unwrap() = Some(change(&shared));
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_used_elsewhere_stays_used() {
+    let contact = FleetContact {
+        met: 1,
+        mirrored: 1,
+        hosts: 2,
+    };
+    for (known, next) in [(0, 42), (50, 50), (COUNTER_UNKNOWN, 42)] {
+        let (_scratch, store) = with(&[token()]);
+        // Makes the directory of the fleet.
+        contact.write(store.path()).unwrap();
+        fs::write(store.path().join("fleet/host"), "").unwrap();
+        let elsewhere = Arc::new(KnownElsewhere {
+            next: known,
+            stored: Mutex::default(),
+        });
+        let store = store.with_fleet(elsewhere.clone());
+        found(&store, &token(), [40, 41]).unwrap();
+        let stored = elsewhere.stored.lock().unwrap().take().unwrap();
+        assert_eq!(stored.device(id(2)).unwrap().next, next);
+        assert_eq!(state(&store).device(id(2)).unwrap().next, 42);
+    }
 }
