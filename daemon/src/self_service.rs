@@ -264,3 +264,6 @@ fn listed(codes: &[PlainCode]) -> Option<Vec<String>> {
     let listed = codes.iter().map(|code| code.grouped().to_string());
     (!codes.is_empty()).then(|| listed.collect())
 }
+
+#[cfg(test)]
+mod tests;
