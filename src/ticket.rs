@@ -49,15 +49,14 @@ pub fn claim_while_disabled(
     policy: &Policy,
     user: &[u8],
 ) {
-    if arguments.files == FileChoice::Daemons
+    if can_have_ticket(host, arguments)
         && process::ordinary_uid().is_none()
         && gave_password(host, policy)
-        && !is_over_ssh(host)
         // While it is off no directory is asked that no ticket depends on.
         && host.has_daemon()
     {
         let account = accounts::by_bytes(user).ok().flatten();
-        claim(host, arguments, account.as_ref());
+        note_claim(host, arguments, account.as_ref());
     }
 }
 
@@ -66,12 +65,23 @@ fn gave_password(host: &dyn PamTransaction, policy: &Policy) -> bool {
     policy.first_device() == FirstDevice::Login && host.password().is_some_and(|it| !it.is_empty())
 }
 
-/// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.
 fn claim(host: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
-    // A line with files of its own says nothing of those that the daemon goes by.
-    if is_over_ssh(host) || arguments.files != FileChoice::Daemons {
-        return;
+    if can_have_ticket(host, arguments) {
+        note_claim(host, arguments, account);
     }
+}
+
+/// True where a login can have a ticket. A line with files of its own says nothing of those that the daemon goes by.
+fn can_have_ticket(host: &dyn PamTransaction, arguments: &ModuleArguments) -> bool {
+    arguments.files == FileChoice::Daemons && !is_over_ssh(host)
+}
+
+/// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.
+fn note_claim(
+    host: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    account: Option<&Account>,
+) {
     if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, host.user())
     {
         let uid = account.uid;

@@ -2,7 +2,7 @@
 //!
 //! tests/module/returns proves the same through real libpam; here a test is cheap enough to be run for every mutant.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::PathBuf;
@@ -46,6 +46,8 @@ pub struct Stage {
     pub tty: Option<Vec<u8>>,
     pub columns: Option<usize>,
     pub variables: BTreeMap<String, String>,
+    /// Number of times that any variable was looked up.
+    pub lookups: Cell<usize>,
     pub delays: Vec<u32>,
     /// Action that happens while the first question is open.
     pub meanwhile: Option<fn(&mut Self)>,
@@ -84,6 +86,7 @@ impl Stage {
             tty: None,
             columns: None,
             variables: BTreeMap::new(),
+            lookups: Cell::default(),
             delays: Vec::new(),
             meanwhile: None,
             answers: VecDeque::new(),
@@ -197,6 +200,7 @@ impl PamTransaction for Stage {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
+        self.lookups.set(self.lookups.get() + 1);
         self.variables.get(name).cloned()
     }
 

@@ -55,6 +55,19 @@ fn r13_a_password_claims_a_ticket_while_it_is_disabled() {
     assert_eq!(claimed(service_off, "su", "secret"), None);
 }
 
+#[test]
+fn one_look_tells_whether_a_login_is_over_ssh() {
+    for policy in [ON, "enabled = false\n"] {
+        let mut stage = Stage::of(NEWCOMER, policy);
+        stage.arguments.files = FileChoice::Daemons;
+        stage.service = Some("su".into());
+        stage.password = Some("secret".into());
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+        assert!(stage.claimed.is_some());
+        assert_eq!(stage.lookups.get(), 1, "{policy}");
+    }
+}
+
 /// Switching it off is the way out of an emergency: no directory of users is asked then without need.
 #[test]
 fn no_ticket_is_claimed_while_it_is_disabled_without_a_daemon() {
