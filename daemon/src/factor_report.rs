@@ -2,9 +2,11 @@
 
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::policy::Policy;
+use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::{ChangeChannel, OriginName, RecentChange};
 use twofactor_core::state::State;
 use twofactor_core::verify::ThrottleStatus;
-use twofactor_protocol::service::{AllowedChanges, DeviceEntry};
+use twofactor_protocol::service::{AllowedChanges, ChangeEntry, DeviceEntry};
 
 /// Changes that the policy allows a user.
 pub fn allowed_changes(policy: &Policy, unset_last: bool) -> AllowedChanges {
@@ -30,6 +32,35 @@ pub fn entry(device: &Device, state: &State) -> DeviceEntry {
         interval,
         enrolled: device.created,
         last_used: used.filter(|used| *used > 0),
+    }
+}
+
+/// The changes that the user is told of at `now`, the newest last.
+pub fn told(record: &Record, now: u64) -> Vec<ChangeEntry> {
+    let changes = record.changes.iter();
+    changes
+        .filter(|change| change.is_told(now))
+        .map(change_entry)
+        .collect()
+}
+
+fn change_entry(change: &RecentChange) -> ChangeEntry {
+    let origin = &change.origin;
+    let (through, service) = match &origin.channel {
+        ChangeChannel::Daemon => ("daemon", None),
+        ChangeChannel::Command => ("command", None),
+        ChangeChannel::Login(service) => ("login", Some(service)),
+    };
+    let text = |name: Option<&OriginName>| name.map(ToString::to_string);
+    ChangeEntry {
+        time: change.time,
+        change: change.kind.word().into(),
+        device: change.device.as_ref().map(ToString::to_string),
+        through: through.into(),
+        by: origin.uid,
+        service: text(service),
+        terminal: text(origin.terminal.as_ref()),
+        address: text(origin.address.as_ref()),
     }
 }
 

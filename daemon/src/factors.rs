@@ -19,7 +19,7 @@ use twofactor_store::tickets::TicketStore;
 use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
-use crate::factor_report::{allowed_changes, entry, seconds};
+use crate::factor_report::{allowed_changes, entry, seconds, told};
 use crate::log;
 use crate::pending::ConnectionMemory;
 use crate::proof::{ProofContext, may_unset_last, requirement};
@@ -100,6 +100,7 @@ impl FileFactors {
                 &loaded.policy,
                 may_unset_last(&loaded.policy, || requirement(&loaded, account)),
             ),
+            changes: Vec::new(),
         };
         if let Some(snapshot) = self.store()?.snapshot(account)? {
             let (record, state) = (&snapshot.record, &snapshot.state);
@@ -109,6 +110,7 @@ impl FileFactors {
             reply.failures = state.daemon.in_a_row;
             reply.locked = gate != ThrottleStatus::Open;
             reply.locked_for_seconds = seconds(gate);
+            reply.changes = told(record, now);
         }
         Ok(reply)
     }

@@ -66,7 +66,8 @@ fn status_shows_devices_without_their_keys() {
     });
     let expected = json!({
         "user": "alice", "devices": [device], "recovery_codes_left": 10, "failures": 1, "locked": false,
-        "may": {"manage": true, "first_device": "login", "unset_last": true}
+        "may": {"manage": true, "first_device": "login", "unset_last": true},
+        "changes": []
     });
     assert_eq!(status, expected);
     assert!(!status.to_string().contains(SECRET));

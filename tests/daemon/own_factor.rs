@@ -1,9 +1,17 @@
 //! The command without root: users ask the daemon about their own factor.
 
+use harness::Run;
 use harness::desk::{json, json_error, keys};
-use harness::enrolled::{SECRET, add_account, add_recovery_codes, enroll_token, machine, state_of};
+use harness::enrolled::{
+    SECRET, add_account, add_recovery_codes, change_record, device, enroll_token, machine, state_of,
+};
 use harness::twofactord::SOCKET;
 use serde_json::json as value;
+use twofactor_core::device::Kind;
+use twofactor_core::record::recent_changes::{
+    ChangeChannel, ChangeOrigin, ChangeWord, OriginName, RecentChange,
+};
+use twofactor_store::sys::clock;
 
 use super::QUICK;
 
@@ -54,6 +62,56 @@ fn a_user_sees_the_own_status_alone() {
     for other in ["--policy=/tmp/x", "--state=/tmp/x"] {
         alice(&["status", other]).exits(1);
     }
+}
+
+/// What logins tell, however long, is in root's words and with root's keys.
+#[test]
+fn a_user_sees_the_own_changes_as_root_does() {
+    let machine = machine(QUICK);
+    enroll_token(&machine, "alice");
+    add_account(&machine, "bob");
+    machine.command(&["--yes", "recovery-codes", "alice"]).ok();
+    let name = |length| OriginName::of(&vec![b'x'; length]);
+    change_record("alice", |record| {
+        for number in 1..7 {
+            let device = device(&format!("{number}{}", "d".repeat(31)), Kind::Hotp);
+            let time = clock::now().unwrap() - number;
+            record.note(RecentChange {
+                time,
+                kind: ChangeWord::DeviceAdded,
+                device: Some(device.name),
+                origin: ChangeOrigin {
+                    channel: ChangeChannel::Login(name(64).unwrap()),
+                    uid: u32::MAX,
+                    terminal: name(64),
+                    address: name(64),
+                },
+            });
+        }
+        record.note(RecentChange {
+            time: 7,
+            ..record.changes[0].clone()
+        });
+    });
+    let daemon = machine.daemon();
+    let alice = |arguments: &[&str]| machine.twofactor(arguments).user("alice").run();
+    let changes = |run| json(run)["users"][0]["changes"].clone();
+    let own = changes(alice(&["status", "--json"]));
+    assert_eq!(own.as_array().unwrap().len(), 7, "{own}");
+    let root = machine.command(&["status", "alice", "--json"]);
+    assert_eq!(own, changes(root));
+    let told = |run: Run| -> Vec<String> {
+        let lines = run.stdout.lines().map(str::to_owned);
+        lines
+            .filter(|it| it.starts_with("Told at logins: "))
+            .collect()
+    };
+    let own = told(alice(&["status"]).ok());
+    assert_eq!(own.len(), 7);
+    assert_eq!(own, told(machine.command(&["status", "alice"]).ok()));
+    let bob = machine.twofactor(&["status", "--json"]).user("bob").run();
+    assert_eq!(changes(bob), value!([]));
+    assert_eq!(daemon.log(), "");
 }
 
 #[test]

@@ -103,9 +103,11 @@ struct OwnFactor {
 impl OwnFactor {
     /// The user's factor as it is set up.
     fn status(&self) -> Result<StatusReply, Failure> {
+        // Changes make it longer than the reply of a login.
         let request = status_request(&self.user);
-        let status = self.client.ask(&request, StatusReply::read);
-        status.map_err(|error| unanswered(&error))
+        let status = self.client.converse(&request, StatusReply::read);
+        let (_, status) = status.map_err(|error| unanswered(&error))?;
+        Ok(status)
     }
 
     /// The same where the policy lets users change something.

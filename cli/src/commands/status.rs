@@ -29,6 +29,7 @@ use crate::roster::{self, Roster};
 pub use lock_status::{DaemonStatus, LockStatus};
 use overview::{PolicyStatus, ServiceSwitches, StatusReport};
 use prometheus::LoginFigures;
+pub use told_changes::{ChangeStatus, lines as told_lines, told_by_daemon};
 use totals::EnrollmentTotals;
 use user_selection::UserSelection;
 use user_status::UserStatus;

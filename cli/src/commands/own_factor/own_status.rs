@@ -6,7 +6,7 @@ use twofactor_protocol::service::{AllowedChanges, DeviceEntry, StatusReply};
 use twofactor_store::attempt::closed;
 use zeroize::Zeroizing;
 
-use crate::commands::status::{DaemonStatus, LockStatus};
+use crate::commands::status::{ChangeStatus, DaemonStatus, LockStatus, told_by_daemon, told_lines};
 use crate::device_info::DeviceInfo;
 use crate::formatting::{Moment, count};
 use crate::output::{Report, table};
@@ -26,6 +26,7 @@ struct OwnStatus<'a> {
     devices: Vec<DeviceInfo>,
     recovery_codes_left: usize,
     daemon: DaemonStatus,
+    changes: Vec<ChangeStatus>,
 }
 
 impl<'a> OwnStatusReport<'a> {
@@ -49,6 +50,7 @@ impl<'a> OwnStatusReport<'a> {
                 failures_in_30_days: None,
                 lock: LockStatus::new(lock),
             },
+            changes: told_by_daemon(&reply.changes),
         };
         let is_known = ["login", "invite", "off"].contains(&reply.may.first_device.as_ref());
         is_known.then_some(Self {
@@ -90,6 +92,7 @@ impl Report for OwnStatusReport<'_> {
             let left = count(left, "recovery code");
             text.push_str(&format!("{}{left} left.\n", table(&rows)));
         }
+        text.push_str(&told_lines(&user.changes));
         if let Some(note) = user.daemon.note(user.user) {
             text.push_str(&format!("Note: {note}.\n"));
         }
@@ -147,6 +150,7 @@ mod tests {
                 first_device: "login".into(),
                 unset_last: false,
             },
+            changes: Vec::new(),
         }
     }
 

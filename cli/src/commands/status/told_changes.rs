@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 use twofactor_core::record::Record;
-use twofactor_core::record::recent_changes::{ChangeChannel, RecentChange};
+use twofactor_core::record::recent_changes::{
+    ChangeChannel, ChangeOrigin, ChangeWord, OriginName, RecentChange,
+};
+use twofactor_protocol::service::ChangeEntry;
 
 use crate::formatting::Moment;
 
@@ -36,6 +39,41 @@ pub fn told(record: &Record, now: u64) -> Vec<ChangeStatus> {
         .collect()
 }
 
+/// Those that the daemon tells its caller. A later daemon may know changes that this command does not; they are left out, as in a record.
+pub fn told_by_daemon(changes: &[ChangeEntry]) -> Vec<ChangeStatus> {
+    let changes = changes.iter().filter_map(recent_change);
+    changes.map(|change| ChangeStatus::new(&change)).collect()
+}
+
+fn recent_change(entry: &ChangeEntry) -> Option<RecentChange> {
+    let name = |text: Option<&String>| OriginName::of(text?.as_bytes());
+    Some(RecentChange {
+        time: entry.time,
+        kind: ChangeWord::of_word(&entry.change)?,
+        device: match &entry.device {
+            Some(device) => Some(device.parse().ok()?),
+            None => None,
+        },
+        origin: ChangeOrigin {
+            channel: match entry.through.as_ref() {
+                "daemon" => ChangeChannel::Daemon,
+                "command" => ChangeChannel::Command,
+                "login" => ChangeChannel::Login(name(entry.service.as_ref())?),
+                _ => return None,
+            },
+            uid: entry.by,
+            terminal: name(entry.terminal.as_ref()),
+            address: name(entry.address.as_ref()),
+        },
+    })
+}
+
+/// The lines of `status` about them.
+pub fn lines(changes: &[ChangeStatus]) -> String {
+    let line = |change: &ChangeStatus| format!("Told at logins: {}\n", change.text());
+    changes.iter().map(line).collect()
+}
+
 impl ChangeStatus {
     fn new(change: &RecentChange) -> Self {
         let origin = &change.origin;
@@ -57,7 +95,7 @@ impl ChangeStatus {
     }
 
     /// One line about it.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let time = self.time.to_string();
         let mut words = vec![time.as_str(), self.change];
         words.extend(self.device.as_deref());
@@ -82,7 +120,7 @@ impl ChangeStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::record::recent_changes::{ChangeOrigin, ChangeWord, OriginName, TOLD_FOR};
+    use twofactor_core::record::recent_changes::TOLD_FOR;
 
     #[test]
     fn a_change_is_shown_while_it_is_told() {
@@ -129,5 +167,57 @@ mod tests {
             "[{\"time\":\"1970-01-01T00:00:07Z\",\"change\":\"device-removed\",\"device\":\"x\",\"through\":\"login\",\"by\":0,\
              \"service\":\"sshd\",\"terminal\":null,\"address\":\"192.0.2.1\"}]"
         );
+    }
+
+    #[test]
+    fn changes_of_the_daemon_are_shown_as_those_of_a_record() {
+        let text = |text: &str| Some(text.to_owned());
+        let added = ChangeEntry {
+            time: 6,
+            change: "device-added".into(),
+            device: text("x"),
+            through: "daemon".into(),
+            by: 1000,
+            service: None,
+            terminal: text("tty2"),
+            address: None,
+        };
+        let at_login = ChangeEntry {
+            change: "recovery-codes".into(),
+            device: None,
+            through: "login".into(),
+            service: text("sshd"),
+            terminal: None,
+            address: text("192.0.2.1\u{1b}[2J"),
+            ..added.clone()
+        };
+        let unknown = ChangeEntry {
+            change: "later-kind".into(),
+            ..added.clone()
+        };
+        let time = Moment(6);
+        assert_eq!(
+            lines(&told_by_daemon(&[added.clone(), unknown, at_login])),
+            format!(
+                "Told at logins: {time} device-added x from a session on tty2\n\
+                 Told at logins: {time} recovery-codes at a login sshd from 192.0.2.1__2J\n"
+            )
+        );
+        for no_change in [
+            ChangeEntry {
+                through: "mail".into(),
+                ..added.clone()
+            },
+            ChangeEntry {
+                through: "login".into(),
+                ..added.clone()
+            },
+            ChangeEntry {
+                device: text("a b"),
+                ..added
+            },
+        ] {
+            assert!(told_by_daemon(&[no_change]).is_empty());
+        }
     }
 }

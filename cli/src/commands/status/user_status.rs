@@ -8,7 +8,7 @@ use twofactor_core::verify::ThrottleStatus;
 
 use super::grace_periods::{GraceStatus, SessionGraceStatus};
 use super::lock_status::{DaemonStatus, LockStatus};
-use super::told_changes::ChangeStatus;
+use super::told_changes::{self, ChangeStatus};
 use crate::device_info::DeviceInfo;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{Moment, count, span};
@@ -164,9 +164,7 @@ impl UserStatus {
         for grace in &self.grace {
             text.push_str(&format!("Not asked for a code: {}\n", grace.text()));
         }
-        for change in &self.changes {
-            text.push_str(&format!("Told at logins: {}\n", change.text()));
-        }
+        text.push_str(&told_changes::lines(&self.changes));
         text
     }
 

@@ -28,6 +28,31 @@ pub struct DeviceEntry {
     pub last_used: Option<u64>,
 }
 
+/// A change of the factor that the user is told of at logins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeEntry {
+    /// When it was made, in seconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// Its kind, by its word in the record.
+    pub change: Cow<'static, str>,
+    /// The device, where the change is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// `daemon`, `command` or `login`.
+    pub through: Cow<'static, str>,
+    /// The uid that made it.
+    pub by: u32,
+    /// The PAM service of a login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The terminal, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<String>,
+    /// The remote host, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
 /// Changes that the policy allows users to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllowedChanges {
@@ -57,6 +82,9 @@ pub struct StatusReply {
     pub locked_for_seconds: Option<u64>,
     /// Changes that the policy allows the user to make.
     pub may: AllowedChanges,
+    /// Changes that the user is told of at logins, the newest last; none from a daemon that does not tell them.
+    #[serde(default)]
+    pub changes: Vec<ChangeEntry>,
 }
 
 /// The call `Status`, as a message.
@@ -113,15 +141,29 @@ mod tests {
                 first_device: "login".into(),
                 unset_last: false,
             },
+            changes: Vec::new(),
         }
     }
 
     #[test]
     fn a_status_is_read_as_it_is_written() {
         let name = "x".repeat(64);
-        let whole = status(vec![phone(&name); 7]);
+        let change = ChangeEntry {
+            time: u64::from(u32::MAX),
+            change: "device-renewed".into(),
+            device: Some(name.clone()),
+            through: "login".into(),
+            by: u32::MAX,
+            service: Some(name.clone()),
+            terminal: Some(name.clone()),
+            address: Some(name.clone()),
+        };
+        let whole = StatusReply {
+            changes: vec![change; 8],
+            ..status(vec![phone(&name); 7])
+        };
         let message = whole.message();
-        assert!(message.len() <= crate::MAX_MESSAGE, "{}", message.len());
+        assert!(message.len() <= crate::MAX_REPLY / 8, "{}", message.len());
         assert_eq!(
             StatusReply::read(message.strip_suffix(b"\0").unwrap()),
             Ok(whole)
@@ -130,6 +172,16 @@ mod tests {
         let user = "al\"ice".to_owned();
         let read = ServiceCall::read(call.strip_suffix(b"\0").unwrap());
         assert!(read == Ok(ServiceCall::Status { user }));
+    }
+
+    #[test]
+    fn a_daemon_without_changes_is_understood() {
+        let none = status(vec![phone("phone")]);
+        let text = String::from_utf8(none.message()).unwrap();
+        let earlier = text.replace(",\"changes\":[]", "");
+        assert_ne!(earlier, text);
+        let earlier = earlier.strip_suffix('\0').unwrap();
+        assert_eq!(StatusReply::read(earlier.as_bytes()), Ok(none));
     }
 
     #[test]
