@@ -10,6 +10,7 @@
 
 mod calls;
 mod changes;
+mod hostile;
 mod idle;
 mod limits;
 mod module;
