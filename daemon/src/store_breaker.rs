@@ -79,6 +79,7 @@ pub const fn concerns_all(reason: &OutageReason) -> bool {
             | OutageReason::OlderRecord
             | OutageReason::NewerRecord
             | OutageReason::NotMirrored(_)
+            | OutageReason::UserSeal(_)
             | OutageReason::Value(_)
             | OutageReason::Record(_)
             | OutageReason::Forgotten
@@ -90,6 +91,7 @@ pub const fn concerns_all(reason: &OutageReason) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofactor_fleet::fleet_key::BrokenSeal;
     use twofactor_fleet::gateway_fault::GatewayFault;
 
     #[test]
@@ -108,12 +110,19 @@ mod tests {
         breaker.try_to_close(|| true);
         // Nor does a command of root that holds the lock of the fleet's files.
         let busy = OutageReason::HostBusy("is locked by another process".to_owned());
-        for reason in [OutageReason::NoState, OutageReason::Contradiction, busy] {
+        let seal = OutageReason::UserSeal(BrokenSeal);
+        for reason in [
+            OutageReason::NoState,
+            OutageReason::Contradiction,
+            seal,
+            busy,
+        ] {
             breaker.note(&reason);
             assert!(!breaker.is_open(), "{reason}");
         }
         let gone = GatewayFault::NotSent(String::new());
-        for reason in [OutageReason::Unreachable(gone), OutageReason::NoFleet] {
+        let seal = OutageReason::Seal(BrokenSeal);
+        for reason in [OutageReason::Unreachable(gone), OutageReason::NoFleet, seal] {
             breaker.try_to_close(|| true);
             breaker.note(&reason);
             assert!(breaker.is_open(), "{reason}");

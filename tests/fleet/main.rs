@@ -26,6 +26,7 @@ mod member;
 mod older_records;
 mod outages;
 mod relayed_changes;
+mod one_user;
 mod relayed_enrollment;
 mod replaced_files;
 mod service_tap;

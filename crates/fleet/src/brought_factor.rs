@@ -156,7 +156,10 @@ impl FleetHost {
         let plain = |at: usize| {
             let value = base.get(at);
             let value = value.and_then(|(key, value)| Some((key, value.as_deref()?)));
-            let open = |(key, sealed)| self.key().open(key, sealed).map_err(OutageReason::Seal);
+            let open = |(key, sealed)| {
+                let plain = self.key().open(key, sealed);
+                plain.map_err(OutageReason::UserSeal)
+            };
             value.map(open).transpose()
         };
         let there = plain(1)?.map(|it| SharedRecord::decode(&it)).transpose();

@@ -177,12 +177,12 @@ impl FactorView {
         known.check(key, host, value(0), value(1))?;
         let state = value(2).map(|sealed| {
             let plain = key.open(&StoreKey::state(user), sealed);
-            let plain = plain.map_err(OutageReason::Seal)?;
+            let plain = plain.map_err(OutageReason::UserSeal)?;
             SharedState::decode(&plain).map_err(OutageReason::Value)
         });
         let record = value(3).map(|sealed| {
             let plain = key.open(&StoreKey::record(user), sealed);
-            let plain = plain.map_err(OutageReason::Seal)?;
+            let plain = plain.map_err(OutageReason::UserSeal)?;
             SharedRecord::decode(&plain).map_err(OutageReason::Record)
         });
         Ok(Self {

@@ -64,7 +64,9 @@ impl FleetHost {
         let plain = |at: usize, place: &StoreKey| {
             let sealed = values.get(at).and_then(|(_, value)| value.as_deref());
             let sealed = sealed.ok_or(OutageReason::NoState)?;
-            self.key().open(place, sealed).map_err(OutageReason::Seal)
+            self.key()
+                .open(place, sealed)
+                .map_err(OutageReason::UserSeal)
         };
         let [record, state] = &keys;
         let record = SharedRecord::decode(&plain(0, record)?).map_err(OutageReason::Record)?;

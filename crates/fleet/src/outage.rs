@@ -38,8 +38,10 @@ pub enum OutageReason {
     NewerRecord,
     /// The record of this user cannot be put in place on this host: why.
     NotMirrored(String),
-    /// A value is not sealed with the key of the fleet.
+    /// The fleet, or the host's number, is not sealed with the key of the fleet.
     Seal(BrokenSeal),
+    /// A value of this user is not.
+    UserSeal(BrokenSeal),
     /// A value cannot be read.
     Value(ValueError),
     /// A record cannot be read.
@@ -93,6 +95,9 @@ impl fmt::Display for OutageReason {
                 write!(f, "this host has an older record of this user than the store: {text}")
             }
             Self::Seal(error) => error.fmt(f),
+            Self::UserSeal(_) => f.write_str(
+                "what the store has of this user is not sealed with the key of the fleet",
+            ),
             Self::Value(error) => error.fmt(f),
             Self::Record(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),

@@ -305,10 +305,11 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         let state = self
             .key
             .open(&self.place, state)
-            .map_err(OutageReason::Seal)?;
+            .map_err(OutageReason::UserSeal)?;
         let shared = SharedState::decode(&state).map_err(OutageReason::Value)?;
+        // The fleet's epoch is of the same moment.
         if shared.epoch > self.standing.meta.epoch {
-            return Err(OutageReason::OtherEpoch);
+            return Err(OutageReason::Contradiction);
         }
         Ok(shared)
     }

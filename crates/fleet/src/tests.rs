@@ -257,15 +257,17 @@ fn what_is_missing_says_nothing_of_a_user() {
     let later = fresh_store(&self::standing(3, 9));
     assert_eq!(
         outage(&|it| it.state = later.state.clone()),
-        OutageReason::OtherEpoch
+        OutageReason::Contradiction
     );
     // A value of another user, or of another key.
     let moved =
         |it: &mut StoreView| it.state = Some(key.seal(&StoreKey::state("bob"), b"").unwrap());
-    assert!(matches!(outage(&moved), OutageReason::Seal(_)));
+    assert!(matches!(outage(&moved), OutageReason::UserSeal(_)));
     let other = FleetKey::from_bytes(Zeroizing::new([2; 32]));
     let foreign = |it: &mut StoreView| it.state = Some(other.seal(&place(), b"").unwrap());
-    assert!(matches!(outage(&foreign), OutageReason::Seal(_)));
+    assert!(matches!(outage(&foreign), OutageReason::UserSeal(_)));
+    let fleet = |it: &mut StoreView| it.meta = Some(other.seal(&StoreKey::meta(), b"").unwrap());
+    assert!(matches!(outage(&fleet), OutageReason::Seal(_)));
     let garbage = |it: &mut StoreView| it.state = Some(key.seal(&place(), b"state").unwrap());
     assert!(matches!(outage(&garbage), OutageReason::Value(_)));
 }

@@ -248,7 +248,7 @@ impl From<OutageReason> for UserFault {
         match reason {
             // A value of one user that cannot be read is that user's trouble.
             OutageReason::NoState
-            | OutageReason::Seal(_)
+            | OutageReason::UserSeal(_)
             | OutageReason::Value(_)
             | OutageReason::Record(_) => Self::User(reason.to_string()),
             reason => Self::Outage(reason),

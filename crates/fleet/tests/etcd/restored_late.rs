@@ -133,7 +133,8 @@ fn a_user_who_cannot_be_read_stops_no_restoration() {
             ["alice", "carol"]
         );
         let refused = host.open().user_state("alice", &soon());
-        assert!(matches!(refused, Err(OutageReason::Seal(_))), "{refused:?}");
+        let is_users = matches!(refused, Err(OutageReason::UserSeal(_)));
+        assert!(is_users, "{refused:?}");
         assert_eq!(host.shared_next("bob"), LATER);
     }
 }
