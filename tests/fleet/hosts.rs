@@ -1,6 +1,6 @@
 //! Private machines that are hosts of one fleet. Each has a thread, a network and a way to the store of its own, which can be cut.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,7 @@ pub struct MemberHost {
 #[derive(Default)]
 pub struct StoreLink {
     is_cut: AtomicBool,
+    is_held: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -199,6 +200,26 @@ pub fn with_local(act: impl FnOnce(LocalHost<'_>, &HostSettings)) {
 }
 
 impl StoreLink {
+    /// Holds up all that goes this way, or lets it go on.
+    pub fn set_held(&self, is_held: bool) {
+        self.is_held.store(is_held, Ordering::SeqCst);
+    }
+
+    /// Passes on what one end sends, as long as both are open.
+    fn pass(&self, from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
+        let mut part = [0; 16384];
+        loop {
+            let count = from.read(&mut part)?;
+            while self.is_held.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            to.write_all(&part[..count])?;
+        }
+    }
+
     /// Cuts the host off, or connects it again.
     pub fn set_cut(&self, is_cut: bool) {
         self.is_cut.store(is_cut, Ordering::SeqCst);
@@ -226,8 +247,9 @@ fn forward(listener: &TcpListener, store: &str, link: &Arc<StoreLink>) {
         drop(open);
         let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
         for (mut from, mut to) in [(client, server), back] {
+            let link = Arc::clone(link);
             thread::spawn(move || {
-                let _ = io::copy(&mut from, &mut to);
+                let _ = link.pass(&mut from, &mut to);
                 let _ = to.shutdown(std::net::Shutdown::Both);
             });
         }

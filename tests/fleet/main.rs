@@ -27,12 +27,14 @@ mod older_records;
 mod outages;
 mod relayed_changes;
 mod one_user;
+mod one_user;
 mod relayed_enrollment;
 mod replaced_files;
 mod service_tap;
 mod two_hosts;
+mod slow_store;
 
-use harness::enrolled::{SERVICE, add_account, auth, device, login, write_record};
+use harness::enrolled::{SERVICE, add_account, auth, device, login, record_path, write_record};
 use harness::pam::code;
 use twofactor_core::device::{Device, Kind};
 use twofactor_core::otp::Interval;
@@ -74,6 +76,11 @@ fn two_members(cluster: &EtcdCluster, kind: Kind, policy: &str) -> [MemberHost; 
 
 /// Waits until the service has met the store so often.
 fn until_met(host: &MemberHost, times: usize) {
+/// The record of alice on a host.
+fn record(host: &MemberHost) -> String {
+    host.run(|host| host.machine.read(record_path("alice")))
+}
+
     host.until(move |host| {
         let log = host.daemon.as_ref().unwrap().log();
         log.matches("result=store-met").count() >= times

@@ -9,14 +9,14 @@ use twofactor_core::device::Kind;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
-use super::{is_in, renewed, totp, two_hosts};
+use super::{is_in, record, renewed, totp, two_hosts};
 
 const PATIENT: &str = "deadline_ms = 4000\n";
 const ASK_PROOF: &str = "A code of one of your devices, or a recovery code (Enter to cancel): ";
 const ASK_DEVICE_CODE: &str = "A code of one of your devices (Enter to cancel): ";
 
 /// Puts a call about alice; the word of its result.
-fn call(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
+pub fn call(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
     let mut parameters = json!({"user": "alice"});
     for (key, value) in rest.as_object().unwrap() {
         parameters[key] = value.clone();
@@ -26,7 +26,7 @@ fn call(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
 }
 
 /// Talks with the users' daemon of a host, as alice.
-fn as_alice<T: Send + 'static>(
+pub fn as_alice<T: Send + 'static>(
     host: &MemberHost,
     talk: impl FnOnce(&mut DaemonConversation) -> T + Send + 'static,
 ) -> T {
@@ -53,11 +53,6 @@ fn after_login(machine: &Machine, command: &str, typed: [&str; 2], proof: &str) 
     let ended = pty.end();
     assert_eq!(ended.code, Some(0), "{}", ended.shown);
     ended.shown
-}
-
-/// The record on a host.
-fn record(host: &MemberHost) -> String {
-    host.run(|host| host.machine.read(record_path("alice")))
 }
 
 /// The code of a phone's next step, with time for a login.

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use harness::twofactord::FLEET_SOCKET;
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,6 +19,8 @@ pub enum TappedAnswer {
     KillsClient,
     /// It is lost.
     IsLost,
+    /// It comes so much later.
+    IsLate(Duration),
 }
 
 /// The tap. The first change ends it; the service is in its place again then.
@@ -48,9 +51,16 @@ impl ServiceTap {
                 }
                 let text = String::from_utf8(reply).unwrap();
                 assert!(text.contains("committed"), "{text}");
-                if answer == TappedAnswer::KillsClient {
-                    let pid = Pid::from_raw(peer_credentials(&client).unwrap().pid);
-                    kill_process(pid.unwrap(), Signal::KILL).unwrap();
+                match answer {
+                    TappedAnswer::KillsClient => {
+                        let pid = Pid::from_raw(peer_credentials(&client).unwrap().pid);
+                        kill_process(pid.unwrap(), Signal::KILL).unwrap();
+                    }
+                    TappedAnswer::IsLost => {}
+                    TappedAnswer::IsLate(time) => {
+                        thread::sleep(time);
+                        client.write_all(text.as_bytes()).unwrap();
+                    }
                 }
             }
         }))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::{ShareFault, SharedChange, SharedFactors};
+use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
 use zeroize::Zeroizing;
 
 use crate::deadline::WorkDeadline;
@@ -41,7 +42,18 @@ impl FleetChanges {
 }
 
 impl SharedFactors for FleetChanges {
-    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+    fn commit(
+        &self,
+        user: &str,
+        change: &SharedChange<'_>,
+        sign: LifeSign<'_>,
+    ) -> Result<(), ShareFault> {
+        life_sign::alive(sign, LONGEST, || self.make(user, change))
+    }
+}
+
+impl FleetChanges {
+    fn make(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
         let host = FleetHost::open(&self.settings, &self.state);
         let host = host.map_err(|error| unmade(&error.to_string()))?;
         // The daemon writes no number of this host while it is compared.

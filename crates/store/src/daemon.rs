@@ -12,6 +12,7 @@ use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
 
 use crate::sys::clock;
+use crate::sys::life_sign::LifeSign;
 use crate::sys::socket::TimedConnection;
 
 /// Time limit of one question in all.
@@ -169,7 +170,20 @@ impl DaemonClient {
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<T, DaemonError> {
-        let (_, answer) = self.put(request, MessageBuffer::default, read)?;
+        self.ask_alive(request, read, &mut || ())
+    }
+
+    /// The same by a process that holds a user's lock, and shows that it moves while it waits.
+    ///
+    /// # Errors
+    /// [`DaemonError`].
+    pub fn ask_alive<T>(
+        &self,
+        request: &[u8],
+        read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+        sign: LifeSign<'_>,
+    ) -> Result<T, DaemonError> {
+        let (_, answer) = self.put(request, MessageBuffer::default, read, sign)?;
         Ok(answer)
     }
 
@@ -183,7 +197,8 @@ impl DaemonClient {
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<(HeldConnection, T), DaemonError> {
-        let (connection, answer) = self.put(request, MessageBuffer::of_long_replies, read)?;
+        let (connection, answer) =
+            self.put(request, MessageBuffer::of_long_replies, read, &mut || ())?;
         let client = self.clone();
         Ok((HeldConnection { client, connection }, answer))
     }
@@ -193,13 +208,14 @@ impl DaemonClient {
         request: &[u8],
         buffer: fn() -> MessageBuffer,
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
+        sign: LifeSign<'_>,
     ) -> Result<(TimedConnection, T), DaemonError> {
         let end = clock::monotonic() + self.patience;
         let mut pause = PAUSE;
         loop {
             let connection = self.connect(end);
             let answer = connection.and_then(|connection| {
-                let reply = exchange(&connection, request, buffer())?;
+                let reply = exchange(&connection, request, buffer(), sign)?;
                 let answer = read(&reply).map_err(DaemonFault::Reply)?;
                 Ok((connection, answer))
             });
@@ -247,7 +263,12 @@ impl HeldConnection {
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<T, DaemonError> {
         self.connection.prolong(clock::monotonic() + PATIENCE);
-        let reply = exchange(&self.connection, request, MessageBuffer::of_long_replies());
+        let reply = exchange(
+            &self.connection,
+            request,
+            MessageBuffer::of_long_replies(),
+            &mut || (),
+        );
         let answer = reply.and_then(|reply| read(&reply).map_err(DaemonFault::Reply));
         answer.map_err(|cause| self.client.fault(cause))
     }
@@ -258,11 +279,12 @@ fn exchange(
     connection: &TimedConnection,
     request: &[u8],
     buffer: MessageBuffer,
+    sign: LifeSign<'_>,
 ) -> Result<Vec<u8>, DaemonFault> {
     match connection.send(request) {
-        Ok(()) => receive(connection, buffer),
+        Ok(()) => receive(connection, buffer, sign),
         // One that is busy says so and closes, without reading.
-        Err(Errno::PIPE) => receive(connection, buffer).map_err(|fault| match fault {
+        Err(Errno::PIPE) => receive(connection, buffer, sign).map_err(|fault| match fault {
             DaemonFault::Closed => DaemonFault::Ended,
             other => other,
         }),
@@ -273,6 +295,7 @@ fn exchange(
 fn receive(
     connection: &TimedConnection,
     mut buffer: MessageBuffer,
+    sign: LifeSign<'_>,
 ) -> Result<Vec<u8>, DaemonFault> {
     let mut room = [0; 1024];
     loop {
@@ -284,7 +307,8 @@ fn receive(
         }
         let wanted = buffer.room().min(room.len());
         let part = room.get_mut(..wanted).unwrap_or_default();
-        let count = connection.receive(part).map_err(DaemonFault::Lost)?;
+        let count = connection.receive(part, sign);
+        let count = count.map_err(DaemonFault::Lost)?;
         if count == 0 {
             return Err(DaemonFault::Closed);
         }

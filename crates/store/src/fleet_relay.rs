@@ -13,6 +13,7 @@ use twofactor_protocol::reply::ReplyError;
 
 use crate::daemon::{DaemonClient, DaemonError, DaemonFault};
 use crate::files::{ShareFault, SharedChange, SharedFactors, Store};
+use crate::sys::life_sign::LifeSign;
 
 /// Longest time of a change: that of the service, and the way there and back. The lock of the user is held meanwhile, for which logins
 /// wait 5 s.
@@ -33,13 +34,18 @@ pub fn relayed(store: Store, policy: &Path) -> Store {
 struct FleetRelay;
 
 impl SharedFactors for FleetRelay {
-    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+    fn commit(
+        &self,
+        user: &str,
+        change: &SharedChange<'_>,
+        sign: LifeSign<'_>,
+    ) -> Result<(), ShareFault> {
         let Some(call) = message(user, change) else {
             let text = "only root's command makes this change on a host of a fleet";
             return Err(ShareFault::NotMade(text.to_owned()));
         };
         let client = DaemonClient::new(Path::new(FLEET_SOCKET), user).asking_once(PATIENCE);
-        match client.ask(&call, FleetChangeAnswer::read) {
+        match client.ask_alive(&call, FleetChangeAnswer::read, sign) {
             Ok(FleetChangeAnswer::Committed) => Ok(()),
             Ok(FleetChangeAnswer::Conflict) => Err(ShareFault::Conflict),
             Ok(FleetChangeAnswer::Outage) => Err(ShareFault::NotMade(

@@ -18,6 +18,7 @@ use super::{
     SharedPurpose, lock_recorded, rebase,
 };
 use crate::files::{Locked, nothing_reusable};
+use crate::sys::life_sign::{LONGEST, alive};
 use crate::sys::random;
 
 /// Whether the state that hosts share is of the fleet's epoch.
@@ -156,7 +157,7 @@ impl LoginAttempt<'_> {
             form,
             next: None,
         };
-        let end = settle(&mut code)?;
+        let end = alive(&mut || locked.show_life(), LONGEST, || settle(&mut code))?;
         let is_compared = matches!(end, SharedEnd::Judged(AttemptResult::Compared(_)));
         match code.next {
             Some(state) if is_compared => {

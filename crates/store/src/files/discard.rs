@@ -20,7 +20,7 @@ impl Store {
         let old = self.record_named(name);
         if !matches!(old, Ok(None)) {
             let old = old.as_ref().ok().and_then(Option::as_ref);
-            let _ = self.share(name, &SharedChange::Remove { old })?;
+            let _ = self.share(name, &SharedChange::Remove { old }, &mut || ())?;
         }
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {

@@ -95,7 +95,8 @@ impl<'s> Locked<'s> {
             ));
         };
         let state = nothing_reusable(&record, window, now);
-        let _ = store.share(&account.name, &SharedChange::State(&|_| state.clone()))?;
+        let change = SharedChange::State(&|_| state.clone());
+        let _ = store.share(&account.name, &change, &mut || ())?;
         let files = StateFiles::of(store, &account.name)?;
         match Self::find(store, account, LockWaiting::Patient) {
             Ok(Some(mut locked)) if locked.sequence < u64::MAX => {
@@ -185,6 +186,12 @@ impl<'s> Locked<'s> {
         file::flush(&self.held.fd).map_err(Error::file(&self.path()))?;
         self.flushed = self.newest;
         Ok(())
+    }
+
+    /// Writes the state once more as it is, which shows processes that wait for the lock that this one moves. Nothing follows from a
+    /// write that fails, nor from one after the state was taken over: [`Locked::confirm`] tells of that.
+    pub fn show_life(&mut self) {
+        let _ = self.write(self.state.clone());
     }
 
     /// The state of a user who is new, from a file that was just made.

@@ -11,6 +11,7 @@ use twofactor_core::state::State;
 use super::{Cause, Error, Store};
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::sys::file::{self, FileAccess};
+use crate::sys::life_sign::LifeSign;
 
 /// Name of the file that says that the host is in a fleet, in the fleet's directory.
 const HOST_FILE: &str = "host";
@@ -48,11 +49,17 @@ pub enum ShareFault {
 
 /// The fleet of this host, as those see it who change a factor.
 pub trait SharedFactors: Send + Sync {
-    /// Makes a change in the fleet. It counts on all hosts when this returns.
+    /// Makes a change in the fleet. It counts on all hosts when this returns. While it waits it shows that the holder of the user's
+    /// lock moves.
     ///
     /// # Errors
     /// [`ShareFault`].
-    fn commit(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault>;
+    fn commit(
+        &self,
+        user: &str,
+        change: &SharedChange<'_>,
+        sign: LifeSign<'_>,
+    ) -> Result<(), ShareFault>;
 }
 
 impl Store {
@@ -76,11 +83,12 @@ impl Store {
         Ok(!is_absent().map_err(Error::file(&path))?)
     }
 
-    /// Makes a change in the fleet, where this host is in one.
+    /// Makes a change in the fleet, where this host is in one. `sign` is that of the user's lock.
     pub(crate) fn share(
         &self,
         user: &str,
         change: &SharedChange<'_>,
+        sign: LifeSign<'_>,
     ) -> Result<ShareResult, Error> {
         if !self.is_in_fleet()? {
             return Ok(ShareResult::Alone);
@@ -92,7 +100,7 @@ impl Store {
         let Some(fleet) = &self.fleet else {
             return Err(failed(Cause::InFleet));
         };
-        match fleet.commit(user, change) {
+        match fleet.commit(user, change, sign) {
             Ok(()) => Ok(ShareResult::Shared),
             Err(ShareFault::Conflict) => Err(failed(Cause::FleetConflict)),
             Err(ShareFault::NotMade(text)) => Err(failed(Cause::Fleet(text))),

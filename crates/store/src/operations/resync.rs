@@ -81,7 +81,13 @@ pub fn resync(
         state
     };
     let _ = store
-        .share(&account.name, &SharedChange::State(&resynced_state))
+        .share(
+            &account.name,
+            &SharedChange::State(&resynced_state),
+            &mut || {
+                locked.show_life();
+            },
+        )
         .map_err(failed)?;
     locked.write(resynced_state(&state)).map_err(failed)?;
     locked.flush().map_err(failed)?;

@@ -52,7 +52,9 @@ pub fn unlock(
     };
     let unlocked = |state: &State| verify::unlocked(policy, &record, state, now);
     let _ = store
-        .share(&account.name, &SharedChange::State(&unlocked))
+        .share(&account.name, &SharedChange::State(&unlocked), &mut || {
+            locked.show_life();
+        })
         .map_err(failed)?;
     let state = unlocked(locked.state());
     locked.write(state).map_err(failed)?;

@@ -6,6 +6,7 @@ pub mod file;
 pub mod group_listing;
 pub mod homes;
 pub mod host;
+pub mod life_sign;
 pub mod limit;
 pub mod link;
 pub mod local_file;

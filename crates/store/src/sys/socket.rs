@@ -15,6 +15,10 @@ use rustix::net::{
 };
 
 use super::clock;
+use super::life_sign::{INTERVAL, LifeSign};
+
+/// Less time than this is none.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The process at the other end of a connection when it connected; at the end that connected, the one that listened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,25 +109,44 @@ impl TimedConnection {
         Ok(())
     }
 
-    /// Receives bytes; how many there are, 0 when the other end is closed.
+    /// Receives bytes; how many there are, 0 when the other end is closed. Calls `sign` from time to time while it waits.
     ///
     /// # Errors
     /// The error of recv(2); [`Errno::AGAIN`] when time is over.
-    pub fn receive(&self, room: &mut [u8]) -> std::result::Result<usize, Errno> {
-        let (_, received) = self.until_end(Timeout::Recv, || {
-            recv(&self.socket, &mut *room, RecvFlags::empty())
-        })?;
-        Ok(received)
+    pub fn receive(
+        &self,
+        room: &mut [u8],
+        sign: LifeSign<'_>,
+    ) -> std::result::Result<usize, Errno> {
+        loop {
+            let received = self.tried(Timeout::Recv, INTERVAL, || {
+                recv(&self.socket, &mut *room, RecvFlags::empty())
+            });
+            match received {
+                Err(Errno::AGAIN) if !self.is_over() => sign(),
+                other => return other.map(|(_, received)| received),
+            }
+        }
     }
 
     /// Makes a call again that a signal has interrupted, each time with what is left of the time.
     fn until_end<T>(
         &self,
         what: Timeout,
+        call: impl FnMut() -> std::result::Result<T, Errno>,
+    ) -> std::result::Result<T, Errno> {
+        self.tried(what, Duration::MAX, call)
+    }
+
+    /// The same, where each call waits at most so long.
+    fn tried<T>(
+        &self,
+        what: Timeout,
+        longest: Duration,
         mut call: impl FnMut() -> std::result::Result<T, Errno>,
     ) -> std::result::Result<T, Errno> {
         loop {
-            self.limit(what)?;
+            self.limit(what, longest)?;
             match call() {
                 Err(Errno::INTR) => {}
                 other => return other,
@@ -131,13 +154,21 @@ impl TimedConnection {
         }
     }
 
-    fn limit(&self, what: Timeout) -> std::result::Result<(), Errno> {
-        let left = self.end.saturating_sub(clock::monotonic());
+    fn limit(&self, what: Timeout, longest: Duration) -> std::result::Result<(), Errno> {
+        let left = self.left();
         // A timeout of zero would be none.
-        if left < Duration::from_millis(1) {
+        if left < SHORTEST {
             return Err(Errno::AGAIN);
         }
-        set_socket_timeout(&self.socket, what, Some(left))
+        set_socket_timeout(&self.socket, what, Some(left.min(longest)))
+    }
+
+    fn is_over(&self) -> bool {
+        self.left() < SHORTEST
+    }
+
+    fn left(&self) -> Duration {
+        self.end.saturating_sub(clock::monotonic())
     }
 }
 
@@ -177,9 +208,9 @@ mod tests {
         let mut room = [0; 9];
         server.read_exact(&mut room).unwrap();
         server.write_all(b"answer\0").unwrap();
-        assert_eq!(client.receive(&mut room), Ok(7));
+        assert_eq!(client.receive(&mut room, &mut || ()), Ok(7));
         drop(server);
-        assert_eq!(client.receive(&mut room), Ok(0));
+        assert_eq!(client.receive(&mut room, &mut || ()), Ok(0));
     }
 
     #[test]
@@ -199,10 +230,25 @@ mod tests {
         let (_scratch, _listener, path) = listening();
         let end = clock::monotonic() + Duration::from_millis(30);
         let mut client = TimedConnection::open(&path, end).unwrap();
-        assert_eq!(client.receive(&mut [0; 9]), Err(Errno::AGAIN));
+        assert_eq!(client.receive(&mut [0; 9], &mut || ()), Err(Errno::AGAIN));
         assert_eq!(client.send(b"late"), Err(Errno::AGAIN));
         client.prolong(soon());
         assert_eq!(client.send(b"next"), Ok(()));
+    }
+
+    #[test]
+    fn one_who_waits_shows_life() {
+        let (_scratch, listener, path) = listening();
+        let client = TimedConnection::open(&path, soon()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let mut signs = 0;
+        let received = client.receive(&mut [0; 9], &mut || {
+            signs += 1;
+            if signs == 3 {
+                server.write_all(b"late").unwrap();
+            }
+        });
+        assert_eq!((received, signs), (Ok(4), 3));
     }
 
     #[test]

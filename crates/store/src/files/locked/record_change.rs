@@ -63,7 +63,7 @@ impl Locked<'_> {
 
     /// Puts a record in place on the other hosts of a fleet. What can be known to fail here has failed before.
     fn share_record(
-        &self,
+        &mut self,
         old: Option<&Record>,
         record: &Record,
         local: &State,
@@ -71,7 +71,8 @@ impl Locked<'_> {
         self.legal(record)?;
         self.confirm()?;
         let change = SharedChange::Put { old, record, local };
-        self.store.share(&self.account.name, &change)
+        let (store, user) = (self.store, self.account.name.clone());
+        store.share(&user, &change, &mut || self.show_life())
     }
 
     /// Replaces record and state by way of `state`, which knows the devices of both records.

@@ -20,14 +20,15 @@ impl Locked<'_> {
     /// # Errors
     /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`Cause::TakenOver`] where
     /// nothing was removed, or another process has enrolled the user anew meanwhile.
-    pub fn remove(self) -> Result<(), Error> {
+    pub fn remove(mut self) -> Result<(), Error> {
         let old = self.store.record(&self.account)?;
         let Some(old) = &old else {
             return self.mirror_removal();
         };
         self.confirm()?;
         let change = SharedChange::Remove { old: Some(old) };
-        let shared = self.store.share(&self.account.name, &change)?;
+        let (store, user) = (self.store, self.account.name.clone());
+        let shared = store.share(&user, &change, &mut || self.show_life())?;
         self.mirror_removal().map_err(|error| shared.told(error))
     }
 

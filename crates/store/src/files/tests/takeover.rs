@@ -1,8 +1,10 @@
 //! A holder of a lock that does not move: its state is taken over, and what it does afterwards changes nothing.
 
 use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::sys::life_sign::alive;
 use twofactor_core::state::{SlotStanding, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.
@@ -10,6 +12,45 @@ fn taken_over(store: &Store) -> (Locked<'_>, Locked<'_>) {
     let stopped = store.lock(&alice()).unwrap();
     let taker = thread::scope(|scope| scope.spawn(|| store.lock(&alice()).unwrap()).join());
     (stopped, taker.unwrap())
+}
+
+/// Holds alice's lock for more than two seconds, with signs of life for so long, while another process waits for it. Whether the state
+/// is still the holder's.
+fn is_kept(limit: Duration) -> bool {
+    let (_scratch, store) = enrolled();
+    let mut holder = store.lock(&alice()).unwrap();
+    let kept = thread::scope(|scope| {
+        let taker = scope.spawn(|| store.lock(&alice()).map(drop));
+        let work = || thread::sleep(Duration::from_millis(2500));
+        alive(&mut || holder.show_life(), limit, work);
+        let kept = holder.confirm().is_ok();
+        drop(holder);
+        assert_eq!(taker.join().unwrap(), Ok(()));
+        kept
+    });
+    assert_eq!(store.peek(&alice()).unwrap().unwrap().devices.len(), 1);
+    kept
+}
+
+/// What hangs is taken over as what is stopped.
+#[test]
+fn a_holder_that_shows_life_is_waited_for() {
+    assert!(is_kept(Duration::from_secs(5)));
+    assert!(!is_kept(Duration::from_millis(500)));
+}
+
+#[test]
+fn signs_of_life_after_a_takeover_change_nothing() {
+    let (scratch, store) = enrolled();
+    let (mut stopped, mut taker) = taken_over(&store);
+    taker.write(with_failures(&taker, 3)).unwrap();
+    taker.flush().unwrap();
+    (0..3).for_each(|_| stopped.show_life());
+    assert!(stopped.confirm().is_err());
+    assert_eq!(taker.confirm(), Ok(()));
+    assert!(scratch.stored().moved);
+    assert_eq!(current(&scratch, 1).failures, 3);
+    assert_eq!(store.peek(&alice()).unwrap().unwrap().failures, 3);
 }
 
 fn with_failures(locked: &Locked<'_>, failures: u32) -> State {

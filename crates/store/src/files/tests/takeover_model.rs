@@ -7,6 +7,9 @@
 //! whatever the others were stopped in, and one that begins to log in learns about its code; a removal that comes to its end
 //! leaves no device that counts and has no record. And each part of the design is
 //! needed: without it the model finds what breaks.
+//!
+//! Signs of life (`Locked::show_life`) are no step of it: they write what is there. Patience is none either: a process may take a state
+//! over at any moment, so that what is held here does not depend on how long others wait.
 
 mod changes;
 mod power;

@@ -1,0 +1,156 @@
+//! A store that answers, and takes longer than a state is waited for whose holder does not move.
+
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use harness::enrolled::{SERVICE, Token, auth, login};
+use harness::pam::code;
+use serde_json::{Value, json};
+use twofactor_core::account::Account;
+use twofactor_core::device::Kind;
+use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_store::Store;
+
+use super::cluster::EtcdCluster;
+use super::hosts::MemberHost;
+use super::outages::until_noted;
+use super::relayed_changes::{as_alice, call};
+use super::service_tap::{ServiceTap, TappedAnswer};
+use super::{is_in, record, two_hosts};
+
+const PATIENT: &str = "deadline_ms = 4000\n";
+/// Time of an answer.
+const SLOW: Duration = Duration::from_millis(2200);
+
+fn store() -> Store {
+    Store::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap()
+}
+
+fn alice() -> Account {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = text.lines().find(|it| it.starts_with("alice:")).unwrap();
+    let uid = line.split(':').nth(2).unwrap().parse().unwrap();
+    Account {
+        name: "alice".to_owned(),
+        uid,
+        gid: uid,
+    }
+}
+
+/// Waits until another process holds alice's lock, and for the lock then. Joined, it tells for how long it waited.
+fn rival() -> JoinHandle<Duration> {
+    thread::spawn(|| {
+        let end = Instant::now() + Duration::from_secs(30);
+        while store().try_lock(&alice()).unwrap().is_some() {
+            assert!(Instant::now() < end, "the lock is never held");
+            thread::sleep(Duration::from_millis(2));
+        }
+        let begin = Instant::now();
+        drop(store().lock(&alice()).unwrap());
+        begin.elapsed()
+    })
+}
+
+/// Whether a state was ever taken over on a host.
+fn was_taken_over() -> bool {
+    Path::new(STATE_DIR).join("state/alice+").exists()
+}
+
+/// Waits until the service has done what it does at its beginning, for which it takes the locks of users.
+fn until_idle(host: &MemberHost) {
+    until_noted(host);
+    thread::sleep(Duration::from_millis(500));
+}
+
+/// The first of the recovery codes that were shown.
+fn first_code(shown: &Value) -> String {
+    shown["recovery_codes"][0].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn roots_change_waits_for_a_slow_store() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let host = &hosts[0];
+    until_idle(host);
+    let (begun, begins) = channel();
+    let shown = thread::scope(|scope| {
+        let link = &host.link;
+        scope.spawn(move || {
+            begins.recv().unwrap();
+            thread::sleep(SLOW);
+            link.set_held(false);
+        });
+        let link = std::sync::Arc::clone(&host.link);
+        host.run(move |host| {
+            let rival = rival();
+            link.set_held(true);
+            begun.send(()).unwrap();
+            let codes = ["recovery-codes", "alice", "--yes", "--json"];
+            let made = host.machine.command(&codes).ok();
+            let waited = rival.join().unwrap();
+            assert!(waited > Duration::from_millis(1500), "{waited:?}");
+            assert!(!was_taken_over());
+            serde_json::from_str::<Value>(&made.stdout).unwrap()
+        })
+    });
+    assert!(is_in(&hosts[0], &first_code(&shown)));
+}
+
+#[test]
+fn a_change_without_root_waits_for_a_slow_answer() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    until_idle(&hosts[0]);
+    let before = record(&hosts[0]);
+    let proof = Token::new("alice").code_at(0).to_owned();
+    let begin = json!({"device": "tablet", "code": proof, "kind": "hotp"});
+    let stored = as_alice(&hosts[0], move |talk| {
+        let shown = call(talk, "Begin", begin);
+        let key = shown["secret"].as_str().unwrap().to_owned();
+        let code = harness::otp::hotp_codes(&key, 0, 1, 6).remove(0);
+        let tap = ServiceTap::insert(TappedAnswer::IsLate(SLOW));
+        let rival = rival();
+        let stored = call(talk, "Confirm", json!({"code": code}));
+        tap.ends();
+        let waited = rival.join().unwrap();
+        assert!(waited > Duration::from_millis(1500), "{waited:?}");
+        stored
+    });
+    assert_eq!(stored["result"], "stored", "{stored}");
+    assert!(!hosts[0].run(|_| was_taken_over()));
+    assert_ne!(record(&hosts[0]), before);
+}
+
+/// A code that the store has judged is told, and not lost to another process.
+#[test]
+fn a_code_waits_for_a_slow_store() {
+    let cluster = EtcdCluster::start(&[]);
+    let keys = format!("{PATIENT}on_outage = \"deny\"\n");
+    let hosts = two_hosts(&cluster, Kind::Hotp, &keys);
+    let host = &hosts[0];
+    let typed = Token::new("alice").code_at(0).to_owned();
+    until_idle(host);
+    let (begun, begins) = channel();
+    thread::scope(|scope| {
+        let link = &host.link;
+        scope.spawn(move || {
+            begins.recv().unwrap();
+            thread::sleep(SLOW);
+            link.set_held(false);
+        });
+        let link = std::sync::Arc::clone(&host.link);
+        host.run(move |host| {
+            let rival = rival();
+            link.set_held(true);
+            begun.send(()).unwrap();
+            let result = auth(login("alice").service(SERVICE).answer(&typed));
+            rival.join().unwrap();
+            assert!(!was_taken_over());
+            let log = host.daemon.as_ref().unwrap().log();
+            assert_eq!(result, code::SUCCESS, "{log}");
+        })
+    });
+}
