@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
@@ -34,6 +35,9 @@ pub fn serve(
             }
             return;
         }
+        if has_left(stream) && service.is_dropped(&message, caller) {
+            return;
+        }
         let answered = answer(&message, caller, service, &mut memory);
         // Between two messages of a client nothing of the first is left there.
         wipe::stack();
@@ -44,6 +48,15 @@ pub fn serve(
             return;
         }
     }
+}
+
+/// True if the other end is closed, so that no answer is waited for. One that sends no more, and reads, has not left.
+fn has_left(stream: &UnixStream) -> bool {
+    let mut ends = [PollFd::new(stream, PollFlags::empty())];
+    let now = Timespec::default();
+    // What cannot be told is answered.
+    poll(&mut ends, Some(&now)).is_ok()
+        && ends.iter().any(|it| it.revents().contains(PollFlags::HUP))
 }
 
 /// The answer to a message, below the stack frame that wipes its stack.
@@ -116,6 +129,17 @@ mod tests {
 
     use super::*;
     use crate::place::SharedConnections;
+
+    #[test]
+    fn one_who_sends_no_more_has_not_left() {
+        let (served, client) = UnixStream::pair().unwrap();
+        (&client).write_all(b"{}\0").unwrap();
+        assert!(!has_left(&served));
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(!has_left(&served));
+        drop(client);
+        assert!(has_left(&served));
+    }
 
     #[test]
     fn a_reply_that_is_not_sent_gives_no_place_up() {

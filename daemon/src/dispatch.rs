@@ -23,6 +23,12 @@ pub trait MessageService: Send + Sync {
         memory: &mut ConnectionMemory,
     ) -> CallResponse;
 
+    /// True if a message is dropped whose sender has gone before it was begun.
+    fn is_dropped(&self, message: &[u8], caller: CallingProcess) -> bool {
+        let _ = (message, caller);
+        false
+    }
+
     /// An empty buffer for its calls.
     fn buffer(&self) -> MessageBuffer {
         MessageBuffer::default()

@@ -244,6 +244,22 @@ fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
 }
 
 impl MessageService for FleetService {
+    /// One who has gone was told that the end is not known, or has judged the code alone: what would come now is waited for by no
+    /// program, and would come as a surprise.
+    fn is_dropped(&self, message: &[u8], caller: CallingProcess) -> bool {
+        let user = match FleetCall::read(message) {
+            Ok(FleetCall::Change(change)) => change.user,
+            Ok(FleetCall::Attempt { user, .. }) => user,
+            Ok(FleetCall::Introspection(_)) | Err(_) => return false,
+        };
+        log::outage(
+            &user,
+            caller,
+            &"the program that asked has gone; nothing was done",
+        );
+        true
+    }
+
     /// A call that carries a record is longer than others.
     fn buffer(&self) -> MessageBuffer {
         MessageBuffer::of_changes()

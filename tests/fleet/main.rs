@@ -10,6 +10,7 @@
     reason = "what fails in a test must fail it at once, and the cluster has more than these tests use"
 )]
 
+mod abandoned_calls;
 #[path = "../enrollment/app.rs"]
 mod app;
 mod busy_files;
