@@ -188,3 +188,29 @@ fn no_device_is_believed_of_fresh_copies_alone() {
     // A code is not enough where the host is not known to have met its fleet.
     assert_eq!(shows(&hosts[0], SERVICE), code::AUTHINFO_UNAVAIL);
 }
+
+/// At the console as well nothing follows from what cannot be looked at; who has a device gets in by its codes.
+#[test]
+fn unreadable_notes_let_in_codes_alone() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, totp(), QUICK);
+    until_noted(&hosts[0]);
+    let bob = || hosts[0].run(|_| auth(login("bob").service("login")));
+    hosts[0].run(|host| {
+        add_account(&host.machine, "bob");
+        add_stack(&host.machine, "login", "");
+    });
+    assert_eq!(bob(), IGNORED);
+    hosts[0].run(|host| {
+        host.daemon.take().unwrap().kill();
+        let notes = Path::new(STATE_DIR).join("fleet/unmirrored");
+        std::fs::remove_dir_all(&notes).unwrap();
+        std::fs::write(&notes, "").unwrap();
+    });
+    assert_eq!(bob(), code::AUTHINFO_UNAVAIL);
+    hosts[0].run(|host| host.machine.wait_for_log("notes of records").message);
+    assert_eq!(shows(&hosts[0], "login"), code::SUCCESS);
+    // That there is none is told by the directory itself.
+    hosts[0].run(|_| std::fs::remove_file(Path::new(STATE_DIR).join("fleet/unmirrored")).unwrap());
+    assert_eq!(bob(), IGNORED);
+}

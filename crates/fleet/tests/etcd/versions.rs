@@ -114,12 +114,18 @@ fn a_later_record_refuses_its_user_alone() {
         }
         b.restart_service();
     }
-    // A note that cannot be looked at refuses all, and one that cannot be written makes the copies old.
+    // A note that cannot be looked at refuses all of them, at the console too, and one that cannot be written makes the copies old.
     let notes = b.files.top().join("fleet/unmirrored");
     std::fs::remove_dir_all(&notes).unwrap();
     std::fs::write(&notes, "").unwrap();
-    assert!(unenrolled(&b, "alice", "sshd").is_err());
-    assert_eq!(unenrolled(&b, "alice", "login"), Ok(()));
+    for service in ["sshd", "login"] {
+        let unknown = unenrolled(&b, "alice", service);
+        let is_notes = matches!(
+            unknown,
+            Err(AttemptFailure::Outage(OutageRefusal::Notes(_)))
+        );
+        assert!(is_notes, "{unknown:?}");
+    }
     assert!(b.beat_of_service().is_err());
     std::fs::remove_file(&notes).unwrap();
     assert!(b.beat_of_service().unwrap().is_whole);

@@ -40,6 +40,8 @@ pub enum OutageRefusal {
     Unmirrored,
     /// The note of the last contact cannot be read.
     Contact(FileError),
+    /// The notes of users whose record could not be put in place cannot be looked at.
+    Notes(FileError),
     /// No host changes what users have by itself.
     NoChange,
 }
@@ -49,13 +51,19 @@ impl fmt::Display for OutageRefusal {
         if *self == Self::Unmirrored {
             return f.write_str("the fleet has a record of the user which this host cannot use");
         }
+        if let Self::Notes(error) = self {
+            return write!(
+                f,
+                "the notes of records that this host lacks are unusable: {error}"
+            );
+        }
         f.write_str("the store of the fleet cannot be reached, and ")?;
         match self {
             Self::Denied => f.write_str("fleet.on_outage is deny"),
             Self::NeverMet => f.write_str("this host is not known to have met it"),
             Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
             // Said above: it is so with a store that answers, too.
-            Self::Unmirrored => Ok(()),
+            Self::Unmirrored | Self::Notes(_) => Ok(()),
             Self::StaleMirror => f.write_str(
                 "the copies of its records are too old to say that a user has no device",
             ),
@@ -151,7 +159,8 @@ pub fn prove_unenrolled(
         return Ok(());
     }
     let is_noted = name.map_or(Ok(false), |name| UnmirroredUsers::has(state, name));
-    if is_noted == Ok(true) {
+    // At the console, too: who has a device here gets in there by a code.
+    if is_noted.map_err(OutageRefusal::Notes)? {
         return Err(OutageRefusal::Unmirrored.into());
     }
     // The console takes the files as they are, however old, but not against what they say.
@@ -163,7 +172,6 @@ pub fn prove_unenrolled(
     if !contact.is_mirror_fresh() {
         return Err(OutageRefusal::StaleMirror.into());
     }
-    is_noted.map_err(OutageRefusal::Contact)?;
     let longest = match (fleet.on_outage, fleet.outage_local_for) {
         (OutageRule::Deny, _) => KNOWN_OUTAGE,
         (OutageRule::Local, 0) => u64::MAX,

@@ -98,9 +98,15 @@ impl UnmirroredUsers {
         let Some(name) = names::state_file(user) else {
             return Ok(false);
         };
-        let fleet = state.join(FLEET_DIRECTORY);
-        let fleet = file::open_directory(CWD, &fleet, FileAccess::Private)?;
-        Ok(!file::is_absent(fleet, &format!("{NAME}/{name}"))?)
+        let state = file::open_directory(CWD, state, FileAccess::Private)?;
+        let fleet = Path::new(FLEET_DIRECTORY);
+        match file::open_directory(&state, fleet, FileAccess::Private) {
+            // It was never in a fleet, and had no place for a note.
+            Err(error) if error.is_missing() && file::is_absent(&state, FLEET_DIRECTORY)? => {
+                Ok(false)
+            }
+            fleet => Ok(!file::is_absent(fleet?, &format!("{NAME}/{name}"))?),
+        }
     }
 }
 
@@ -113,8 +119,9 @@ mod tests {
     fn a_user_is_noted_until_forgotten() {
         let scratch = ScratchStore::new();
         let state = scratch.path();
-        // Without the fleet's directory nothing is known.
-        assert!(UnmirroredUsers::has(state, "alice").is_err());
+        // There is no place for a note, and none where nothing is found at all.
+        assert!(!UnmirroredUsers::has(state, "alice").unwrap());
+        assert!(UnmirroredUsers::has(&state.join("none"), "alice").is_err());
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let fleet = state.join(FLEET_DIRECTORY);
         std::fs::create_dir(&fleet).unwrap();
