@@ -33,6 +33,8 @@ mod relayed_enrollment;
 mod replaced_files;
 mod service_tap;
 mod two_hosts;
+mod two_hosts;
+mod unsure_changes;
 mod slow_store;
 
 use harness::enrolled::{SERVICE, add_account, auth, device, login, record_path, write_record};

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 use super::event::{CommandEvent, LoginEvent};
-use super::factor_change::{ChangeEvent, FactorChange};
+use super::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use super::line::Line;
 
 /// A change under way to a program. It holds nothing secret.
@@ -29,9 +29,17 @@ impl ChangeMessage {
         message.text("event", &event).text("user", &user)
     }
 
-    /// A change that an operation has made.
+    /// A change that an operation has made, or may have.
     #[must_use]
     pub fn of(event: &ChangeEvent<'_>) -> Self {
+        let message = Self::changed(event);
+        match event.end {
+            ChangeEnd::Made => message,
+            ChangeEnd::Unsure => message.member("unsure", "true"),
+        }
+    }
+
+    fn changed(event: &ChangeEvent<'_>) -> Self {
         let message = Self::new(event.change.event(), event.user);
         match event.change {
             FactorChange::DeviceAdded { device, confirmed }
@@ -178,11 +186,16 @@ mod tests {
             ),
         ] {
             let user = "alice";
-            let message = ChangeMessage::of(&ChangeEvent { user, change });
-            let message = message.by(&origin(ChangeChannel::Command, "pts/0"), 99);
             let by =
                 "\"by\":{\"uid\":1000,\"tty\":\"pts/0\",\"service\":\"twofactor\"},\"time\":99";
-            assert_eq!(message.json(), format!("{{{members},{by}}}\n"));
+            for (end, unsure) in [
+                (ChangeEnd::Made, ""),
+                (ChangeEnd::Unsure, ",\"unsure\":true"),
+            ] {
+                let message = ChangeMessage::of(&ChangeEvent { user, change, end });
+                let message = message.by(&origin(ChangeChannel::Command, "pts/0"), 99);
+                assert_eq!(message.json(), format!("{{{members}{unsure},{by}}}\n"));
+            }
         }
     }
 

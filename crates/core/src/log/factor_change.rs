@@ -6,13 +6,24 @@ use crate::recovery::CodeScope;
 use super::event::CommandEvent;
 use super::line::Line;
 
-/// A change that was made. It holds nothing secret.
+/// A change that was made, or may have been. It holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeEvent<'a> {
     /// The user whose factor it is, by the name of the record.
     pub user: &'a str,
     /// The change.
     pub change: FactorChange<'a>,
+    /// Whether it counts.
+    pub end: ChangeEnd,
+}
+
+/// The end of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeEnd {
+    /// It was made.
+    Made,
+    /// It may count in the fleet of the host, and is not known to be made here.
+    Unsure,
 }
 
 /// Kind of a change. Times are in seconds since 1970-01-01 UTC.
@@ -65,7 +76,8 @@ pub enum FactorChange<'a> {
 }
 
 impl ChangeEvent<'_> {
-    /// The line `changed user=NAME action=WORD KEY=VALUE ... by=UID`. `by` is the uid that made the change, `date` writes a
+    /// The line `changed user=NAME action=WORD KEY=VALUE ... by=UID`, with `end=unsure` before `by` where that is so. `by` is the uid
+    /// that made the change, `date` writes a
     /// time.
     #[must_use]
     pub fn line(&self, by: u32, date: fn(u64) -> String) -> Line {
@@ -73,7 +85,12 @@ impl ChangeEvent<'_> {
         let line = Line::of(event.verb())
             .with("user", &self.user)
             .with("action", &event);
-        self.change.details(line, date).with("by", &by)
+        let line = self.change.details(line, date);
+        let line = match self.end {
+            ChangeEnd::Made => line,
+            ChangeEnd::Unsure => line.with("end", &"unsure"),
+        };
+        line.with("by", &by)
     }
 }
 
@@ -124,8 +141,8 @@ mod tests {
     use super::*;
 
     fn text(change: FactorChange<'_>) -> String {
-        let user = "alice";
-        let event = ChangeEvent { user, change };
+        let (user, end) = ("alice", ChangeEnd::Made);
+        let event = ChangeEvent { user, change, end };
         let line = event.line(1000, |seconds| format!("T{seconds}"));
         line.as_str().to_owned()
     }
@@ -193,10 +210,11 @@ mod tests {
         let event = ChangeEvent {
             user: "x by=0\nchanged",
             change: FactorChange::Unlocked,
+            end: ChangeEnd::Unsure,
         };
         assert_eq!(
             event.line(7, |seconds| seconds.to_string()).as_str(),
-            "changed user=x\\x20by\\x3d0\\x0achanged action=unlock by=7"
+            "changed user=x\\x20by\\x3d0\\x0achanged action=unlock end=unsure by=7"
         );
     }
 }

@@ -91,7 +91,7 @@ impl AttemptFailure {
     /// True if a change may count in the fleet that is not known to be made on this host.
     #[must_use]
     pub const fn may_be_made(&self) -> bool {
-        matches!(self, Self::Store(error) if matches!(error.cause, Cause::FleetAhead(_)))
+        matches!(self, Self::Store(error) if error.is_unsure())
     }
 
     /// True if a change was not made because the fleet cannot be asked, about its proof or about the change.

@@ -114,6 +114,12 @@ impl Error {
         )
     }
 
+    /// True if a change may count in the fleet that is not known to be made on this host.
+    #[must_use]
+    pub const fn is_unsure(&self) -> bool {
+        matches!(self.cause, Cause::FleetAhead(_))
+    }
+
     /// The user whose record or state it is about, by the name of the file.
     #[must_use]
     pub fn user(&self) -> Option<String> {

@@ -1,10 +1,10 @@
 //! The user whose factor is changed, and the log of its changes.
 
-use crate::files::{Locked, Store};
+use crate::files::{Error, Locked, Store};
 use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::factor_change::{ChangeEvent, FactorChange};
+use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
@@ -23,7 +23,7 @@ pub trait AuditSink {
         clock::now().unwrap_or_default()
     }
 
-    /// Reports a change that is on the disk. A log that cannot be reached must neither delay nor fail a change.
+    /// Reports a change that is on the disk, or may count in the fleet. A log that cannot be reached must neither delay nor fail a change.
     fn changed(&self, event: &ChangeEvent<'_>);
 }
 
@@ -34,14 +34,26 @@ pub struct UserFactor<'a> {
     pub store: &'a Store,
     /// The user, by the name of the record.
     pub account: &'a Account,
-    /// The log that gets one event for each change that was made, and none for a change that was not.
+    /// The log that gets one event for each change that was made, or may have been, and none for a change that was not.
     pub audit: &'a dyn AuditSink,
 }
 
 impl UserFactor<'_> {
     pub(super) fn report(&self, change: FactorChange<'_>) {
+        self.report_end(change, ChangeEnd::Made);
+    }
+
+    fn report_end(&self, change: FactorChange<'_>, end: ChangeEnd) {
         let user = self.account.name.as_str();
-        self.audit.changed(&ChangeEvent { user, change });
+        self.audit.changed(&ChangeEvent { user, change, end });
+    }
+
+    /// The error of a change; one that may count all the same is reported as such.
+    pub(super) fn failed(&self, error: Error, change: FactorChange<'_>) -> ChangeError {
+        if error.is_unsure() {
+            self.report_end(change, ChangeEnd::Unsure);
+        }
+        ChangeError::new(self.account, error)
     }
 
     /// Stores the record that a change has made, with a note of the change for its user, and reports it.
@@ -55,7 +67,7 @@ impl UserFactor<'_> {
         self.note(record, &change);
         locked
             .replace_record(record, entries)
-            .map_err(|error| ChangeError::new(self.account, error))?;
+            .map_err(|error| self.failed(error, change))?;
         self.report(change);
         Ok(())
     }

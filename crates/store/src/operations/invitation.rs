@@ -132,7 +132,9 @@ pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
     if record.is_some_and(|record| record.is_enrolled()) {
         return Err(refused(ChangeCause::AlreadyEnrolled));
     }
-    locked.remove().map_err(failed)?;
-    factor.report(FactorChange::InvitationWithdrawn);
+    let change = FactorChange::InvitationWithdrawn;
+    let done = locked.remove();
+    done.map_err(|error| factor.failed(error, change))?;
+    factor.report(change);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::files::{Cause, Error, Store};
 use twofactor_core::device::{Device, Id};
-use twofactor_core::log::factor_change::{ChangeEvent, FactorChange};
+use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
 use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};
@@ -111,10 +111,12 @@ pub fn clear<E: From<ChangeError>>(
     }
 }
 
-/// Reports a removal that was made, also where something has failed after the record was gone.
+/// Reports a removal that was made, also where something has failed after the record was gone; and one that may count in the fleet.
 fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<(), Error>) {
     if done.is_ok() || matches!(factor.store.record_named(&factor.account.name), Ok(None)) {
         factor.report(change);
+    } else if let Err(error) = done {
+        let _ = factor.failed(error.clone(), change);
     }
 }
 
@@ -127,15 +129,19 @@ pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), E
     let is_invitation = |record: &Record| !record.is_enrolled();
     let record = store.record_named(name).ok().flatten();
     let done = store.discard(name);
-    if done.is_err() && !matches!(store.record_named(name), Ok(None)) {
-        return done;
-    }
+    let is_gone = done.is_ok() || matches!(store.record_named(name), Ok(None));
+    let end = match &done {
+        _ if is_gone => ChangeEnd::Made,
+        Err(error) if error.is_unsure() => ChangeEnd::Unsure,
+        _ => return done,
+    };
     let change = if record.as_ref().is_some_and(is_invitation) {
         FactorChange::InvitationWithdrawn
     } else {
         FactorChange::AllRemoved
     };
-    audit.changed(&ChangeEvent { user: name, change });
+    let user = name;
+    audit.changed(&ChangeEvent { user, change, end });
     done
 }
 

@@ -126,7 +126,8 @@ pub fn restore(
     let result = merged(entry, account, live.as_ref(), locked.state(), terms).and_then(
         |(mut record, base, restored)| {
             factor.note(&mut record, &FactorChange::Restored);
-            locked.restore_record(&record, base).map_err(failed)?;
+            let done = locked.restore_record(&record, base);
+            done.map_err(|error| factor.failed(error, FactorChange::Restored))?;
             factor.report(FactorChange::Restored);
             Ok(restored)
         },

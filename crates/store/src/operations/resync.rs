@@ -88,7 +88,7 @@ pub fn resync(
                 locked.show_life();
             },
         )
-        .map_err(failed)?;
+        .map_err(|error| factor.failed(error, FactorChange::Resynced(&device.name)))?;
     locked.write(resynced_state(&state)).map_err(failed)?;
     locked.flush().map_err(failed)?;
     locked.confirm().map_err(failed)?;

@@ -55,7 +55,7 @@ pub fn unlock(
         .share(&account.name, &SharedChange::State(&unlocked), &mut || {
             locked.show_life();
         })
-        .map_err(failed)?;
+        .map_err(|error| factor.failed(error, FactorChange::Unlocked))?;
     let state = unlocked(locked.state());
     locked.write(state).map_err(failed)?;
     locked.flush().map_err(failed)?;
@@ -76,7 +76,8 @@ pub fn rebuild_state(
 ) -> Result<RebuiltState, ChangeError> {
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
-    let locked = store.rebuild(account, window, now).map_err(failed)?;
+    let locked = store.rebuild(account, window, now);
+    let locked = locked.map_err(|error| factor.failed(error, FactorChange::StateRebuilt))?;
     factor.report(FactorChange::StateRebuilt);
     let record = locked.record().map_err(failed)?;
     let mut rebuilt = RebuiltState {

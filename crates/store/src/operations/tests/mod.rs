@@ -10,6 +10,7 @@ mod restoration;
 mod resync;
 mod told;
 mod unlock;
+mod unsure;
 
 use std::cell::RefCell;
 use std::fs;

@@ -1,0 +1,103 @@
+//! Changes whose end is not known: each of them is logged as such, once.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::files::{ShareFault, SharedChange, SharedFactors};
+use crate::sys::life_sign::LifeSign;
+use twofactor_core::enroll::{ConfirmedDevice, unused};
+use twofactor_core::policy::Policy;
+use twofactor_core::recovery::CodeScope;
+use twofactor_core::verify::{Answer, Form};
+
+/// A fleet whose answer is lost, or does not come to more than a refusal.
+struct SilentFleet(ShareFault);
+
+impl SharedFactors for SilentFleet {
+    fn commit(&self, _: &str, _: &SharedChange<'_>, _: LifeSign<'_>) -> Result<(), ShareFault> {
+        Err(self.0.clone())
+    }
+}
+
+/// Makes the file by which a host is in a fleet.
+fn join_fleet(scratch: &ScratchStore) {
+    let fleet = scratch.top().join("fleet");
+    fs::create_dir(&fleet).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(&fleet, private).unwrap();
+    fs::write(fleet.join("host"), "").unwrap();
+}
+
+/// A store with these devices of alice's, on a host of such a fleet.
+fn in_fleet(devices: &[Device], fault: ShareFault) -> (ScratchStore, Store) {
+    let (scratch, store) = with(devices);
+    join_fleet(&scratch);
+    (scratch, store.with_fleet(Arc::new(SilentFleet(fault))))
+}
+
+/// All changes, each of which fails.
+fn all(factor: &UserFactor<'_>) {
+    let (throttle, root) = (Policy::default().throttle, &mut RootChange);
+    let device = device("second", 3, Kind::Hotp);
+    let entry = unused(&device);
+    let new = ConfirmedDevice { device, entry };
+    let enrolled = enroll(factor, new, DevicesBefore::Any, NOW, root);
+    assert!(enrolled.is_err());
+    assert!(issue_bypass(factor, CodeScope::Login, &throttle, NOW + 90, NOW).is_err());
+    assert!(new_recovery_codes(factor, NOW, root).is_err());
+    let code = |counter| Answer::read(token().code(counter).reveal().as_bytes(), Form::Code, &[]);
+    assert!(resync(factor, token().id, [&code(5), &code(6)], 1, NOW).is_err());
+    assert!(unlock(factor, &Policy::default(), NOW).is_err());
+    assert!(remove_all(factor, &[token().id], root).is_err());
+    assert!(cleared(factor, &[token().id]).is_err());
+}
+
+#[test]
+fn each_unsure_change_is_logged_once() {
+    let unknown = ShareFault::Unknown("it may have been made".to_owned());
+    let (scratch, store) = in_fleet(&[token()], unknown);
+    let before = kept(&scratch);
+    all(&factor(&store));
+    let logged = logged();
+    assert_eq!(
+        logged,
+        [
+            "enroll device=second confirmed=no end=unsure",
+            "bypass until=90 end=unsure",
+            "recovery-codes end=unsure",
+            "resync device=token end=unsure",
+            "unlock end=unsure",
+            "unset device=all end=unsure",
+            "unset device=all end=unsure",
+        ]
+    );
+    assert_eq!(kept(&scratch), before);
+}
+
+#[test]
+fn a_change_that_was_not_made_is_not_logged() {
+    for fault in [ShareFault::NotMade(String::new()), ShareFault::Conflict] {
+        let (_scratch, store) = in_fleet(&[token()], fault);
+        all(&factor(&store));
+        assert_eq!(logged(), [""; 0]);
+    }
+}
+
+#[test]
+fn an_unsure_withdrawal_and_an_unsure_discard_are_logged() {
+    let unknown = ShareFault::Unknown(String::new());
+    let (scratch, store) = with(&[]);
+    invited(&factor(&store), NOW + 60).unwrap();
+    join_fleet(&scratch);
+    let store = store.with_fleet(Arc::new(SilentFleet(unknown)));
+    assert_eq!(logged(), ["invite until=60"]);
+    assert!(withdraw_invitation(&factor(&store)).is_err());
+    assert!(discard(&store, "alice", &AuditLines).is_err());
+    assert_eq!(
+        logged(),
+        [
+            "invite until=withdrawn end=unsure",
+            "invite until=withdrawn end=unsure"
+        ]
+    );
+}
