@@ -9,6 +9,7 @@ use twofactor_core::record::Record;
 
 use twofactor_core::account::Account;
 use twofactor_fleet::fleet_changes::FleetChanges;
+use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
@@ -100,6 +101,16 @@ impl Context {
     fn in_fleet(&self, store: Store) -> Store {
         let settings = host_settings::beside(self.policy_path());
         store.with_fleet(Arc::new(FleetChanges::new(&settings, &self.state)))
+    }
+
+    /// The same store, whose changes count on this host alone, while it is cut off from its fleet.
+    pub fn on_this_host(&self, store: Store) -> Result<Store, Failure> {
+        if !store.is_in_fleet()? {
+            let text = "this host is in no fleet, so that --this-host says nothing";
+            return Err(Failure::refused(text).of_kind(FailureKind::Fleet));
+        }
+        let settings = host_settings::beside(self.policy_path());
+        Ok(store.with_fleet(Arc::new(HostBypass::new(&settings, &self.state))))
     }
 
     /// The reason why logins are refused although the policy is valid: it is on, and there is no state directory.

@@ -201,7 +201,14 @@ fn every_report_is_json_with_the_documented_keys() {
         ),
         (
             &["bypass", "alice"],
-            &["code", "expires", "locked_out", "new_device", "user"],
+            &[
+                "code",
+                "expires",
+                "locked_out",
+                "new_device",
+                "this_host",
+                "user",
+            ],
         ),
         (
             &["unlock", "alice"],

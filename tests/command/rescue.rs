@@ -33,7 +33,14 @@ fn r39_a_bypass_code_works_once_for_one_user_over_ssh() {
     give(&machine, "bob", &[]);
     let bob = files("bob");
     let report = json(machine.command(&["bypass", "alice", "--json"]));
-    let expected = ["code", "expires", "locked_out", "new_device", "user"];
+    let expected = [
+        "code",
+        "expires",
+        "locked_out",
+        "new_device",
+        "this_host",
+        "user",
+    ];
     assert_eq!(keys(&report), expected);
     let bypass = report["code"].as_str().unwrap();
     assert!(files("bob") == bob && !lets_in("bob", bypass));

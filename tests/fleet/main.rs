@@ -14,6 +14,7 @@ mod abandoned_calls;
 #[path = "../enrollment/app.rs"]
 mod app;
 mod busy_files;
+mod bypass_here;
 #[path = "../../crates/fleet/tests/etcd/certificates.rs"]
 mod certificates;
 #[path = "../../crates/fleet/tests/etcd/cluster.rs"]
@@ -25,17 +26,15 @@ mod killed;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
 mod member;
 mod older_records;
+mod one_user;
 mod outages;
 mod relayed_changes;
-mod one_user;
-mod one_user;
 mod relayed_enrollment;
 mod replaced_files;
 mod service_tap;
-mod two_hosts;
+mod slow_store;
 mod two_hosts;
 mod unsure_changes;
-mod slow_store;
 
 use harness::enrolled::{SERVICE, add_account, auth, device, login, record_path, write_record};
 use harness::pam::code;
@@ -77,13 +76,13 @@ fn two_members(cluster: &EtcdCluster, kind: Kind, policy: &str) -> [MemberHost; 
     hosts
 }
 
-/// Waits until the service has met the store so often.
-fn until_met(host: &MemberHost, times: usize) {
 /// The record of alice on a host.
 fn record(host: &MemberHost) -> String {
     host.run(|host| host.machine.read(record_path("alice")))
 }
 
+/// Waits until the service has met the store so often.
+fn until_met(host: &MemberHost, times: usize) {
     host.until(move |host| {
         let log = host.daemon.as_ref().unwrap().log();
         log.matches("result=store-met").count() >= times

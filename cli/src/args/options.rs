@@ -197,6 +197,9 @@ pub struct BypassArgs {
     /// Let the user set up a new device in the login with the code, for a phone that is lost
     #[arg(long)]
     pub new_device: bool,
+    /// On a host that is cut off from its fleet: the code works here alone, until the host meets the store again
+    #[arg(long, conflicts_with = "new_device")]
+    pub this_host: bool,
 }
 
 /// `resync`.

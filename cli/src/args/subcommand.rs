@@ -129,11 +129,13 @@ EXAMPLES
     ///
     /// The code is shown once, works for one login, and only for a while. A new one replaces an unused one. With `--new-device` the
     /// login offers to set up a new device, so that a lost phone needs no `renew`: give such a code to no voice that you do not know.
+    /// While the store of a fleet is out of reach only `--this-host` makes one, which no other host accepts.
     #[command(after_help = "\
 EXAMPLES
   twofactor bypass alice                     works for 24 hours
   twofactor bypass alice --for 2d
   twofactor bypass alice --new-device        the login with it offers to set up a new phone
+  twofactor bypass alice --this-host         on a host that is cut off from its fleet
   twofactor bypass alice --for 0             withdraws an unused code")]
     Bypass(BypassArgs),
     /// Make one-time codes with which users may enroll at login

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::ThrottleStatus;
-use twofactor_store::operations;
+use twofactor_store::operations::{self, ChangeCause, ChangeError};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -18,23 +18,26 @@ use crate::shell;
 /// Runs it.
 pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
     let (account, store, _) = context.enrolled(&args.user)?;
+    let store = if args.this_host {
+        context.on_this_host(store)?
+    } else {
+        store
+    };
     let throttle = context.policy_or_default()?.throttle;
     let now = clock::now()?;
     let expires = now.saturating_add(args.duration);
     let factor = audit::factor(&store, &account);
-    let scope = if args.new_device {
-        CodeScope::NewDevice
-    } else {
-        CodeScope::Login
+    let scope = match (args.new_device, args.this_host) {
+        (true, _) => CodeScope::NewDevice,
+        (_, true) => CodeScope::ThisHost,
+        _ => CodeScope::Login,
     };
     let issued = if args.duration == 0 {
-        operations::withdraw_bypass(&factor)?;
-        None
+        operations::withdraw_bypass(&factor).map(|()| None)
     } else {
-        Some(operations::issue_bypass(
-            &factor, scope, &throttle, expires, now,
-        )?)
+        operations::issue_bypass(&factor, scope, &throttle, expires, now).map(Some)
     };
+    let issued = issued.map_err(|error| unmade(error, args))?;
     let until = issued.as_ref().map(|_| Moment(expires));
     let locked_out = issued
         .as_ref()
@@ -45,9 +48,26 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
         code: code.as_ref().map(|code| code.as_str()),
         expires: until,
         new_device: args.new_device && args.duration > 0,
+        this_host: args.this_host,
         locked_out,
         duration: args.duration,
     })
+}
+
+/// The error, with the way to a code for a host that is cut off.
+fn unmade(error: ChangeError, args: &BypassArgs) -> Failure {
+    let is_cut_off = !args.this_host && !args.new_device && args.duration > 0;
+    let is_cut_off = is_cut_off
+        && matches!(&error.cause, ChangeCause::Failed(failure) if failure.is_unmade_in_fleet());
+    let user = error.user.clone();
+    let failure = Failure::from(error);
+    if !is_cut_off {
+        return failure;
+    }
+    failure.next(format!(
+        "For a code that works on this host alone: twofactor bypass --this-host {}",
+        shell::operand(&user)
+    ))
 }
 
 /// Report of `bypass`; `null` where a code was withdrawn.
@@ -58,6 +78,8 @@ struct BypassReport<'a> {
     expires: Option<Moment>,
     /// The login with it offers to set up a new device.
     new_device: bool,
+    /// The code works on this host alone.
+    this_host: bool,
     /// No code is looked at before `twofactor unlock`, or before the lock-out ends.
     locked_out: bool,
     #[serde(skip)]
@@ -78,6 +100,8 @@ impl Report for BypassReport<'_> {
         };
         let device = if self.new_device {
             "A login with it offers to set up a new device.\n"
+        } else if self.this_host {
+            "It works on this host alone, until this host meets the store of its fleet again.\n"
         } else {
             ""
         };

@@ -79,6 +79,8 @@ pub enum CodeScope {
     Login,
     /// One login, in whose dialogue a new device can be set up.
     NewDevice,
+    /// One login on the host where it was made, while that is cut off from its fleet.
+    ThisHost,
 }
 
 impl fmt::Debug for RecoverySet {

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use twofactor_core::record::Record;
+use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_core::state::State;
-use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
+use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use zeroize::Zeroizing;
 
 use crate::deadline::WorkDeadline;
@@ -183,8 +184,14 @@ impl FleetHost {
     }
 }
 
-/// A record as the store has it.
+/// A record as the store has it: without what counts on this host alone.
 pub(crate) fn content(record: &Record) -> RecordContent {
+    let is_local = |code: &OneTimeCode| code.scope == CodeScope::ThisHost;
+    if record.bypass.as_ref().is_some_and(is_local) {
+        let mut shared = record.clone();
+        shared.bypass = None;
+        return RecordContent::Text(shared.to_toml());
+    }
     RecordContent::Text(record.to_toml())
 }
 

@@ -23,6 +23,7 @@ pub mod gateway_fault;
 pub mod gateway_message;
 pub mod gateway_settings;
 mod healed_states;
+pub mod host_bypass;
 pub mod host_entry;
 pub mod host_error;
 pub mod host_file;

@@ -8,6 +8,7 @@ use twofactor_store::Store;
 
 use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, UserReasons, parsed};
 use crate::deadline::WorkDeadline;
+use crate::fleet_changes::content;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, account_of};
 use crate::membership_error::MembershipError;
@@ -183,7 +184,7 @@ fn known_of(
     let (content, revision) = match (&record, &state, mark) {
         (_, _, Some((revision, MarkKind::Removed))) => (Some(RecordContent::Removed), revision),
         (Some(record), Some(_), _) => (
-            Some(RecordContent::Text(record.to_toml())),
+            Some(content(record)),
             marks.revision_of(user, Some(record))?,
         ),
         (Some(record), None, _) => {

@@ -5,6 +5,9 @@ use harness::enrolled::{SERVICE, state_path};
 use harness::pam::Drive;
 use harness::{Machine, Totp, hotp};
 use serde_json::Value;
+use twofactor_core::log::change_message::ChangeMessage;
+use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 use super::documented::DocumentedObjects;
 use crate::listed_commands;
@@ -89,11 +92,29 @@ fn every_object_is_as_documented() {
         let change = change.to_string();
         assert!(!calls.secrets.iter().any(|secret| change.contains(secret)));
     }
+    let unsure = parse(&unsure_change());
+    calls.documented.check("object notified-change", &unsure);
     assert_eq!(
         calls.documented.unseen(),
         [""; 0],
         "documented, but never there"
     );
+}
+
+/// A change as only a host of a fleet tells it.
+fn unsure_change() -> String {
+    let event = ChangeEvent {
+        user: "alice",
+        change: FactorChange::Unlocked,
+        end: ChangeEnd::Unsure,
+    };
+    let origin = ChangeOrigin {
+        channel: ChangeChannel::Command,
+        uid: 0,
+        terminal: None,
+        address: None,
+    };
+    ChangeMessage::of(&event).by(&origin, 1).json()
 }
 
 fn read_policy(calls: &mut CheckedCalls) {

@@ -135,6 +135,7 @@ mod tests {
             (on, CodeScope::Login, &Credential::Bypass, false),
             (on, CodeScope::NewDevice, &Credential::Bypass, true),
             (on, CodeScope::NewDevice, &device, false),
+            (on, CodeScope::ThisHost, &Credential::Bypass, false),
             (invite, CodeScope::NewDevice, &RECOVERY, false),
             (invite, CodeScope::NewDevice, &Credential::Bypass, true),
             (invite, CodeScope::Login, &Credential::Bypass, false),

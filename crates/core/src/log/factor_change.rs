@@ -126,6 +126,7 @@ impl FactorChange<'_> {
                 match scope {
                     CodeScope::Login => line,
                     CodeScope::NewDevice => line.with("scope", &"new-device"),
+                    CodeScope::ThisHost => line.with("scope", &"this-host"),
                 }
             }
             Self::InvitationWithdrawn | Self::BypassWithdrawn => line.with("until", &"withdrawn"),

@@ -180,6 +180,7 @@ fn bypass_code(fields: &RecordFields<'_>) -> Result<OneTimeCode, RecordError> {
     match fields.optional("scope", string)? {
         None => Ok(code),
         Some("new-device") => Ok(code.with_scope(CodeScope::NewDevice)),
+        Some("this-host") => Ok(code.with_scope(CodeScope::ThisHost)),
         Some(_) => Err(fields.fault("scope")),
     }
 }

@@ -328,15 +328,17 @@ fn empty_and_truncated_files_are_errors() {
 }
 
 #[test]
-fn a_bypass_code_for_a_new_device_says_so() {
+fn a_bypass_code_says_what_it_is_for() {
     let mut record = sample();
     let scope = |record: &Record| {
         let read = Record::parse(&record.to_toml());
         read.map(|it| it.bypass.unwrap().scope)
     };
     assert_eq!(scope(&record), Ok(CodeScope::Login));
-    record.bypass = record.bypass.map(|it| it.with_scope(CodeScope::NewDevice));
-    assert_eq!(scope(&record), Ok(CodeScope::NewDevice));
+    for other in [CodeScope::ThisHost, CodeScope::NewDevice] {
+        record.bypass = record.bypass.map(|it| it.with_scope(other));
+        assert_eq!(scope(&record), Ok(other));
+    }
     let text = record.to_toml();
     for (from, to) in [
         ("scope = \"new-device\"", "scope = \"all\""),

@@ -82,6 +82,7 @@ impl RecordWriter {
         match code.scope {
             CodeScope::Login => {}
             CodeScope::NewDevice => self.string("scope", "new-device"),
+            CodeScope::ThisHost => self.string("scope", "this-host"),
         }
     }
 

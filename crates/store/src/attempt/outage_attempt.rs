@@ -10,6 +10,7 @@ use std::path::Path;
 use twofactor_core::device::Kind;
 use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_core::record::Record;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::{FailureCounter, Form};
 
 use super::{
@@ -91,8 +92,10 @@ impl LoginAttempt<'_> {
         let is_local = self.loaded.policy.fleet.is_local(self.service);
         let hosts = match contact(self.store.path()) {
             // The console judges with what it has.
-            _ if is_local => None,
-            known => Some(self.known_hosts(known?)?),
+            _ if is_local => Ok(None),
+            known => known
+                .map_err(AttemptFailure::from)
+                .and_then(|known| self.known_hosts(known).map(Some)),
         };
         let recorded = lock_recorded(self.store, self.holder, None)?;
         let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
@@ -100,6 +103,13 @@ impl LoginAttempt<'_> {
         };
         let policy = &self.loaded.policy;
         let mut record = loaded.record.clone();
+        let hosts = match hosts {
+            Err(_) if is_this_hosts(&record) => {
+                leave_bypass_alone(&mut record);
+                None
+            }
+            hosts => hosts?,
+        };
         if !is_local && !policy.fleet.outage_recovery {
             without_lasting_codes(&mut record);
         }
@@ -124,6 +134,18 @@ impl LoginAttempt<'_> {
         }
         Ok(contact.hosts)
     }
+}
+
+/// True if root made a bypass code on this host, for the time in which it is cut off.
+fn is_this_hosts(record: &Record) -> bool {
+    let mut codes = record.bypass.iter();
+    codes.any(|code| code.scope == CodeScope::ThisHost)
+}
+
+/// Of a host that may not judge, the code of its root is judged all the same: no other host accepts that.
+fn leave_bypass_alone(record: &mut Record) {
+    record.recovery = None;
+    record.devices.clear();
 }
 
 /// Recovery codes and codes of a counter do not expire: each host that is cut off would accept them.

@@ -60,6 +60,11 @@ pub trait SharedFactors: Send + Sync {
         change: &SharedChange<'_>,
         sign: LifeSign<'_>,
     ) -> Result<(), ShareFault>;
+
+    /// True if what it makes counts on this host alone.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 impl Store {
@@ -101,6 +106,7 @@ impl Store {
             return Err(failed(Cause::InFleet));
         };
         match fleet.commit(user, change, sign) {
+            Ok(()) if fleet.is_local() => Ok(ShareResult::Alone),
             Ok(()) => Ok(ShareResult::Shared),
             Err(ShareFault::Conflict) => Err(failed(Cause::FleetConflict)),
             Err(ShareFault::NotMade(text)) => Err(failed(Cause::Fleet(text))),
@@ -117,7 +123,7 @@ impl Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum ShareResult {
-    /// This host is in no fleet.
+    /// This host is in no fleet, or the change is this host's alone.
     Alone,
     /// It counts in the fleet.
     Shared,

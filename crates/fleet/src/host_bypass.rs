@@ -1,0 +1,170 @@
+//! A bypass code that root makes on a host which is cut off from its fleet. It counts on this host alone, and until it has met the store
+//! again: then the record of the fleet takes the place of the one with the code.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use twofactor_core::recovery::CodeScope;
+use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
+use twofactor_store::{ShareFault, SharedChange, SharedFactors, UnmirroredUsers};
+
+use crate::deadline::WorkDeadline;
+use crate::fleet_host::FleetHost;
+use crate::host_file::FleetDirectory;
+use crate::outage::OutageReason;
+
+/// Longest time in which the store may show that it is there.
+const PROBE_TIME: Duration = Duration::from_secs(3);
+
+/// This host, as one that changes a record for itself alone.
+pub struct HostBypass {
+    settings: PathBuf,
+    state: PathBuf,
+}
+
+impl HostBypass {
+    /// The host whose settings and state directory these are.
+    #[must_use]
+    pub fn new(settings: &Path, state: &Path) -> Self {
+        Self {
+            settings: settings.to_owned(),
+            state: state.to_owned(),
+        }
+    }
+
+    /// Notes that the record of the fleet is not in place here: the service looks at the user again as soon as the store is there.
+    fn make(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+        if !is_of_bypass(change) {
+            return Err(unmade("no other change is made on one host of a fleet"));
+        }
+        if forgets_a_use(change) {
+            return Err(unmade(
+                "a bypass code of all hosts was used here during this outage, which this host has to bring to the store first",
+            ));
+        }
+        if self.is_met()? {
+            return Err(unmade("the store of the fleet can be used"));
+        }
+        let fleet = FleetDirectory::open(&self.state);
+        let fleet = fleet.map_err(|error| unmade(&error.to_string()))?;
+        let noted = UnmirroredUsers::open(fleet.path()).and_then(|notes| notes.note(user));
+        noted.map_err(|error| unmade(&error.to_string()))
+    }
+
+    /// True if this host has its store.
+    fn is_met(&self) -> Result<bool, ShareFault> {
+        // What is wrong with a file cuts it off as well.
+        let Ok(host) = FleetHost::open(&self.settings, &self.state) else {
+            return Ok(false);
+        };
+        let lock = host.directory().lock();
+        let lock = lock.map_err(|error| unmade(&error.to_string()))?;
+        Ok(match host.settle(&lock, &WorkDeadline::after(PROBE_TIME)) {
+            Ok(()) => true,
+            Err(OutageReason::HostBusy(text)) => return Err(unmade(&text)),
+            Err(_) => false,
+        })
+    }
+}
+
+impl SharedFactors for HostBypass {
+    fn commit(
+        &self,
+        user: &str,
+        change: &SharedChange<'_>,
+        sign: LifeSign<'_>,
+    ) -> Result<(), ShareFault> {
+        life_sign::alive(sign, LONGEST, || self.make(user, change))
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+}
+
+/// True if the record stays the same, but for its bypass code and the note of that.
+fn is_of_bypass(change: &SharedChange<'_>) -> bool {
+    let SharedChange::Put {
+        old: Some(old),
+        record,
+        ..
+    } = *change
+    else {
+        return false;
+    };
+    let mut before = old.clone();
+    before.bypass.clone_from(&record.bypass);
+    before.changes.clone_from(&record.changes);
+    before.to_toml() == record.to_toml()
+}
+
+/// True if the code before it is one of all hosts that was used on this one: a state remembers the last code that was used, and by that
+/// of another code the fleet would take the first for unused.
+fn forgets_a_use(change: &SharedChange<'_>) -> bool {
+    let SharedChange::Put {
+        old: Some(old),
+        local,
+        ..
+    } = *change
+    else {
+        return false;
+    };
+    let mut shared = old.bypass.iter();
+    shared.any(|code| code.scope != CodeScope::ThisHost && local.bypass == Some(code.id))
+}
+
+fn unmade(reason: &str) -> ShareFault {
+    ShareFault::NotMade(format!("{reason}; nothing was changed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_core::recovery::OneTimeCode;
+    use twofactor_core::state::State;
+    use twofactor_store::testing::{alice, phone, record_of, token};
+
+    /// Of the code that was used last a state knows, and of none before.
+    #[test]
+    fn a_used_code_of_all_hosts_is_not_forgotten() {
+        let code = || OneTimeCode::generate(7).unwrap().0;
+        let mut old = record_of(&alice(), &[phone()]);
+        let mut local = State::new(old.uid);
+        let forgets = |old: &_, local: &_| {
+            forgets_a_use(&SharedChange::Put {
+                old: Some(old),
+                record: old,
+                local,
+            })
+        };
+        assert!(!forgets(&old, &local));
+        old.bypass = Some(code());
+        local.bypass = Some(code().id);
+        assert!(!forgets(&old, &local));
+        local.bypass = old.bypass.as_ref().map(|it| it.id);
+        assert!(forgets(&old, &local));
+        old.bypass = old.bypass.map(|it| it.with_scope(CodeScope::ThisHost));
+        assert!(!forgets(&old, &local));
+    }
+
+    #[test]
+    fn nothing_but_a_bypass_code_is_changed_on_one_host() {
+        let old = record_of(&alice(), &[phone()]);
+        let local = State::new(old.uid);
+        let is_made = |old, record| {
+            is_of_bypass(&SharedChange::Put {
+                old,
+                record,
+                local: &local,
+            })
+        };
+        let mut bypass = old.clone();
+        bypass.bypass = Some(OneTimeCode::generate(7).unwrap().0);
+        assert!(is_made(Some(&old), &bypass) && is_made(Some(&bypass), &old));
+        let mut other = bypass.clone();
+        other.devices.push(token());
+        assert!(!is_made(Some(&old), &other));
+        assert!(!is_made(None, &bypass));
+        assert!(!is_of_bypass(&SharedChange::Remove { old: Some(&old) }));
+    }
+}
