@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     /// A machine in a fleet, on which alice has a token and recovery codes, and was told of no change yet.
-    struct FleetMachine {
+    struct JudgeMachine {
         _scratch: ScratchStore,
         file: PolicyFile,
         store: Store,
@@ -98,7 +98,7 @@ mod tests {
         codes: Vec<PlainCode>,
     }
 
-    impl FleetMachine {
+    impl JudgeMachine {
         fn new() -> Self {
             let scratch = ScratchStore::new();
             let (file, store) = (PolicyFile::new(&scratch.policy()), scratch.store());
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn grace_is_that_of_the_host_and_a_lockout_is_not() {
-        let machine = FleetMachine::new();
+        let machine = JudgeMachine::new();
         for _ in 0..6 {
             machine.after("no code");
         }
@@ -167,14 +167,14 @@ mod tests {
             judge.before().unwrap(),
             PreCheck::Throttle(ThrottleStatus::Open)
         );
-        let machine = FleetMachine::new();
+        let machine = JudgeMachine::new();
         let (judge, _) = machine.after(&token().code(0).reveal());
         assert!(matches!(judge.before().unwrap(), PreCheck::Grace(_)));
     }
 
     #[test]
     fn what_this_host_knows_is_told() {
-        let machine = FleetMachine::new();
+        let machine = JudgeMachine::new();
         let (judge, _) = machine.after("no code");
         assert!(judge.has_recovery_codes());
         assert!(!machine.judge().has_recovery_codes());
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_code_judged_alone_changes_no_device() {
-        let machine = FleetMachine::new();
+        let machine = JudgeMachine::new();
         let (mut judge, result) = machine.after(&machine.codes[0].grouped());
         let AttemptResult::Compared(Outcome::Accepted(accepted)) = result else {
             panic!("{result:?}");
@@ -200,7 +200,7 @@ mod tests {
     /// These are not the files of the service.
     #[test]
     fn files_elsewhere_are_judged_by_no_service() {
-        let machine = FleetMachine::new();
+        let machine = JudgeMachine::new();
         let (mut judge, _) = machine.after("no code");
         judge.outage = Some("of the code before".to_owned());
         let judged = judge.attempt(token().code(0).reveal().as_bytes(), Form::Code);
