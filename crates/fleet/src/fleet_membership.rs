@@ -92,11 +92,31 @@ pub struct LocalHost<'a> {
     pub report: HostReport,
 }
 
-/// A place for this host, with a new id.
-pub(crate) fn new_place(
+/// The place of this host, `None` where it is in no fleet.
+pub(crate) fn known_place(state: &Path) -> Result<Option<HostPlace>, HostError> {
+    let directory = FleetDirectory::open(state);
+    match directory.and_then(|directory| directory.place()) {
+        Err(error) if error.is_not_joined() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The known place, or else a new one, which is written: from then on no record changes without the store.
+pub(crate) fn ensured_place(
+    known: Option<HostPlace>,
     directory: &FleetDirectory,
     meta: FleetMeta,
 ) -> Result<HostPlace, HostError> {
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let place = new_place(directory, meta)?;
+    directory.write(&place, &directory.lock()?)?;
+    Ok(place)
+}
+
+/// A place for this host, with a new id.
+fn new_place(directory: &FleetDirectory, meta: FleetMeta) -> Result<HostPlace, HostError> {
     let mut random = [0; 12];
     getrandom::fill(&mut random)
         .map_err(|_| HostError::new(directory.path(), HostFault::Random))?;
@@ -118,14 +138,6 @@ pub(crate) fn new_place(
         previous: beat,
         current: beat,
     })
-}
-
-/// The place of this host, `None` where it is in no fleet.
-pub(crate) fn known_place(directory: &FleetDirectory) -> Result<Option<HostPlace>, HostError> {
-    match directory.place() {
-        Err(error) if error.is_not_joined() => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 /// The first entry of a host.
@@ -153,9 +165,23 @@ pub(crate) fn readable_users(store: &Store) -> Result<Vec<String>, MembershipErr
     Ok(users)
 }
 
+/// Brings the records and states of these users to the fleet, one after the other.
+pub(crate) fn bring_all(
+    host: &FleetHost,
+    store: &Store,
+    users: &[String],
+    progress: UserProgress<'_>,
+) -> Result<(), MembershipError> {
+    for (number, user) in users.iter().enumerate() {
+        bring(host, store, user)?;
+        progress(number + 1, users.len());
+    }
+    Ok(())
+}
+
 /// Brings a user's record and state to the fleet, which has no record of that user, or the same one. Each code that was used there or
 /// here counts as used. A user who was removed there is no new one: that is a conflict.
-pub(crate) fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipError> {
+fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipError> {
     let Some(record) = store.record_named(user)? else {
         // Removed meanwhile.
         return Ok(());

@@ -2,12 +2,14 @@
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
+use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, check_certificate, check_clock,
-    first_entry, known_place, new_place, readable_users,
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
+    ensured_place, first_entry, known_place, readable_users,
 };
+use crate::gateway::Gateway;
 use crate::host_error::HostError;
-use crate::host_file::FleetDirectory;
+use crate::host_file::{FleetDirectory, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
@@ -25,6 +27,15 @@ pub struct FoundedFleet {
     pub host: String,
 }
 
+/// What there is of a fleet before it is founded: something where an earlier call was interrupted.
+struct FleetParts {
+    keys: Option<KeyFile>,
+    /// The place of this host in a fleet.
+    place: Option<HostPlace>,
+    /// The entry of the fleet in the store, sealed.
+    stored: Option<Vec<u8>>,
+}
+
 /// Founds a fleet. After an interruption the same call goes on.
 ///
 /// # Errors
@@ -38,38 +49,9 @@ pub fn found(
     check_certificate(settings)?;
     let gateway = settings.gateway(REQUEST_TIME)?;
     let time = WorkDeadline::after(STEP_TIME);
-    let meta_key = [StoreKey::meta()];
-    let meta = patient(&time, || gateway.values(&meta_key, &time))?;
-    check_clock(&gateway)?;
-    let stored = meta.first().and_then(|(_, value)| value.as_deref());
-    let known = KeyFile::load(&settings.key_file);
-    let keys = match known {
-        Err(error) if error.is_missing() => None,
-        other => Some(other?),
-    };
-    let place = match FleetDirectory::open(local.state) {
-        Err(error) if error.is_not_joined() => None,
-        other => known_place(&other?)?,
-    };
-    match (&keys, stored, &place) {
-        (None, None, None) => {}
-        // A call that was interrupted before, or after, the store had the fleet.
-        (Some(keys), None, Some(place)) if keys.fleet == place.meta.fleet => {}
-        (Some(_), None, None) => {}
-        (Some(keys), Some(stored), Some(place)) => {
-            let stored = opened_meta(&keys.key, Some(stored))?;
-            if stored != place.meta {
-                return Err(OutageReason::OtherFleet.into());
-            }
-        }
-        (_, Some(_), _) => {
-            return Err(refused(
-                "the store has a fleet already; to join it: twofactor fleet join FILE, with the file of its key",
-            ));
-        }
-        (_, None, Some(_)) => return Err(OutageReason::NoFleet.into()),
-    }
-    if stored.is_none() && has_entries(&gateway, &time)? {
+    let parts = FleetParts::read(local, settings, &gateway, &time)?;
+    parts.check()?;
+    if parts.stored.is_none() && has_entries(&gateway, &time)? {
         return Err(refused(
             "the store has records, but no fleet: it is the one of another fleet, or damaged",
         ));
@@ -81,52 +63,89 @@ pub fn found(
             host: String::new(),
         });
     }
-    let keys = match keys {
+    let keys = match parts.keys {
         Some(keys) => keys,
         None => made_key(settings)?,
     };
     let meta = FleetMeta::first(keys.fleet);
     let directory = FleetDirectory::ensure(local.state)?;
-    let place = match place {
-        Some(place) => place,
-        None => {
-            // From here on no record changes without the store.
-            let place = new_place(&directory, meta)?;
-            directory.write(&place, &directory.lock()?)?;
-            place
-        }
-    };
-    if stored.is_none() {
+    let place = ensured_place(parts.place, &directory, meta)?;
+    if parts.stored.is_none() {
         let entry = first_entry(&place, local.report).encode();
-        let seal = |place: StoreKey, plain: &[u8]| {
-            let sealed = keys.key.seal(&place, plain).map_err(OutageReason::Sealing);
-            sealed.map(|sealed| (place, sealed))
-        };
-        let writes = [
-            seal(StoreKey::meta(), &meta.encode())?,
-            seal(place.key(), &entry)?,
-        ];
-        let base = [(StoreKey::meta(), None), (place.key(), None)];
-        let made = gateway.change(&base, &writes, &time);
-        match made.map_err(OutageReason::Unreachable)? {
-            ChangeAnswer::Done => {}
-            ChangeAnswer::Refused => {
-                return Err(refused(
-                    "another host founded a fleet in this store at the same time",
-                ));
-            }
-        }
+        let entries = [(StoreKey::meta(), meta.encode()), (place.key(), entry)];
+        put_first(&gateway, &keys.key, entries, &time)?;
     }
-    let name = place.host.clone();
     let host = FleetHost::new(gateway, keys.key, directory, place)?;
-    for (number, user) in users.iter().enumerate() {
-        bring(&host, local.store, user)?;
-        progress(number + 1, users.len());
-    }
+    bring_all(&host, local.store, &users, progress)?;
     Ok(FoundedFleet {
         users: users.len(),
-        host: name,
+        host: host.host_id().to_owned(),
     })
+}
+
+impl FleetParts {
+    fn read(
+        local: LocalHost<'_>,
+        settings: &HostSettings,
+        gateway: &Gateway,
+        time: &WorkDeadline,
+    ) -> Result<Self, MembershipError> {
+        let meta = patient(time, || gateway.values(&[StoreKey::meta()], time))?;
+        check_clock(gateway)?;
+        let keys = match KeyFile::load(&settings.key_file) {
+            Err(error) if error.is_missing() => None,
+            other => Some(other?),
+        };
+        Ok(Self {
+            keys,
+            place: known_place(local.state)?,
+            stored: meta.into_iter().next().and_then(|(_, value)| value),
+        })
+    }
+
+    /// Refuses parts that no interrupted call leaves.
+    fn check(&self) -> Result<(), MembershipError> {
+        match (&self.keys, &self.stored, &self.place) {
+            (None, None, None) => Ok(()),
+            // A call that was interrupted before, or after, the store had the fleet.
+            (Some(keys), None, Some(place)) if keys.fleet == place.meta.fleet => Ok(()),
+            (Some(_), None, None) => Ok(()),
+            (Some(keys), Some(stored), Some(place)) => {
+                let stored = opened_meta(&keys.key, Some(stored))?;
+                if stored == place.meta {
+                    Ok(())
+                } else {
+                    Err(OutageReason::OtherFleet.into())
+                }
+            }
+            (_, Some(_), _) => Err(refused(
+                "the store has a fleet already; to join it: twofactor fleet join FILE, with the file of its key",
+            )),
+            (_, None, Some(_)) => Err(OutageReason::NoFleet.into()),
+        }
+    }
+}
+
+/// Puts the entries of the fleet and of this host into the store, which has neither.
+fn put_first(
+    gateway: &Gateway,
+    key: &FleetKey,
+    entries: [(StoreKey, Vec<u8>); 2],
+    time: &WorkDeadline,
+) -> Result<(), MembershipError> {
+    let base = entries.each_ref().map(|(place, _)| (place.clone(), None));
+    let mut writes = Vec::new();
+    for (place, plain) in entries {
+        let sealed = key.seal(&place, &plain).map_err(OutageReason::Sealing)?;
+        writes.push((place, sealed));
+    }
+    let made = gateway.change(&base, &writes, time);
+    match made.map_err(OutageReason::Unreachable)? {
+        ChangeAnswer::Done => Ok(()),
+        ChangeAnswer::Refused => Err(refused(
+            "another host founded a fleet in this store at the same time",
+        )),
+    }
 }
 
 fn made_key(settings: &HostSettings) -> Result<KeyFile, HostError> {
@@ -135,10 +154,7 @@ fn made_key(settings: &HostSettings) -> Result<KeyFile, HostError> {
     Ok(keys)
 }
 
-fn has_entries(
-    gateway: &crate::gateway::Gateway,
-    time: &WorkDeadline,
-) -> Result<bool, OutageReason> {
+fn has_entries(gateway: &Gateway, time: &WorkDeadline) -> Result<bool, OutageReason> {
     for kind in [KeyKind::Record, KeyKind::State, KeyKind::Host] {
         if !patient(time, || gateway.list(kind, 0, time))?
             .entries

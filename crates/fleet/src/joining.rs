@@ -10,8 +10,8 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring, check_certificate, check_clock,
-    first_entry, known_place, new_place, readable_users,
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
+    ensured_place, first_entry, known_place, readable_users,
 };
 use crate::gateway::Gateway;
 use crate::host_error::{HostError, HostFault};
@@ -66,10 +66,7 @@ pub fn join(
         return Err(HostError::new(key_file, HostFault::KeyRotation).into());
     }
     refuse_other_key(settings, key_file, &keys)?;
-    let place = match FleetDirectory::open(local.state) {
-        Err(error) if error.is_not_joined() => None,
-        other => known_place(&other?)?,
-    };
+    let place = known_place(local.state)?;
     if place.as_ref().is_some_and(|it| it.meta.fleet != keys.fleet) {
         return Err(MembershipError::Refused(
             "this host is in another fleet; to leave it: twofactor fleet leave".to_owned(),
@@ -94,14 +91,7 @@ pub fn join(
     }
     keys.write(&settings.key_file)?;
     let directory = FleetDirectory::ensure(local.state)?;
-    let place = match place {
-        Some(place) => place,
-        None => {
-            let place = new_place(&directory, meta)?;
-            directory.write(&place, &directory.lock()?)?;
-            place
-        }
-    };
+    let place = ensured_place(place, &directory, meta)?;
     enter(local, &gateway, &keys.key, &place, sealed)?;
     let host = FleetHost::new(gateway, keys.key, directory, place)?;
     finish(local, &host, plan, progress)
@@ -138,10 +128,7 @@ fn finish(
     plan: JoinPlan,
     progress: UserProgress<'_>,
 ) -> Result<JoinReport, MembershipError> {
-    for (number, user) in plan.bring.iter().enumerate() {
-        bring(host, local.store, user)?;
-        progress(number + 1, plan.bring.len());
-    }
+    bring_all(host, local.store, &plan.bring, progress)?;
     let lock = host.directory().lock()?;
     let time = WorkDeadline::after(STEP_TIME * 15);
     host.settle(&lock, &time)?;

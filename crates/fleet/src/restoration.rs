@@ -72,11 +72,7 @@ pub fn after_restore(
         });
     }
     if begun.is_none() {
-        let place = HostPlace {
-            begun: Some(next.restoration),
-            ..place.clone()
-        };
-        host.directory().write(&place, &lock)?;
+        host.note_begun(&place, &lock, Some(next.restoration))?;
         host.put(&base, vec![host.meta_entry(next)?], &time)?;
     }
     let part = host.take_part(local.store, (place.meta.epoch, next), progress)?;
@@ -177,7 +173,7 @@ impl FleetHost {
         }
         if place.begun.is_some_and(|begun| begun != stored.restoration) {
             // With that one it would go on where a backup holds it, and miss this one.
-            let forgotten = self.forget_begun(&place, &lock);
+            let forgotten = self.note_begun(&place, &lock, None);
             forgotten.map_err(OutageReason::files)?;
         }
         if !self.has_taken_part(stored, &time)? {
@@ -219,7 +215,7 @@ impl FleetHost {
             ));
         }
         // Killed after the store has the epoch, this host would go on with a restoration that a backup holds.
-        self.forget_begun(place, lock)?;
+        self.note_begun(place, lock, None)?;
         let place = self.next_place(place, next);
         let writes = vec![self.meta_entry(place.meta)?, self.entry_of(&place, report)?];
         // Where this is killed in between, this host follows as all others do.
@@ -228,13 +224,18 @@ impl FleetHost {
         Ok(())
     }
 
-    /// Forgets the restoration that was begun here.
-    fn forget_begun(&self, place: &HostPlace, lock: &FleetLock) -> Result<(), HostError> {
-        let over = HostPlace {
-            begun: None,
+    /// Notes the restoration that is begun here, or with `None` that it is over.
+    fn note_begun(
+        &self,
+        place: &HostPlace,
+        lock: &FleetLock,
+        begun: Option<RestorationId>,
+    ) -> Result<(), HostError> {
+        let noted = HostPlace {
+            begun,
             ..place.clone()
         };
-        self.directory().write(&over, lock)
+        self.directory().write(&noted, lock)
     }
 
     fn meta_entry(&self, meta: FleetMeta) -> Result<(StoreKey, Vec<u8>), OutageReason> {
