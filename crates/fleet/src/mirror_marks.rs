@@ -67,16 +67,7 @@ impl MirrorMarks {
     /// [`HostError`].
     pub fn open(fleet: &Path) -> Result<Self, HostError> {
         let path = fleet.join(NAME);
-        let open = || match file::open_directory(CWD, &path, FileAccess::Private) {
-            Err(error) if error.is_missing() => {
-                let top = file::open_directory(CWD, fleet, FileAccess::Private)?;
-                let fd = file::ensure_directory(&top, Path::new(NAME))?;
-                file::flush_directory(&top)?;
-                Ok(fd)
-            }
-            opened => opened,
-        };
-        let fd = open().map_err(HostError::file(&path))?;
+        let fd = file::durable_directory(fleet, NAME).map_err(HostError::file(&path))?;
         Ok(Self { path, fd })
     }
 

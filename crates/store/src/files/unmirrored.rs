@@ -24,17 +24,8 @@ impl UnmirroredUsers {
     /// # Errors
     /// [`FileError`].
     pub fn open(fleet: &Path) -> Result<Self, FileError> {
-        let path = fleet.join(NAME);
-        let open = || match file::open_directory(CWD, &path, FileAccess::Private) {
-            Err(error) if error.is_missing() => {
-                let top = file::open_directory(CWD, fleet, FileAccess::Private)?;
-                let fd = file::ensure_directory(&top, Path::new(NAME))?;
-                file::flush_directory(&top)?;
-                Ok(fd)
-            }
-            opened => opened,
-        };
-        Ok(Self { fd: open()? })
+        let fd = file::durable_directory(fleet, NAME)?;
+        Ok(Self { fd })
     }
 
     /// Notes a user, durably.

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fchmod, fdatasync, fstat, mkdirat, openat,
-    openat2, statat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fchmod, fdatasync, fstat, mkdirat,
+    openat, openat2, statat,
 };
 use rustix::io::{Errno, pread, retry_on_intr};
 
@@ -92,6 +92,22 @@ pub fn ensure_directory(at: impl AsFd, path: &Path) -> Result<OwnedFd, FileError
         fchmod(&fd, Mode::RWXU).map_err(failed("chmod"))?;
     }
     Ok(fd)
+}
+
+/// Opens a private directory below a private one, and makes it where it is missing, durably.
+///
+/// # Errors
+/// [`FileError`].
+pub fn durable_directory(parent: &Path, name: &str) -> Result<OwnedFd, FileError> {
+    match open_directory(CWD, &parent.join(name), FileAccess::Private) {
+        Err(error) if error.is_missing() => {
+            let parent = open_directory(CWD, parent, FileAccess::Private)?;
+            let fd = ensure_directory(&parent, Path::new(name))?;
+            flush_directory(&parent)?;
+            Ok(fd)
+        }
+        opened => opened,
+    }
 }
 
 /// Way in which a file is opened.
