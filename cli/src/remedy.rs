@@ -152,34 +152,14 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
             Some(format!("See who changed it; then: {chown}"))
         }
         Cause::File(FileError::TooOpen(mode)) => {
-            // A file that all users may read is refused only when others can write it.
-            let rights = if holds_secrets(&error.path) || mode & 0o022 == 0 {
-                "chmod go-rwx"
-            } else {
-                "chmod go-w"
-            };
-            let chmod = shell::other(rights, path);
+            let chmod = rights_to_take_away(path, *mode);
             Some(format!("See who changed it; then: {chmod}"))
         }
         Cause::Policy(_) | Cause::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
-        Cause::OtherUid { .. } => {
-            let user = error.user().unwrap_or_default();
-            Some(format!(
-                "If it is the same person: {}. If not, to remove the old record: {}",
-                shell::twofactor("adopt", &[&user], &[]),
-                shell::twofactor("unset", &[&user], &[])
-            ))
-        }
-        Cause::OtherUser(user) => {
-            let from = error.user().unwrap_or_default();
-            Some(format!(
-                "To complete a move that was stopped: {}. To remove it: {}",
-                shell::twofactor("adopt", &[user], &[("--from", &from)]),
-                shell::twofactor("unset", &[&from], &[])
-            ))
-        }
+        Cause::OtherUid { .. } => Some(of_other_uid(&error.user().unwrap_or_default())),
+        Cause::OtherUser(user) => Some(of_other_user(user, &error.user().unwrap_or_default())),
         Cause::Fleet(_) | Cause::FleetConflict | Cause::FleetAhead(_) | Cause::InFleet => {
             Some("To see the fleet: twofactor fleet status".to_owned())
         }
@@ -209,6 +189,35 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The command that takes too many rights from a file with this mode.
+fn rights_to_take_away(path: &Path, mode: u32) -> String {
+    // A file that all users may read is refused only when others can write it.
+    let change = if holds_secrets(path) || mode & 0o022 == 0 {
+        "chmod go-rwx"
+    } else {
+        "chmod go-w"
+    };
+    shell::other(change, path)
+}
+
+/// The steps for a record of the user's name that has another user id.
+fn of_other_uid(user: &str) -> String {
+    format!(
+        "If it is the same person: {}. If not, to remove the old record: {}",
+        shell::twofactor("adopt", &[user], &[]),
+        shell::twofactor("unset", &[user], &[])
+    )
+}
+
+/// The steps for a record under the name `from` that is one of `user`.
+fn of_other_user(user: &str, from: &str) -> String {
+    format!(
+        "To complete a move that was stopped: {}. To remove it: {}",
+        shell::twofactor("adopt", &[user], &[("--from", from)]),
+        shell::twofactor("unset", &[from], &[])
+    )
 }
 
 /// True if the path is the state directory, or the file that notes its mark.

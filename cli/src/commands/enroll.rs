@@ -1,14 +1,15 @@
 //! `enroll`: a new device.
 
+use twofactor_core::account::Account;
 use twofactor_core::device::{DeviceName, Kind};
 use twofactor_core::enroll::PendingDevice;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::{NewDevices, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
-use twofactor_store::Locked;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
+use twofactor_store::{Locked, Store};
 
 use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::enrollment_report::EnrollmentReport;
@@ -113,13 +114,7 @@ fn enroll_device(
     let policy = context.policy_or_default()?;
     let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
     let store = context.existing_store()?;
-    // A device for an alias is one more of the record that counts.
-    let holder = context.holder_of(&store, &account)?;
-    let account = holder.account;
-    operations::room_for(&account, holder.record.as_ref(), &name)?;
-    if let Some(record) = holder.record {
-        gives_codes(&record, args)?;
-    }
+    let account = with_room(context, &store, &account, (&name, args))?;
     let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
     let pending = new_device(name, args, &policy)?;
     let confirmation = CodeConfirmation::new(&args.no_confirm);
@@ -168,6 +163,24 @@ fn enroll_device(
         1 => Ok(RecordDevices::One),
         _ => Ok(RecordDevices::Several),
     }
+}
+
+/// The account with the name under which the device is kept: one for an alias is one more of the record that counts.
+///
+/// # Errors
+/// Where the record has no room for it, or recovery codes that were to be made.
+fn with_room(
+    context: &Context,
+    store: &Store,
+    account: &Account,
+    (name, args): (&DeviceName, &EnrollArgs),
+) -> Result<Account, Failure> {
+    let holder = context.holder_of(store, account)?;
+    operations::room_for(&holder.account, holder.record.as_ref(), name)?;
+    if let Some(record) = holder.record {
+        gives_codes(&record, args)?;
+    }
+    Ok(holder.account)
 }
 
 /// Adds a device beside those that there are by now.

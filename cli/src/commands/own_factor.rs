@@ -179,6 +179,18 @@ fn refuse_root_options(options: &[(&str, bool)]) -> Result<(), Failure> {
     }
 }
 
+/// The names of the user's devices.
+///
+/// # Errors
+/// The refusal of a user who has none.
+fn device_names<'a>(user: &str, status: &'a StatusReply) -> Result<Vec<&'a str>, Failure> {
+    let names: Vec<&str> = status.devices.iter().map(|it| it.name.as_str()).collect();
+    if names.is_empty() {
+        return Err(not_enrolled(user));
+    }
+    Ok(names)
+}
+
 /// The refusal of a user who is locked out, whose end only an administrator can bring forward.
 fn refused_as_locked(user: &str, gate: ThrottleStatus) -> Failure {
     let step = match gate {

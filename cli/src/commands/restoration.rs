@@ -33,32 +33,11 @@ const CLOCK_TOLERANCE: u64 = 60;
 
 /// Runs it. The exit code is 1 where a user was not restored.
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
-    let bytes = content(&args.file)?;
-    let backup = Backup::parse(&bytes).map_err(|error| {
-        Failure::invalid(format!("{}: {error}", args.file.display())).next("Nothing was changed.")
-    })?;
+    let backup = read_backup(&args.file)?;
     let store = context.existing_store()?;
     let now = clock::now()?;
-    if now.saturating_add(CLOCK_TOLERANCE) < backup.made {
-        return Err(Failure::refused(format!(
-            "the backup was made at {}, which is later than the clock shows: codes that were used could work again",
-            utc(backup.made)
-        ))
-        .of_kind(FailureKind::Clock)
-        .next("Set the clock right. Nothing was changed."));
-    }
-    let terms = RestoreTerms {
-        now,
-        existing: if args.replace {
-            ExistingRecord::Replace
-        } else {
-            ExistingRecord::Keep
-        },
-        one_time_codes: match args.one_time_codes {
-            RestoredCodes::Drop => UnknownCodes::Drop,
-            RestoredCodes::Keep => UnknownCodes::Keep,
-        },
-    };
+    refuse_later(&backup, now)?;
+    let terms = terms_of(args, now);
     let accounts = AccountLookup::for_names(backup.entries.len());
     let places = backup
         .entries
@@ -100,6 +79,40 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
     done.interrupted = interrupt::check().is_err();
     context.write(&done)?;
     Ok(done.exit_code())
+}
+
+fn read_backup(path: &Path) -> Result<Backup, Failure> {
+    Backup::parse(&content(path)?).map_err(|error| {
+        Failure::invalid(format!("{}: {error}", path.display())).next("Nothing was changed.")
+    })
+}
+
+/// Refuses a backup that was made after `now`.
+fn refuse_later(backup: &Backup, now: u64) -> Result<(), Failure> {
+    if now.saturating_add(CLOCK_TOLERANCE) >= backup.made {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "the backup was made at {}, which is later than the clock shows: codes that were used could work again",
+        utc(backup.made)
+    ))
+    .of_kind(FailureKind::Clock)
+    .next("Set the clock right. Nothing was changed."))
+}
+
+fn terms_of(args: &RestoreArgs, now: u64) -> RestoreTerms {
+    RestoreTerms {
+        now,
+        existing: if args.replace {
+            ExistingRecord::Replace
+        } else {
+            ExistingRecord::Keep
+        },
+        one_time_codes: match args.one_time_codes {
+            RestoredCodes::Drop => UnknownCodes::Drop,
+            RestoredCodes::Keep => UnknownCodes::Keep,
+        },
+    }
 }
 
 fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::log::event::CommandEvent;
+use twofactor_core::policy::Policy;
 use twofactor_core::qr::QrGlyphs;
 use twofactor_store::FactorSnapshot;
 use zeroize::Zeroizing;
@@ -26,62 +27,47 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
     let (picture, places) = args.files.split()?;
     may_stand_alone(context, args, picture)?;
     let user = context.user_or_caller(args.user.as_deref())?;
-    let FactorSnapshot {
-        account,
-        record,
-        state,
-    } = context.snapshot(&user)?;
+    let factor = context.snapshot(&user)?;
     let policy = context.policy_or_default()?;
+    let name = args.device.as_deref();
     let shown = context.terminal.glyphs();
     let glyphs = args.qr.and_then(|qr: QrStyle| qr.glyphs(shown));
-    let reveals = args.secret || args.uri || glyphs.is_some() || args.files.any();
-    let devices: Vec<&Device> = match (&args.device, reveals) {
-        (None, false) => record.devices.iter().collect(),
-        (name, _) => vec![chosen(&record, name.as_deref())?],
-    };
-    let shown = devices.iter().map(|device| ShownDevice {
-        info: DeviceInfo::new(device, Some(&state)),
-        secret: args.secret.then(|| device.secret.to_base32().to_string()),
-        uri: (args.uri || glyphs.is_some())
-            .then(|| uri(device, &account.name, &policy, Some(&state)).to_string()),
-        svg: (picture.is_some() || glyphs.is_some())
-            .then(|| drawing(&uri(device, &account.name, &policy, Some(&state))))
-            .flatten()
-            .map(|drawing| drawing.to_string()),
-    });
-    let report = ShowReport {
-        user: &account.name,
-        uid: account.uid,
-        devices: shown.collect(),
-    };
-    let files = match (places.any(), devices.first()) {
-        (true, Some(device)) => {
-            let uri = uri(device, &account.name, &policy, Some(&state));
-            QrFiles::write(&places, &uri)?
-        }
-        _ => QrFiles::default(),
-    };
-    if reveals {
-        let name = report
-            .devices
-            .first()
-            .map_or("", |device| device.info.name.as_str());
-        audit::log(CommandEvent::Show, Some(&account.name), &[("device", name)]);
+    if !args.secret && !args.uri && glyphs.is_none() && !args.files.any() {
+        return context.write(&ShowReport::without_keys(&factor, name)?);
     }
-    if let (Some(form), OutputFormat::Text, Some(device)) =
-        (picture, context.format, devices.first())
-    {
-        write_picture(form, &uri(device, &account.name, &policy, Some(&state)))?;
-        files.keep();
-        return Ok(());
-    }
-    match (glyphs, context.format, devices.first()) {
-        (Some(glyphs), OutputFormat::Text, Some(device)) => {
-            let uris = uris(device, &account.name, &policy, Some(&state));
-            reveal(&context.terminal, device, &uris, glyphs)?;
+    let device = chosen(&factor.record, name)?;
+    let key = ShownKey {
+        device,
+        factor: &factor,
+        policy: &policy,
+    };
+    let uri = key.uri();
+    let is_drawn = picture.is_some() || glyphs.is_some();
+    let report = ShowReport::new(
+        &factor,
+        vec![ShownDevice {
+            info: DeviceInfo::new(device, Some(&factor.state)),
+            secret: args.secret.then(|| device.secret.to_base32().to_string()),
+            uri: (args.uri || glyphs.is_some()).then(|| uri.to_string()),
+            svg: is_drawn
+                .then(|| drawing(&uri))
+                .flatten()
+                .map(|drawing| drawing.to_string()),
+        }],
+    );
+    let files = QrFiles::write(&places, &uri)?;
+    let shown = [("device", device.name.as_str())];
+    audit::log(CommandEvent::Show, Some(&factor.account.name), &shown);
+    match (picture, glyphs, context.format) {
+        (Some(form), _, OutputFormat::Text) => {
+            write_picture(form, &uri)?;
+            // It stands alone.
+            files.keep();
+            return Ok(());
         }
+        (None, Some(glyphs), OutputFormat::Text) => reveal(&context.terminal, &key, glyphs)?,
         // The files are the part that was asked for.
-        (_, OutputFormat::Text, _) if args.files.any() && !args.secret && !args.uri => {}
+        (_, _, OutputFormat::Text) if args.files.any() && !args.secret && !args.uri => {}
         _ => context.write(&report)?,
     }
     let written = files.keep();
@@ -89,6 +75,28 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
         // A revealed key stands alone, so that it can be piped.
         OutputFormat::Text if !args.secret && !args.uri => Ok(context.terminal.say(&written)?),
         _ => Ok(()),
+    }
+}
+
+/// The key that is shown.
+struct ShownKey<'a> {
+    device: &'a Device,
+    factor: &'a FactorSnapshot,
+    policy: &'a Policy,
+}
+
+impl ShownKey<'_> {
+    fn uri(&self) -> Zeroizing<String> {
+        let factor = self.factor;
+        let user = &factor.account.name;
+        uri(self.device, user, self.policy, Some(&factor.state))
+    }
+
+    /// Its forms for screens of all sizes.
+    fn uris(&self) -> Vec<Zeroizing<String>> {
+        let factor = self.factor;
+        let user = &factor.account.name;
+        uris(self.device, user, self.policy, Some(&factor.state))
     }
 }
 
@@ -112,20 +120,13 @@ fn may_stand_alone(
 }
 
 /// Shows the QR code with key and URI; these alone where it cannot be drawn, which is an error then.
-fn reveal(
-    terminal: &Terminal,
-    device: &Device,
-    uris: &[Zeroizing<String>],
-    glyphs: QrGlyphs,
-) -> Result<(), Failure> {
-    match terminal.draw(uris, glyphs) {
-        Ok((drawing, uri)) => show_drawn(terminal, device, uri, &drawing),
+fn reveal(terminal: &Terminal, key: &ShownKey<'_>, glyphs: QrGlyphs) -> Result<(), Failure> {
+    let uris = key.uris();
+    match terminal.draw(&uris, glyphs) {
+        Ok((drawing, uri)) => show_drawn(terminal, key.device, uri, &drawing),
         Err(why) => {
-            say_key(
-                terminal,
-                device,
-                uris.first().map_or("", |uri| uri.as_str()),
-            )?;
+            let uri = uris.first().map_or("", |uri| uri.as_str());
+            say_key(terminal, key.device, uri)?;
             Err(why)
         }
     }
@@ -147,6 +148,31 @@ struct ShownDevice {
     secret: Option<String>,
     uri: Option<String>,
     svg: Option<String>,
+}
+
+impl<'a> ShowReport<'a> {
+    fn new(factor: &'a FactorSnapshot, devices: Vec<ShownDevice>) -> Self {
+        Self {
+            user: &factor.account.name,
+            uid: factor.account.uid,
+            devices,
+        }
+    }
+
+    /// The device of that name, or all of them, with nothing of their keys.
+    fn without_keys(factor: &'a FactorSnapshot, name: Option<&str>) -> Result<Self, Failure> {
+        let devices: Vec<&Device> = match name {
+            Some(_) => vec![chosen(&factor.record, name)?],
+            None => factor.record.devices.iter().collect(),
+        };
+        let masked = |device: &Device| ShownDevice {
+            info: DeviceInfo::new(device, Some(&factor.state)),
+            secret: None,
+            uri: None,
+            svg: None,
+        };
+        Ok(Self::new(factor, devices.into_iter().map(masked).collect()))
+    }
 }
 
 impl Drop for ShownDevice {

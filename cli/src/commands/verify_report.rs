@@ -93,23 +93,12 @@ impl<'a> VerifyReport<'a> {
     fn rejected(user: &'a str, why: &Rejected) -> Self {
         let (reason, device, offset, message) = match why {
             Rejected::Wrong => (LoginEvent::Wrong, None, None, "Wrong code.".to_owned()),
-            Rejected::ClockDiffers { device, steps } => {
-                let (amount, when) = (
-                    count(steps.unsigned_abs(), "code"),
-                    if *steps < 0 { "old" } else { "early" },
-                );
-                let message = format!(
-                    "The code belongs to device {device}, but is {amount} too {when}: a clock is wrong. This \
-                     machine's clock shows {}.",
-                    clock::now().map_or_else(|error| error.to_string(), utc)
-                );
-                (
-                    LoginEvent::Wrong,
-                    Some(device.clone()),
-                    Some(*steps),
-                    message,
-                )
-            }
+            Rejected::ClockDiffers { device, steps } => (
+                LoginEvent::Wrong,
+                Some(device.clone()),
+                Some(*steps),
+                clock_differs(device, *steps),
+            ),
             Rejected::Used { device } => (
                 LoginEvent::Used,
                 Some(device.clone()),
@@ -152,6 +141,16 @@ impl<'a> VerifyReport<'a> {
             message,
         }
     }
+}
+
+fn clock_differs(device: &str, steps: i64) -> String {
+    let amount = count(steps.unsigned_abs(), "code");
+    let when = if steps < 0 { "old" } else { "early" };
+    let now = clock::now().map_or_else(|error| error.to_string(), utc);
+    format!(
+        "The code belongs to device {device}, but is {amount} too {when}: a clock is wrong. This machine's clock \
+         shows {now}."
+    )
 }
 
 impl Report for VerifyReport<'_> {

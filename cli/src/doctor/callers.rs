@@ -117,13 +117,7 @@ pub fn check(
     if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
         return None;
     }
-    let ours = trial.ours();
-    let walks = trial.ways().into_iter().map(|way| {
-        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
-        walk.called
-    });
-    let reached: Vec<usize> = walks.flatten().filter(|at| ours.contains(at)).collect();
-    let first = reached.first()?;
+    let first = first_of_ours(trial)?;
     let disable = format!("twofactor disable --service {service}");
     let refused = "every login there is refused, also of users without one";
     match caller {
@@ -165,12 +159,21 @@ pub fn check(
             ))
         }
         CallingProgram::Verifier(_) | CallingProgram::OneAnswer | CallingProgram::UserOneField => {
-            let module = trial.module(*first)?;
+            let module = trial.module(first)?;
             let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
             two_questions.then(|| one_answer(program, service, &disable))
         }
         CallingProgram::NoAuth => None,
     }
+}
+
+/// The first line of the module that a login with the right password reaches.
+fn first_of_ours(trial: &StackSimulation<'_>) -> Option<usize> {
+    let ours = trial.ours();
+    trial.ways().into_iter().find_map(|way| {
+        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
+        walk.called.into_iter().find(|at| ours.contains(at))
+    })
 }
 
 /// True if the policy lets one of these accounts (`www-data or nginx`) have codes of others judged.

@@ -1,10 +1,8 @@
 //! The report of `doctor`: its JSON form, whose keys are stable, and its text.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Serialize;
-use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
 use super::finding::{DoctorFinding, FindingLevel};
@@ -23,58 +21,26 @@ const FEW: usize = 3;
 #[derive(Serialize)]
 pub struct DoctorReport {
     /// Path of the policy.
-    policy: String,
+    pub policy: String,
     /// The global switch; `null` when the policy cannot be used.
-    enabled: Option<bool>,
+    pub enabled: Option<bool>,
     /// The kernel's state of the clock: `synchronized`, `unsynchronized` or `unknown`.
-    clock: &'static str,
+    pub clock: &'static str,
     /// Number of findings that are problems.
-    problems: usize,
+    pub problems: usize,
     /// Number of findings that are warnings.
-    warnings: usize,
+    pub warnings: usize,
     /// Problems, then warnings.
     pub findings: Vec<DoctorFinding>,
     /// The questions of the next login.
-    logins: Vec<LoginForecast>,
+    pub logins: Vec<LoginForecast>,
     /// Users who have no rows in `logins`, since there are too many: ask with `--user`.
-    users_left_out: usize,
+    pub users_left_out: usize,
     /// All users, grouped by what they are asked for.
-    login_groups: Vec<LoginGroup>,
+    pub login_groups: Vec<LoginGroup>,
     /// Columns that the text keeps to, on a terminal.
     #[serde(skip)]
     pub width: Option<usize>,
-}
-
-impl DoctorReport {
-    /// Counts the findings.
-    pub fn new(
-        policy_path: &Path,
-        policy: Option<&Policy>,
-        clock: &'static str,
-        findings: Vec<DoctorFinding>,
-        logins: Vec<LoginForecast>,
-        users_left_out: usize,
-        login_groups: Vec<LoginGroup>,
-    ) -> Self {
-        let of = |level| {
-            findings
-                .iter()
-                .filter(|finding| finding.level == level)
-                .count()
-        };
-        Self {
-            policy: policy_path.display().to_string(),
-            enabled: policy.map(|policy| policy.enabled),
-            clock,
-            problems: of(FindingLevel::Problem),
-            warnings: of(FindingLevel::Warning),
-            findings,
-            logins,
-            users_left_out,
-            login_groups,
-            width: None,
-        }
-    }
 }
 
 impl Report for DoctorReport {

@@ -114,61 +114,51 @@ pub fn by_pam(
     trial: &StackSimulation<'_>,
     demanded: PolicyAnswer,
 ) -> LoginPath {
-    let refused = |why| LoginPath::new(&[], LoginResult::Refused, Some(why));
+    let refused = || LoginPath::new(&[], LoginResult::Refused, Some(LoginReason::Stack));
     if stacks.is_err() {
-        return refused(LoginReason::Stack);
+        return refused();
     }
-    let (answer, problem) = answer(trial, demanded);
-    let usual = |way: &TypedPassword| trial.walk(SimulatedLogin::new(*way, answer));
-    let mut ways: Vec<LoginPath> = trial
-        .ways()
-        .iter()
-        .map(|way| {
-            let walk = usual(way);
-            let asks = asks(trial, &walk.called, demanded, problem);
-            let asked = walk
-                .called
-                .iter()
-                .any(|at| trial.part(*at) == Some(ModuleRole::Ours));
-            let wrong = || {
-                trial
-                    .walk(SimulatedLogin::new(*way, ReturnCode::AUTH_ERR))
-                    .status
-                    == ReturnCode::SUCCESS
-            };
-            let ends = if walk.status == ReturnCode::SUCCESS {
-                LoginResult::In
-            } else {
-                LoginResult::Refused
-            };
-            let why = match (ends, asked, demanded) {
-                (LoginResult::Refused, true, PolicyAnswer::Refused(why)) => {
-                    Some(problem.unwrap_or(why))
-                }
-                (_, true, PolicyAnswer::Uniform(_)) => {
-                    Some(problem.unwrap_or(LoginReason::NoDevice))
-                }
-                (LoginResult::Refused, true, _) => Some(problem.unwrap_or(LoginReason::Stack)),
-                (LoginResult::Refused, false, _) => Some(LoginReason::Stack),
-                (LoginResult::In, false, _) if trial.ours().is_empty() => {
-                    Some(LoginReason::NotInStack)
-                }
-                (LoginResult::In, false, _) => Some(LoginReason::Skipped),
-                (LoginResult::In, true, PolicyAnswer::Nothing(why)) => Some(why),
-                (LoginResult::In, true, PolicyAnswer::Code) if problem.is_none() => {
-                    wrong().then_some(LoginReason::WrongCodeToo)
-                }
-                (LoginResult::In, true, PolicyAnswer::Refused(why)) => Some(problem.unwrap_or(why)),
-                (LoginResult::In, true, PolicyAnswer::Code) => problem,
-            };
-            LoginPath::new(&asks, ends, why)
-        })
-        .collect();
+    let module = answer(trial, demanded);
+    let ways = trial.ways().into_iter();
     // Of several sources of passwords the one that is passed most easily counts.
-    ways.sort_by_key(|way| (way.ends() == LoginResult::Refused, way.asks.len()));
-    ways.into_iter()
-        .next()
-        .unwrap_or_else(|| refused(LoginReason::Stack))
+    ways.map(|typed| by_password(trial, typed, demanded, module))
+        .min_by_key(|way| (way.result == LoginResult::Refused, way.asks.len()))
+        .unwrap_or_else(refused)
+}
+
+/// The login of a user whose password is `typed`; `code` and `problem` are the [`answer`] of the module.
+fn by_password(
+    trial: &StackSimulation<'_>,
+    typed: TypedPassword,
+    demanded: PolicyAnswer,
+    (code, problem): (ReturnCode, Option<LoginReason>),
+) -> LoginPath {
+    let walk = trial.walk(SimulatedLogin::new(typed, code));
+    let asks = asks(trial, &walk.called, demanded, problem);
+    let is_ours = |at: &usize| trial.part(*at) == Some(ModuleRole::Ours);
+    let asked = walk.called.iter().any(is_ours);
+    let result = if walk.status == ReturnCode::SUCCESS {
+        LoginResult::In
+    } else {
+        LoginResult::Refused
+    };
+    let why = match (result, asked, demanded) {
+        (LoginResult::Refused, false, _) => Some(LoginReason::Stack),
+        (LoginResult::In, false, _) if trial.ours().is_empty() => Some(LoginReason::NotInStack),
+        (LoginResult::In, false, _) => Some(LoginReason::Skipped),
+        (_, true, PolicyAnswer::Refused(why)) => Some(problem.unwrap_or(why)),
+        (_, true, PolicyAnswer::Uniform(_)) => Some(problem.unwrap_or(LoginReason::NoDevice)),
+        (LoginResult::Refused, true, _) => Some(problem.unwrap_or(LoginReason::Stack)),
+        (LoginResult::In, true, PolicyAnswer::Nothing(why)) => Some(why),
+        (LoginResult::In, true, PolicyAnswer::Code) => problem
+            .or_else(|| lets_in_with_wrong_code(trial, typed).then_some(LoginReason::WrongCodeToo)),
+    };
+    LoginPath::new(&asks, result, why)
+}
+
+fn lets_in_with_wrong_code(trial: &StackSimulation<'_>, typed: TypedPassword) -> bool {
+    let walk = trial.walk(SimulatedLogin::new(typed, ReturnCode::AUTH_ERR));
+    walk.status == ReturnCode::SUCCESS
 }
 
 /// The ways that sshd has for a user, where `pam` is what its dialogue asks for.
@@ -215,10 +205,6 @@ impl LoginPath {
             result,
             why,
         }
-    }
-
-    const fn ends(&self) -> LoginResult {
-        self.result
     }
 
     /// One method behind another: both have to be passed, and a code at one of them is enough.

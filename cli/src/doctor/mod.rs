@@ -77,7 +77,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let (people, found) = user_findings::check(store.as_ref(), &throttle, only.as_ref(), now);
     findings.extend(survey.check(context, &world, policy.as_ref()));
     let time = context.policy_time();
-    let table = table::LoginTable::of(&world, &survey, (policy.as_ref(), time), &people);
+    let mut table = table::LoginTable::of(&world, &survey, (policy.as_ref(), time), &people);
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
@@ -85,35 +85,34 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
         findings.extend(not_told(&findings, other));
     }
     findings.sort_by_key(|finding| finding.level);
-    let mut groups = table.groups;
     if !args.users {
         // Three names say more than their number.
-        for group in groups.iter_mut().filter(|group| group.count > FEW) {
+        for group in table.groups.iter_mut().filter(|group| group.count > FEW) {
             group.users = None;
         }
     }
-    let mut diagnosis = DoctorReport::new(
-        context.policy_path(),
-        policy.as_ref(),
-        synchronization.word(),
+    let report = DoctorReport {
+        policy: context.policy_path().display().to_string(),
+        enabled: policy.as_ref().map(|policy| policy.enabled),
+        clock: synchronization.word(),
+        problems: count_of(FindingLevel::Problem, &findings),
+        warnings: count_of(FindingLevel::Warning, &findings),
         findings,
-        table.logins,
-        table.left_out,
-        groups,
-    );
-    diagnosis.width = context.terminal.width();
-    context.write(&diagnosis)?;
-    Ok(
-        if diagnosis
-            .findings
-            .iter()
-            .any(|finding| finding.level == FindingLevel::Problem)
-        {
-            ExitCode::from(ExitStatus::Refused as u8)
-        } else {
-            ExitCode::SUCCESS
-        },
-    )
+        logins: table.logins,
+        users_left_out: table.left_out,
+        login_groups: table.groups,
+        width: context.terminal.width(),
+    };
+    context.write(&report)?;
+    Ok(match report.problems {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(ExitStatus::Refused as u8),
+    })
+}
+
+fn count_of(level: FindingLevel, findings: &[DoctorFinding]) -> usize {
+    let of_level = |finding: &&DoctorFinding| finding.level == level;
+    findings.iter().filter(of_level).count()
 }
 
 /// The faults of the machine under this policy: names, services, files, clock and fleet.

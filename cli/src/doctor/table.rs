@@ -70,21 +70,14 @@ struct LoginClass {
 }
 
 impl LoginTable {
-    /// Puts it together: administrators first, then who has a device.
+    /// Puts it together.
     pub fn of(
         world: &InstalledSystem,
         survey: &PamServices,
         (policy, time): (Option<&Policy>, PolicyTime),
         users: &[ExaminedUser],
     ) -> Self {
-        let mut listed: Vec<&ExaminedUser> = users.iter().collect();
-        listed.sort_by_key(|user| {
-            (
-                user.role != AccountRole::Administrator,
-                user.factor.lacks_device(),
-                &user.account.name,
-            )
-        });
+        let listed = sorted(users);
         let mut table = Self {
             left_out: listed.len().saturating_sub(LISTED),
             ..Self::default()
@@ -106,7 +99,7 @@ impl LoginTable {
             rows.push(ServiceRow::new((name, caller), stacks, sshd));
         }
         let mut groups = KnownGroups::for_many();
-        let mut sorted = LoginGrouping::new(rows.len());
+        let mut grouping = LoginGrouping::new(rows.len());
         for (number, user) in listed.iter().enumerate() {
             let answers = demanded((policy, time), user, &rows, &mut groups);
             for (position, (row, demanded)) in rows.iter_mut().zip(answers).enumerate() {
@@ -119,7 +112,7 @@ impl LoginTable {
                         ways: ways.to_vec(),
                     });
                 }
-                sorted.add(position, number, ways);
+                grouping.add(position, number, ways);
             }
         }
         let services = rows.iter().map(|row| row.name);
@@ -127,12 +120,25 @@ impl LoginTable {
             .iter()
             .map(|user| user.account.name.as_str())
             .collect();
-        table.groups = sorted.groups(services, &names);
+        table.groups = grouping.groups(services, &names);
         // By service, as they were before users were grouped.
         let order = |service: &str| rows.iter().position(|row| row.name == service);
         table.logins.sort_by_key(|login| order(&login.service));
         table
     }
+}
+
+/// Administrators first, then users with a device.
+fn sorted(users: &[ExaminedUser]) -> Vec<&ExaminedUser> {
+    let mut sorted: Vec<&ExaminedUser> = users.iter().collect();
+    sorted.sort_by_key(|user| {
+        (
+            user.role != AccountRole::Administrator,
+            user.factor.lacks_device(),
+            &user.account.name,
+        )
+    });
+    sorted
 }
 
 impl<'a> ServiceRow<'a> {

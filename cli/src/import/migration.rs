@@ -86,22 +86,16 @@ fn devices(rest: &str) -> Result<MigrationContent, String> {
     let (_, query) = rest.split_once('?').ok_or("has no data")?;
     let data = query.split('&').find_map(|pair| pair.strip_prefix("data="));
     let payload = unpacked(&decoded(data.ok_or("has no data")?)?)?;
-    let fields = fields(&payload).ok_or("its data is damaged or cut off")?;
+    let fields = MessageFields::read(&payload).ok_or("its data is damaged or cut off")?;
     // Fields that are left out are zero.
-    let number = |wanted| {
-        let of = |(number, value): &(u64, FieldValue<'_>)| match value {
-            FieldValue::Number(value) if *number == wanted => Some(*value),
-            _ => None,
-        };
-        fields.iter().rev().find_map(of).unwrap_or(0)
-    };
+    let number = |wanted| fields.number(wanted).unwrap_or(0);
     let part = ExportPart {
         export: number(EXPORT),
         parts: number(PARTS),
         part: number(WHICH_PART),
     };
     let mut found = Vec::new();
-    for (number, value) in fields {
+    for (number, value) in fields.0 {
         if let (DEVICE, FieldValue::Bytes(bytes)) = (number, value) {
             found.push(device(bytes));
         }
@@ -126,26 +120,12 @@ fn unpacked(text: &str) -> Result<SecretBytes, String> {
 }
 
 fn device(bytes: &[u8]) -> Result<LabelledToken, String> {
-    let fields = fields(bytes).ok_or("a device in its data is damaged")?;
-    let number = |wanted| {
-        fields.iter().rev().find_map(|(number, value)| match value {
-            FieldValue::Number(value) if *number == wanted => Some(*value),
-            _ => None,
-        })
-    };
-    let bytes = |wanted| {
-        fields.iter().rev().find_map(|(number, value)| match value {
-            FieldValue::Bytes(bytes) if *number == wanted => Some(*bytes),
-            _ => None,
-        })
-    };
-    let text = |wanted| match bytes(wanted).map(std::str::from_utf8) {
-        None => Ok(String::new()),
-        Some(Ok(text)) => Ok(text.to_owned()),
-        Some(Err(_)) => Err("a name in its data is not UTF-8"),
-    };
-    let (kind, next) = match number(field::KIND) {
-        Some(1) => (Kind::Hotp, counter(number(field::COUNTER).unwrap_or(0))?),
+    let fields = MessageFields::read(bytes).ok_or("a device in its data is damaged")?;
+    let (kind, next) = match fields.number(field::KIND) {
+        Some(1) => {
+            let next = fields.number(field::COUNTER).unwrap_or(0);
+            (Kind::Hotp, counter(next)?)
+        }
         // Left out, it is what nearly all are.
         None | Some(0 | 2) => {
             let interval = Interval::THIRTY;
@@ -153,22 +133,21 @@ fn device(bytes: &[u8]) -> Result<LabelledToken, String> {
         }
         Some(_) => return Err("a device in its data is neither of totp nor of hotp".to_owned()),
     };
-    let algorithm = match number(field::ALGORITHM) {
+    let algorithm = match fields.number(field::ALGORITHM) {
         None | Some(0 | 1) => Algorithm::Sha1,
         Some(2) => Algorithm::Sha256,
         Some(3) => Algorithm::Sha512,
         Some(_) => return Err("the algorithm is none of SHA1, SHA256 and SHA512".to_owned()),
     };
-    let digits = match number(field::DIGITS) {
+    let digits = match fields.number(field::DIGITS) {
         None | Some(0 | 1) => Some(Digits::SIX),
         Some(2) => Digits::new(8),
         Some(3) => Digits::new(7),
         Some(_) => None,
     };
-    let secret = secret(Zeroizing::new(
-        bytes(field::SECRET).unwrap_or_default().to_vec(),
-    ))?;
-    let (name, issuer) = (text(field::NAME)?, text(field::ISSUER)?);
+    let bytes = fields.bytes(field::SECRET).unwrap_or_default();
+    let secret = secret(Zeroizing::new(bytes.to_vec()))?;
+    let (name, issuer) = (fields.text(field::NAME)?, fields.text(field::ISSUER)?);
     let (prefix, account) = match name.split_once(':') {
         Some((prefix, account)) => (prefix.trim(), account.trim()),
         None => ("", name.trim()),
@@ -199,24 +178,52 @@ enum FieldValue<'b> {
     Fixed,
 }
 
-/// All fields of a message, in order. `None` where it is not well-formed.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, FieldValue<'_>)>> {
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let tag = varint(&mut bytes)?;
-        let value = match tag & 7 {
-            0 => FieldValue::Number(varint(&mut bytes)?),
-            1 => take(&mut bytes, 8).map(|_| FieldValue::Fixed)?,
-            2 => {
-                let length = usize::try_from(varint(&mut bytes)?).ok()?;
-                FieldValue::Bytes(take(&mut bytes, length)?)
-            }
-            5 => take(&mut bytes, 4).map(|_| FieldValue::Fixed)?,
-            _ => return None,
-        };
-        found.push((Some(tag >> 3).filter(|number| *number > 0)?, value));
+/// All fields of a message with their numbers, in order. Of several with one number the last counts.
+struct MessageFields<'b>(Vec<(u64, FieldValue<'b>)>);
+
+impl<'b> MessageFields<'b> {
+    /// `None` where the message is not well-formed.
+    fn read(mut bytes: &'b [u8]) -> Option<Self> {
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            let tag = varint(&mut bytes)?;
+            let value = match tag & 7 {
+                0 => FieldValue::Number(varint(&mut bytes)?),
+                1 => take(&mut bytes, 8).map(|_| FieldValue::Fixed)?,
+                2 => {
+                    let length = usize::try_from(varint(&mut bytes)?).ok()?;
+                    FieldValue::Bytes(take(&mut bytes, length)?)
+                }
+                5 => take(&mut bytes, 4).map(|_| FieldValue::Fixed)?,
+                _ => return None,
+            };
+            found.push((Some(tag >> 3).filter(|number| *number > 0)?, value));
+        }
+        Some(Self(found))
     }
-    Some(found)
+
+    fn number(&self, wanted: u64) -> Option<u64> {
+        self.0.iter().rev().find_map(|(number, value)| match value {
+            FieldValue::Number(value) if *number == wanted => Some(*value),
+            _ => None,
+        })
+    }
+
+    fn bytes(&self, wanted: u64) -> Option<&'b [u8]> {
+        self.0.iter().rev().find_map(|(number, value)| match value {
+            FieldValue::Bytes(bytes) if *number == wanted => Some(*bytes),
+            _ => None,
+        })
+    }
+
+    /// Empty where it is left out.
+    fn text(&self, wanted: u64) -> Result<String, &'static str> {
+        match self.bytes(wanted).map(std::str::from_utf8) {
+            None => Ok(String::new()),
+            Some(Ok(text)) => Ok(text.to_owned()),
+            Some(Err(_)) => Err("a name in its data is not UTF-8"),
+        }
+    }
 }
 
 /// Seven bits a byte, lowest first, at most 64 bits.

@@ -13,14 +13,14 @@ use super::own_device::OwnDevice;
 use super::own_recovery::hand_over;
 use super::own_status::device_info;
 use super::proof_dialogue::{ProofDialogue, WantedProof};
-use super::{OwnFactor, refuse_root_options};
+use super::{OwnFactor, device_names, refuse_root_options};
 use crate::args::{EnrollArgs, HashChoice, QrStyle, RenewArgs};
 use crate::commands::confirmation::{CodeConfirmation, DeliveredDevice, EnrollmentStyle};
 use crate::commands::enroll::has_codes;
 use crate::commands::enrollment_report::EnrollmentReport;
 use crate::commands::event_dialogue;
 use crate::commands::renew::{RenewalReport, chosen_name};
-use crate::context::{Context, not_enrolled};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
@@ -94,10 +94,7 @@ pub fn renew(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
     let own = OwnFactor::of_caller(context, args.user.as_deref())?;
     let status = own.managed_status()?;
     let user = own.user.as_str();
-    let names: Vec<&str> = status.devices.iter().map(|it| it.name.as_str()).collect();
-    if names.is_empty() {
-        return Err(not_enrolled(user));
-    }
+    let names = device_names(user, &status)?;
     let name = chosen_name(user, &names, args.device.as_deref())?;
     let policy = context.existing_policy()?.policy;
     let setup = DeviceSetup {

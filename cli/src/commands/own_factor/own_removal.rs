@@ -3,13 +3,14 @@
 use twofactor_protocol::service::{ChangeCall, RemovalCall};
 
 use super::proof_dialogue::{ProofDialogue, WantedProof};
-use super::{OwnFactor, left_to_administrator, refuse_root_options};
+use super::{OwnFactor, device_names, left_to_administrator, refuse_root_options};
 use crate::args::UnsetArgs;
 use crate::commands::removal_impact::RemovalEffect;
 use crate::commands::removal_report::{RemovalReport, RemovedPart};
 use crate::commands::renew::chosen_name;
-use crate::context::{Context, not_enrolled};
+use crate::context::Context;
 use crate::error::Failure;
+use crate::terminal::Terminal;
 
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
@@ -22,10 +23,7 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
     let own = OwnFactor::of_caller(context, args.user.as_deref())?;
     let status = own.managed_status()?;
     let user = own.user.as_str();
-    let names: Vec<&str> = status.devices.iter().map(|it| it.name.as_str()).collect();
-    if names.is_empty() {
-        return Err(not_enrolled(user));
-    }
+    let names = device_names(user, &status)?;
     let named = args.device.as_deref();
     let named = named.map(|name| chosen_name(user, &names, Some(name)));
     // The last device goes with everything else, as for root.
@@ -36,18 +34,7 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
     let terminal = &context.terminal;
     match device {
         Some(device) => terminal.confirm(&format!("Remove the device {device} of {user}?"))?,
-        None => {
-            let devices = names.join(", ");
-            if let Some(only) = args.device.as_deref() {
-                terminal.prose(&format!(
-                    "{only} is your only device: your recovery codes go with it.\n"
-                ))?;
-            }
-            terminal.prose("Logins ask you for no code from then on.\n")?;
-            terminal.confirm(&format!(
-                "Remove all devices ({devices}) and the recovery codes of {user}?"
-            ))?;
-        }
+        None => confirm_all(terminal, user, &names, args.device.as_deref())?,
     }
     let dialogue = ProofDialogue {
         context,
@@ -78,4 +65,23 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         None => names.into_iter().map(str::to_owned).collect(),
     };
     context.write(&report.done(RemovalEffect::UNKNOWN))
+}
+
+/// Asks before everything of a user goes. `only` is the only device, where it was named.
+fn confirm_all(
+    terminal: &Terminal,
+    user: &str,
+    names: &[&str],
+    only: Option<&str>,
+) -> Result<(), Failure> {
+    if let Some(only) = only {
+        terminal.prose(&format!(
+            "{only} is your only device: your recovery codes go with it.\n"
+        ))?;
+    }
+    terminal.prose("Logins ask you for no code from then on.\n")?;
+    let devices = names.join(", ");
+    terminal.confirm(&format!(
+        "Remove all devices ({devices}) and the recovery codes of {user}?"
+    ))
 }

@@ -31,10 +31,7 @@ pub fn dispatch(
     handlers: &[StackHandler],
     answer: &mut dyn FnMut(usize, &ModuleCall) -> ReturnCode,
 ) -> DispatchResult {
-    let nothing = StackStatus {
-        impression: StackImpression::None,
-        status: ReturnCode::PERM_DENIED,
-    };
+    let nothing = StackStatus::of(StackImpression::None);
     let (mut now, mut before) = (nothing, vec![nothing]);
     let (mut called, mut at, mut previous) = (Vec::new(), 0, 0);
     while let Some(handler) = handlers.get(at) {
@@ -64,16 +61,13 @@ pub fn dispatch(
             ControlAction::Ignore | ControlAction::Jump(_) => now,
         };
         at = match action {
-            ControlAction::Jump(lines) => match jump(handlers, at, lines) {
-                (last, 0) => last + 1,
-                (last, _) => {
-                    now = StackStatus {
-                        impression: StackImpression::Negative,
-                        status: ReturnCode::PERM_DENIED,
-                    };
-                    last + 1
+            ControlAction::Jump(lines) => {
+                let (last, missing) = jump(handlers, at, lines);
+                if missing > 0 {
+                    now = StackStatus::of(StackImpression::Negative);
                 }
-            },
+                last + 1
+            }
             ControlAction::Die => leave(handlers, at),
             ControlAction::Done if now.impression == StackImpression::Positive => {
                 leave(handlers, at)
@@ -91,6 +85,14 @@ pub fn dispatch(
 }
 
 impl StackStatus {
+    /// The status before a module has decided, or where none may.
+    const fn of(impression: StackImpression) -> Self {
+        Self {
+            impression,
+            status: ReturnCode::PERM_DENIED,
+        }
+    }
+
     fn accept(self, code: ReturnCode) -> Self {
         let open = self.impression == StackImpression::None
             || (self.impression == StackImpression::Positive && self.status == ReturnCode::SUCCESS);
@@ -107,10 +109,7 @@ impl StackStatus {
     fn refuse(self, code: ReturnCode) -> Self {
         match (self.impression, code) {
             (StackImpression::Negative, _) => self,
-            (_, ReturnCode::IGNORE) => Self {
-                impression: StackImpression::Negative,
-                status: ReturnCode::PERM_DENIED,
-            },
+            (_, ReturnCode::IGNORE) => Self::of(StackImpression::Negative),
             _ => Self {
                 impression: StackImpression::Negative,
                 status: code,
