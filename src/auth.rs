@@ -23,7 +23,7 @@ use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAt
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{FoundBy, Holder, PolicyFile, Store};
+use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::login_service;
@@ -153,9 +153,8 @@ impl LoginContext<'_> {
         let file = PolicyFile::new(&self.arguments.policy);
         let loaded = file.load()?;
         self.uniform = loaded.policy.uniform_prompt;
-        let service = host.service().and_then(|name| String::from_utf8(name).ok());
         // A service without a readable name follows the policy's default.
-        let service = service.unwrap_or_default();
+        let service = login_service::name(host).unwrap_or_default();
         if let Some(decision) = switched_off(&loaded.policy, &service) {
             if decision == PolicyDecision::Disabled {
                 ticket::claim_while_disabled(host, self.arguments, &loaded.policy, &self.user);
@@ -194,11 +193,7 @@ impl LoginContext<'_> {
             let account = account.as_ref();
             return self.unenrolled_by_files(host, (&store, &loaded), &service, account, pace);
         };
-        if holder.found_by == FoundBy::Uid {
-            let line = self.line(LoginEvent::FoundByUid);
-            let line = line.with("record", &holder.account.name);
-            host.log(Priority::Notice, line.as_str());
-        }
+        self.log_found_by_uid(host, &holder);
         let (holder, known) = holder.into_loaded();
         let mut session = LoginAttempt {
             address,

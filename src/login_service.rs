@@ -30,6 +30,11 @@ const LOCAL_SERVICES: [&str; 8] = [
 /// The value that sshd gives PAM_TTY before there is a terminal.
 pub const SSHD_TTY: &[u8] = b"ssh";
 
+/// The name of the service; `None` where there is none, or one that is not UTF-8.
+pub fn name(host: &dyn PamTransaction) -> Option<String> {
+    host.service().and_then(|name| String::from_utf8(name).ok())
+}
+
 /// True for a service whose sessions are no logins.
 pub fn is_quiet(service: &str) -> bool {
     QUIET_SERVICES.contains(&service)
@@ -38,7 +43,7 @@ pub fn is_quiet(service: &str) -> bool {
 /// True for the login of a person at a terminal, over ssh (under whatever name of its PAM service) or on Cockpit's page. What is granted to
 /// logins is granted to no other service: sudo and su run at the wish of programs of the user, too.
 pub fn is_login(host: &dyn PamTransaction) -> bool {
-    let Some(service) = host.service().and_then(|name| String::from_utf8(name).ok()) else {
+    let Some(service) = name(host) else {
         return false;
     };
     !is_quiet(&service)
@@ -59,9 +64,7 @@ pub fn is_sshd(host: &dyn PamTransaction) -> bool {
 /// True for a program that a user starts within a login session. A service without a readable name is none.
 fn is_local(host: &dyn PamTransaction) -> bool {
     let is_listed = |name: &str| LOCAL_SERVICES.contains(&name);
-    host.service()
-        .and_then(|name| String::from_utf8(name).ok())
-        .is_some_and(|name| is_listed(&name))
+    name(host).is_some_and(|name| is_listed(&name))
 }
 
 /// The part of this login in the sessions of this machine. Only listed services can be within one, and only without a remote host: most

@@ -45,7 +45,7 @@ fn line(
     arguments: &ModuleArguments,
 ) -> Result<Option<String>, AttemptFailure> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let (Some(user), Some(service)) = (text(host.user().ok()), text(host.service())) else {
+    let (Some(user), Some(service)) = (text(host.user().ok()), login_service::name(host)) else {
         return Ok(None);
     };
     if login_service::is_quiet(&service) {
@@ -70,19 +70,29 @@ fn line(
         graced_session::begin(host, &store, &holder.account, &loaded)?;
         return Ok(None);
     }
-    let record = holder.record;
     let request = LoginRequest {
         account: Some(&account),
         service: &service,
         address: text(host.rhost()).as_deref().and_then(rhost_address),
     };
+    without_device(&loaded, &account, &request, holder.record.as_ref())
+}
+
+/// The line for a user without a device, if the policy lets the user get one.
+fn without_device(
+    loaded: &LoadedPolicy,
+    account: &Account,
+    request: &LoginRequest<'_>,
+    record: Option<&Record>,
+) -> Result<Option<String>, AttemptFailure> {
+    let policy = &loaded.policy;
     let mut groups = KnownGroups::default();
     // A requirement in force changes nothing of what is said, so that no session waits for one to be looked up.
-    let decision = decide_before_enrollment(policy, &request, &mut groups)
+    let decision = decide_before_enrollment(policy, request, &mut groups)
         .unwrap_or_else(|| decide_without_device(policy, DeviceRequirement::None));
     let from = match decision {
         PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
-            days_left(&loaded, &account, &mut groups)
+            days_left(loaded, account, &mut groups)
         }
         _ => None,
     };
@@ -93,7 +103,7 @@ fn line(
             Ok(Some(opening + &text::can_enroll(&account.name)))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired
-            if policy.enroll_needs_invite && !is_invited(record.as_ref())? =>
+            if policy.enroll_needs_invite && !is_invited(record)? =>
         {
             Ok(Some(opening + text::CAN_BE_INVITED))
         }

@@ -9,6 +9,7 @@ use twofactor_store::fleet_relay;
 use twofactor_store::{PolicyFile, Store};
 
 use crate::arguments::ModuleArguments;
+use crate::login_service;
 use crate::transaction::PamTransaction;
 
 /// Policy and store of a login, with the account that holds the user's record, the service and the address.
@@ -29,14 +30,14 @@ impl LoginFiles {
     ) -> Result<Self, AttemptFailure> {
         let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
         let store = fleet_relay::relayed(store, &arguments.policy);
-        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let rhost = host.rhost().and_then(|rhost| String::from_utf8(rhost).ok());
         Ok(Self {
             file: PolicyFile::new(&arguments.policy),
             holder: store.holder(account)?.account,
             store,
             // A service without a readable name follows the policy's default, as in the authentication phase.
-            service: text(host.service()).unwrap_or_default(),
-            address: text(host.rhost()).as_deref().and_then(rhost_address),
+            service: login_service::name(host).unwrap_or_default(),
+            address: rhost.as_deref().and_then(rhost_address),
         })
     }
 

@@ -5,6 +5,7 @@ use super::uniform_timing::RemainingTries;
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::dialogue::{DialogueMedium, is_told_by_question};
 use crate::line_break;
+use crate::login_service;
 use crate::text;
 use crate::transaction::{Echo, MessageMode, PamTransaction};
 
@@ -17,8 +18,8 @@ impl LoginContext<'_> {
         if !self.may_tell() {
             return;
         }
-        let service = host.service().and_then(|name| String::from_utf8(name).ok());
-        match DialogueMedium::of(&service.unwrap_or_default()) {
+        let service = login_service::name(host).unwrap_or_default();
+        match DialogueMedium::of(&service) {
             DialogueMedium::Terminal => self.tell_at_the_end(host, text),
             DialogueMedium::Page if self.arguments.first_pass != FirstPass::Only => {
                 // Whatever is answered, the login is refused.

@@ -7,6 +7,7 @@ use twofactor_core::log::unusable_name;
 use twofactor_core::policy::Policy;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::attempt::AttemptFailure;
+use twofactor_store::{FoundBy, Holder};
 
 use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
@@ -64,6 +65,15 @@ impl LoginContext<'_> {
             line.saying("error", &why)
         };
         host.log(Priority::Warning, line.as_str());
+    }
+
+    /// That the record which counts has another name than the account, where it has.
+    pub(super) fn log_found_by_uid(&self, host: &dyn PamTransaction, holder: &Holder) {
+        if holder.found_by == FoundBy::Uid {
+            let line = self.line(LoginEvent::FoundByUid);
+            let line = line.with("record", &holder.account.name);
+            host.log(Priority::Notice, line.as_str());
+        }
     }
 
     pub(super) fn log_closed(&self, host: &dyn PamTransaction, gate: ThrottleStatus) {

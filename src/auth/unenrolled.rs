@@ -88,6 +88,17 @@ impl LoginContext<'_> {
             return Ok(AuthResult::Refused);
         }
         ticket::claim_with_password(host, self.arguments, policy, account);
+        self.leave_to_account_phase(host, policy, decision, account)
+    }
+
+    /// The end without a question: a user who may or must get a device is marked for the account phase.
+    fn leave_to_account_phase(
+        &self,
+        host: &mut dyn PamTransaction,
+        policy: &Policy,
+        decision: PolicyDecision,
+        account: Option<&Account>,
+    ) -> Result<AuthResult, AuthAbort> {
         match (decision, account) {
             (
                 PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired,

@@ -49,11 +49,8 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
         .into_iter()
         .map(|it| device(&fields(it)))
         .collect::<Result<Vec<_>, _>>()?;
-    for (position, device) in devices.iter().enumerate() {
-        let mut rest = devices.iter().skip(position + 1);
-        if rest.any(|other| other.name == device.name || other.id == device.id) {
-            return Err(RecordError::new("has two devices of one name or id"));
-        }
+    if has_twins(&devices) {
+        return Err(RecordError::new("has two devices of one name or id"));
     }
     let changes = top.optional("change", tables)?.unwrap_or_default();
     // What is only told shuts no user out: a later version may know changes that this one does not.
@@ -73,6 +70,14 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
             .map(|it| one_time_code(&fields(it), &[]))
             .transpose()?,
         changes,
+    })
+}
+
+/// True if two devices have one name or one id.
+fn has_twins(devices: &[Device]) -> bool {
+    devices.iter().enumerate().any(|(position, device)| {
+        let mut rest = devices.iter().skip(position + 1);
+        rest.any(|other| other.name == device.name || other.id == device.id)
     })
 }
 
