@@ -51,7 +51,7 @@ pub struct FigureRow {
     pub figure: &'static str,
     /// The goal.
     pub goal: &'static str,
-    /// What was measured.
+    /// Name of the measured thing.
     pub measured: String,
     /// Number of measurements.
     pub count: usize,

@@ -66,12 +66,12 @@ impl<E: Into<AttemptFailure>> From<E> for AttemptRefusal {
     }
 }
 
-/// Whether a code is judged for the first time.
+/// Try at the judgement of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AttemptTry {
-    /// It is.
+    /// The first.
     First,
-    /// The record of the user was brought here since.
+    /// One more, after the record of the user was brought here.
     AfterMirror,
 }
 
@@ -165,7 +165,7 @@ impl FleetService {
         }
     }
 
-    /// Where the store has a newer record of the user than this host, that is brought here first.
+    /// A newer record of the user in the store than on this host is brought here first.
     fn judged_by_store(
         &self,
         attempt: &mut LoginAttempt<'_>,

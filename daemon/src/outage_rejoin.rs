@@ -1,6 +1,6 @@
-//! What this host has judged by itself goes to the store of the fleet: as soon as that is there again, and after each number of the host.
+//! Codes that this host has judged by itself go to the store of the fleet: as soon as that is there again, and after each number of the host.
 //!
-//! What was judged while the policy had no fleet has no mark: where the service sees a policy with the fleet for the first time, the
+//! A code that was judged while the policy had no fleet has no mark: where the service sees a policy with the fleet for the first time, the
 //! states of all users are joined once.
 
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ impl RejoinRequest {
 /// Begins the thread that joins states. It ends with the last request that can be made.
 ///
 /// # Errors
-/// Where the system gives no thread.
+/// When the system gives no thread.
 pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<RejoinRequest> {
     let (sender, asked) = sync_channel(1);
     let work = move || {

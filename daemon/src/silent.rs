@@ -61,7 +61,7 @@ impl AcceptedConnection {
     }
 }
 
-/// What has happened.
+/// News of the sockets that are waited for.
 #[derive(Default)]
 pub struct SocketNews {
     /// There are connections to accept.

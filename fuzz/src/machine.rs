@@ -136,7 +136,7 @@ impl FuzzMachine {
     /// One login with this one code.
     ///
     /// # Errors
-    /// What stands in its way.
+    /// The obstacle.
     pub fn types(&self, code: &str) -> Result<AttemptResult, AttemptFailure> {
         let file = PolicyFile::new(&self.paths()[0]);
         let account = Account {

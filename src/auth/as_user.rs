@@ -101,7 +101,7 @@ mod tests {
     use twofactor_core::policy::PolicyTime;
     use twofactor_store::PolicyFile;
 
-    /// What a program that runs as `uid` is told of this user, at arguments that name no file of the daemon's.
+    /// The daemon's answer about this user to a program that runs as `uid`, at arguments that name no file of the daemon's.
     fn told(user: &str, uid: u32, policy: &str) -> String {
         let mut stage = Stage::new(policy);
         let login = LoginContext {

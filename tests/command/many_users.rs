@@ -44,7 +44,7 @@ fn with_users(count: u32) -> Machine {
     machine
 }
 
-/// How often a call opens each file of users and groups.
+/// Number of times that a call opens each file of users and groups.
 fn opened(machine: &Machine, arguments: &[&str]) -> BTreeMap<&'static str, usize> {
     let strace =
         machine

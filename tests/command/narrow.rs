@@ -4,7 +4,7 @@ use harness::Machine;
 use harness::desk::{desk, desk_on, give_phone};
 use harness::screen::{COLUMNS, assert_fits};
 
-/// What a command shows on a terminal of so many columns, without styles.
+/// A command's output on a terminal of so many columns, without styles.
 fn shown(machine: &Machine, arguments: &[&str], columns: u16) -> String {
     let program = machine.twofactor(arguments).env("NO_COLOR", "1");
     let ended = program.pty_of(columns, 24).end();

@@ -21,7 +21,7 @@ fn told(lines: &str) -> Machine {
     machine
 }
 
-/// What the program got since this was asked last.
+/// The input of the program since this was asked last.
 fn changes() -> Vec<Value> {
     let text = fs::read_to_string(TOLD).unwrap_or_default();
     let _ = fs::remove_file(TOLD);

@@ -102,7 +102,7 @@ fn totp() -> Kind {
     }
 }
 
-/// What libpam returns for an answer of alice's at a service.
+/// libpam's result for an answer of alice's at a service.
 fn types(host: &MemberHost, service: &str, typed: &str) -> i32 {
     let (service, typed) = (service.to_owned(), typed.to_owned());
     host.run(move |_| auth(login("alice").service(&service).answer(&typed)))

@@ -9,7 +9,7 @@ use harness::twofactord::FLEET_SOCKET;
 use rustix::process::{Pid, Signal, kill_process};
 use twofactor_store::sys::socket::peer_credentials;
 
-/// Where the service is meanwhile.
+/// Path to which the service is moved meanwhile.
 const MOVED: &str = "/run/twofactor/fleet-moved";
 
 /// What becomes of the answer to a change.

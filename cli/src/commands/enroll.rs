@@ -168,7 +168,7 @@ fn enroll_device(
 /// The account with the name under which the device is kept: one for an alias is one more of the record that counts.
 ///
 /// # Errors
-/// Where the record has no room for it, or recovery codes that were to be made.
+/// When the record has no room for it, or has the recovery codes that were to be made.
 fn with_room(
     context: &Context,
     store: &Store,

@@ -63,7 +63,7 @@ fn view(host: &FleetHost, store: &Store) -> Result<FleetView, OutageReason> {
 struct FleetStatusReport<'a> {
     /// Id of this host.
     host: &'a str,
-    /// Why the store cannot be used; `null` where it can.
+    /// Reason why the store cannot be used; `null` where it can.
     problem: Option<String>,
     #[serde(flatten)]
     view: Option<ViewReport<'a>>,
@@ -85,7 +85,7 @@ struct MemberReport<'a> {
     said: SaidReport<'a>,
 }
 
-/// What a host said last; each `null` where a later version said it, in a format that this one does not read.
+/// A host's last report; each `null` where a later version said it, in a format that this one does not read.
 #[derive(Serialize, Default)]
 struct SaidReport<'a> {
     version: Option<&'a str>,

@@ -30,7 +30,7 @@ struct FleetFacts {
     now: u64,
 }
 
-/// What is wrong with the host's part in a fleet; nothing where neither the policy nor the host has one.
+/// Faults of the host's part in a fleet; none where neither the policy nor the host has one.
 pub fn check(
     policy: Option<&Policy>,
     (policy_path, state): (&Path, &Path),

@@ -25,7 +25,7 @@ const GIB: u64 = 1 << 30;
 /// Revisions after which a store without any compaction is found: some hundred logins and numbers of hosts a minute for hours.
 const MANY_REVISIONS: u64 = 100_000;
 
-/// What is wrong with them.
+/// Their faults.
 pub fn check(gateway: &Gateway, settings: &Path) -> Vec<DoctorFinding> {
     let members = gateway.member_statuses(&WorkDeadline::after(PATIENCE));
     let mut findings = answers(&members);

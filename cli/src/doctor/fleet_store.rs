@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Seconds by which clocks may differ.
 const CLOCKS: u64 = 15;
 
-/// What is wrong with the store as this host finds it.
+/// Faults of the store as this host finds it.
 pub fn check(settings: &Path, (policy, state): (&Path, &Path)) -> Vec<DoctorFinding> {
     let subject = settings.display().to_string();
     let host = match FleetHost::open(settings, state) {

@@ -17,7 +17,7 @@ use crate::device::Id;
 
 /// Number of recovery codes in a set.
 pub const SET_SIZE: usize = 10;
-/// Where no more than these are left, users are told so, and offered new ones.
+/// Largest number of codes left at which users are told so, and offered new ones.
 pub const FEW_CODES: usize = 3;
 /// Characters of a code, hyphens not counted.
 pub const CODE_LEN: usize = 16;

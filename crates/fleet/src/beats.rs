@@ -48,7 +48,7 @@ impl HostHandle {
     /// Begins the rhythm: now, and each time that `interval` has passed.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// When the system gives no thread.
     pub fn start_beats(
         self: &Arc<Self>,
         files: BeatFiles,
@@ -129,7 +129,7 @@ impl FleetHost {
     }
 }
 
-/// What this host says of itself now.
+/// This host's report on itself, as of now.
 ///
 /// # Errors
 /// [`OutageReason::HostFiles`] where the clock cannot be used.

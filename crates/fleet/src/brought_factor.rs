@@ -24,7 +24,7 @@ pub(crate) const LACKING_EPOCH: u64 = 0;
 /// Users, each with a reason.
 pub(crate) type UserReasons = Vec<(String, String)>;
 
-/// What becomes of record and state.
+/// Change of record and state.
 pub(crate) struct BroughtFactor {
     pub(crate) content: RecordContent,
     pub(crate) revision: u64,
@@ -36,7 +36,7 @@ pub(crate) struct BroughtFactor {
 pub(crate) enum SwapFault {
     /// It concerns all users.
     Ended(MembershipError),
-    /// What the store has of this one cannot be used.
+    /// The values of this one in the store cannot be used.
     Value(OutageReason),
     /// It was not done, for a reason that may pass.
     User(OutageReason),

@@ -34,7 +34,7 @@ pub enum ExpectedRecord<'a> {
     Any,
 }
 
-/// What becomes of the record.
+/// Change of the record.
 pub enum RecordPart {
     /// This is written.
     Write(RecordContent),
@@ -49,11 +49,11 @@ pub type StateStep<'a> = &'a dyn Fn(Option<&State>) -> State;
 pub struct FactorCommit<'a> {
     /// The user, by the name of the record.
     pub user: &'a str,
-    /// What the store has to have.
+    /// Record that the store has to have.
     pub expected: ExpectedRecord<'a>,
-    /// What becomes of the record.
+    /// Change of the record.
     pub record: RecordPart,
-    /// What becomes of the state.
+    /// Change of the state.
     pub state: StateStep<'a>,
 }
 
@@ -65,7 +65,7 @@ pub struct CommitTarget<'a> {
     pub key: &'a FleetKey,
     /// The host's place in the store.
     pub host: &'a StoreKey,
-    /// What the host knows of its fleet.
+    /// The host's knowledge of its fleet.
     pub standing: &'a dyn StandingSource,
 }
 
@@ -158,7 +158,7 @@ struct SentChange {
     revision: u64,
 }
 
-/// What the store has of a user.
+/// The values of a user in the store.
 struct FactorView {
     base: Vec<KeyedValue>,
     epoch: u64,

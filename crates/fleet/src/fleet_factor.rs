@@ -1,4 +1,4 @@
-//! What the store has of one user, read at one moment with what says that it is the store of the fleet.
+//! The record and state of one user in the store, read at one moment with the proof that it is the store of the fleet.
 
 use twofactor_core::state::State;
 
@@ -11,7 +11,7 @@ use crate::shared_state::SharedState;
 use crate::store_key::StoreKey;
 use crate::store_values::KeyedValue;
 
-/// What the store has of a user.
+/// The record and state of a user in the store.
 pub(crate) struct FleetFactor {
     pub(crate) record: SharedRecord,
     pub(crate) state: SharedState,

@@ -23,7 +23,7 @@ pub const REQUEST_TIME: Duration = Duration::from_millis(1500);
 /// Pause before an unknown end is read back.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What a host says of itself beside its number.
+/// A host's report on itself, beside its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostReport {
     /// Fingerprint of its policy.

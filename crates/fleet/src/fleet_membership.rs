@@ -88,7 +88,7 @@ pub struct LocalHost<'a> {
     pub store: &'a Store,
     /// Their directory.
     pub state: &'a Path,
-    /// What the host says of itself.
+    /// The host's report on itself.
     pub report: HostReport,
 }
 

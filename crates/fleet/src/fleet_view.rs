@@ -29,7 +29,7 @@ pub struct MemberView {
     pub id: String,
     /// True for this host.
     pub is_this: bool,
-    /// What it said last; `None` where a later version said it, in a format that this program does not read.
+    /// Its last report; `None` where a later version said it, in a format that this program does not read.
     pub entry: Option<HostEntry>,
 }
 

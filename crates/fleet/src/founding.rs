@@ -27,7 +27,7 @@ pub struct FoundedFleet {
     pub host: String,
 }
 
-/// What there is of a fleet before it is founded: something where an earlier call was interrupted.
+/// The parts of a fleet that are there before it is founded: those that an interrupted call left.
 struct FleetParts {
     keys: Option<KeyFile>,
     /// The place of this host in a fleet.

@@ -5,10 +5,10 @@ use crate::token::{HostBeat, TokenError};
 /// Longest name of a version that is kept.
 const MAX_VERSION: usize = 64;
 
-/// Whether a host is in the fleet.
+/// Membership of a host in the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostMembership {
-    /// It is.
+    /// It is in the fleet.
     Member,
     /// It has left.
     Left,
@@ -19,7 +19,7 @@ pub enum HostMembership {
 pub struct HostEntry {
     /// The number that it wrote last.
     pub beat: HostBeat,
-    /// Whether it is in the fleet.
+    /// Its membership in the fleet.
     pub membership: HostMembership,
     /// Fingerprint of its policy.
     pub policy: u64,

@@ -25,7 +25,7 @@ pub enum HostFault {
     Form {
         /// Line of the file, from 1; 0 for the whole.
         line: usize,
-        /// What is wrong, without a word of the file.
+        /// The fault, without a word of the file.
         what: &'static str,
     },
     /// The settings name files or addresses that cannot be used.

@@ -141,7 +141,7 @@ fn finish(
     })
 }
 
-/// Where the host has the key of a fleet already, it is not replaced by that of another one.
+/// Refuses to replace the key of a fleet on this host by that of another one.
 fn refuse_other_key(
     settings: &HostSettings,
     key_file: &Path,

@@ -18,11 +18,11 @@ const FIRST_REVISION: &str = "1";
 pub struct MemberStatus {
     /// Its address.
     pub address: String,
-    /// What it says of itself.
+    /// Its report on itself.
     pub said: Result<MemberFacts, GatewayFault>,
 }
 
-/// What a member says of itself.
+/// A member's report on itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberFacts {
     /// Id of its cluster.

@@ -1,6 +1,6 @@
 //! The mirror: the records of the fleet, as files on this host.
 //!
-//! What is missing in the store removes nothing here; only the note of a removal does. A record that is older than the one this host
+//! A record that is missing in the store removes nothing here; only the note of a removal does. A record that is older than the one this host
 //! had replaces nothing.
 
 use std::collections::BTreeSet;

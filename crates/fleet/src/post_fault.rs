@@ -20,7 +20,7 @@ pub enum PostFault {
 }
 
 impl PostFault {
-    /// What failed before the request was on its way was not done.
+    /// A failure before the request was on its way: nothing was done.
     pub fn of_sending(error: ureq::Error) -> Self {
         let text = error.to_string();
         match error {

@@ -29,7 +29,7 @@ pub(crate) struct PartReport {
     pub(crate) left: UserReasons,
 }
 
-/// What a host knows of a user.
+/// A host's knowledge of a user.
 struct HostKnowledge {
     /// The record; `None` where there is none, and no note that it was removed.
     content: Option<RecordContent>,
@@ -168,7 +168,7 @@ impl FleetHost {
     }
 }
 
-/// What this host knows of a user.
+/// This host's knowledge of a user.
 fn known_of(
     store: &Store,
     marks: &MirrorMarks,

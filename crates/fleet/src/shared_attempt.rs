@@ -33,19 +33,19 @@ pub enum Decision<E> {
     Judged {
         /// The state that follows.
         state: Box<State>,
-        /// Whether it was accepted.
+        /// Acceptance or refusal.
         outcome: SharedOutcome,
         /// The result, told after the write.
         end: E,
     },
 }
 
-/// Whether a state is of the fleet's epoch.
+/// Epoch of a state, beside the fleet's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochStanding {
-    /// It is.
+    /// The fleet's.
     Current,
-    /// It was written before a backup was restored: codes that it does not know as used may have been used.
+    /// An earlier one, from before a backup was restored: codes that it does not know as used may have been used.
     Earlier,
 }
 
@@ -61,7 +61,7 @@ pub trait AttemptJudge {
     fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End>;
 }
 
-/// What the host knows of its fleet.
+/// The host's knowledge of its fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetStanding {
     /// The fleet and its epoch, as this host knows them.
@@ -72,9 +72,9 @@ pub struct FleetStanding {
     pub coming: Option<HostBeat>,
 }
 
-/// What the host knows of its fleet at each moment: it writes numbers while attempts are under way.
+/// The host's knowledge of its fleet at each moment: it writes numbers while attempts are under way.
 pub trait StandingSource {
-    /// What it knows now.
+    /// Its knowledge now.
     fn standing(&self) -> FleetStanding;
 }
 

@@ -20,7 +20,7 @@ pub struct SharedRecord {
     pub revision: u64,
     /// The change that wrote it.
     pub change: AttemptId,
-    /// What it wrote.
+    /// Its content.
     pub content: RecordContent,
 }
 

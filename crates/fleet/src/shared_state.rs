@@ -17,7 +17,7 @@ const ENTRY_LEN: usize = 16 + 1;
 /// Bytes of a value. All have the same length, so that the length tells nothing of an outcome.
 pub const VALUE_LEN: usize = HEADER_LEN + REMEMBERED_ATTEMPTS * ENTRY_LEN + SLOT_LEN;
 
-/// Whether an attempt was a success.
+/// Outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedOutcome {
     /// The code was accepted.

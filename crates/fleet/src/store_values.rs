@@ -44,7 +44,7 @@ pub struct StoreNames {
     pub names: Vec<String>,
 }
 
-/// Whether a list has the values.
+/// Contents of a list: keys alone, or values too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ListPart {
     Entries,

@@ -10,10 +10,10 @@ const FORMAT: u16 = 1;
 /// Id of a restoration, random.
 pub type RestorationId = [u8; 8];
 
-/// Whether an epoch has begun.
+/// Phase of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochPhase {
-    /// It has.
+    /// It has begun.
     Settled,
     /// Hosts bring what a restored backup lacks. No host uses the store.
     Restoring,
@@ -28,7 +28,7 @@ pub struct FleetMeta {
     pub epoch: u64,
     /// The restoration that the epoch begins with; zero for the first one. A backup may hold an epoch of the same number.
     pub restoration: RestorationId,
-    /// Whether it has begun.
+    /// Its phase.
     pub phase: EpochPhase,
 }
 

@@ -36,14 +36,14 @@ pub(crate) enum MirrorResult {
 pub(crate) enum UserFault {
     /// The store cannot be used for other users either.
     Outage(OutageReason),
-    /// What is wrong with this one.
+    /// Fault of this one.
     User(String),
 }
 
 /// Reads what the store has of the user, in no more than so much time.
 pub(crate) type FactorReader<'a> = &'a dyn Fn(Duration) -> Result<FleetFactor, OutageReason>;
 
-/// What this host knows of its copies.
+/// This host's notes on its copies.
 pub(crate) struct MirrorNotes {
     pub(crate) marks: MirrorMarks,
     pub(crate) unmirrored: UnmirroredUsers,

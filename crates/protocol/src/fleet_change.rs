@@ -105,7 +105,7 @@ mod tests {
         }
     }
 
-    /// What is no answer is never taken for a change that was made.
+    /// Something that is no answer is never taken for a change that was made.
     #[test]
     fn nothing_else_is_an_answer() {
         for error in ServiceError::ALL {

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The reason why the daemon gave no answer. Each of them denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonError {
-    /// Where the daemon listens.
+    /// Path of the daemon's socket.
     pub socket: PathBuf,
     /// The fault.
     pub cause: DaemonFault,

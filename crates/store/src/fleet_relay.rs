@@ -145,7 +145,7 @@ mod tests {
         assert!(message("alice", &SharedChange::State(&step)).is_none());
     }
 
-    /// What is not known to have been left alone may have been made.
+    /// A change that is not known to have been left alone may have been made.
     #[test]
     fn only_a_change_that_did_not_arrive_is_none() {
         for (cause, is_made) in [

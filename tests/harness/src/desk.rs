@@ -65,7 +65,7 @@ pub fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text:?}"))
 }
 
-/// What the command prints for these arguments in the time zone UTC.
+/// The command's output for these arguments in the time zone UTC.
 pub fn in_utc(machine: &Machine, arguments: &[&str]) -> String {
     let command = machine.program("twofactor").args(arguments);
     command.env("TZ", "UTC").run().ok().stdout

@@ -16,7 +16,7 @@ use crate::roster;
 
 /// The most candidates that are offered.
 const LIMIT: usize = 1000;
-/// Where PAM files are, of administrators and of packages.
+/// Directories of PAM files, of administrators and of packages.
 const PAM_FILES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 
 /// The whole words that are possible, sorted, each with what it means. Of very many, some from the first to the last, so that

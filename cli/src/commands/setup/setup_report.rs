@@ -95,7 +95,7 @@ impl Report for SetupReport {
     }
 }
 
-/// What became of sshd, as the second sentence of a text.
+/// The result for sshd, as the second sentence of a text.
 fn sshd_word(sshd: Option<&str>) -> &'static str {
     match sshd {
         Some("reloaded") => " sshd was reloaded.",

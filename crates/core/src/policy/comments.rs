@@ -133,7 +133,7 @@ mod tests {
         assert!(shortened > 3_000, "{shortened}");
     }
 
-    /// What the parser makes of a text, without places; `None` where it refuses it.
+    /// The parser's reading of a text, without places; `None` where it refuses it.
     fn read(text: &str) -> Option<String> {
         let table = DeTable::parse(text).ok()?;
         Some(of_table(table.get_ref()))

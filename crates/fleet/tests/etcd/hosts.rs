@@ -33,7 +33,7 @@ pub fn soon() -> WorkDeadline {
 pub struct TestHost {
     pub files: ScratchStore,
     pub settings: PathBuf,
-    /// What the daemon has from its start to its end.
+    /// The daemon's memory from its start to its end.
     service: RefCell<Option<(FleetHost, MirrorProgress)>>,
 }
 

@@ -23,7 +23,7 @@ impl TestHost {
         members.into_iter().map(|it| it.said.ok()).collect()
     }
 
-    /// What doctor finds of the fleet: level, check and subject.
+    /// Doctor's findings on the fleet: level, check and subject.
     fn findings(&self) -> Vec<(String, String, String)> {
         let (_, report) = self.run(&["doctor"]);
         let text = |it: &Value, key: &str| it[key].as_str().unwrap().to_owned();

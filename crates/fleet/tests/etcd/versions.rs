@@ -14,7 +14,7 @@ use twofactor_store::fleet_contact::FleetContact;
 use super::cluster::EtcdCluster;
 use super::hosts::{REPORT, TestHost, founded, soon};
 
-/// Where all values have the number of their format.
+/// Offset at which all values have the number of their format.
 const FORMAT: usize = 4;
 
 /// Gives a value the format of a later version.
@@ -80,7 +80,7 @@ fn what_a_later_version_wrote_concerns_its_user() {
 /// An account of every machine.
 const ACCOUNT: (&str, u32) = ("daemon", 1);
 
-/// Whether a user passes on a host for one without a device, in a fleet.
+/// True if a user passes on a host for one without a device, in a fleet.
 fn unenrolled(host: &TestHost, user: &str, service: &str) -> Result<(), AttemptFailure> {
     let mut policy = Policy::default();
     policy.fleet.enabled = true;

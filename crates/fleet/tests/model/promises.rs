@@ -1,4 +1,4 @@
-//! What a fleet promises in every world.
+//! The promises of a fleet in every world.
 
 use crate::rules::{FleetScene, RestoreScene};
 use crate::world::{FleetWorld, LIMIT, SessionEnd, SessionStage};

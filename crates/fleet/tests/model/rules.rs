@@ -39,7 +39,7 @@ pub const ALL: FleetRules = FleetRules {
     newest_revision: true,
 };
 
-/// What may happen in a search, and how often.
+/// Events of a search, and how often each may happen.
 #[derive(Debug, Clone, Copy)]
 pub struct FleetScene {
     /// Hosts, at most [`crate::world::HOSTS`]. Session `n` is on host `n % hosts`.
@@ -56,7 +56,7 @@ pub struct FleetScene {
     pub cuts: u8,
     /// True if hosts that are cut off judge by themselves; else they deny.
     pub local: bool,
-    /// Whether a backup of the store is restored.
+    /// The backup of the store that is restored.
     pub restore: RestoreScene,
     /// Numbers that hosts write.
     pub beats: u8,

@@ -22,7 +22,7 @@ impl NextWorlds {
 pub struct BrokenPromise {
     /// The promise.
     pub promise: &'static str,
-    /// What happened, the first thing first.
+    /// The events, the first one first.
     pub story: Vec<String>,
 }
 

@@ -21,12 +21,12 @@ use crate::files::{Locked, nothing_reusable};
 use crate::sys::life_sign::{LONGEST, alive};
 use crate::sys::random;
 
-/// Whether the state that hosts share is of the fleet's epoch.
+/// Epoch of the state that hosts share, beside the fleet's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedEpoch {
-    /// It is.
+    /// The fleet's.
     Current,
-    /// It was written before a backup was restored: codes that it does not know as used may have been used.
+    /// An earlier one, from before a backup was restored: codes that it does not know as used may have been used.
     Earlier,
 }
 

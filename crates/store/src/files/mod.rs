@@ -58,7 +58,7 @@ pub struct Store {
     path: PathBuf,
     users: StatePart,
     states: StatePart,
-    /// Where changes are made first, on a host of a fleet.
+    /// The place in which changes are made first, on a host of a fleet.
     fleet: Option<Arc<dyn SharedFactors>>,
 }
 

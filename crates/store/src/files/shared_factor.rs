@@ -119,7 +119,7 @@ impl Store {
     }
 }
 
-/// What came of a change that all hosts have to know.
+/// Result of a change that all hosts have to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum ShareResult {

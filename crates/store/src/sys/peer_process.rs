@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::process::{self, TerminalNumber};
 use super::socket::PeerCredentials;
 
-/// Where a process works from.
+/// Audit session and terminal that a process works from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PeerOrigin {
     /// Its audit session, if that is one of its uid.

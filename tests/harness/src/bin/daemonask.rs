@@ -46,7 +46,7 @@ fn converse(socket: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What comes until a NUL byte, without that.
+/// The bytes before the next NUL byte.
 fn reply(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
     let mut reply = Vec::new();
     let mut room = [0; 4096];
