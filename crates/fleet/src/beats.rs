@@ -11,7 +11,8 @@ use twofactor_store::sys::clock;
 use twofactor_store::{PolicyFile, Store};
 
 use crate::deadline::WorkDeadline;
-use crate::fleet_host::{FleetHost, HostReport};
+use crate::fleet_host::FleetHost;
+use crate::host_entry::HostReport;
 use crate::host_handle::{FileRenewal, HostHandle};
 use crate::mirror::{MirrorProgress, MirrorReport};
 use crate::outage::OutageReason;

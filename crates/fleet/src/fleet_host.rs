@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::fleet_key::FleetKey;
 use crate::gateway::{Gateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
-use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
@@ -22,15 +22,6 @@ use crate::token::{FleetMeta, HostBeat};
 pub const REQUEST_TIME: Duration = Duration::from_millis(1500);
 /// Pause before an unknown end is read back.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// A host's report on itself, beside its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HostReport {
-    /// Fingerprint of its policy.
-    pub policy: u64,
-    /// Its clock: seconds since 1970-01-01 UTC.
-    pub time: u64,
-}
 
 /// This host in its fleet.
 pub struct FleetHost {
@@ -147,13 +138,7 @@ impl FleetHost {
         self.directory
             .write(&next, &lock)
             .map_err(OutageReason::files)?;
-        let entry = HostEntry {
-            beat: next.current,
-            membership: HostMembership::Member,
-            policy: report.policy,
-            time: report.time,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        let entry = HostEntry::of(next.current, HostMembership::Member, report);
         self.know(FleetStanding {
             meta: next.meta,
             beat: seen,

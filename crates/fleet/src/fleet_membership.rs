@@ -13,9 +13,9 @@ use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same};
-use crate::fleet_host::{FleetHost, HostReport};
+use crate::fleet_host::FleetHost;
 use crate::gateway::Gateway;
-use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_entry::HostReport;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
 use crate::host_settings::{HostSettings, read};
@@ -138,17 +138,6 @@ fn new_place(directory: &FleetDirectory, meta: FleetMeta) -> Result<HostPlace, H
         previous: beat,
         current: beat,
     })
-}
-
-/// The first entry of a host.
-pub(crate) fn first_entry(place: &HostPlace, report: HostReport) -> HostEntry {
-    HostEntry {
-        beat: place.current,
-        membership: HostMembership::Member,
-        policy: report.policy,
-        time: report.time,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
 }
 
 /// All users with a record here, if each record and state can be read: one that cannot would be missing in the fleet.

@@ -5,9 +5,10 @@ use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
-    ensured_place, first_entry, known_place, readable_users,
+    ensured_place, known_place, readable_users,
 };
 use crate::gateway::Gateway;
+use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::HostError;
 use crate::host_file::{FleetDirectory, HostPlace};
 use crate::host_settings::HostSettings;
@@ -71,8 +72,11 @@ pub fn found(
     let directory = FleetDirectory::ensure(local.state)?;
     let place = ensured_place(parts.place, &directory, meta)?;
     if parts.stored.is_none() {
-        let entry = first_entry(&place, local.report).encode();
-        let entries = [(StoreKey::meta(), meta.encode()), (place.key(), entry)];
+        let entry = HostEntry::of(place.current, HostMembership::Member, local.report);
+        let entries = [
+            (StoreKey::meta(), meta.encode()),
+            (place.key(), entry.encode()),
+        ];
         put_first(&gateway, &keys.key, entries, &time)?;
     }
     let host = FleetHost::new(gateway, keys.key, directory, place)?;

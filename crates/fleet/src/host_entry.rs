@@ -14,6 +14,15 @@ pub enum HostMembership {
     Left,
 }
 
+/// A host's report on itself, beside its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostReport {
+    /// Fingerprint of its policy.
+    pub policy: u64,
+    /// Its clock: seconds since 1970-01-01 UTC.
+    pub time: u64,
+}
+
 /// The entry of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostEntry {
@@ -30,6 +39,18 @@ pub struct HostEntry {
 }
 
 impl HostEntry {
+    /// The entry of this program's version.
+    #[must_use]
+    pub fn of(beat: HostBeat, membership: HostMembership, report: HostReport) -> Self {
+        Self {
+            beat,
+            membership,
+            policy: report.policy,
+            time: report.time,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
     /// Its bytes. They begin with those of the beat.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

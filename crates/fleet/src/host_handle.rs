@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::fs::Stat;
 
-use crate::fleet_host::{FleetHost, HostReport};
+use crate::fleet_host::FleetHost;
 use crate::gateway::TimeLeft;
+use crate::host_entry::HostReport;
 use crate::host_error::HostError;
 use crate::host_settings::HostSettings;
 use crate::outage::OutageReason;

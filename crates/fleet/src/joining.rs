@@ -11,9 +11,10 @@ use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
-    ensured_place, first_entry, known_place, readable_users,
+    ensured_place, known_place, readable_users,
 };
 use crate::gateway::Gateway;
+use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace};
 use crate::host_settings::HostSettings;
@@ -111,8 +112,8 @@ fn enter(
         // Its number is looked at before it is used.
         return Ok(());
     }
-    let entry = first_entry(place, local.report).encode();
-    let sealed = key.seal(&place.key(), &entry);
+    let entry = HostEntry::of(place.current, HostMembership::Member, local.report);
+    let sealed = key.seal(&place.key(), &entry.encode());
     let sealed = sealed.map_err(OutageReason::Sealing)?;
     let base = [(StoreKey::meta(), meta), (place.key(), None)];
     let made = gateway.change(&base, &[(place.key(), sealed)], &time);

@@ -6,9 +6,9 @@ use twofactor_store::UnmirroredUsers;
 use twofactor_store::fleet_contact::FleetContact;
 
 use crate::deadline::WorkDeadline;
-use crate::fleet_host::{FleetHost, HostReport, patient};
+use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME};
-use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_error::HostError;
 use crate::host_file::{FleetDirectory, FleetLock};
 use crate::host_settings::HostSettings;
@@ -113,16 +113,11 @@ pub fn remove_host(
 
 /// The last entry of a host.
 fn left(beat: HostBeat, report: HostReport) -> HostEntry {
-    HostEntry {
-        beat: HostBeat {
-            count: beat.count.saturating_add(1),
-            ..beat
-        },
-        membership: HostMembership::Left,
-        policy: report.policy,
-        time: report.time,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    let beat = HostBeat {
+        count: beat.count.saturating_add(1),
+        ..beat
+    };
+    HostEntry::of(beat, HostMembership::Left, report)
 }
 
 /// Forgets the fleet: what is known of its records and of the last contact says nothing of another one.

@@ -5,9 +5,9 @@ use std::path::Path;
 use twofactor_store::fleet_contact::FleetContact;
 
 use crate::deadline::WorkDeadline;
-use crate::fleet_host::{FleetHost, HostReport, opened_meta, patient};
+use crate::fleet_host::{FleetHost, opened_meta, patient};
 use crate::gateway_fault::GatewayFault;
-use crate::host_entry::{HostEntry, HostMembership};
+use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_file::HostPlace;
 use crate::outage::OutageReason;
 use crate::restoration::UNKNOWN_HOSTS;
@@ -124,13 +124,7 @@ impl FleetHost {
         place: &HostPlace,
         report: HostReport,
     ) -> Result<(StoreKey, Vec<u8>), OutageReason> {
-        let entry = HostEntry {
-            beat: place.current,
-            membership: HostMembership::Member,
-            policy: report.policy,
-            time: report.time,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        let entry = HostEntry::of(place.current, HostMembership::Member, report);
         Ok((place.key(), self.sealed(&place.key(), &entry.encode())?))
     }
 
