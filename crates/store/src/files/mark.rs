@@ -7,13 +7,12 @@
 //! Beside the policy it stands in a file of the policy's name with the ending `.id` (`/etc/security/twofactor.id`), one
 //! line `ID PATH` for each directory.
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 
-use crate::sys::file::{self, FileAccess, FileError, FileOpening};
+use crate::sys::file::{self, FileAccess, FileOpening};
 use crate::sys::link::{self, NewFileKind};
 use crate::sys::random;
 
@@ -193,15 +192,8 @@ fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
             text.push_str(&format!("{other} {}\n", noted.display()));
         }
     }
-    let (Some(directory), Some(name)) = (ids.parent(), ids.file_name().and_then(OsStr::to_str))
-    else {
-        return Err(failed(Cause::File(FileError::WrongType)));
-    };
-    let directory = if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    };
+    let (directory, name) =
+        file::parent_and_name(&ids).map_err(|error| failed(Cause::File(error)))?;
     let fd = file::open_directory(CWD, directory, FileAccess::Readable)
         .map_err(Error::file(directory))?;
     file::write_file(fd, name, text.as_bytes(), FileAccess::Readable).map_err(Error::file(&ids))

@@ -1,6 +1,5 @@
 //! The policy as a file.
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -164,17 +163,8 @@ impl PolicyFile {
     }
 
     fn write(&self, text: &str, current: Option<&str>, others: OtherWriters) -> Result<(), Error> {
-        let (Some(directory), Some(name)) = (
-            self.path.parent(),
-            self.path.file_name().and_then(OsStr::to_str),
-        ) else {
-            return Err(self.error(Cause::File(FileError::WrongType)));
-        };
-        let directory = if directory.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            directory
-        };
+        let (directory, name) =
+            file::parent_and_name(&self.path).map_err(|error| self.error(Cause::File(error)))?;
         let fd = file::open_directory(CWD, directory, FileAccess::Readable)
             .map_err(Error::file(directory))?;
         // Without the lock another process may write at the same moment.

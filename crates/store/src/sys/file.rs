@@ -5,6 +5,7 @@ mod in_place;
 mod presence;
 mod replacement;
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -108,6 +109,20 @@ pub fn durable_directory(parent: &Path, name: &str) -> Result<OwnedFd, FileError
         }
         opened => opened,
     }
+}
+
+/// The directory that a file is in, and its name there.
+///
+/// # Errors
+/// [`FileError::WrongType`] for a path without a name, or with one that is not UTF-8.
+pub fn parent_and_name(path: &Path) -> Result<(&Path, &str), FileError> {
+    let parent = path.parent().ok_or(FileError::WrongType)?;
+    let name = path.file_name().and_then(OsStr::to_str);
+    let name = name.ok_or(FileError::WrongType)?;
+    if parent.as_os_str().is_empty() {
+        return Ok((Path::new("."), name));
+    }
+    Ok((parent, name))
 }
 
 /// Way in which a file is opened.
