@@ -261,6 +261,18 @@ impl EnrollmentDialogue<'_> {
         new: ConfirmedDevice,
         invite: Option<Id>,
     ) -> Result<(NewEnrollment, InviteTicket), EnrollmentAbort> {
+        let (new, ticket) = self.stored(dialogue, new, DevicesBefore::None, (invite, None))?;
+        Ok((new, ticket.unwrap_or(InviteTicket::NotAsked)))
+    }
+
+    /// Stores a device beside those of `before`; `invite` and `ticket` are those of [`StillAllowed`].
+    fn stored(
+        &mut self,
+        dialogue: &mut Dialogue<'_>,
+        new: ConfirmedDevice,
+        before: DevicesBefore,
+        (invite, ticket): (Option<Id>, Option<InviteTicket>),
+    ) -> Result<(NewEnrollment, Option<InviteTicket>), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let factor = UserFactor {
             store: self.session.store,
@@ -270,11 +282,10 @@ impl EnrollmentDialogue<'_> {
         let mut allowed = StillAllowed {
             session: &mut self.session,
             invite,
-            ticket: None,
+            ticket,
         };
-        let before = DevicesBefore::None;
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
-        Ok((new, allowed.ticket.unwrap_or(InviteTicket::NotAsked)))
+        Ok((new, allowed.ticket))
     }
 
     /// Refuses where another module has put another user in this place since.
@@ -298,19 +309,8 @@ impl EnrollmentDialogue<'_> {
             return Err(EnrollmentAbort::Skipped);
         }
         let new = self.confirmed(dialogue, DeviceName::second(), EnrollmentMode::Offered)?;
-        self.same_user(dialogue)?;
-        let factor = UserFactor {
-            store: self.session.store,
-            account: self.session.holder,
-            audit: &self.origin(dialogue.host()),
-        };
-        let mut allowed = StillAllowed {
-            session: &mut self.session,
-            invite: None,
-            ticket: Some(ticket),
-        };
         let before = DevicesBefore::With(first);
-        let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
+        let (new, _) = self.stored(dialogue, new, before, (None, Some(ticket)))?;
         Ok(new)
     }
 
