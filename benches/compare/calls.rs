@@ -3,18 +3,10 @@
 use std::path::Path;
 
 use harness::Machine;
+use harness::fault::FLUSHES;
 use serde_json::{Value, json};
 
 use crate::worker::{CodeChoice, Worker, printed};
-
-const FLUSHES: [&str; 6] = [
-    "fsync",
-    "fdatasync",
-    "sync",
-    "syncfs",
-    "sync_file_range",
-    "msync",
-];
 
 /// Marks that the worker makes where libpam's part begins and ends, also in a conversation.
 const MARKS: [&str; 2] = ["lseek(-2, 1885433089,", "lseek(-2, 1885433088,"];

@@ -1,6 +1,7 @@
 //! Which files a login touches, seen by strace, which the environment does not change.
 
 use harness::Machine;
+use harness::fault::FLUSHES;
 use harness::pam::{Drive, PamOutcome, code};
 
 use harness::enrolled::{ON, Token, enroll_token, logged, machine, run, state_path};
@@ -55,15 +56,6 @@ impl Trace {
             .collect()
     }
 }
-
-const FLUSHES: [&str; 6] = [
-    "fsync",
-    "fdatasync",
-    "sync",
-    "syncfs",
-    "sync_file_range",
-    "msync",
-];
 
 /// Every call by which a file can be changed, made or removed once it is open or by name.
 const CHANGES: [&str; 38] = [

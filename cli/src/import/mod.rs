@@ -112,6 +112,23 @@ pub struct ParsedSource {
     pub refused: Vec<RefusedEntry>,
 }
 
+#[cfg(test)]
+impl ParsedSource {
+    /// The only device of a source in which nothing was refused.
+    fn only_device(mut self, text: &str) -> ImportedDevice {
+        assert_eq!(self.refused, [], "{text}");
+        assert_eq!(self.items.len(), 1, "{text}");
+        self.items.remove(0)
+    }
+
+    /// The reason for the only refusal of a source without a device.
+    fn only_refusal(mut self, text: &str) -> String {
+        assert!(self.items.is_empty(), "{text}");
+        assert_eq!(self.refused.len(), 1, "{text}");
+        self.refused.remove(0).reason
+    }
+}
+
 impl ParsedSource {
     /// Nothing of a file is taken, for one reason.
     fn nothing(file: Arc<str>, user: Option<&str>, reason: String) -> Self {

@@ -13,6 +13,16 @@ use crate::freezer::Freezer;
 use crate::ptrace::{self, Side, Stop};
 use crate::time_limit::limited;
 
+/// System calls by which a process waits for the disk.
+pub const FLUSHES: [&str; 6] = [
+    "fsync",
+    "fdatasync",
+    "sync",
+    "syncfs",
+    "sync_file_range",
+    "msync",
+];
+
 /// Harm that is done to a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Harm {

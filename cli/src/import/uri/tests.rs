@@ -16,17 +16,11 @@ fn read(text: &[u8]) -> ParsedSource {
 }
 
 fn one(text: &str) -> ImportedDevice {
-    let mut parsed = read(text.as_bytes());
-    assert_eq!(parsed.refused, [], "{text}");
-    assert_eq!(parsed.items.len(), 1, "{text}");
-    parsed.items.remove(0)
+    read(text.as_bytes()).only_device(text)
 }
 
 fn reason(text: &str) -> String {
-    let mut parsed = read(text.as_bytes());
-    assert!(parsed.items.is_empty(), "{text}");
-    assert_eq!(parsed.refused.len(), 1, "{text}");
-    let reason = parsed.refused.remove(0).reason;
+    let reason = read(text.as_bytes()).only_refusal(text);
     assert!(!reason.contains("GEZD"), "{reason}");
     reason
 }
