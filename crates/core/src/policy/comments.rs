@@ -49,17 +49,31 @@ fn code_length(line: &str) -> Option<usize> {
     (!is_long).then_some(length)
 }
 
-/// True if there is no control character of ASCII in it: eight bytes at a time, since comments are most of what a login reads.
+/// True if there is no control character of ASCII in it.
+///
+/// Comments are most of what a login reads. So eight bytes are looked at as one number: byte by byte it takes 10,000 instructions
+/// more, of 380,000 of a login.
 fn is_printable(comment: &str) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    // The highest bit of a byte is set where the byte is less than `limit`, at most 128, or where a lower byte is.
-    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes & (ONES << 7);
+    let (eights, rest) = comment.as_bytes().as_chunks();
     let is_printable = |eight: &[u8; 8]| {
         let bytes = u64::from_ne_bytes(*eight);
-        below(bytes, 0x20) | below(bytes ^ (ONES * 0x7f), 1) == 0
+        // DEL is the only byte that becomes 0 here.
+        let deleted = bytes ^ in_each_byte(0x7f);
+        bytes_below(bytes, 0x20) | bytes_below(deleted, 1) == 0
     };
-    let (eights, rest) = comment.as_bytes().as_chunks();
     eights.iter().all(is_printable) && !rest.iter().any(u8::is_ascii_control)
+}
+
+/// Zero if none of eight bytes is less than `limit`, which is at most 0x80.
+///
+/// The subtraction sets the highest bit of a byte that is less than the limit, which borrows from the next byte. Bytes that had this bit
+/// before do not count. The borrow can set the bit of a byte that is not less, but only where another one is.
+const fn bytes_below(bytes: u64, limit: u8) -> u64 {
+    bytes.wrapping_sub(in_each_byte(limit)) & !bytes & in_each_byte(0x80)
+}
+
+const fn in_each_byte(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
 }
 
 #[cfg(test)]
