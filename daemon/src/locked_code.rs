@@ -9,7 +9,7 @@ use twofactor_fleet::fleet_run;
 use twofactor_fleet::gateway_message::AttemptKeys;
 use twofactor_fleet::mirror_marks::MirrorMarks;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_fleet::shared_attempt::{AttemptJudge, Decision, EpochStanding, FleetAttempt};
+use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
 use twofactor_fleet::shared_state::SharedOutcome;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::attempt::{
@@ -64,14 +64,10 @@ impl AttemptJudge for LockedCodeJudge<'_, '_> {
         self.revision
     }
 
-    fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End> {
-        let epoch = match standing {
-            EpochStanding::Current => SharedEpoch::Current,
-            EpochStanding::Earlier => SharedEpoch::Earlier,
-        };
+    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<Self::End> {
         match self.code.decide(shared, epoch) {
-            Ok(SharedVerdict::Unchanged(result)) => Decision::Unchanged(Ok(result)),
-            Ok(SharedVerdict::Compared(outcome, state)) => Decision::Judged {
+            Ok(SharedVerdict::Unchanged(result)) => AttemptDecision::Unchanged(Ok(result)),
+            Ok(SharedVerdict::Compared(outcome, state)) => AttemptDecision::Judged {
                 state,
                 outcome: match outcome {
                     Outcome::Accepted(_) => SharedOutcome::Accepted,
@@ -79,7 +75,7 @@ impl AttemptJudge for LockedCodeJudge<'_, '_> {
                 },
                 end: Ok(AttemptResult::Compared(outcome)),
             },
-            Err(failure) => Decision::Unchanged(Err(failure)),
+            Err(failure) => AttemptDecision::Unchanged(Err(failure)),
         }
     }
 }

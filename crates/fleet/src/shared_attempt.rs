@@ -15,6 +15,7 @@
 use std::cmp::Ordering;
 
 use twofactor_core::state::State;
+use twofactor_store::attempt::SharedEpoch;
 
 use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
@@ -26,7 +27,7 @@ use crate::token::{EpochPhase, FleetMeta, HostBeat};
 
 /// The decision on one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision<E> {
+pub enum AttemptDecision<E> {
     /// Nothing is compared, nothing changes: a lock-out, or an answer that is no guess.
     Unchanged(E),
     /// The code was compared. `end` may be told once `state` is stored.
@@ -40,15 +41,6 @@ pub enum Decision<E> {
     },
 }
 
-/// Epoch of a state, beside the fleet's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EpochStanding {
-    /// The fleet's.
-    Current,
-    /// An earlier one, from before a backup was restored: codes that it does not know as used may have been used.
-    Earlier,
-}
-
 /// Decides about a code, given the state of the user. It is called again where another attempt came first.
 pub trait AttemptJudge {
     /// The result of an attempt.
@@ -58,7 +50,7 @@ pub trait AttemptJudge {
     fn record(&self) -> u64;
 
     /// The decision. `shared` has no uid and no grace.
-    fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<Self::End>;
+    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<Self::End>;
 }
 
 /// The host's knowledge of its fleet.
@@ -269,14 +261,14 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
             Ordering::Less => return Err(OutageReason::NewerRecord),
             Ordering::Equal => {}
         }
-        let standing = if shared.epoch < self.standing.meta.epoch {
-            EpochStanding::Earlier
+        let epoch = if shared.epoch < self.standing.meta.epoch {
+            SharedEpoch::Earlier
         } else {
-            EpochStanding::Current
+            SharedEpoch::Current
         };
-        let (state, outcome, end) = match self.judge.decide(&shared.state, standing) {
-            Decision::Unchanged(end) => return Ok(AttemptStep::Ended(end)),
-            Decision::Judged {
+        let (state, outcome, end) = match self.judge.decide(&shared.state, epoch) {
+            AttemptDecision::Unchanged(end) => return Ok(AttemptStep::Ended(end)),
+            AttemptDecision::Judged {
                 state,
                 outcome,
                 end,

@@ -3,14 +3,14 @@
 use zeroize::Zeroizing;
 
 use twofactor_core::state::State;
+use twofactor_store::attempt::SharedEpoch;
 
 use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
 use crate::gateway_message::{StoreView, TransactionAnswer};
 use crate::outage::OutageReason;
 use crate::shared_attempt::{
-    AttemptJudge, AttemptStep, Decision, EpochStanding, FleetAttempt, FleetStanding, StateWrite,
-    WriteEnd,
+    AttemptDecision, AttemptJudge, AttemptStep, FleetAttempt, FleetStanding, StateWrite, WriteEnd,
 };
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
@@ -41,23 +41,23 @@ impl AttemptJudge for OnceJudge {
         0
     }
 
-    fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<CodeEnd> {
+    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<CodeEnd> {
         if shared.failures >= LIMIT {
-            return Decision::Unchanged(CodeEnd::LockedOut);
+            return AttemptDecision::Unchanged(CodeEnd::LockedOut);
         }
         let mut state = shared.clone();
-        let is_unused = shared.unreported == 0 && standing == EpochStanding::Current;
+        let is_unused = shared.unreported == 0 && epoch == SharedEpoch::Current;
         if self.is_right && is_unused {
             state.unreported += 1;
             state.failures = 0;
-            return Decision::Judged {
+            return AttemptDecision::Judged {
                 state: Box::new(state),
                 outcome: SharedOutcome::Accepted,
                 end: CodeEnd::Accepted,
             };
         }
         state.failures += 1;
-        Decision::Judged {
+        AttemptDecision::Judged {
             state: Box::new(state),
             outcome: SharedOutcome::Rejected,
             end: CodeEnd::Wrong,

@@ -10,11 +10,11 @@ use twofactor_core::verify::{FailureCounter, Form, Outcome};
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_fleet::shared_attempt::{AttemptJudge, Decision, EpochStanding, FleetAttempt};
+use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::attempt::{
-    AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms,
+    AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms, SharedEpoch,
 };
 use twofactor_store::testing::{alice, fresh, phone, record_of};
 
@@ -38,20 +38,20 @@ impl AttemptJudge for LoginCodeJudge<'_> {
         0
     }
 
-    fn decide(&mut self, shared: &State, standing: EpochStanding) -> Decision<AttemptResult> {
+    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<AttemptResult> {
         let mut state = shared.clone();
-        if standing == EpochStanding::Earlier {
+        if epoch == SharedEpoch::Earlier {
             self.forget_unused(&mut state);
         }
         let answer = (self.typed.as_bytes(), Form::Code);
         let begun = CodeJudgement::begin(self.terms, state, answer, |key| getrandom::fill(key));
         let judgement = match begun {
             Ok(judgement) => judgement,
-            Err(ChargeStop::Ended(result)) => return Decision::Unchanged(result),
+            Err(ChargeStop::Ended(result)) => return AttemptDecision::Unchanged(result),
             Err(ChargeStop::Failed(error)) => panic!("{error}"),
         };
         let (outcome, state) = judgement.verdict(|_| {});
-        Decision::Judged {
+        AttemptDecision::Judged {
             state: Box::new(state),
             outcome: match outcome {
                 Outcome::Accepted(_) => SharedOutcome::Accepted,

@@ -14,13 +14,12 @@ use twofactor_fleet::fleet_run;
 use twofactor_fleet::gateway::{Gateway, TimeLeft};
 use twofactor_fleet::gateway_message::AttemptKeys;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_fleet::shared_attempt::{
-    AttemptJudge, Decision, EpochStanding, FleetAttempt, FleetStanding,
-};
+use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt, FleetStanding};
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 use twofactor_fleet::token::{FleetMeta, HostBeat};
+use twofactor_store::attempt::SharedEpoch;
 
 /// Hosts, each with a client of its own.
 pub const HOSTS: usize = 3;
@@ -49,9 +48,9 @@ impl AttemptJudge for RoundJudge {
         self.record
     }
 
-    fn decide(&mut self, shared: &State, _: EpochStanding) -> Decision<RoundEnd> {
+    fn decide(&mut self, shared: &State, _: SharedEpoch) -> AttemptDecision<RoundEnd> {
         if shared.failures >= LIMIT {
-            return Decision::Unchanged(RoundEnd::LockedOut);
+            return AttemptDecision::Unchanged(RoundEnd::LockedOut);
         }
         let mut state = shared.clone();
         let (outcome, end) = match self.round {
@@ -67,7 +66,7 @@ impl AttemptJudge for RoundJudge {
                 (SharedOutcome::Rejected, RoundEnd::Wrong)
             }
         };
-        Decision::Judged {
+        AttemptDecision::Judged {
             state: Box::new(state),
             outcome,
             end,
