@@ -70,7 +70,7 @@ fn main() {
     let mut times: [RefusalTimes; WHO.len()] = std::array::from_fn(|_| RefusalTimes::default());
     for round in 0..WARM_UP + LOGINS {
         for turn in 0..WHO.len() {
-            // No user always comes behind the same other one.
+            // No user always comes after the same other one.
             let step = 1 + round % (WHO.len() - 1);
             let who = (round + turn * step) % WHO.len();
             let (question, refusal) = refused(WHO[who].0);

@@ -288,7 +288,7 @@ fn admit(
     }
 }
 
-/// The account behind `PAM_USER`, which must be the one that was marked.
+/// The account of `PAM_USER`, which must be the one that was marked.
 fn account(host: &mut dyn PamTransaction, marked: &str) -> Result<Account, EnrollmentAbort> {
     let user = host
         .user()

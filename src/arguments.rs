@@ -1,4 +1,4 @@
-//! Module arguments, as they stand behind `pam_twofactor.so` in a PAM file.
+//! Module arguments, as they stand after `pam_twofactor.so` in a PAM file.
 
 use std::ffi::CStr;
 use std::fmt;

@@ -225,7 +225,7 @@ impl LoginContext<'_> {
         decision
     }
 
-    /// The account behind `PAM_USER`, `None` when no user has that name.
+    /// The account of `PAM_USER`, `None` when no user has that name.
     fn account(&self) -> Result<Option<Account>, AttemptFailure> {
         Ok(accounts::by_bytes(&self.user)?)
     }
@@ -273,7 +273,7 @@ impl LoginContext<'_> {
         Ok(AuthResult::NotAsked)
     }
 
-    /// Hands the whole input to the modules behind, as the password.
+    /// Hands the whole input to the modules after this one, as the password.
     fn forward_whole(&self, host: &mut dyn PamTransaction, prompt: &str) -> Result<(), AuthAbort> {
         let wanted = self.arguments.layout == PromptLayout::PasswordThenCode
             && self.arguments.first_pass != FirstPass::Only

@@ -41,7 +41,7 @@ fn may_begin(host: &dyn PamTransaction, policy: &Policy) -> bool {
     policy.grace_session != 0 && login_service::is_login(host) && is_by_pam(host)
 }
 
-/// False in sshd for users who came in by key alone: in one field a right code may have stood behind a wrong password, in the same
+/// False in sshd for users who came in by key alone: in one field a right code may have stood after a wrong password, in the same
 /// process. The variable grants nothing, so one that is forged takes away at most.
 fn is_by_pam(host: &dyn PamTransaction) -> bool {
     !login_service::is_sshd(host)

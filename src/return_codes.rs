@@ -34,7 +34,7 @@ pub enum AccountResult {
 }
 
 impl AccountResult {
-    /// The return code of `pam_sm_acct_mgmt`. An enrollment is no reason to skip the modules behind, as PAM_SUCCESS
+    /// The return code of `pam_sm_acct_mgmt`. An enrollment is no reason to skip the modules after this one, as PAM_SUCCESS
     /// would be under `sufficient`; and there is one code for all refusals, as some stacks skip a module that returns
     /// PAM_AUTHINFO_UNAVAIL.
     #[must_use]

@@ -72,7 +72,7 @@ pub trait PamTransaction {
     fn variable(&self, name: &str) -> Option<String>;
     /// `PAM_AUTHTOK`: the password, when an earlier module asked for it.
     fn password(&self) -> Option<Zeroizing<Vec<u8>>>;
-    /// Sets `PAM_AUTHTOK` for the modules behind.
+    /// Sets `PAM_AUTHTOK` for the modules after this one.
     ///
     /// # Errors
     /// [`NoAnswer`] when libpam refuses, or it contains NUL.

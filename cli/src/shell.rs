@@ -16,14 +16,14 @@ pub fn twofactor(subcommand: &str, operands: &[&str], options: &[(&str, &str)]) 
     let words = operands.iter().map(|word| format!(" {}", quoted(word)));
     let words: String = words.collect();
     if operands.iter().any(|word| word.starts_with('-')) {
-        // Behind `--` nothing is an option.
+        // After `--` nothing is an option.
         format!("twofactor {subcommand}{options} --{words}")
     } else {
         format!("twofactor {subcommand}{words}{options}")
     }
 }
 
-/// A call of another program, whose fixed words are given as they are, with one argument behind them: a path or a name.
+/// A call of another program, whose fixed words are given as they are, with one argument after them: a path or a name.
 pub fn other(program: &str, argument: impl AsRef<OsStr>) -> String {
     format!("{program} {}", operand(argument))
 }

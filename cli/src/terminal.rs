@@ -271,7 +271,7 @@ pub fn colours_unwanted() -> bool {
     set("NO_COLOR") || std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty())
 }
 
-/// A file descriptor of which no byte is read ahead: what comes behind an answer is seen by poll(2), and by programs
+/// A file descriptor of which no byte is read ahead: what comes after an answer is seen by poll(2), and by programs
 /// that get the descriptor.
 fn unbuffered(fd: BorrowedFd<'_>) -> impl io::BufRead {
     io::BufReader::with_capacity(1, InputDescriptor(fd))

@@ -33,13 +33,13 @@ pub fn wrapped(text: &str, columns: usize) -> String {
     lines.collect()
 }
 
-/// Text behind its label, in lines of at most so many columns, of which all but the first are indented. Commands and PAM
+/// Text after its label, in lines of at most so many columns, of which all but the first are indented. Commands and PAM
 /// lines are there to be copied and stay in one piece, however long they are. One line where `columns` is `None`.
 pub fn labelled(label: &str, text: &str, columns: Option<usize>) -> String {
     broken(label, text, label.width(), columns.unwrap_or(usize::MAX))
 }
 
-/// A line behind what begins it. `indent` is for what follows it.
+/// A line after what begins it. `indent` is for what follows it.
 fn broken(start: &str, text: &str, indent: usize, columns: usize) -> String {
     let mut out = start.to_owned();
     let mut used = start.width();
@@ -116,7 +116,7 @@ struct OpenQuotes {
 }
 
 impl OpenQuotes {
-    /// Goes through one more word of the command. Whether the space behind it is part of an argument.
+    /// Goes through one more word of the command. True if the space after it is part of an argument.
     fn are_open_after(&mut self, word: &str) -> bool {
         let mut letters = word.chars();
         while let Some(letter) = letters.next() {

@@ -237,7 +237,7 @@ impl FleetService {
     }
 }
 
-/// True where so much of the time went by before the store was asked, behind other codes of the user, that its silence would say nothing
+/// True where so much of the time went by before the store was asked, after other codes of the user, that its silence would say nothing
 /// of the store. A flood of codes is no outage: it is refused.
 fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
     left < Duration::from_millis(deadline_ms.into()) / 2

@@ -90,7 +90,7 @@ fn alone(input: &[u8], someone: &Someone) -> Option<String> {
         .or(recovery.then(|| "recovery".into()))
 }
 
-/// The rules for a password with a code behind it: the longest spelling of a code at the end counts.
+/// The rules for a password with a code after it: the longest spelling of a code at the end counts.
 fn behind(input: &[u8], someone: &Someone) -> Option<(String, usize)> {
     if input.len() > MAX_INPUT || input.contains(&0) {
         return None;

@@ -231,7 +231,7 @@ fn write_state(directory: &FuzzDirectory, someone: &Someone, name: &str, byte: u
     }
 }
 
-/// An entry of the index: a name's place, or one behind all names for a value that is no name.
+/// An entry of the index: a name's place, or one after all names for a value that is no name.
 fn write_entry(directory: &FuzzDirectory, uid: u32, place: &str, byte: u8) -> Option<usize> {
     let named = match byte % 8 {
         number @ 1..=3 => usize::from(number) - 1,

@@ -9,14 +9,14 @@ use twofactor_core::state::{
 };
 
 const CHECKSUM_LEN: usize = 8;
-/// Behind magic, format, writer and sequence number.
+/// After magic, format, writer and sequence number.
 const FLAGS: usize = 22;
 /// The largest time that five bytes hold.
 const LAST_TIME: u64 = (1 << 40) - 1;
 
 fuzz_target!(|bytes: &[u8]| {
     reads(bytes);
-    // The first byte says which checksums are made right, and for which format, so that what stands behind them is reached.
+    // The first byte says which checksums are made right, and for which format, so that what stands after them is reached.
     let Some((seals, body)) = bytes.split_first() else {
         return;
     };

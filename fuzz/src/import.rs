@@ -16,7 +16,7 @@ pub fn reads(bytes: &[u8], parse: impl Fn(&[u8]) -> ParsedSource) {
     let lines = bytes.split(|byte| *byte == b'\n').count();
     for item in &parsed.items {
         assert!((1..=lines).contains(&item.place.line));
-        // A number fits behind it.
+        // A number fits after it.
         assert!(
             format!("{}-99", item.name).parse::<DeviceName>().is_ok(),
             "{:?}",

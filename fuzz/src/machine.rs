@@ -99,7 +99,7 @@ impl FuzzMachine {
         self.now.clone_from(&self.whole);
     }
 
-    /// Puts a byte at a place, or behind the end.
+    /// Puts a byte at a place, or after the end.
     pub fn patch(&mut self, part: Part, place: usize, byte: u8) {
         let content = &mut self.now[part as usize];
         match content.get_mut(place) {

@@ -15,7 +15,7 @@ impl LoginContext<'_> {
         [&self.user[..]].into_iter().chain(canonical).collect()
     }
 
-    /// Hands the password to the modules behind during grace: the answer, without the code of the last login where that was
+    /// Hands the password to the modules after this one during grace: the answer, without the code of the last login where that was
     /// sent again.
     pub(super) fn forward_password(
         &self,

@@ -42,7 +42,7 @@ auth-retry none
 connect-retry-max 1
 ";
 
-/// Answers of the plugin: a question that begins with a word gets what stands behind the word here.
+/// Answers of the plugin: a question that begins with a word gets what stands after the word here.
 const ANSWERS: &str = "openvpn login USERNAME Password PASSWORD Verification OTP";
 
 fn plugin() -> String {

@@ -265,7 +265,7 @@ fn every_check_is_documented() {
         .split('`')
         .filter(|word| !word.is_empty())
         .collect();
-    // The first word behind each of these is the name of a check.
+    // The first word after each of these is the name of a check.
     let mut checks = BTreeSet::new();
     for start in [
         "Finding::problem(",

@@ -50,7 +50,7 @@ fn r15_r35_an_offered_device_works_at_the_next_login() {
         questions(&session),
         [ASK_PASSWORD, OFFER, CODE_OR_SKIP, ANOTHER]
     );
-    // Text begins on a line of its own, behind the `(user@host) ` of the client, and has no escape sequences.
+    // Text begins on a line of its own, after the `(user@host) ` of the client, and has no escape sequences.
     let [_, offer, shown, stored] = session.prompts.as_slice() else {
         panic!("{session:?}")
     };

@@ -16,7 +16,7 @@ const ONE_FIELD: &str = "auth [success=ok ignore=ignore default=die] pam_twofact
     auth [default=die] pam_twofactor.so authfail\n\
     auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
 
-/// su to alice by frank, who knows no password of hers, stopped behind this call.
+/// su to alice by frank, who knows no password of hers, stopped after this call.
 fn stranger(machine: &Machine, number: usize, call: &str) -> Running {
     let trace = format!("/run/trace.{number}");
     let inject = format!("inject={call}:signal=STOP");

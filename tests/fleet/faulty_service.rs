@@ -66,7 +66,7 @@ fn no_fault_of_the_service_shuts_the_console() {
         "{\"error\":\"io.twofactor.Unavailable\"}\0",
         "{\"parameters\":{}}\0",
         "?\0",
-        // A code that begins behind its end.
+        // A code that begins after its end.
         "{\"parameters\":{\"result\":\"accepted\",\"by\":\"device\",\"device\":\"token\",\
          \"password_length\":600,\"failures_before\":0}}\0",
     ]

@@ -127,7 +127,7 @@ fn the_password_method_gives_it_for_password_and_code() {
     let both = format!("{PASSWORD}{}", phone.code());
     let login = sshd.login("alice").answer(&*both).remote(PROBE);
     assert_eq!(probed(&login.run().stdout), OWN);
-    // A right code behind a wrong password, and then a key in the same connection.
+    // A right code after a wrong password, and then a key in the same connection.
     let wrong = format!("wrong{}", phone.code_after(1));
     let methods = "PreferredAuthentications=password,publickey";
     let login = sshd

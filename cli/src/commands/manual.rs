@@ -12,7 +12,7 @@ use crate::output::{LineLayout, Report};
 
 /// Text that is written by hand, in mdoc(7).
 const PAGE: &str = include_str!("../../../docs/man/twofactor.8.in");
-/// The heading in the help of a subcommand behind which its examples stand.
+/// The heading in the help of a subcommand after which its examples stand.
 const EXAMPLES: &str = "EXAMPLES\n";
 
 /// Columns for text on a terminal of 80.

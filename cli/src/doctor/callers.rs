@@ -86,7 +86,7 @@ pub enum CallingProgram {
 }
 
 impl CallingProgram {
-    /// The program behind a service, if it is one of these.
+    /// The program of a service, if it is one of these.
     pub fn of(service: &str) -> Option<Self> {
         let account = OF_AN_ACCOUNT.iter().find(|(name, _)| *name == service);
         match service {

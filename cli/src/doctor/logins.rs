@@ -207,7 +207,7 @@ impl LoginPath {
         }
     }
 
-    /// One method behind another: both have to be passed, and a code at one of them is enough.
+    /// One method after another: both have to be passed, and a code at one of them is enough.
     fn add(&mut self, next: Self) {
         let has_code = |way: &Self| way.asks.iter().any(|ask| ask.contains("code"));
         let refused = [&*self, &next]

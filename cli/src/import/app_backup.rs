@@ -152,8 +152,8 @@ fn value(text: &[u8], key: &str) -> Option<u8> {
             .windows(key.len())
             .position(|part| part == key.as_bytes())?;
         rest = rest.get(at + key.len()..)?;
-        let behind = rest.trim_ascii_start();
-        if let Some(value) = behind.strip_prefix(b":") {
+        let after = rest.trim_ascii_start();
+        if let Some(value) = after.strip_prefix(b":") {
             return value.trim_ascii_start().first().copied();
         }
     }

@@ -60,7 +60,7 @@ fn directories(switch: &str) -> Vec<String> {
     // Between brackets stands what to do after an answer, also with spaces.
     let mut sources = String::new();
     for part in line.unwrap_or_default().split('[') {
-        sources.push_str(part.split_once(']').map_or(part, |(_, behind)| behind));
+        sources.push_str(part.split_once(']').map_or(part, |(_, after)| after));
         sources.push(' ');
     }
     let words = sources.split_ascii_whitespace();

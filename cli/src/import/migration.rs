@@ -75,7 +75,7 @@ impl ExportProgress {
     }
 }
 
-/// Reads what stands behind `otpauth-migration://`.
+/// Reads what stands after `otpauth-migration://`.
 pub fn read(rest: &str) -> (Vec<Result<LabelledToken, String>>, Option<ExportPart>) {
     devices(rest).unwrap_or_else(|reason| (vec![Err(reason)], None))
 }

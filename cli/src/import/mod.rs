@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 /// Mark of UTF-8 in files of Windows programs.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Longest device name that is made, so that a number still fits behind it.
+/// Longest device name that is made, so that a number still fits after it.
 const NAME: usize = 28;
 
 /// When and under which policy an import happens.

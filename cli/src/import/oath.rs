@@ -111,7 +111,7 @@ fn kind(text: &str) -> Result<(Kind, Digits), String> {
     let (hotp, factor, length, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
     if hotp != Some("HOTP") || rest.is_some() {
         return Err(
-            "the type is none of HOTP, HOTP/E and HOTP/T30, with /6, /7 or /8 behind".to_owned(),
+            "the type is none of HOTP, HOTP/E and HOTP/T30, with /6, /7 or /8 after it".to_owned(),
         );
     }
     let kind = match factor {

@@ -186,7 +186,7 @@ pub fn decoded(text: &str) -> Result<Zeroizing<String>, String> {
         let value = digit()
             .zip(digit())
             .and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        bytes.push(value.ok_or("has a % without two hexadecimal digits behind it")?);
+        bytes.push(value.ok_or("has a % without two hexadecimal digits after it")?);
     }
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Ok(Zeroizing::new(text)),

@@ -149,7 +149,7 @@ impl DeviceName {
         Self("backup".to_owned())
     }
 
-    /// Name of a device that is added to these: the first one's, or that with a number behind it. One of `lately` is that of a
+    /// Name of a device that is added to these: the first one's, or that with a number after it. One of `lately` is that of a
     /// device of before, which the new one would be taken for.
     #[must_use]
     pub fn next_to(devices: &[Device], lately: &[Self]) -> Self {

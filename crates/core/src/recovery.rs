@@ -23,7 +23,7 @@ pub const FEW_CODES: usize = 3;
 pub const CODE_LEN: usize = 16;
 /// Digits of a scratch code that was taken over from google-authenticator.
 pub const SCRATCH_LEN: usize = 8;
-/// Random bytes behind a code.
+/// Random bytes of a code.
 const CODE_BYTES: usize = 10;
 
 /// Salt of one set, random.

@@ -134,7 +134,7 @@ fn written(magic: [u8; 4], fields: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// The first field, and what is behind it.
+/// The first field, and the rest.
 fn fields<const N: usize>(magic: [u8; 4], bytes: &[u8]) -> Result<([u8; N], &[u8]), TokenError> {
     let rest = bytes.strip_prefix(&magic).ok_or(TokenError::Damaged)?;
     let (format, rest) = rest.split_first_chunk::<2>().ok_or(TokenError::Damaged)?;

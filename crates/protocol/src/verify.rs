@@ -12,7 +12,7 @@ pub const METHOD: &str = "io.twofactor.Verify";
 pub enum CodeLayout {
     /// Nothing but a code.
     Code,
-    /// The end of a password with a code right behind it.
+    /// The end of a password with a code right after it.
     AfterPassword,
 }
 

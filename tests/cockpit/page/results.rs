@@ -76,7 +76,7 @@ fn new_codes_are_shown_though_escape_came_before_them() {
     page.type_into("#proof", &phone.totp.wrong_code());
     page.click("confirm");
     page.wait_for_text("dialog", "Wrong code.");
-    // Behind a refusal it can be left again.
+    // After a refusal it can be left again.
     assert!(page.shows("dialog [data-key='cancel']:enabled"));
     phone.totp.settle(10);
     page.type_into("#proof", &phone.totp.code());

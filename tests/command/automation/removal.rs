@@ -23,7 +23,7 @@ fn assert_changed_meanwhile(run: Run) {
     assert_eq!(error["kind"], "changed-meanwhile", "{error}");
 }
 
-/// The places behind which a removal has just taken a lock: first that of the policy, last that of the user.
+/// The places after which a removal has just taken a lock: first that of the policy, last that of the user.
 fn locks(traced: &Traced) -> Vec<usize> {
     let calls = traced.calls.iter().enumerate();
     let locks = calls.filter(|(_, call)| call.name() == "flock");
@@ -79,7 +79,7 @@ fn the_text_of_a_preview_has_both_conditions() {
     assert!(text.stdout.ends_with(&end), "{}", text.stdout);
 }
 
-/// alice with two devices; the call that removes one or all of them as they were previewed, and the places behind which that
+/// alice with two devices; the call that removes one or all of them as they were previewed, and the places after which that
 /// has just taken a lock.
 fn watched(device: &[&str]) -> (Machine, Vec<String>, Vec<usize>) {
     let machine = desk_on();
@@ -107,7 +107,7 @@ fn watched(device: &[&str]) -> (Machine, Vec<String>, Vec<usize>) {
     (machine, call, places)
 }
 
-/// Stops the removal behind a lock that it has just taken, for as long as `meanwhile` takes. It removes nothing.
+/// Stops the removal after a lock that it has just taken, for as long as `meanwhile` takes. It removes nothing.
 fn assert_stopped(machine: &Machine, call: &[String], place: usize, meanwhile: &mut dyn FnMut()) {
     let call: Vec<&str> = call.iter().map(String::as_str).collect();
     let unset = machine.twofactor(&call);

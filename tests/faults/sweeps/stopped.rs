@@ -1,4 +1,4 @@
-//! Processes that are stopped behind each of their system calls (SIGSTOP, the freezer of control groups): others log in
+//! Processes that are stopped after each of their system calls (SIGSTOP, the freezer of control groups): others log in
 //! and administer meanwhile, the same user logs in, and the stopped one lets in by no code that was used meanwhile.
 
 use std::time::Duration;
@@ -168,7 +168,7 @@ fn r43_a_stopped_process_holds_up_no_other() {
     assert!(taken_over > 0);
 }
 
-/// The places behind which it is stopped: each for a whole sweep by signals; else some at which something is locked, written or
+/// The places after which it is stopped: each for a whole sweep by signals; else some at which something is locked, written or
 /// waited for.
 fn places(calls: &[Call], halt: Halt) -> Vec<usize> {
     let all = 0..calls.len();
@@ -195,7 +195,7 @@ fn places(calls: &[Call], halt: Halt) -> Vec<usize> {
         Halt::Signal => [concerned.len() / 3, concerned.len() * 2 / 3].to_vec(),
         Halt::Freezer => [concerned.len() / 2].to_vec(),
     };
-    // Behind the last look at the state, before the record goes.
+    // After the last look at the state, before the record goes.
     let removes = |place: &usize| calls[*place].name() == "unlinkat";
     let removal = concerned.iter().copied().find(removes);
     let part = part.into_iter().map(|place| concerned[place]);

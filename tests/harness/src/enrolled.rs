@@ -27,7 +27,7 @@ pub const SERVICE: &str = "test";
 /// The shortest policy that asks for codes.
 pub const ON: &str = "enabled = true\n";
 
-/// Value that a stack of `add_stack` returns when the module returned PAM_IGNORE: the code of the module behind it.
+/// Value that a stack of `add_stack` returns when the module returned PAM_IGNORE: the code of the module after it.
 /// Ours never returns it, and `said` leaves out what it says.
 pub const IGNORED: i32 = code::CRED_EXPIRED;
 

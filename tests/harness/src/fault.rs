@@ -97,7 +97,7 @@ impl Program {
         self.followed(window, fault, &mut || {})
     }
 
-    /// Runs it to its end, but stops it behind one call for as long as `meanwhile` takes. Then it is not traced any more.
+    /// Runs it to its end, but stops it after one call for as long as `meanwhile` takes. Then it is not traced any more.
     ///
     /// # Panics
     /// When it cannot be started, traced or stopped, or takes longer than its limit.

@@ -287,7 +287,7 @@ impl Drive {
         self.program().stepped()
     }
 
-    /// Runs one transaction and stops it behind one system call between pam_start and pam_end, for as long as `meanwhile` takes.
+    /// Runs one transaction and stops it after one system call between pam_start and pam_end, for as long as `meanwhile` takes.
     ///
     /// # Panics
     /// When it cannot be traced or stopped.

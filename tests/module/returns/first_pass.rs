@@ -196,7 +196,7 @@ fn during_grace_the_password_alone_is_asked() {
     assert_eq!(auth(from().answer("")), code::AUTH_ERR);
 }
 
-/// The password is yet to be checked by the module behind: a stranger must not learn how the account fares.
+/// The password is yet to be checked by the next module: a stranger must not learn how the account fares.
 #[test]
 fn in_one_field_a_right_code_tells_nothing() {
     let machine = machine("enabled = true\ntries = 1\n");

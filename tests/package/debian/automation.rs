@@ -50,7 +50,7 @@ fn playbook(machine: &Machine, arguments: &[&str]) -> Run {
         .run()
 }
 
-/// The number behind a word in the last line of Ansible's report.
+/// The number after a word in the last line of Ansible's report.
 fn recap(run: &Run, word: &str) -> u32 {
     let line = run.stdout.lines().rfind(|line| line.contains("changed="));
     let line = line.unwrap_or_else(|| panic!("{run:?}"));

@@ -61,16 +61,16 @@ fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start_matches(BLANKS);
     while !rest.is_empty() {
-        let (word, behind) = match rest.strip_prefix('[') {
+        let (word, after) = match rest.strip_prefix('[') {
             Some(inside) => bracketed(inside),
             None => {
                 let end = rest.find(BLANKS).unwrap_or(rest.len());
-                let (word, behind) = rest.split_at(end);
-                (word.to_owned(), behind)
+                let (word, after) = rest.split_at(end);
+                (word.to_owned(), after)
             }
         };
         words.push(word);
-        rest = behind.trim_start_matches(BLANKS);
+        rest = after.trim_start_matches(BLANKS);
     }
     words
 }
@@ -128,7 +128,7 @@ mod tests {
             one("auth \\\n  # between\n\n required\\ \n a.so"),
             ["auth", "required", "a.so"]
         );
-        // Not behind a comment.
+        // Not after a comment.
         assert_eq!(read("auth required a.so # \\\nauth required b.so").len(), 2);
     }
 

@@ -202,21 +202,21 @@ fn values(word: &str) -> Option<[ControlAction; CODES]> {
     let mut actions: [Option<ControlAction>; CODES] = [None; CODES];
     let mut rest = blank(word);
     while !rest.is_empty() {
-        let (code, behind) = NAMES
+        let (code, after) = NAMES
             .iter()
             .enumerate()
             .map(|(number, name)| (Some(number), *name))
             .chain([(None, "default")])
             .find_map(|(number, name)| Some((number, rest.strip_prefix(name)?)))?;
-        let value = blank(blank(behind).strip_prefix('=')?);
-        let (action, behind) = action(value)?;
+        let value = blank(blank(after).strip_prefix('=')?);
+        let (action, after) = action(value)?;
         match code {
             Some(number) => *actions.get_mut(number)? = Some(action),
             None => actions.iter_mut().for_each(|place| {
                 place.get_or_insert(action);
             }),
         }
-        rest = blank(behind);
+        rest = blank(after);
     }
     Some(actions.map(|action| action.unwrap_or(ControlAction::Bad)))
 }
@@ -231,9 +231,9 @@ fn action(value: &str) -> Option<(ControlAction, &str)> {
     let end = value
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(value.len());
-    let (digits, behind) = value.split_at(end);
+    let (digits, after) = value.split_at(end);
     let lines: u32 = digits.parse().ok().filter(|lines| *lines > 0)?;
-    Some((ControlAction::Jump(lines), behind))
+    Some((ControlAction::Jump(lines), after))
 }
 
 fn blank(text: &str) -> &str {

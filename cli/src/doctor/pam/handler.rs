@@ -52,7 +52,7 @@ pub enum HandlerType {
     Module(ModuleCall),
     /// Nothing: the line cannot be used, for this reason, and refuses.
     Fails(&'static str),
-    /// Nothing: a substack begins behind it.
+    /// Nothing: a substack begins after it.
     Substack,
 }
 

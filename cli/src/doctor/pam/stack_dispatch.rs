@@ -134,7 +134,7 @@ fn jump(handlers: &[StackHandler], from: usize, lines: u32) -> (usize, u32) {
     (at, left)
 }
 
-/// The first handler behind the stack or substack in which the decision was made.
+/// The first handler after the stack or substack in which the decision was made.
 fn leave(handlers: &[StackHandler], from: usize) -> usize {
     let own = handlers.get(from).map_or(0, |handler| handler.level);
     let inside = |handler: &&StackHandler| handler.level >= own;

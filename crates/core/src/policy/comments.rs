@@ -4,8 +4,8 @@
 /// The text without its comments, and without most of the empty lines that they leave. What stays is the same policy, or as
 /// wrong, with other places of its faults.
 ///
-/// `None` where a string of several lines may be in it, in which a `#` begins no comment. A comment is kept behind a string with
-/// an escape, behind a carriage return, which has to stand before the end of the line, and where it holds a control character:
+/// `None` where a string of several lines may be in it, in which a `#` begins no comment. A comment is kept after a string with
+/// an escape, after a carriage return, which has to stand before the end of the line, and where it holds a control character:
 /// TOML allows the tab alone (TOML 1.0.0, "Comment").
 pub(super) fn left_out(text: &str) -> Option<String> {
     let mut kept = String::with_capacity(text.len() / 4);

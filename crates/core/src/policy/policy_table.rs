@@ -87,7 +87,7 @@ impl<'a, 't> PolicyTable<'a, 't> {
             .and_then(make)
             .map(Some)
             .ok_or_else(|| {
-                // Behind an underscore the parser lets anything pass for a digit: such a number is no better than a string.
+                // After an underscore the parser lets anything pass for a digit: such a number is no better than a string.
                 let shown = cut(&given.to_string()).escape_debug().to_string();
                 self.not_allowed(key, value, &shown, &range())
             })

@@ -49,7 +49,7 @@ const COMMITTED: u8 = 1;
 pub enum StateSlot {
     /// At the beginning of the file.
     First,
-    /// One stride behind.
+    /// One stride after it.
     Second,
 }
 

@@ -16,7 +16,7 @@ pub(super) const GROUPED_LEN: usize = CODE_LEN + 3;
 pub enum Form {
     /// Nothing but a code.
     Code,
-    /// A password with the code right behind it.
+    /// A password with the code right after it.
     PasswordThenCode,
 }
 

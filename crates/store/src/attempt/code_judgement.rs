@@ -124,7 +124,7 @@ impl<'a> CodeJudgement<'a> {
     }
 }
 
-/// The state in which every device of the record is committed: a change that was stopped behind the record is completed.
+/// The state in which every device of the record is committed: a change that was stopped after the record is completed.
 fn committed(mut state: State, record: &Record) -> State {
     for device in &record.devices {
         if let Some(entry) = state.device_mut(device.id) {

@@ -81,7 +81,7 @@ impl LoginAttempt<'_> {
         Ok(found)
     }
 
-    /// The length of the password in an answer in one field, given during grace: without the code of the last login behind
+    /// The length of the password in an answer in one field, given during grace: without the code of the last login after
     /// it, which a client sends again that keeps both. An answer without such a code is the password.
     ///
     /// # Errors

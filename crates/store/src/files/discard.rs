@@ -50,7 +50,7 @@ impl Store {
         successor.map_or(Ok(()), |successor| self.discard(&successor))
     }
 
-    /// Says in a state that can be used that no device has a record any more: so that a kill behind the removal of the record leaves no
+    /// Says in a state that can be used that no device has a record any more: so that a kill after the removal of the record leaves no
     /// contradiction. One that cannot be used refuses its user as before, until it is removed as well.
     fn mark_discarded(&self, name: &str) {
         let marked = || -> Result<(), Error> {

@@ -214,7 +214,7 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    /// The base behind a lock that was had, if it is the current file; else the generation that is.
+    /// The base after a lock that was had, if it is the current file; else the generation that is.
     fn settled_base(
         &self,
         base: OpenFile,

@@ -21,7 +21,7 @@ use libpam::{DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Star
 
 const HEAP_LEN: usize = 4 << 20;
 
-/// The heap of this program: blocks one behind the other, never used twice.
+/// The heap of this program: blocks one after the other, never used twice.
 struct Heap {
     bytes: UnsafeCell<[u8; HEAP_LEN]>,
     used: AtomicUsize,

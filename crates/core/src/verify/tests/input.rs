@@ -1,4 +1,4 @@
-//! Typed answers: impossible input, and a password with the code behind it.
+//! Typed answers: impossible input, and a password with the code after it.
 
 use super::*;
 use crate::recovery::RecoverySet;

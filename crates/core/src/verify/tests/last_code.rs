@@ -1,4 +1,4 @@
-//! The last code that was accepted, sent again behind the password during grace.
+//! The last code that was accepted, sent again after the password during grace.
 
 use super::*;
 use crate::recovery::{OneTimeCode, RecoverySet};

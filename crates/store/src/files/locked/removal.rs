@@ -1,7 +1,7 @@
 //! Removing a record under the lock of its state, with everything that tells of it.
 //!
 //! A process that is stopped between its last look and the removal of the record cannot know that a login takes the state
-//! over there, and notes in it that the device counts. So it looks behind the removal, too, and says in the state that
+//! over there, and notes in it that the device counts. So it looks after the removal, too, and says in the state that
 //! counts now that the device is gone.
 
 use twofactor_core::account::Account;

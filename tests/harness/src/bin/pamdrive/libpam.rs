@@ -310,7 +310,7 @@ extern "C" fn delayed<C: DriveConversation>(
 }
 
 fn duplicate(text: &[u8]) -> *mut c_char {
-    // SAFETY: the new block has room for the text and the NUL that calloc put behind it.
+    // SAFETY: the new block has room for the text and the NUL that calloc put after it.
     unsafe {
         let copy: *mut u8 = libc::calloc(text.len() + 1, 1).cast();
         copy.copy_from_nonoverlapping(text.as_ptr(), text.len());

@@ -105,7 +105,7 @@ impl<'a> AnswerScript<'a> {
         }
     }
 
-    /// Every text so far, each with a newline behind it.
+    /// Every text so far, each with a newline after it.
     fn shown(&self) -> String {
         let texts = self
             .messages

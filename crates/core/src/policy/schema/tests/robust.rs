@@ -94,7 +94,7 @@ fn no_text_panics() {
     }
 }
 
-/// The TOML parser does not look at what stands behind an underscore in a number.
+/// The TOML parser does not look at what stands after an underscore in a number.
 #[test]
 fn what_passes_for_a_number_is_shown_escaped() {
     for junk in ["\0\0", "\u{7f}", "zz\u{1b}2J", "\u{202e}"] {
