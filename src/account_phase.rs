@@ -244,9 +244,9 @@ fn admit(
     let account = account(dialogue.host(), marked)?;
     let files = LoginFiles::open(dialogue.host(), arguments, &account)?;
     let mut newcomer = EnrollmentDialogue {
-        session: files.attempt()?,
+        attempt: files.attempt()?,
         account: &account,
-        wish: EnrollmentMode::Offered,
+        mode: EnrollmentMode::Offered,
         about,
     };
     match newcomer.wanted(dialogue.host())? {
@@ -262,18 +262,18 @@ fn admit(
             return Err(EnrollmentAbort::Refused(LoginEvent::DeviceRequired));
         }
         PolicyDecision::EnrollmentOffered => {}
-        PolicyDecision::EnrollmentRequired => newcomer.wish = EnrollmentMode::Demanded,
+        PolicyDecision::EnrollmentRequired => newcomer.mode = EnrollmentMode::Demanded,
     }
     let stop = match newcomer.enroll(dialogue) {
         Err(stop @ (EnrollmentAbort::Skipped | EnrollmentAbort::Uninvited(_))) => stop,
-        Err(EnrollmentAbort::Failed(failure)) if newcomer.wish == EnrollmentMode::Offered => {
+        Err(EnrollmentAbort::Failed(failure)) if newcomer.mode == EnrollmentMode::Offered => {
             EnrollmentAbort::Unstored(failure)
         }
         ended => return ended,
     };
     // A user who holds a dialogue open must not be let in by what was asked when it began.
-    newcomer.session.current_policy()?;
-    match (newcomer.wanted(dialogue.host())?, newcomer.wish) {
+    newcomer.attempt.current_policy()?;
+    match (newcomer.wanted(dialogue.host())?, newcomer.mode) {
         (PolicyDecision::CodeRequired, _) => Err(EnrollmentAbort::Enrolled),
         (PolicyDecision::EnrollmentRequired | PolicyDecision::DeviceRequired, _)
         | (_, EnrollmentMode::Demanded) => {

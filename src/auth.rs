@@ -195,18 +195,18 @@ impl LoginContext<'_> {
         };
         self.log_found_by_uid(host, &holder);
         let (holder, known) = holder.into_loaded();
-        let mut session = LoginAttempt {
+        let mut attempt = LoginAttempt {
             address,
             role: login_service::session_role(host),
             known: KnownFactor::found(known),
             ..LoginAttempt::new(&file, loaded, &store, &holder, &service)
         };
-        if session.loaded.policy.fleet.enabled {
+        if attempt.loaded.policy.fleet.enabled {
             let name = account.as_ref().map_or("", |account| &account.name);
-            let mut judge = FleetJudge::new(session, name);
+            let mut judge = FleetJudge::new(attempt, name);
             return self.ask(host, &mut judge, pace, account.as_ref());
         }
-        self.ask(host, &mut session, pace, account.as_ref())
+        self.ask(host, &mut attempt, pace, account.as_ref())
     }
 
     /// The policy's decision where it needs no record: an exemption.

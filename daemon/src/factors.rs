@@ -76,8 +76,8 @@ impl FileFactors {
             }
             return Ok(None);
         }
-        let mut session = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
-        act(&mut session).map(Some)
+        let mut attempt = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
+        act(&mut attempt).map(Some)
     }
 
     /// The entry of the policy whose account has this uid. One that cannot be looked up may be it.
@@ -169,12 +169,12 @@ impl UserFactors for FileFactors {
         asked: &AskedAccount,
         caller: CallingProcess,
     ) -> Result<GateAnswer, FactorUnavailable> {
-        let gate = self.of_enrolled(&asked.account, |session| {
+        let gate = self.of_enrolled(&asked.account, |attempt| {
             // A lock-out is that of all hosts, which the attempt tells: this host's file may not know of its end.
-            if session.loaded.policy.fleet.enabled {
+            if attempt.loaded.policy.fleet.enabled {
                 return Ok(ThrottleStatus::Open);
             }
-            session.daemon_gate()
+            attempt.daemon_gate()
         });
         Ok(match logged(gate, &asked.account.name, caller)? {
             None => GateAnswer::Unenrolled,
@@ -197,15 +197,15 @@ impl UserFactors for FileFactors {
         };
         // Codes that are not compared need no lock, which logins wait for. The attempt checks again under the lock.
         let answer = (code.as_bytes(), form);
-        let judged = self.of_enrolled(account, |session| {
-            if session.loaded.policy.fleet.enabled {
+        let judged = self.of_enrolled(account, |attempt| {
+            if attempt.loaded.policy.fleet.enabled {
                 let judged =
-                    session.fleet_attempt(&account.name, answer, FailureCounter::Daemon)?;
+                    attempt.fleet_attempt(&account.name, answer, FailureCounter::Daemon)?;
                 log::judged_alone(&account.name, caller, judged.outage.as_deref());
                 return Ok(judged.result);
             }
-            match session.daemon_gate()? {
-                ThrottleStatus::Open => session.daemon_attempt(answer.0, form),
+            match attempt.daemon_gate()? {
+                ThrottleStatus::Open => attempt.daemon_attempt(answer.0, form),
                 closed => Ok(AttemptResult::Refused(closed)),
             }
         });

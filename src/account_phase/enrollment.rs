@@ -29,11 +29,11 @@ const MOST_REDRAWN: u32 = 20;
 /// A user without a device.
 pub struct EnrollmentDialogue<'a> {
     /// The login, with the policy as it was last read.
-    pub session: LoginAttempt<'a>,
+    pub attempt: LoginAttempt<'a>,
     /// The account that logs in.
     pub account: &'a Account,
     /// Mode of the enrollment: whether the device may be skipped.
-    pub wish: EnrollmentMode,
+    pub mode: EnrollmentMode,
     /// Beginning of the log lines about this login.
     pub about: &'a Line,
 }
@@ -41,17 +41,17 @@ pub struct EnrollmentDialogue<'a> {
 impl EnrollmentDialogue<'_> {
     /// The policy's present decision on this login. What cannot be looked up for it is logged.
     pub fn wanted(&self, host: &dyn PamTransaction) -> Result<PolicyDecision, AttemptFailure> {
-        let session = &self.session;
-        let policy = &session.loaded.policy;
+        let attempt = &self.attempt;
+        let policy = &attempt.loaded.policy;
         let request = LoginRequest {
             account: Some(self.account),
-            service: session.service,
-            address: session.address,
+            service: attempt.service,
+            address: attempt.address,
         };
-        let record = session.store.holder(self.account)?.record;
+        let record = attempt.store.holder(self.account)?.record;
         let enrollment = UserEnrollment::of(record.as_ref());
         let mut groups = KnownGroups::default();
-        let time = session.loaded.time((session.clock)());
+        let time = attempt.loaded.time((attempt.clock)());
         let decision = decide(policy, time, &request, &mut groups, enrollment);
         for name in groups.unanswered() {
             let line = report::unanswered_name(self.about.clone(), name);
@@ -63,7 +63,7 @@ impl EnrollmentDialogue<'_> {
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
     pub fn enroll(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let invite = self.begin(dialogue)?;
-        let new = self.confirmed(dialogue, DeviceName::first(), self.wish)?;
+        let new = self.confirmed(dialogue, DeviceName::first(), self.mode)?;
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
         // A stack may have a second account line.
         let _ = dialogue.host().unmark();
@@ -91,7 +91,7 @@ impl EnrollmentDialogue<'_> {
                 let line = report::failed(
                     self.about.clone(),
                     &failure,
-                    self.session.service.as_bytes(),
+                    self.attempt.service.as_bytes(),
                 );
                 dialogue.host().log(Priority::Error, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
@@ -111,11 +111,11 @@ impl EnrollmentDialogue<'_> {
     /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
     /// answer ends here, before anything secret is shown.
     fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, EnrollmentAbort> {
-        let invited = self.session.loaded.policy.enroll_needs_invite;
+        let invited = self.attempt.loaded.policy.enroll_needs_invite;
         if invited {
             self.invitation()?;
         }
-        dialogue.say(match self.wish {
+        dialogue.say(match self.mode {
             EnrollmentMode::Demanded => enrollment_text::DEMAND,
             EnrollmentMode::Offered => enrollment_text::OFFER,
         });
@@ -127,7 +127,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, EnrollmentAbort> {
-        match self.wish {
+        match self.mode {
             EnrollmentMode::Demanded => {
                 dialogue.ask(enrollment_text::BEGIN)?;
             }
@@ -142,7 +142,7 @@ impl EnrollmentDialogue<'_> {
 
     /// Checks that there is an invitation that counts.
     fn invitation(&self) -> Result<(), EnrollmentAbort> {
-        let record = self.session.store.record(self.session.holder)?;
+        let record = self.attempt.store.record(self.attempt.holder)?;
         let now = clock::now()?;
         match record.and_then(|record| record.invite) {
             None => Err(EnrollmentAbort::Uninvited(NoInvitation::Missing)),
@@ -157,17 +157,17 @@ impl EnrollmentDialogue<'_> {
         &mut self,
         dialogue: &mut Dialogue<'_>,
     ) -> Result<Option<Id>, EnrollmentAbort> {
-        for _ in 0..self.session.loaded.policy.tries {
-            if let PreCheck::Throttle(closed) = self.session.before()?
+        for _ in 0..self.attempt.loaded.policy.tries {
+            if let PreCheck::Throttle(closed) = self.attempt.before()?
                 && closed != ThrottleStatus::Open
             {
                 return Err(self.throttled(dialogue, closed));
             }
-            let typed = dialogue.ask(enrollment_text::invitation(self.wish))?;
+            let typed = dialogue.ask(enrollment_text::invitation(self.mode))?;
             if is_blank(&typed) {
                 return Err(EnrollmentAbort::Skipped);
             }
-            let (judged, invite) = self.session.invitation(&typed)?;
+            let (judged, invite) = self.attempt.invitation(&typed)?;
             match judged {
                 AttemptResult::Compared(Outcome::Accepted(_)) => return Ok(invite),
                 AttemptResult::Compared(Outcome::Rejected(Rejected::BypassExpired)) => {
@@ -189,7 +189,7 @@ impl EnrollmentDialogue<'_> {
 
     /// The invitation went while its code was typed. A user who needs a device is told at the end.
     fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> EnrollmentAbort {
-        if self.wish == EnrollmentMode::Offered {
+        if self.mode == EnrollmentMode::Offered {
             dialogue.say(enrollment_text::no_longer_invited(invitation));
         }
         EnrollmentAbort::Uninvited(invitation)
@@ -207,9 +207,9 @@ impl EnrollmentDialogue<'_> {
         &self,
         dialogue: &mut Dialogue<'_>,
         name: DeviceName,
-        wish: EnrollmentMode,
+        mode: EnrollmentMode,
     ) -> Result<ConfirmedDevice, EnrollmentAbort> {
-        let policy = &self.session.loaded.policy;
+        let policy = &self.attempt.loaded.policy;
         let account = self.account;
         let settings = policy.new_devices;
         let kind = Kind::Totp {
@@ -224,7 +224,7 @@ impl EnrollmentDialogue<'_> {
         dialogue.say(&text);
         let mut redrawn = 0;
         loop {
-            let typed = dialogue.ask(enrollment_text::code(wish, shown))?;
+            let typed = dialogue.ask(enrollment_text::code(mode, shown))?;
             if is_blank(&typed) {
                 return Err(EnrollmentAbort::Skipped);
             }
@@ -275,12 +275,12 @@ impl EnrollmentDialogue<'_> {
     ) -> Result<(NewEnrollment, Option<InviteTicket>), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let factor = UserFactor {
-            store: self.session.store,
-            account: self.session.holder,
+            store: self.attempt.store,
+            account: self.attempt.holder,
             audit: &self.origin(dialogue.host()),
         };
         let mut allowed = StillAllowed {
-            session: &mut self.session,
+            attempt: &mut self.attempt,
             invite,
             ticket,
         };
@@ -320,7 +320,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     pub(super) fn medium(&self) -> DialogueMedium {
-        DialogueMedium::of(self.session.service)
+        DialogueMedium::of(self.attempt.service)
     }
 
     pub(super) fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {

@@ -94,16 +94,16 @@ pub const fn no_longer_invited(invitation: NoInvitation) -> &'static str {
 }
 
 /// Asks for the administrator's code.
-pub const fn invitation(wish: EnrollmentMode) -> &'static str {
-    match wish {
+pub const fn invitation(mode: EnrollmentMode) -> &'static str {
+    match mode {
         EnrollmentMode::Offered => "Enrollment code from your administrator (Enter to skip): ",
         EnrollmentMode::Demanded => "Enrollment code from your administrator: ",
     }
 }
 
 /// Asks for a code of the new device.
-pub const fn code(wish: EnrollmentMode, shown: DisplayForm) -> &'static str {
-    match (shown, wish) {
+pub const fn code(mode: EnrollmentMode, shown: DisplayForm) -> &'static str {
+    match (shown, mode) {
         (DisplayForm::Key, EnrollmentMode::Offered) => "Code that the app shows (Enter to skip): ",
         (DisplayForm::Key, EnrollmentMode::Demanded) => "Code that the app shows: ",
         (DisplayForm::Picture, EnrollmentMode::Offered) => {

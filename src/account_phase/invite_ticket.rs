@@ -12,7 +12,7 @@ use super::{EnrollmentAbort, EnrollmentPermission};
 
 /// Conditions that must still hold when a device is stored: everything is read anew, under the lock.
 pub(super) struct StillAllowed<'s, 'a> {
-    pub(super) session: &'s mut LoginAttempt<'a>,
+    pub(super) attempt: &'s mut LoginAttempt<'a>,
     /// The invitation whose code was typed.
     pub(super) invite: Option<Id>,
     /// Result of that; `None` before the first device.
@@ -32,8 +32,8 @@ impl ChangeSteps for StillAllowed<'_, '_> {
         let ticket = *self
             .ticket
             .get_or_insert_with(|| InviteTicket::of(invite, open));
-        let (service, clock) = (self.session.service, self.session.clock);
-        let policy = self.session.current_policy()?;
+        let (service, clock) = (self.attempt.service, self.attempt.clock);
+        let policy = self.attempt.current_policy()?;
         still_allowed(policy, service, ticket, clock()?).map_err(EnrollmentAbort::Withdrawn)
     }
 }

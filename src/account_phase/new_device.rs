@@ -80,9 +80,9 @@ fn run(
     let files = LoginFiles::open(dialogue.host(), arguments, &account)?;
     let mut recovered = RecoveredUser {
         enrollment: EnrollmentDialogue {
-            session: files.attempt()?,
+            attempt: files.attempt()?,
             account: &account,
-            wish: EnrollmentMode::Offered,
+            mode: EnrollmentMode::Offered,
             about,
         },
         login: claim.login,
@@ -99,13 +99,13 @@ struct RecoveredUser<'a> {
 impl<'a> RecoveredUser<'a> {
     fn run(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
         let decision = self.enrollment.wanted(dialogue.host())?;
-        let session = &self.enrollment.session;
-        let snapshot = session.store.snapshot(session.holder)?;
+        let attempt = &self.enrollment.attempt;
+        let snapshot = attempt.store.snapshot(attempt.holder)?;
         let Some(snapshot) = snapshot.filter(|it| self.login.holds_in(&it.record)) else {
             return Ok(());
         };
         let is_permitted = decision == PolicyDecision::CodeRequired
-            && self.login.is_permitted(&session.loaded.policy);
+            && self.login.is_permitted(&attempt.loaded.policy);
         if !is_permitted {
             return Ok(());
         }
@@ -258,12 +258,12 @@ impl<'a> RecoveredUser<'a> {
         audit: &'f DialogueLog,
     ) -> (UserFactor<'f>, StillRecovered<'f, 'a>) {
         let factor = UserFactor {
-            store: self.enrollment.session.store,
-            account: self.enrollment.session.holder,
+            store: self.enrollment.attempt.store,
+            account: self.enrollment.attempt.holder,
             audit,
         };
         let steps = StillRecovered {
-            session: &mut self.enrollment.session,
+            attempt: &mut self.enrollment.attempt,
             login: &self.login,
         };
         (factor, steps)
@@ -296,7 +296,7 @@ fn named<'d>(
 
 /// Conditions that must still hold when something is stored: everything is read anew, under the lock.
 struct StillRecovered<'s, 'a> {
-    session: &'s mut LoginAttempt<'a>,
+    attempt: &'s mut LoginAttempt<'a>,
     login: &'s RecoveryLogin,
 }
 
@@ -311,8 +311,8 @@ impl ChangeSteps for StillRecovered<'_, '_> {
         if !record.is_some_and(|record| self.login.holds_in(record)) {
             return Err(EnrollmentAbort::Enrolled);
         }
-        let service = self.session.service;
-        let policy = self.session.current_policy()?;
+        let service = self.attempt.service;
+        let policy = self.attempt.current_policy()?;
         if policy.enabled && policy.service_on(service) && self.login.is_permitted(policy) {
             Ok(())
         } else {

@@ -77,7 +77,7 @@ fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
         prompt: &policy.prompt,
         tries: policy.tries,
     };
-    let trial = dialogue.run(|typed| {
+    let report = dialogue.run(|typed| {
         let answer = own.client.verify(typed, CodeLayout::Code);
         let answer = answer.map_err(|error| unanswered(&error))?;
         // All that was typed is the code.
@@ -91,7 +91,7 @@ fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
         report.offset = None;
         Ok(report)
     });
-    Ok(trial?.exit_code())
+    Ok(report?.exit_code())
 }
 
 /// The factor of the user that this process runs as.

@@ -109,7 +109,7 @@ impl CallingProgram {
 
 /// A program that uses `service`, where its lines lead to the module and the policy is on for it.
 pub fn check(
-    trial: &StackSimulation<'_>,
+    simulation: &StackSimulation<'_>,
     (program, caller): (&str, CallingProgram),
     service: &str,
     (policy, daemon): (&Policy, DaemonPresence),
@@ -117,7 +117,7 @@ pub fn check(
     if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
         return None;
     }
-    let first = first_of_ours(trial)?;
+    let first = first_of_ours(simulation)?;
     let disable = format!("twofactor disable --service {service}");
     let refused = "every login there is refused, also of users without one";
     match caller {
@@ -159,8 +159,8 @@ pub fn check(
             ))
         }
         CallingProgram::Verifier(_) | CallingProgram::OneAnswer | CallingProgram::UserOneField => {
-            let module = trial.module(first)?;
-            let two_questions = !module.has("forward_pass") && !trial.passwords().is_empty();
+            let module = simulation.module(first)?;
+            let two_questions = !module.has("forward_pass") && !simulation.passwords().is_empty();
             two_questions.then(|| one_answer(program, service, &disable))
         }
         CallingProgram::NoAuth => None,
@@ -168,10 +168,10 @@ pub fn check(
 }
 
 /// The first line of the module that a login with the right password reaches.
-fn first_of_ours(trial: &StackSimulation<'_>) -> Option<usize> {
-    let ours = trial.ours();
-    trial.ways().into_iter().find_map(|way| {
-        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
+fn first_of_ours(simulation: &StackSimulation<'_>) -> Option<usize> {
+    let ours = simulation.ours();
+    simulation.ways().into_iter().find_map(|way| {
+        let walk = simulation.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
         walk.called.into_iter().find(|at| ours.contains(at))
     })
 }
@@ -251,14 +251,14 @@ mod tests {
         policy: &str,
     ) -> Option<DoctorFinding> {
         let stacks = read(&GivenStack(auth.to_owned()), service).unwrap();
-        let trial = StackSimulation {
+        let simulation = StackSimulation {
             handlers: &stacks.auth,
             facts: None,
             found: &|_| true,
         };
         let policy: Policy = policy.parse().unwrap();
         check(
-            &trial,
+            &simulation,
             (service, CallingProgram::under(&policy, service)?),
             service,
             (&policy, daemon),

@@ -77,9 +77,9 @@ pub fn of_plan(
         before,
         after,
     } = *change;
-    let survey = PamServices::of(planned);
+    let pam_services = PamServices::of(planned);
     let mut effect = LoginEffect {
-        used: survey.used(),
+        used: pam_services.used(),
         ..LoginEffect::default()
     };
     if !after.enabled {
@@ -88,7 +88,7 @@ pub fn of_plan(
     let nowhere = machine::nowhere_used(Some(after), &effect.used);
     let missing: Vec<DoctorFinding> = match nowhere {
         Some(finding) => vec![finding],
-        None => survey
+        None => pam_services
             .check(context, planned, Some(after))
             .into_iter()
             .filter(|finding| finding.check == "module-not-in-stack" && named(&finding.subject))
@@ -101,7 +101,7 @@ pub fn of_plan(
         .map(|policy| shut(context, system, &PamServices::of(system), policy))
         .and_then(Result::ok)
         .unwrap_or_default();
-    match shut(context, planned, &survey, after) {
+    match shut(context, planned, &pam_services, after) {
         Ok(shut) => {
             effect.dangers = shut.new_dangers(&known);
             if !effect.dangers.is_empty() {
@@ -120,15 +120,15 @@ pub fn of_plan(
 
 /// The effect of the policy as it is. sshd is asked for its settings for all users with a device.
 pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
-    let world = InstalledSystem::look();
-    let survey = PamServices::of(&world);
-    let used = survey.used();
+    let system = InstalledSystem::look();
+    let pam_services = PamServices::of(&system);
+    let used = pam_services.used();
     let mut warnings: Vec<String> = machine::nowhere_used(Some(policy), &used)
         .iter()
         .map(text)
         .collect();
     if policy.enabled && policy.service_on(SSHD) && used.iter().any(|name| name == SSHD) {
-        warnings.extend(sshd_warnings(context, &world));
+        warnings.extend(sshd_warnings(context, &system));
     }
     LoginEffect {
         used,
@@ -213,17 +213,17 @@ impl ShutLogins {
 /// that.
 fn shut(
     context: &Context,
-    world: &InstalledSystem,
-    survey: &PamServices,
+    system: &InstalledSystem,
+    pam_services: &PamServices,
     policy: &Policy,
 ) -> Result<ShutLogins, Failure> {
     let (store, now) = (context.store()?, clock::now()?);
     let (users, _) = user_findings::check(store.as_ref(), &policy.throttle, None, now);
     let policy_now = (Some(policy), context.policy_time());
-    let table = LoginTable::of(world, survey, policy_now, &users);
+    let table = LoginTable::of(system, pam_services, policy_now, &users);
     let asks = policy.enabled
         && policy.service_on(SSHD)
-        && survey.used().iter().any(|service| service == SSHD);
+        && pam_services.used().iter().any(|service| service == SSHD);
     let groups = table.groups.into_iter();
     let shut = groups.filter(|group| is_shut(&group.ways));
     let logins = shut.flat_map(|group| {

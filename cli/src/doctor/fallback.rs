@@ -14,17 +14,17 @@ pub fn check(
     // A file that libpam cannot use lets no user in.
     let stacks = other.as_ref().ok()?;
     let file = stacks.file.as_deref()?;
-    let trial = StackSimulation {
+    let simulation = StackSimulation {
         handlers: &stacks.auth,
         facts: None,
         found,
     };
     let wrong_code = |way| {
-        trial
+        simulation
             .walk(SimulatedLogin::new(way, ReturnCode::AUTH_ERR))
             .status
     };
-    let mut ways = trial.ways().into_iter();
+    let mut ways = simulation.ways().into_iter();
     ways.any(|way| wrong_code(way) == ReturnCode::SUCCESS).then(|| {
         DoctorFinding::warning(
             "other-without-code",

@@ -336,11 +336,11 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_libpam_with_modules() {
-        let world = InstalledSystem::look();
-        assert_eq!(world.services[0], Path::new("/etc/pam.d"));
-        assert!(world.modules.join("pam_unix.so").is_file());
-        assert!(world.open("other").is_some());
-        assert!(world.names().contains("other"));
+        let system = InstalledSystem::look();
+        assert_eq!(system.services[0], Path::new("/etc/pam.d"));
+        assert!(system.modules.join("pam_unix.so").is_file());
+        assert!(system.open("other").is_some());
+        assert!(system.names().contains("other"));
     }
 
     #[test]

@@ -111,31 +111,31 @@ pub enum PolicyAnswer {
 /// One user at one service other than sshd, or at sshd's dialogue.
 pub fn by_pam(
     stacks: &Result<ServiceStacks, ConfigError>,
-    trial: &StackSimulation<'_>,
+    simulation: &StackSimulation<'_>,
     demanded: PolicyAnswer,
 ) -> LoginPath {
     let refused = || LoginPath::new(&[], LoginResult::Refused, Some(LoginReason::Stack));
     if stacks.is_err() {
         return refused();
     }
-    let module = answer(trial, demanded);
-    let ways = trial.ways().into_iter();
+    let module = answer(simulation, demanded);
+    let ways = simulation.ways().into_iter();
     // Of several sources of passwords the one that is passed most easily counts.
-    ways.map(|typed| by_password(trial, typed, demanded, module))
+    ways.map(|typed| by_password(simulation, typed, demanded, module))
         .min_by_key(|way| (way.result == LoginResult::Refused, way.asks.len()))
         .unwrap_or_else(refused)
 }
 
 /// The login of a user whose password is `typed`; `code` and `problem` are the [`answer`] of the module.
 fn by_password(
-    trial: &StackSimulation<'_>,
+    simulation: &StackSimulation<'_>,
     typed: TypedPassword,
     demanded: PolicyAnswer,
     (code, problem): (ReturnCode, Option<LoginReason>),
 ) -> LoginPath {
-    let walk = trial.walk(SimulatedLogin::new(typed, code));
-    let asks = asks(trial, &walk.called, demanded, problem);
-    let is_ours = |at: &usize| trial.part(*at) == Some(ModuleRole::Ours);
+    let walk = simulation.walk(SimulatedLogin::new(typed, code));
+    let asks = asks(simulation, &walk.called, demanded, problem);
+    let is_ours = |at: &usize| simulation.part(*at) == Some(ModuleRole::Ours);
     let asked = walk.called.iter().any(is_ours);
     let result = if walk.status == ReturnCode::SUCCESS {
         LoginResult::In
@@ -144,20 +144,23 @@ fn by_password(
     };
     let why = match (result, asked, demanded) {
         (LoginResult::Refused, false, _) => Some(LoginReason::Stack),
-        (LoginResult::In, false, _) if trial.ours().is_empty() => Some(LoginReason::NotInStack),
+        (LoginResult::In, false, _) if simulation.ours().is_empty() => {
+            Some(LoginReason::NotInStack)
+        }
         (LoginResult::In, false, _) => Some(LoginReason::Skipped),
         (_, true, PolicyAnswer::Refused(why)) => Some(problem.unwrap_or(why)),
         (_, true, PolicyAnswer::Uniform(_)) => Some(problem.unwrap_or(LoginReason::NoDevice)),
         (LoginResult::Refused, true, _) => Some(problem.unwrap_or(LoginReason::Stack)),
         (LoginResult::In, true, PolicyAnswer::Nothing(why)) => Some(why),
-        (LoginResult::In, true, PolicyAnswer::Code) => problem
-            .or_else(|| lets_in_with_wrong_code(trial, typed).then_some(LoginReason::WrongCodeToo)),
+        (LoginResult::In, true, PolicyAnswer::Code) => problem.or_else(|| {
+            lets_in_with_wrong_code(simulation, typed).then_some(LoginReason::WrongCodeToo)
+        }),
     };
     LoginPath::new(&asks, result, why)
 }
 
-fn lets_in_with_wrong_code(trial: &StackSimulation<'_>, typed: TypedPassword) -> bool {
-    let walk = trial.walk(SimulatedLogin::new(typed, ReturnCode::AUTH_ERR));
+fn lets_in_with_wrong_code(simulation: &StackSimulation<'_>, typed: TypedPassword) -> bool {
+    let walk = simulation.walk(SimulatedLogin::new(typed, ReturnCode::AUTH_ERR));
     walk.status == ReturnCode::SUCCESS
 }
 
@@ -231,14 +234,19 @@ impl LoginPath {
 
 /// The module's answer when everything typed is right, and the faults of its line.
 fn answer(
-    trial: &StackSimulation<'_>,
+    simulation: &StackSimulation<'_>,
     demanded: PolicyAnswer,
 ) -> (ReturnCode, Option<LoginReason>) {
-    let modules = || trial.ours().into_iter().filter_map(|at| trial.module(at));
+    let modules = || {
+        simulation
+            .ours()
+            .into_iter()
+            .filter_map(|at| simulation.module(at))
+    };
     if modules().any(|module| unknown_argument(module).is_some()) {
         return (ReturnCode::SERVICE_ERR, Some(LoginReason::Argument));
     }
-    let missing = modules().any(|module| !(trial.found)(module));
+    let missing = modules().any(|module| !(simulation.found)(module));
     let problem = missing.then_some(LoginReason::ModuleMissing);
     let code = match demanded {
         PolicyAnswer::Code => ReturnCode::SUCCESS,
@@ -256,17 +264,17 @@ fn answer(
 
 /// The questions of the lines that had their turn. Only the first line that checks a password asks for it.
 fn asks(
-    trial: &StackSimulation<'_>,
+    simulation: &StackSimulation<'_>,
     called: &[usize],
     demanded: PolicyAnswer,
     problem: Option<LoginReason>,
 ) -> Vec<&'static str> {
     let mut asks: Vec<&'static str> = Vec::new();
     for at in called {
-        let module = trial.module(*at);
+        let module = simulation.module(*at);
         let one_field = module.is_some_and(|module| module.has("forward_pass"));
         let typed = asks.iter().any(|ask| ask.starts_with("password"));
-        match (trial.part(*at), demanded) {
+        match (simulation.part(*at), demanded) {
             (Some(ModuleRole::Password), _) if !typed => asks.push("password"),
             (Some(ModuleRole::Ours), PolicyAnswer::Code | PolicyAnswer::Uniform(_))
                 if problem.is_none() =>

@@ -60,14 +60,19 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
         .as_deref()
         .map(|user| context.account(user))
         .transpose()?;
-    let world = InstalledSystem::look();
-    let survey = PamServices::of(&world);
-    let used = survey.used();
+    let system = InstalledSystem::look();
+    let pam_services = PamServices::of(&system);
+    let used = pam_services.used();
     let (policy, mut findings) = machine::policy(context, &used);
     let synchronization = clock::synchronization();
     let now = clock::now()?;
-    let machine = (&world, synchronization, now);
-    findings.extend(machine_findings(context, machine, &survey, policy.as_ref()));
+    let machine = (&system, synchronization, now);
+    findings.extend(machine_findings(
+        context,
+        machine,
+        &pam_services,
+        policy.as_ref(),
+    ));
     // A directory that cannot be opened was told above; no user has a device then, as far as can be seen.
     let store = context.store().ok().flatten();
     let throttle = policy.as_ref().map_or_else(
@@ -75,9 +80,9 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
         |policy| -> Throttle { policy.throttle },
     );
     let (people, found) = user_findings::check(store.as_ref(), &throttle, only.as_ref(), now);
-    findings.extend(survey.check(context, &world, policy.as_ref()));
+    findings.extend(pam_services.check(context, &system, policy.as_ref()));
     let time = context.policy_time();
-    let mut table = table::LoginTable::of(&world, &survey, (policy.as_ref(), time), &people);
+    let mut table = table::LoginTable::of(&system, &pam_services, (policy.as_ref(), time), &people);
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
@@ -118,17 +123,17 @@ fn count_of(level: FindingLevel, findings: &[DoctorFinding]) -> usize {
 /// The faults of the machine under this policy: names, services, files, clock and fleet.
 fn machine_findings(
     context: &Context,
-    (world, synchronization, now): (&InstalledSystem, Synchronization, u64),
-    survey: &PamServices,
+    (system, synchronization, now): (&InstalledSystem, Synchronization, u64),
+    pam_services: &PamServices,
     policy: Option<&Policy>,
 ) -> Vec<DoctorFinding> {
     let mut findings = machine::named_users(policy);
     findings.extend(notify_program::check(policy));
     findings.extend(machine::policy_time(context, policy));
-    findings.extend(machine::nowhere_used(policy, &survey.used()));
+    findings.extend(machine::nowhere_used(policy, &pam_services.used()));
     findings.extend(machine::state_directory(context, policy));
-    findings.extend(survey.files().iter().filter_map(machine::pam_file));
-    for (path, services) in survey.modules(world) {
+    findings.extend(pam_services.files().iter().filter_map(machine::pam_file));
+    for (path, services) in pam_services.modules(system) {
         findings.extend(machine::module_file(&path, &services));
     }
     findings.extend(machine::clock(synchronization));

@@ -61,10 +61,10 @@ pub struct PamServices {
 
 impl PamServices {
     /// Reads the stacks of every service.
-    pub fn of(world: &InstalledSystem) -> Self {
-        let services = world.names().into_iter().filter(|name| is_service(name));
+    pub fn of(system: &InstalledSystem) -> Self {
+        let services = system.names().into_iter().filter(|name| is_service(name));
         let services = services.map(|name| {
-            let stacks = read(world, &name);
+            let stacks = read(system, &name);
             (name, stacks)
         });
         Self {
@@ -88,7 +88,7 @@ impl PamServices {
     }
 
     /// The files of the module that are named, and by which services; where it belongs if no file names it.
-    pub fn modules(&self, world: &InstalledSystem) -> BTreeMap<PathBuf, Vec<String>> {
+    pub fn modules(&self, system: &InstalledSystem) -> BTreeMap<PathBuf, Vec<String>> {
         let mut modules: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
         for (name, stacks) in &self.services {
             let paths: BTreeSet<PathBuf> = stacks
@@ -96,14 +96,14 @@ impl PamServices {
                 .flat_map(lines)
                 .filter_map(module)
                 .filter(|module| module.name() == OURS)
-                .map(|module| world.module(module))
+                .map(|module| system.module(module))
                 .collect();
             for path in paths {
                 modules.entry(path).or_default().push(name.clone());
             }
         }
         if modules.is_empty() {
-            modules.insert(world.ours(), Vec::new());
+            modules.insert(system.ours(), Vec::new());
         }
         modules
     }
@@ -232,15 +232,15 @@ impl PamServices {
     }
 
     /// Programs that would refuse under this policy, as their services show.
-    pub fn refusing(&self, world: &InstalledSystem, policy: &Policy) -> Vec<DoctorFinding> {
-        let found = |module: &ModuleCall| module.name() == OURS || world.found(module);
+    pub fn refusing(&self, system: &InstalledSystem, policy: &Policy) -> Vec<DoctorFinding> {
+        let found = |module: &ModuleCall| module.name() == OURS || system.found(module);
         let finding = |program: (&str, CallingProgram), service: &str, stacks: &ServiceStacks| {
-            let trial = StackSimulation {
+            let simulation = StackSimulation {
                 handlers: &stacks.auth,
                 facts: None,
                 found: &found,
             };
-            callers::check(&trial, program, service, (policy, world.daemon))
+            callers::check(&simulation, program, service, (policy, system.daemon))
         };
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
         let used = used.filter_map(|(name, stacks)| {
@@ -253,7 +253,7 @@ impl PamServices {
         let installed = Path::new(XSECURELOCK).exists();
         let shared = OF_XSECURELOCK.into_iter().filter(|_| installed);
         let shared = shared.filter_map(|service| {
-            let stacks = read(world, service);
+            let stacks = read(system, service);
             let stacks = stacks.as_ref().ok().filter(|_| uses(&stacks))?;
             finding(("xsecurelock", CallingProgram::User), service, stacks)
         });
@@ -271,7 +271,7 @@ impl PamServices {
     /// Faults of what stands in for services that ask for a code.
     fn fallback(
         &self,
-        world: &InstalledSystem,
+        system: &InstalledSystem,
         policy: &Policy,
         found: &dyn Fn(&ModuleCall) -> bool,
     ) -> Option<DoctorFinding> {
@@ -279,7 +279,7 @@ impl PamServices {
             policy.enabled && policy.service_on(name) && uses(stacks)
         };
         let guarded = self.services.iter().any(asks);
-        guarded.then(|| fallback::check(&read(world, "other"), found))?
+        guarded.then(|| fallback::check(&read(system, "other"), found))?
     }
 
     /// A service without a PAM file that is switched with its sibling, which has one: this system calls it by that name only.
@@ -291,17 +291,17 @@ impl PamServices {
     pub fn check(
         &self,
         context: &Context,
-        world: &InstalledSystem,
+        system: &InstalledSystem,
         policy: Option<&Policy>,
     ) -> Vec<DoctorFinding> {
         // That ours is missing is told by itself, and must not hide what else is wrong.
-        let found = |module: &ModuleCall| module.name() == OURS || world.found(module);
+        let found = |module: &ModuleCall| module.name() == OURS || system.found(module);
         let mut services = self.shown(policy);
         let unknown: Vec<(&String, Result<ServiceStacks, ConfigError>)> = policy
             .iter()
             .flat_map(|policy| policy.services.named.keys())
             .filter(|name| !self.services.contains_key(*name) && !self.goes_along(name))
-            .map(|name| (name, read(world, name)))
+            .map(|name| (name, read(system, name)))
             .collect();
         services.extend(unknown.iter().map(|(name, stacks)| (name.as_str(), stacks)));
         let checked = services.into_iter().flat_map(|(name, stacks)| {
@@ -320,9 +320,9 @@ impl PamServices {
             .chain(
                 policy
                     .iter()
-                    .flat_map(|policy| self.refusing(world, policy)),
+                    .flat_map(|policy| self.refusing(system, policy)),
             )
-            .chain(policy.and_then(|policy| self.fallback(world, policy, &found)))
+            .chain(policy.and_then(|policy| self.fallback(system, policy, &found)))
             .collect()
     }
 }

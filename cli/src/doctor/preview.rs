@@ -79,7 +79,7 @@ pub fn judge(
 
 /// The machine, for changes that are not made yet.
 pub struct MachinePreview {
-    world: InstalledSystem,
+    system: InstalledSystem,
 }
 
 impl MachinePreview {
@@ -89,33 +89,33 @@ impl MachinePreview {
     }
 
     /// One that was looked at already.
-    pub const fn of(world: InstalledSystem) -> Self {
-        Self { world }
+    pub const fn of(system: InstalledSystem) -> Self {
+        Self { system }
     }
 
     /// The machine that was looked at.
     pub const fn system(&self) -> &InstalledSystem {
-        &self.world
+        &self.system
     }
 
     /// The services whose auth lines name the module.
     pub fn used(&self) -> Vec<String> {
-        PamServices::of(&self.world).used()
+        PamServices::of(&self.system).used()
     }
 
     /// True if there is an sshd.
     pub const fn has_sshd(&self) -> bool {
-        self.world.has_sshd()
+        self.system.has_sshd()
     }
 
     /// The PAM file of a service, or the one at an absolute path.
     pub fn file(&self, name: &str) -> Option<ConfigFile> {
-        self.world.open(name)
+        self.system.open(name)
     }
 
     /// The names of all services that have a PAM file.
     pub fn names(&self) -> std::collections::BTreeSet<String> {
-        let mut names = self.world.names();
+        let mut names = self.system.names();
         names.retain(|name| is_service(name));
         names
     }
@@ -126,22 +126,22 @@ impl MachinePreview {
             path: OURS.to_owned(),
             arguments: Vec::new(),
         };
-        self.world.found(&module)
+        self.system.found(&module)
     }
 
     /// Effect on logins at a service once the texts are written.
     pub fn judge(&self, changed: &ChangedTexts, service: &str) -> StackVerdict {
         let files = PreviewedFiles {
-            files: &self.world,
+            files: &self.system,
             changed,
         };
-        judge(&files, service, &|module| self.world.found(module))
+        judge(&files, service, &|module| self.system.found(module))
     }
 
     /// True if the service's own auth lines name the module once the texts are written.
     pub fn names_module(&self, changed: &ChangedTexts, service: &str) -> bool {
         let files = PreviewedFiles {
-            files: &self.world,
+            files: &self.system,
             changed,
         };
         read(&files, service)
@@ -153,7 +153,7 @@ impl MachinePreview {
     /// # Errors
     /// The answer of sshd.
     pub fn test_sshd(&self) -> Result<(), String> {
-        self.world.test_sshd()
+        self.system.test_sshd()
     }
 
     /// Reasons that keep sshd from asking this user for a code, with its settings as they are and these texts.
@@ -165,9 +165,9 @@ impl MachinePreview {
         changed: &ChangedTexts,
         user: &str,
     ) -> Result<Vec<DoctorFinding>, String> {
-        let settings = self.world.sshd(user)?;
+        let settings = self.system.sshd(user)?;
         let files = PreviewedFiles {
-            files: &self.world,
+            files: &self.system,
             changed,
         };
         let stacks = read(&files, settings.service());

@@ -32,13 +32,13 @@ pub struct SshdAnswers {
 
 impl SshdAnswers {
     /// Asks for the settings of these accounts.
-    pub fn ask<'a>(world: &InstalledSystem, users: impl IntoIterator<Item = &'a Account>) -> Self {
+    pub fn ask<'a>(system: &InstalledSystem, users: impl IntoIterator<Item = &'a Account>) -> Self {
         let mut answers = Self::default();
-        if !world.has_sshd() {
+        if !system.has_sshd() {
             return answers;
         }
         let users: Vec<&Account> = users.into_iter().collect();
-        let classes = UserClasses::of(world);
+        let classes = UserClasses::of(system);
         let mut known: BTreeMap<UserClass, usize> = BTreeMap::new();
         let mut progress = ProgressLine::new("Asked sshd about", users.len());
         for user in users {
@@ -46,7 +46,7 @@ impl SshdAnswers {
             let class = classes.as_ref().map(|classes| classes.class(user));
             let position = match class.as_ref().and_then(|class| known.get(class)) {
                 Some(position) => *position,
-                None => match world.sshd(&user.name) {
+                None => match system.sshd(&user.name) {
                     Ok(settings) => answers.position(settings),
                     // It will say the same to all the others.
                     Err(error) => {
@@ -148,9 +148,9 @@ struct UserClasses {
 
 impl UserClasses {
     /// `None` where they cannot be told: then sshd is asked about each user.
-    fn of(world: &InstalledSystem) -> Option<Self> {
+    fn of(system: &InstalledSystem) -> Option<Self> {
         // Its configuration is where distributions have it.
-        let is_packaged = world
+        let is_packaged = system
             .sshd
             .is_some_and(|path| !path.starts_with("/usr/local/"));
         let names = is_packaged.then(MatchedNames::read)??;

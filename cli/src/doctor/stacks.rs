@@ -47,12 +47,12 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
         Ok(stacks) => stacks,
         Err(broken) => return vec![refused(name, broken)],
     };
-    let trial = StackSimulation {
+    let simulation = StackSimulation {
         handlers: &stacks.auth,
         facts: None,
         found: service.found,
     };
-    let ours = trial.ours();
+    let ours = simulation.ours();
     let mut findings = Vec::new();
     let file = stacks.file.as_deref().unwrap_or("/etc/pam.d/other");
     let Some(first) = ours.first().copied() else {
@@ -72,11 +72,14 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
         ));
     }
     findings.extend(unusable_lines(name, &stacks.auth));
-    findings.extend(ours.iter().filter_map(|at| arguments(&trial, name, *at)));
-    findings.extend(order(&trial, name, first));
-    findings.extend(control(&trial, name, first));
-    findings.extend(twice(&trial, name, policy));
-    findings.extend(by_passes(&trial, name));
+    findings.extend(
+        ours.iter()
+            .filter_map(|at| arguments(&simulation, name, *at)),
+    );
+    findings.extend(order(&simulation, name, first));
+    findings.extend(control(&simulation, name, first));
+    findings.extend(twice(&simulation, name, policy));
+    findings.extend(by_passes(&simulation, name));
     findings.extend(other_groups::check(name, file, stacks, policy));
     // If the policy names the service, that is meant.
     let left_out = |policy: &Policy| {
@@ -167,8 +170,8 @@ fn unusable_lines(name: &str, handlers: &[StackHandler]) -> Vec<DoctorFinding> {
         .collect()
 }
 
-fn arguments(trial: &StackSimulation<'_>, name: &str, at: usize) -> Option<DoctorFinding> {
-    let (handler, module) = (trial.handlers.get(at)?, trial.module(at)?);
+fn arguments(simulation: &StackSimulation<'_>, name: &str, at: usize) -> Option<DoctorFinding> {
+    let (handler, module) = (simulation.handlers.get(at)?, simulation.module(at)?);
     let argument = unknown_argument(module)?;
     Some(DoctorFinding::problem(
         "argument",
@@ -182,17 +185,17 @@ fn arguments(trial: &StackSimulation<'_>, name: &str, at: usize) -> Option<Docto
 }
 
 /// Checks that the code comes after the right password, and only there.
-fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
-    let place = |at: usize| describe(trial, at);
+fn order(simulation: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
+    let place = |at: usize| describe(simulation, at);
     let mut findings = Vec::new();
     let mut passes = false;
-    for way in trial.ways() {
-        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
+    for way in simulation.ways() {
+        let walk = simulation.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
         if walk.status != ReturnCode::SUCCESS {
             continue;
         }
         passes = true;
-        let asked = walk.called.iter().any(|at| trial.ours().contains(at));
+        let asked = walk.called.iter().any(|at| simulation.ours().contains(at));
         let culprit = walk.called.iter().rev().find(|at| **at < first);
         if !asked {
             let by = culprit.map_or_else(|| "a line before it".to_owned(), |at| place(*at));
@@ -218,19 +221,19 @@ fn order(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFin
     }
     // If no code is asked for after the right password, one after a wrong password matters to no user.
     let all_asked = findings.is_empty();
-    let more = password(trial, name, first);
+    let more = password(simulation, name, first);
     findings.extend(more.filter(|finding| all_asked || finding.level == FindingLevel::Problem));
     findings
 }
 
-fn password(trial: &StackSimulation<'_>, name: &str, first: usize) -> Option<DoctorFinding> {
-    let place = describe(trial, first);
-    let earliest = *trial.passwords().first()?;
-    let wrong = trial.walk(SimulatedLogin::new(
+fn password(simulation: &StackSimulation<'_>, name: &str, first: usize) -> Option<DoctorFinding> {
+    let place = describe(simulation, first);
+    let earliest = *simulation.passwords().first()?;
+    let wrong = simulation.walk(SimulatedLogin::new(
         TypedPassword::Wrong,
         ReturnCode::SUCCESS,
     ));
-    let one_field = trial
+    let one_field = simulation
         .module(first)
         .is_some_and(|module| module.has("forward_pass"));
     if wrong.status == ReturnCode::SUCCESS {
@@ -250,7 +253,7 @@ fn password(trial: &StackSimulation<'_>, name: &str, first: usize) -> Option<Doc
             name,
             format!(
                 "the code is asked for before the password: {place} stands before {}. A person who knows a name can lock that user out with wrong codes",
-                describe(trial, earliest)
+                describe(simulation, earliest)
             ),
             format!("Move it after the line that checks the password: {LINE}"),
         ));
@@ -267,16 +270,16 @@ fn password(trial: &StackSimulation<'_>, name: &str, first: usize) -> Option<Doc
 
 /// Two lines ask twice, as with the profile of pam-auth-update and an example of pam.d at once.
 fn twice(
-    trial: &StackSimulation<'_>,
+    simulation: &StackSimulation<'_>,
     name: &str,
     policy: Option<&Policy>,
 ) -> Option<DoctorFinding> {
-    let asked = trial.ways().into_iter().find_map(|way| {
-        let walk = trial.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
+    let asked = simulation.ways().into_iter().find_map(|way| {
+        let walk = simulation.walk(SimulatedLogin::new(way, ReturnCode::SUCCESS));
         let mut ours = walk
             .called
             .into_iter()
-            .filter(|at| trial.ours().contains(at));
+            .filter(|at| simulation.ours().contains(at));
         (walk.status == ReturnCode::SUCCESS).then(|| Some((ours.next()?, ours.next()?)))?
     });
     let (first, second) = asked?;
@@ -290,8 +293,8 @@ fn twice(
         name,
         format!(
             "the code is asked for twice, and the second time it is refused as used{grace}: {} and {}",
-            describe(trial, first),
-            describe(trial, second)
+            describe(simulation, first),
+            describe(simulation, second)
         ),
         format!(
             "Keep one of them. The line in common-auth is the profile of pam-auth-update (pam-auth-update --disable twofactor); another one is of the file for {name}."
@@ -300,14 +303,14 @@ fn twice(
 }
 
 /// Effect of the module's answers.
-fn control(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
+fn control(simulation: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorFinding> {
     let passes = |code| {
-        trial.ways().into_iter().any(|way| {
-            let walk = trial.walk(SimulatedLogin::new(way, code));
+        simulation.ways().into_iter().any(|way| {
+            let walk = simulation.walk(SimulatedLogin::new(way, code));
             walk.status == ReturnCode::SUCCESS && walk.called.contains(&first)
         })
     };
-    let place = describe(trial, first);
+    let place = describe(simulation, first);
     let fix = format!("In its place: {LINE}");
     let mut findings = Vec::new();
     if passes(ReturnCode::AUTH_ERR) {
@@ -329,16 +332,16 @@ fn control(trial: &StackSimulation<'_>, name: &str, first: usize) -> Vec<DoctorF
 }
 
 /// Lines whose answer cannot be told, and that can make the code superfluous.
-fn by_passes(trial: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
-    let ours = trial.ours();
+fn by_passes(simulation: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
+    let ours = simulation.ours();
     let skips = |login: SimulatedLogin| {
-        let walk = trial.walk(login);
+        let walk = simulation.walk(login);
         walk.status == ReturnCode::SUCCESS && !walk.called.iter().any(|at| ours.contains(at))
     };
-    let mut tries = trial.ways();
+    let mut tries = simulation.ways();
     tries.push(TypedPassword::Wrong);
     let usual = |way: &TypedPassword| SimulatedLogin::new(*way, ReturnCode::SUCCESS);
-    let open = trial.open().into_iter().filter(|at| {
+    let open = simulation.open().into_iter().filter(|at| {
         [ReturnCode::SUCCESS, ReturnCode::AUTH_ERR]
             .iter()
             .any(|code| {
@@ -351,7 +354,7 @@ fn by_passes(trial: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
         DoctorFinding::warning(
             "code-skippable",
             name,
-            format!("whether a code is asked for depends on {}, and doctor cannot tell what that answers", describe(trial, at)),
+            format!("whether a code is asked for depends on {}, and doctor cannot tell what that answers", describe(simulation, at)),
             "If that is meant, nothing. If not, put the line after the one for the code.",
         )
     })
@@ -359,9 +362,9 @@ fn by_passes(trial: &StackSimulation<'_>, name: &str) -> Vec<DoctorFinding> {
 }
 
 /// `/etc/pam.d/sshd line 3 (sufficient pam_unix.so)`.
-fn describe(trial: &StackSimulation<'_>, at: usize) -> String {
-    let module = trial.module(at).map(|module| module.path.as_str());
-    match trial.handlers.get(at) {
+fn describe(simulation: &StackSimulation<'_>, at: usize) -> String {
+    let module = simulation.module(at).map(|module| module.path.as_str());
+    match simulation.handlers.get(at) {
         Some(handler) => format!(
             "{} ({} {})",
             handler.place,

@@ -72,8 +72,8 @@ struct LoginClass {
 impl LoginTable {
     /// Puts it together.
     pub fn of(
-        world: &InstalledSystem,
-        survey: &PamServices,
+        system: &InstalledSystem,
+        pam_services: &PamServices,
         (policy, time): (Option<&Policy>, PolicyTime),
         users: &[ExaminedUser],
     ) -> Self {
@@ -82,10 +82,10 @@ impl LoginTable {
             left_out: listed.len().saturating_sub(LISTED),
             ..Self::default()
         };
-        let shown = survey.shown(policy);
+        let shown = pam_services.shown(policy);
         let has_sshd = shown.iter().any(|(name, _)| *name == SSHD);
         let accounts = listed.iter().map(|user| &user.account);
-        let sshd = has_sshd.then(|| SshdAnswers::ask(world, accounts));
+        let sshd = has_sshd.then(|| SshdAnswers::ask(system, accounts));
         let mut rows: Vec<ServiceRow> = Vec::new();
         for (name, stacks) in shown {
             let sshd = sshd.as_ref().filter(|sshd| sshd.service() == name);
@@ -104,7 +104,7 @@ impl LoginTable {
             let answers = demanded((policy, time), user, &rows, &mut groups);
             for (position, (row, demanded)) in rows.iter_mut().zip(answers).enumerate() {
                 let service = row.name;
-                let ways = row.ways(world, user, demanded);
+                let ways = row.ways(system, user, demanded);
                 if number < LISTED {
                     table.logins.push(LoginForecast {
                         service: service.to_owned(),
@@ -165,13 +165,13 @@ impl<'a> ServiceRow<'a> {
     /// The ways in of a user, worked out once for all users who are alike.
     fn ways(
         &mut self,
-        world: &InstalledSystem,
+        system: &InstalledSystem,
         user: &ExaminedUser,
         demanded: PolicyAnswer,
     ) -> &[LoginPath] {
         let account = &user.account;
         let demanded = self.caller.map_or(demanded, |caller| {
-            caller_limits::demanded((caller, world.daemon), demanded, account.uid)
+            caller_limits::demanded((caller, system.daemon), demanded, account.uid)
         });
         let settings = self.sshd.and_then(|sshd| sshd.of(&account.name));
         let class = LoginClass {
@@ -187,7 +187,12 @@ impl<'a> ServiceRow<'a> {
         let known = self.known.iter().position(|(known, _)| *known == class);
         let position = known.unwrap_or_else(|| {
             let settings = settings.map(|(_, settings)| settings);
-            let ways = ways((world, self.name, self.stacks), account, demanded, settings);
+            let ways = ways(
+                (system, self.name, self.stacks),
+                account,
+                demanded,
+                settings,
+            );
             self.known.push((class, ways));
             self.known.len() - 1
         });
@@ -199,7 +204,7 @@ impl<'a> ServiceRow<'a> {
 }
 
 fn ways(
-    (world, service, stacks): (&InstalledSystem, &str, &Result<ServiceStacks, ConfigError>),
+    (system, service, stacks): (&InstalledSystem, &str, &Result<ServiceStacks, ConfigError>),
     account: &Account,
     demanded: PolicyAnswer,
     sshd: Option<&SshdSettings>,
@@ -217,14 +222,14 @@ fn ways(
         uid: account.uid,
         member: &member,
     };
-    let found = |module: &ModuleCall| world.found(module);
+    let found = |module: &ModuleCall| system.found(module);
     let handlers = stacks.as_ref().map_or(&[][..], |stacks| &stacks.auth);
-    let trial = StackSimulation {
+    let simulation = StackSimulation {
         handlers,
         facts: Some(&facts),
         found: &found,
     };
-    let way = logins::by_pam(stacks, &trial, demanded);
+    let way = logins::by_pam(stacks, &simulation, demanded);
     let way = match CallingProgram::of(service) {
         Some(caller) => caller_limits::way(caller, way, demanded),
         None => way,
@@ -277,20 +282,20 @@ pub fn dialogue(stacks: &Result<ServiceStacks, ConfigError>) -> SshdDialogue {
     let Ok(stacks) = stacks else {
         return SshdDialogue::Both;
     };
-    let trial = StackSimulation {
+    let simulation = StackSimulation {
         handlers: &stacks.auth,
         facts: None,
         found: &|_| true,
     };
-    let one_field = trial
+    let one_field = simulation
         .ours()
         .into_iter()
-        .filter_map(|at| trial.module(at))
+        .filter_map(|at| simulation.module(at))
         .any(|module| module.has("forward_pass"));
     match (
         one_field,
-        trial.passwords().is_empty(),
-        trial.ours().is_empty(),
+        simulation.passwords().is_empty(),
+        simulation.ours().is_empty(),
     ) {
         (true, ..) => SshdDialogue::OneField,
         (false, true, false) => SshdDialogue::CodeOnly,

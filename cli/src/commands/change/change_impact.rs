@@ -110,8 +110,8 @@ pub(super) fn switched_services(
 
 /// Services among these that the policy switches on and libpam has no stack for: they are misspelt, or not installed.
 pub(super) fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> Vec<String> {
-    let world = InstalledSystem::look();
-    let names = world.names();
+    let system = InstalledSystem::look();
+    let names = system.names();
     let unknown = |service: &&String| {
         // A program that is called by one name only has one stack.
         let known = names.contains(*service)
@@ -119,7 +119,7 @@ pub(super) fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> V
         after.services.named.get(*service) == Some(&true) && !known
     };
     let danger = |service: &String| {
-        let missing = world.service_files(service).next().unwrap_or_default();
+        let missing = system.service_files(service).next().unwrap_or_default();
         let near = suggest::nearest(service, names.iter().map(String::as_str));
         let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
         format!(
