@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use twofactor_core::account::Account;
-use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::record::Record;
-use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::state::{State, decode_file};
 use twofactor_core::verify::Form;
 use twofactor_protocol::gate::GateAnswer;
@@ -17,9 +15,10 @@ use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify::VerifyAnswer;
 use twofactor_store::operations::{
-    self, AuditSink, EarlierInvitation, InvitationResult, InvitationTerms, UserFactor,
+    self, EarlierInvitation, InvitationResult, InvitationTerms, UserFactor,
 };
 use twofactor_store::sys::clock;
+use twofactor_store::testing::SilentLog;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{MarkDisagreement, Store};
 use twofactord::fuzzing::{
@@ -193,22 +192,6 @@ fn account(user: usize) -> Account {
         uid: uid(user),
         gid: uid(user),
     }
-}
-
-/// Root's log, which is not kept here.
-struct SilentLog;
-
-impl AuditSink for SilentLog {
-    fn origin(&self) -> ChangeOrigin {
-        ChangeOrigin {
-            channel: ChangeChannel::Command,
-            uid: 0,
-            terminal: None,
-            address: None,
-        }
-    }
-
-    fn changed(&self, _: &ChangeEvent<'_>) {}
 }
 
 impl UserFactors for AccountFactors {

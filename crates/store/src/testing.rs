@@ -13,12 +13,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, StoredState, decode_file};
 
 use crate::files::{MarkDisagreement, Store};
+use crate::operations::AuditSink;
 
 /// A directory for one test, gone when it ends.
 pub struct ScratchStore(PathBuf);
@@ -97,6 +100,22 @@ impl Drop for ScratchStore {
         // A test that failed may have left anything; what it says counts.
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Root's log, which is kept nowhere.
+pub struct SilentLog;
+
+impl AuditSink for SilentLog {
+    fn origin(&self) -> ChangeOrigin {
+        ChangeOrigin {
+            channel: ChangeChannel::Command,
+            uid: 0,
+            terminal: None,
+            address: None,
+        }
+    }
+
+    fn changed(&self, _: &ChangeEvent<'_>) {}
 }
 
 pub fn alice() -> Account {

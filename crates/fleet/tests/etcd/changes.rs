@@ -3,38 +3,22 @@
 use super::cluster::EtcdCluster;
 use super::hosts::{TestHost, founded, soon};
 use twofactor_core::account::Account;
-use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::{Policy, Throttle};
 use twofactor_core::record::Record;
-use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::State;
 use twofactor_fleet::factor_commit::CommitFault;
-use twofactor_store::operations::{self, AuditSink, RootChange, UserFactor};
-use twofactor_store::{Cause, SharedChange, Store, testing};
+use twofactor_store::operations::{self, RootChange, UserFactor};
+use twofactor_store::testing::{self, SilentLog};
+use twofactor_store::{Cause, SharedChange, Store};
 
 const NOW: u64 = 2_000_000_000;
-
-struct NoLog;
-
-impl AuditSink for NoLog {
-    fn origin(&self) -> ChangeOrigin {
-        ChangeOrigin {
-            channel: ChangeChannel::Command,
-            uid: 0,
-            terminal: None,
-            address: None,
-        }
-    }
-
-    fn changed(&self, _: &ChangeEvent<'_>) {}
-}
 
 fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a> {
     UserFactor {
         store,
         account,
-        audit: &NoLog,
+        audit: &SilentLog,
     }
 }
 
