@@ -29,4 +29,5 @@ mod renewed_files;
 mod restored;
 mod restored_late;
 mod restored_twice;
+mod restoring;
 mod versions;

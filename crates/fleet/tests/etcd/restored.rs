@@ -1,51 +1,14 @@
 //! A backup of the store is restored: what the hosts know is brought back before any of them uses it.
 
 use super::cluster::EtcdCluster;
-use super::hosts::{REPORT, TestHost, founded, soon};
+use super::hosts::{REPORT, founded};
+use super::restoring::{ended, ended_without_other, met_with, old_backup};
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::rotation;
-use twofactor_store::testing;
-
-impl TestHost {
-    pub fn after_restore(&self, without: &[&str], run: MembershipRun) -> RestorationReport {
-        let (store, state) = (self.files.store(), self.files.top());
-        let local = LocalHost {
-            store: &store,
-            state: &state,
-            report: REPORT,
-        };
-        let settings = HostSettings::load(&self.settings).unwrap();
-        let without: Vec<String> = without.iter().map(ToString::to_string).collect();
-        restoration::after_restore(local, &settings, &without, (run, 1), &|_, _| ()).unwrap()
-    }
-
-    pub fn beat(&self) -> Result<usize, OutageReason> {
-        let report = self.beat_of_service()?;
-        assert_eq!(report.failed, vec![]);
-        Ok(report.changed)
-    }
-
-    /// A code is used on this host: the file says so.
-    pub fn use_code(&self, user: &str, uid: u32, next: u64) {
-        let store = self.files.store();
-        let mut locked = store.lock(&testing::account(user, uid)).unwrap();
-        let mut state = locked.state().clone();
-        state.device_mut(testing::phone().id).unwrap().next = next;
-        locked.write(state).unwrap();
-        locked.flush().unwrap();
-    }
-
-    pub fn shared_next(&self, user: &str) -> u64 {
-        let host = self.open();
-        let shared = host.user_state(user, &soon()).unwrap();
-        shared.device(testing::phone().id).unwrap().next
-    }
-}
 
 #[test]
 fn what_a_restored_backup_lost_is_brought_back() {
@@ -58,7 +21,7 @@ fn what_a_restored_backup_lost_is_brought_back() {
     let backup = cluster.path("backup");
     cluster.take_snapshot(&backup);
     let later = 60_000_000_000;
-    b.use_code("alice", 64001, later);
+    b.use_code("alice", later);
     b.store().discard("bob").unwrap();
     a.enroll("carol", 64003);
     for host in [&a, &b] {
@@ -72,15 +35,9 @@ fn what_a_restored_backup_lost_is_brought_back() {
     let planned = a.after_restore(&[], MembershipRun::DryRun);
     assert_eq!((planned.epoch, planned.waiting.len()), (2, 1));
     assert_eq!(b.beat(), Err(OutageReason::WentBack));
-    let waiting = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((waiting.waiting.len(), waiting.healed), (1, 0));
     // The other host brings what it knows, and waits.
-    assert_eq!(b.beat(), Err(OutageReason::Restoration));
-    let done = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!(
-        (done.waiting, done.healed, done.failed),
-        (vec![], 3, vec![])
-    );
+    let done = ended(&a, &b);
+    assert_eq!((done.healed, done.failed), (3, vec![]));
     assert_eq!(a.beat(), Ok(1), "bob was removed");
     assert!(a.record("bob").is_none());
     assert_eq!(b.beat(), Ok(1), "carol was enrolled");
@@ -93,23 +50,16 @@ fn what_a_restored_backup_lost_is_brought_back() {
 #[test]
 fn without_a_lost_host_what_it_used_is_not_usable() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     cluster.restore_snapshot(&backup);
-    let waiting = a.after_restore(&[], MembershipRun::Apply);
-    let lost = waiting.waiting[0].as_str();
-    let done = a.after_restore(&[lost], MembershipRun::Apply);
-    assert_eq!((done.waiting, done.healed), (vec![], 1));
+    assert_eq!(ended_without_other(&a).healed, 1);
     // As far ahead as the widest window reaches, of the time that the host said.
     let step = REPORT.time / 30;
     let next = step + furthest_ahead(MAX_WINDOW) + 1;
     assert_eq!(a.shared_next("alice"), next);
     // It comes back after all, and is none that went its own way.
-    b.use_code("alice", 64001, 70_000_000_000);
+    b.use_code("alice", 70_000_000_000);
     assert_eq!(b.beat(), Ok(0));
     assert_eq!(a.shared_next("alice"), 70_000_000_000);
 }
@@ -144,15 +94,10 @@ fn a_new_key_cuts_off_the_hosts_with_the_old_one() {
 #[test]
 fn a_user_who_cannot_be_brought_is_waited_for() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    a.enroll("bob", 64002);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(2)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice", "bob"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     let later = 60_000_000_000;
-    b.use_code("alice", 64001, later);
+    b.use_code("alice", later);
     cluster.restore_snapshot(&backup);
     let mark = b.files.top().join("fleet/records/616c696365");
     let whole = std::fs::read(&mark).unwrap();
@@ -183,21 +128,12 @@ fn a_user_who_cannot_be_brought_is_waited_for() {
 #[test]
 fn a_fleet_is_restored_a_second_time() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let (a, b) = met_with(&cluster, &["alice"]);
     for (epoch, next) in [(2, 60_000_000_000), (3, 70_000_000_000)] {
-        let backup = cluster.path(&format!("backup{epoch}"));
-        cluster.take_snapshot(&backup);
-        assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
-        b.use_code("alice", 64001, next);
+        let backup = old_backup(&cluster, &format!("backup{epoch}"), (&a, &b));
+        b.use_code("alice", next);
         cluster.restore_snapshot(&backup);
-        let waiting = a.after_restore(&[], MembershipRun::Apply);
-        assert_eq!((waiting.epoch, waiting.waiting.len()), (epoch, 1));
-        assert_eq!(waiting.healed, 0);
-        assert_eq!(b.beat(), Err(OutageReason::Restoration));
-        let done = a.after_restore(&[], MembershipRun::Apply);
-        assert_eq!((done.epoch, done.waiting), (epoch, vec![]));
+        assert_eq!(ended(&a, &b).epoch, epoch);
         assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
         assert_eq!(a.shared_next("alice"), next, "the used code stays used");
     }
@@ -213,9 +149,7 @@ fn a_fleet_is_restored_a_second_time() {
 #[test]
 fn a_restored_store_is_mirrored_from_its_start() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let (a, b) = met_with(&cluster, &["alice"]);
     let backup = cluster.path("backup");
     cluster.take_snapshot(&backup);
     for _ in 0..60 {
@@ -224,10 +158,7 @@ fn a_restored_store_is_mirrored_from_its_start() {
     assert_eq!(b.beat(), Ok(0));
     a.enroll("carol", 64003);
     cluster.restore_snapshot(&backup);
-    a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!(b.beat(), Err(OutageReason::Restoration));
-    let done = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((done.waiting, done.healed), (vec![], 2));
+    assert_eq!(ended(&a, &b).healed, 2);
     assert_eq!(b.beat(), Ok(1), "carol was enrolled");
     assert!(b.record("carol").is_some());
     // The host of the command never had another epoch than the store.

@@ -1,26 +1,18 @@
 //! Hosts that come back once the epoch began without them, and users whose values in the restored store cannot be read.
 
 use super::cluster::EtcdCluster;
-use super::hosts::{TestHost, founded, soon};
+use super::hosts::{TestHost, soon};
+use super::restoring::{ended_without_other, met_with, old_backup};
 use super::versions::make_later;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_fleet::shared_state::{SharedState, ValueError};
+use twofactor_fleet::shared_state::ValueError;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 
 const LATER: u64 = 70_000_000_000;
 
 impl TestHost {
-    /// The epoch of a user's state in the store.
-    fn epoch_of(&self, user: &str) -> u64 {
-        let (host, key) = (self.open_as_it_is(), StoreKey::state(user));
-        let values = host.gateway().values(std::slice::from_ref(&key), &soon());
-        let sealed = values.unwrap().remove(0).1.unwrap();
-        let plain = host.key().open(&key, &sealed).unwrap();
-        SharedState::decode(&plain).unwrap().epoch
-    }
-
     /// Removes the record, and enrolls the user anew.
     fn enroll_anew(&self, user: &str, uid: u32) {
         self.store().discard(user).unwrap();
@@ -32,24 +24,16 @@ impl TestHost {
 #[test]
 fn a_host_that_was_left_out_brings_no_old_record() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    a.enroll("bob", 64002);
-    a.enroll("dave", 64005);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(3)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice", "bob", "dave"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     // What b alone knows: alice with her phone, bob without one, and carol.
     b.enroll_anew("alice", 64001);
     b.enroll_anew("bob", 64002);
     b.store().discard("bob").unwrap();
     b.enroll("carol", 64003);
-    b.use_code("dave", 64005, LATER);
+    b.use_code("dave", LATER);
     cluster.restore_snapshot(&backup);
-    let lost = a.after_restore(&[], MembershipRun::Apply).waiting;
-    let done = a.after_restore(&[&lost[0]], MembershipRun::Apply);
-    assert_eq!((done.waiting, done.healed), (vec![], 3));
+    assert_eq!(ended_without_other(&a).healed, 3);
     assert_eq!(a.beat(), Ok(0));
     // The phone was stolen; bob has a new one. Both have lower revisions than on b.
     a.store().discard("alice").unwrap();
@@ -74,16 +58,11 @@ fn a_host_that_was_left_out_brings_no_old_record() {
 #[test]
 fn a_mark_of_a_lost_history_hides_no_record() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     b.store().discard("alice").unwrap();
     cluster.restore_snapshot(&backup);
-    let lost = a.after_restore(&[], MembershipRun::Apply).waiting;
-    a.after_restore(&[&lost[0]], MembershipRun::Apply);
+    ended_without_other(&a);
     assert_eq!(a.beat(), Ok(0));
     let account = twofactor_store::testing::account("alice", 64001);
     let devices = [twofactor_store::testing::token()];
@@ -99,15 +78,9 @@ fn a_mark_of_a_lost_history_hides_no_record() {
 #[test]
 fn a_user_who_cannot_be_read_stops_no_restoration() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    a.enroll("bob", 64002);
-    a.enroll("carol", 64003);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(3)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
-    b.use_code("bob", 64002, LATER);
+    let (a, b) = met_with(&cluster, &["alice", "bob", "carol"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    b.use_code("bob", LATER);
     cluster.restore_snapshot(&backup);
     let host = a.open_as_it_is();
     let damaged = [(StoreKey::record("alice"), b"damaged".to_vec())];
@@ -143,12 +116,8 @@ fn a_user_who_cannot_be_read_stops_no_restoration() {
 #[test]
 fn a_state_of_a_later_version_is_waited_for() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = founded(&cluster);
-    a.enroll("alice", 64001);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     cluster.restore_snapshot(&backup);
     make_later(&a.open_as_it_is(), &StoreKey::state("alice"));
     let begun = a.after_restore(&[], MembershipRun::Apply);

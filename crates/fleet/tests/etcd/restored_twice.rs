@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{TestHost, founded, soon};
+use super::hosts::soon;
+use super::restoring::{begun, ended, ended_without_other, met_with, old_backup};
 use twofactor_core::state::State;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::mirror_marks::{MarkKind, MirrorMarks};
@@ -12,38 +13,23 @@ use twofactor_store::SharedChange;
 
 const LATER: u64 = 60_000_000_000;
 
-/// Two hosts that have met the store with alice in it.
-fn two_hosts(cluster: &EtcdCluster) -> (TestHost, TestHost) {
-    let (a, b) = founded(cluster);
-    a.enroll("alice", 64001);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
-    (a, b)
-}
-
 /// All hosts had taken part when it was made, and one of them has learned more since.
 #[test]
 fn a_backup_of_a_restoration_ends_none() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = two_hosts(&cluster);
-    let first = cluster.path("first");
-    cluster.take_snapshot(&first);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let first = old_backup(&cluster, "first", (&a, &b));
     cluster.restore_snapshot(&first);
-    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
-    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    begun(&a, &b);
     let second = cluster.path("second");
     cluster.take_snapshot(&second);
     let done = a.after_restore(&[], MembershipRun::Apply);
     assert_eq!((done.epoch, done.waiting), (2, vec![]));
     assert_eq!(a.beat(), Ok(0));
-    a.use_code("alice", 64001, LATER);
+    a.use_code("alice", LATER);
     cluster.restore_snapshot(&second);
     // The other host saw nothing of the new epoch.
-    let begun = b.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((begun.epoch, begun.waiting.len()), (3, 1));
-    assert_eq!(a.beat(), Err(OutageReason::Restoration));
-    let done = b.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((done.epoch, done.waiting), (3, vec![]));
+    assert_eq!(ended(&b, &a).epoch, 3);
     assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
     assert_eq!(a.shared_next("alice"), LATER, "the used code stays used");
 }
@@ -52,16 +38,12 @@ fn a_backup_of_a_restoration_ends_none() {
 #[test]
 fn a_host_of_a_later_epoch_is_waited_for() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = two_hosts(&cluster);
-    let first = cluster.path("first");
-    cluster.take_snapshot(&first);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let first = old_backup(&cluster, "first", (&a, &b));
     cluster.restore_snapshot(&first);
-    let lost = a.after_restore(&[], MembershipRun::Apply).waiting;
-    let done = a.after_restore(&[&lost[0]], MembershipRun::Apply);
-    assert_eq!((done.epoch, done.waiting), (2, vec![]));
+    assert_eq!(ended_without_other(&a).epoch, 2);
     assert_eq!(a.beat(), Ok(0));
-    a.use_code("alice", 64001, LATER);
+    a.use_code("alice", LATER);
     cluster.restore_snapshot(&first);
     let begun = b.after_restore(&[], MembershipRun::Apply);
     assert_eq!((begun.epoch, begun.waiting.len()), (2, 1));
@@ -76,11 +58,11 @@ fn a_host_of_a_later_epoch_is_waited_for() {
 #[test]
 fn a_host_with_its_newest_number_takes_part() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = two_hosts(&cluster);
+    let (a, b) = met_with(&cluster, &["alice"]);
     let backup = cluster.path("backup");
     cluster.take_snapshot(&backup);
     assert_eq!(a.beat(), Ok(0));
-    b.use_code("alice", 64001, LATER);
+    b.use_code("alice", LATER);
     let service = b.open_as_it_is();
     cluster.restore_snapshot(&backup);
     assert_eq!(a.beat(), Err(OutageReason::WentBack));
@@ -103,13 +85,10 @@ fn a_host_with_its_newest_number_takes_part() {
 #[test]
 fn an_epoch_whose_command_was_killed_is_followed() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = two_hosts(&cluster);
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     cluster.restore_snapshot(&backup);
-    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
-    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    begun(&a, &b);
     let halfway = cluster.path("halfway");
     cluster.take_snapshot(&halfway);
     let place = a.files.top().join("fleet/host");
@@ -125,17 +104,11 @@ fn an_epoch_whose_command_was_killed_is_followed() {
     let killed = format!("{first}\nbegun none\n{rest}");
     fs::write(&place, &killed).unwrap();
     assert_eq!(b.beat(), Ok(0));
-    b.use_code("alice", 64001, LATER);
+    b.use_code("alice", LATER);
     // Of this backup both have taken part, and one of them has learned more.
     cluster.restore_snapshot(&halfway);
     assert_eq!(b.beat(), Err(OutageReason::Restoration));
-    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
-    assert_eq!(b.beat(), Err(OutageReason::Restoration));
-    assert!(
-        a.after_restore(&[], MembershipRun::Apply)
-            .waiting
-            .is_empty()
-    );
+    ended(&a, &b);
     let known = fs::read(&place).unwrap();
     fs::write(&place, &killed).unwrap();
     a.restart_service();
@@ -149,12 +122,8 @@ fn an_epoch_whose_command_was_killed_is_followed() {
 #[test]
 fn a_removal_that_was_not_finished_is_brought_back() {
     let mut cluster = EtcdCluster::start(&[]);
-    let (a, b) = two_hosts(&cluster);
-    a.enroll("bob", 64002);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
-    let backup = cluster.path("backup");
-    cluster.take_snapshot(&backup);
-    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+    let (a, b) = met_with(&cluster, &["alice", "bob"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
     let marks = MirrorMarks::open(&b.files.top().join("fleet")).unwrap();
     let (revision, _) = marks.of("alice").unwrap().unwrap();
     marks
@@ -164,13 +133,7 @@ fn a_removal_that_was_not_finished_is_brought_back() {
     let other = MarkKind::of(a.record("alice").as_ref());
     marks.note("bob", revision + 7, other).unwrap();
     cluster.restore_snapshot(&backup);
-    assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
-    assert_eq!(b.beat(), Err(OutageReason::Restoration));
-    assert!(
-        a.after_restore(&[], MembershipRun::Apply)
-            .waiting
-            .is_empty()
-    );
+    ended(&a, &b);
     assert_eq!(a.beat(), Ok(1), "alice was removed");
     assert!(a.record("alice").is_none() && a.record("bob").is_some());
     // Nor does the mark of the record that never came keep that of the store from this host.
