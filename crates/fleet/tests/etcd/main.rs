@@ -27,6 +27,7 @@ mod records;
 mod removed;
 mod renewed_files;
 mod restored;
+mod restored_again;
 mod restored_late;
 mod restored_twice;
 mod restoring;
