@@ -3,6 +3,7 @@
 use twofactor_core::policy::Policy;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::shared_state::ValueError;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
@@ -10,6 +11,7 @@ use twofactor_fleet::token::TokenError;
 use twofactor_store::UnmirroredUsers;
 use twofactor_store::attempt::{AttemptFailure, OutageRefusal, prove_unenrolled};
 use twofactor_store::fleet_contact::FleetContact;
+use twofactor_store::testing;
 
 use super::cluster::EtcdCluster;
 use super::hosts::{REPORT, TestHost, founded, soon};
@@ -138,6 +140,51 @@ fn a_later_record_refuses_its_user_alone() {
     assert_eq!((mirrored.changed, mirrored.failed), (1, vec![]));
     assert!(b.record(user).is_some());
     assert!(!UnmirroredUsers::has(&b.files.top(), user).unwrap());
+}
+
+/// In the format of this version, with a device of a kind that only a later one knows.
+#[test]
+fn a_record_with_something_unknown_refuses_its_user_alone() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    let (user, uid) = ACCOUNT;
+    a.enroll(user, uid);
+    let (host, key) = (a.open(), StoreKey::record(user));
+    let sealed = host.gateway().values(std::slice::from_ref(&key), &soon());
+    let sealed = sealed.unwrap().remove(0).1.unwrap();
+    let known = SharedRecord::decode(&host.key().open(&key, &sealed).unwrap()).unwrap();
+    let text = known.content.text().unwrap().to_owned();
+    for (from, to) in [("totp", "passkey"), ("[[device]]", "[later]\n[[device]]")] {
+        let later = text.replacen(from, to, 1);
+        assert_ne!(later, text);
+        let value = SharedRecord {
+            content: RecordContent::Text(later.into()),
+            ..known.clone()
+        };
+        let sealed = host.key().seal(&key, &value.encode()).unwrap();
+        let changed = host
+            .gateway()
+            .change(&[], &[(key.clone(), sealed)], &soon());
+        assert_eq!(changed, Ok(ChangeAnswer::Done));
+        let mirrored = b.beat_of_service().unwrap();
+        assert_eq!(mirrored.failed[0].0, user, "{to}");
+        assert!(mirrored.is_whole && b.record(user).is_none());
+        let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+        for service in ["sshd", "login"] {
+            assert_eq!(unenrolled(&b, user, service), refused, "{to}");
+            assert_eq!(unenrolled(&b, "alice", service), Ok(()));
+        }
+        // Nor is it replaced by one of this version, which knows less.
+        let account = testing::account(user, uid);
+        let store = b.store();
+        let mut locked = store.lock_for_change(&account).unwrap();
+        let record = testing::record_of(&account, &[testing::token()]);
+        let enrolled = locked.replace_record(&record, &[testing::fresh(&testing::token())]);
+        assert!(enrolled.is_err(), "{to}");
+        let now = host.gateway().values(std::slice::from_ref(&key), &soon());
+        let now = host.key().open(&key, &now.unwrap().remove(0).1.unwrap());
+        assert_eq!(SharedRecord::decode(&now.unwrap()).unwrap(), value);
+    }
 }
 
 #[test]
