@@ -1,10 +1,15 @@
 //! An attempt from its first request to its end.
 
+use std::time::Duration;
+
 use crate::gateway::{Gateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::gateway_message::AttemptKeys;
 use crate::outage::OutageReason;
 use crate::shared_attempt::{AttemptJudge, AttemptStep, FleetAttempt, WriteEnd};
+
+/// Pause after a write without an answer.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs an attempt to its end, within the time.
 ///
@@ -39,6 +44,8 @@ pub fn run<J: AttemptJudge>(
                             GatewayFault::Unknown(_) => WriteEnd::Unknown,
                         };
                         refused = Some(fault.after(refused.as_ref()));
+                        // A store that is full refuses each write at once.
+                        time.pause(PAUSE);
                         end
                     }
                 })

@@ -82,7 +82,7 @@ impl AttemptKeys {
     /// [`MalformedReply`].
     pub fn write_reply(&self, reply: &str) -> Result<TransactionAnswer, MalformedReply> {
         let reply: Value = serde_json::from_str(reply).map_err(|_| MalformedReply)?;
-        if is_success(&reply)? {
+        if is_done(&reply, 1)? {
             return Ok(TransactionAnswer::Done);
         }
         self.view(&reply).map(TransactionAnswer::Other)
@@ -138,11 +138,27 @@ pub(crate) fn is_success(reply: &Value) -> Result<bool, MalformedReply> {
     }
 }
 
-/// The value of one key. That there is none is said by a range without entries, never by a reply without a range.
+/// True for the reply to a transaction that has done so many writes, and to no other: that of a read says that it succeeded, too.
+pub(crate) fn is_done(reply: &Value, writes: usize) -> Result<bool, MalformedReply> {
+    if !is_success(reply)? {
+        return Ok(false);
+    }
+    let answers = reply.get("responses").and_then(Value::as_array);
+    let answers = answers.ok_or(MalformedReply)?;
+    let is_put = |answer: &Value| answer.get("response_put").is_some_and(Value::is_object);
+    if answers.len() == writes && answers.iter().all(is_put) {
+        Ok(true)
+    } else {
+        Err(MalformedReply)
+    }
+}
+
+/// The value of one key. That there is none is said by a range without entries that counts none, never by a reply without a range.
 pub(crate) fn found(answer: &Value, key: &StoreKey) -> Result<Option<Vec<u8>>, MalformedReply> {
     let range = answer.get("response_range").ok_or(MalformedReply)?;
     let entries = match range.get("kvs") {
-        None => return Ok(None),
+        None if range.get("count").is_none_or(|it| it == "0") => return Ok(None),
+        None => return Err(MalformedReply),
         Some(entries) => entries.as_array().ok_or(MalformedReply)?,
     };
     let [entry] = entries.as_slice() else {
@@ -215,13 +231,45 @@ mod tests {
         let values = [Some(b"m".as_slice()), Some(b"".as_slice()), None];
         let read = reply(true, values).to_string();
         assert_eq!(keys().read_reply(&read), Ok(view.clone()));
-        assert_eq!(keys().write_reply(&read), Ok(TransactionAnswer::Done));
+        let done = put_reply(1).to_string();
+        assert_eq!(keys().write_reply(&done), Ok(TransactionAnswer::Done));
         let other = reply(false, values).to_string();
         assert_eq!(
             keys().write_reply(&other),
             Ok(TransactionAnswer::Other(view))
         );
         assert_eq!(keys().read_reply(&other), Err(MalformedReply));
+    }
+
+    /// The reply to a transaction with so many writes.
+    fn put_reply(writes: usize) -> Value {
+        let put = json!({"response_put": {"header": {"revision": "7"}}});
+        json!({"header": {"revision": "7"}, "succeeded": true, "responses": vec![put; writes]})
+    }
+
+    /// Of another request on the same connection.
+    #[test]
+    fn the_reply_to_a_read_is_no_write() {
+        let read = reply(true, [Some(b"m"), Some(b"h"), Some(b"s")]);
+        let mut none = put_reply(1);
+        none["responses"] = json!([]);
+        for other in [read, none, put_reply(2)] {
+            let text = other.to_string();
+            assert_eq!(keys().write_reply(&text), Err(MalformedReply), "{text}");
+        }
+        assert_eq!(is_done(&put_reply(2), 2), Ok(true));
+        assert_eq!(
+            keys().read_reply(&put_reply(3).to_string()),
+            Err(MalformedReply)
+        );
+    }
+
+    #[test]
+    fn a_range_that_lost_its_entries_says_nothing() {
+        let mut lost = reply(true, [Some(b"m"), Some(b"h"), Some(b"s")]);
+        let range = lost["responses"][2]["response_range"].as_object_mut();
+        range.unwrap().remove("kvs");
+        assert_eq!(keys().read_reply(&lost.to_string()), Err(MalformedReply));
     }
 
     /// An empty answer would say of every user that there is nothing to find.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, TRANSACTION, TimeLeft, malformed};
 use crate::gateway_fault::GatewayFault;
-use crate::gateway_message::{MalformedReply, comparison, encoded, found, is_success};
+use crate::gateway_message::{MalformedReply, comparison, encoded, found, is_done, is_success};
 use crate::store_key::{KeyKind, StoreKey};
 
 /// Entries of one page of a list.
@@ -86,10 +86,12 @@ impl Gateway {
         let request = json!({"compare": compare, "success": puts}).to_string();
         let reply = self.call(TRANSACTION, &request, time)?;
         let reply: Value = serde_json::from_str(&reply).map_err(|_| malformed())?;
-        Ok(match is_success(&reply).map_err(|_| malformed())? {
-            true => ChangeAnswer::Done,
-            false => ChangeAnswer::Refused,
-        })
+        Ok(
+            match is_done(&reply, puts.len()).map_err(|_| malformed())? {
+                true => ChangeAnswer::Done,
+                false => ChangeAnswer::Refused,
+            },
+        )
     }
 
     /// All entries of a kind that were written after revision `since`.
@@ -141,11 +143,17 @@ impl Gateway {
             let request = list_request((&from, &prefix), part, since, revision);
             let reply = self.call(RANGE, &request, time)?;
             let page = ListPage::read(&reply, kind).map_err(|_| malformed())?;
+            // Of a list that leaves out nothing it is known how long it is.
+            if since == 0 && !page.has_all() {
+                return Err(malformed());
+            }
             if revision == 0 {
                 revision = page.revision;
             }
             take(page.entries);
             match page.last {
+                // Each page ends behind the one before.
+                Some(last) if page.has_more && last < from => return Err(malformed()),
                 Some(mut last) if page.has_more => {
                     last.push(0);
                     from = last;
@@ -200,17 +208,27 @@ struct ListPage {
     entries: Vec<(String, Vec<u8>)>,
     last: Option<Vec<u8>>,
     has_more: bool,
+    /// Keys from the first one of the page on, also of pages that follow, and those that were written too early.
+    count: usize,
 }
 
 impl ListPage {
+    /// True if it has as many entries as it says, or more pages follow.
+    const fn has_all(&self) -> bool {
+        self.has_more || self.entries.len() == self.count
+    }
+
     fn read(reply: &str, kind: KeyKind) -> Result<Self, MalformedReply> {
         let reply: Value = serde_json::from_str(reply).map_err(|_| MalformedReply)?;
         let revision = reply.get("header").and_then(|it| it.get("revision"));
-        let revision = revision
-            .and_then(Value::as_str)
-            .and_then(|it| it.parse().ok());
+        let revision = revision.and_then(number).ok_or(MalformedReply)?;
+        let count = match reply.get("count") {
+            None => 0,
+            Some(count) => number(count).ok_or(MalformedReply)?,
+        };
         let mut page = Self {
-            revision: revision.ok_or(MalformedReply)?,
+            revision,
+            count: usize::try_from(count).map_err(|_| MalformedReply)?,
             entries: Vec::new(),
             last: None,
             has_more: reply.get("more").and_then(Value::as_bool) == Some(true),
@@ -237,6 +255,11 @@ impl ListPage {
     }
 }
 
+/// 64-bit numbers are strings in JSON.
+fn number(value: &Value) -> Option<u64> {
+    value.as_str()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +277,7 @@ mod tests {
             json!({"header": {"revision": "x"}}),
             json!({"header": {"revision": "7"}, "kvs": {}}),
             json!({"header": {"revision": "7"}, "more": true}),
+            json!({"header": {"revision": "7"}, "count": 1}),
             json!({"header": {"revision": "7"}, "kvs": [{"key": "!"}]}),
         ] {
             assert!(page(&broken).is_err(), "{broken}");
@@ -271,6 +295,12 @@ mod tests {
         };
         let own = page(&list(&StoreKey::record("a/b"))).unwrap();
         assert_eq!(own.entries, [("a/b".to_owned(), b"v".to_vec())]);
+        assert!(!own.has_all(), "it does not say how many there are");
+        let mut counted = list(&StoreKey::record("a/b"));
+        for (count, has_all) in [("1", true), ("2", false), ("0", false)] {
+            counted["count"] = json!(count);
+            assert_eq!(page(&counted).unwrap().has_all(), has_all);
+        }
         assert!(page(&list(&StoreKey::state("a"))).is_err());
     }
 

@@ -1,5 +1,6 @@
 //! A fleet of hosts in a cluster, and attempts on them.
 
+use std::cell::Cell;
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -93,6 +94,25 @@ impl TimeLeft for AttemptDeadline {
     }
 }
 
+/// Time that is over after so many pauses, whatever a clock says: work that begins again and again ends, however busy the machine is.
+pub struct RetriesLeft(Cell<u32>);
+
+impl RetriesLeft {
+    pub fn few() -> Self {
+        Self(Cell::new(3))
+    }
+}
+
+impl TimeLeft for RetriesLeft {
+    fn left(&self) -> Duration {
+        Duration::from_secs(60) * self.0.get().min(1)
+    }
+
+    fn pause(&self, _: Duration) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
 /// A fleet of hosts, in a cluster.
 pub struct TestFleet {
     pub key: FleetKey,
@@ -174,10 +194,21 @@ impl TestFleet {
     /// The same by a record of this revision.
     pub fn attempt_by(
         &self,
-        (user, record): (&str, u64),
+        whose: (&str, u64),
         host: usize,
         round: Option<u32>,
         time: Duration,
+    ) -> Result<(AttemptId, RoundEnd), OutageReason> {
+        self.attempt_within(whose, host, round, &AttemptDeadline::after(time))
+    }
+
+    /// The same in the time that is left.
+    pub fn attempt_within(
+        &self,
+        (user, record): (&str, u64),
+        host: usize,
+        round: Option<u32>,
+        time: &dyn TimeLeft,
     ) -> Result<(AttemptId, RoundEnd), OutageReason> {
         let _turn = self.turns[host].lock().unwrap();
         let keys = keys(user, host);
@@ -187,7 +218,7 @@ impl TestFleet {
         let judge = RoundJudge { round, record };
         let mut attempt = FleetAttempt::new(id, &self.key, places, &standing, judge);
         let gateway = &self.gateways[host];
-        let end = fleet_run::run(gateway, &keys, &mut attempt, &AttemptDeadline::after(time))?;
+        let end = fleet_run::run(gateway, &keys, &mut attempt, time)?;
         Ok((id, end))
     }
 

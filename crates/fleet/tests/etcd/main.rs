@@ -10,6 +10,7 @@
 mod backups;
 mod beats;
 mod certificates;
+mod changed_part;
 mod changes;
 mod claims;
 mod cluster;
@@ -18,6 +19,9 @@ mod command;
 mod document;
 mod enrolled;
 mod failures;
+mod faulty_hosts;
+mod faulty_member;
+mod faulty_replies;
 mod fleet;
 mod hosts;
 mod leaving;
