@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::enrolled::SECRET;
-use harness::killed_server::KillSwitch;
 use harness::otp::hotp_codes;
 use harness::twofactord::FLEET_SOCKET;
 use twofactor_core::STATE_DIR;
@@ -20,19 +19,33 @@ use super::{is_in, policy, two_members, until_met};
 
 /// Many codes in a row, each judged with the store or not at all: each host that is cut off would take one once more.
 const KEYS: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";
-const MANY: &str = "[throttle]\nattempts = 1000\nmax_failures = 0\n";
+pub const MANY: &str = "[throttle]\nattempts = 1000\nmax_failures = 0\n";
 
 /// Kills of the short form: each call of this distance; all of them in `make fleet`.
-const STRIDE: usize = if cfg!(feature = "whole-sweeps") {
+pub const STRIDE: usize = if cfg!(feature = "whole-sweeps") {
     1
 } else {
     19
 };
 
 /// A connection of root's to the service.
-struct ServiceConnection(UnixStream);
+pub struct ServiceConnection(UnixStream);
 
 impl ServiceConnection {
+    /// One to a service that was started just now, once it has met the store and has the copies of all records. What it does at its start
+    /// with a user's state takes the lock that a code of the user needs: it is over.
+    pub fn to_new_service(wrong: &str) -> Self {
+        let end = Instant::now() + LIMIT;
+        while !contact().exists() {
+            assert!(Instant::now() < end, "the service does not meet the store");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut connection = Self(UnixStream::connect(FLEET_SOCKET).unwrap());
+        let warm = connection.ask(wrong);
+        assert_eq!(warm, Some(FleetAnswer::Judged(VerifyAnswer::Wrong)));
+        connection
+    }
+
     /// The service's word on a code of alice's; `None` where it is gone before that.
     fn ask(&mut self, code: &str) -> Option<FleetAnswer> {
         let call = FleetAttemptCall {
@@ -54,20 +67,10 @@ impl ServiceConnection {
     }
 }
 
-/// The conversation with a service that was started just now: a code of each kind, the second one under the kill.
-fn talk(before: &str, code: &str, switch: &KillSwitch) -> Option<FleetAnswer> {
-    let end = Instant::now() + LIMIT;
-    // It has met the store, and has the copies of all records.
-    while !contact().exists() {
-        assert!(Instant::now() < end, "the service does not meet the store");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut connection = ServiceConnection(UnixStream::connect(FLEET_SOCKET).unwrap());
-    // What it does at its start with the user's state is over then: that takes the same lock.
-    let warm = connection.ask(before);
-    assert_eq!(warm, Some(FleetAnswer::Judged(VerifyAnswer::Wrong)));
-    switch.arm();
-    connection.ask(code)
+/// What the next service is to make anew.
+pub fn forget_last_service() {
+    let _ = std::fs::remove_file(FLEET_SOCKET);
+    let _ = std::fs::remove_file(contact());
 }
 
 fn contact() -> std::path::PathBuf {
@@ -81,10 +84,13 @@ fn killed(
     (before, code): (String, String),
 ) -> (Option<FleetAnswer>, usize) {
     host.run(move |host: &mut FleetMachine| {
-        let _ = std::fs::remove_file(FLEET_SOCKET);
-        let _ = std::fs::remove_file(contact());
+        forget_last_service();
         let service = host.machine.fleet_program().limit(LIMIT);
-        service.killed_at(number, |switch| talk(&before, &code, switch))
+        service.killed_at(number, |switch| {
+            let mut connection = ServiceConnection::to_new_service(&before);
+            switch.arm();
+            connection.ask(&code)
+        })
     })
 }
 
@@ -126,7 +132,7 @@ fn hosts(cluster: &EtcdCluster) -> [MemberHost; 2] {
 }
 
 /// Codes that alice's token never shows, each once.
-fn wrong_codes() -> impl Iterator<Item = String> {
+pub fn wrong_codes() -> impl Iterator<Item = String> {
     let shown = hotp_codes(SECRET, 0, 4_000, 6);
     let all = (0..1_000_000).map(|number| format!("{number:06}"));
     all.filter(move |code| !shown.contains(code))

@@ -23,6 +23,7 @@ mod enabling;
 mod faulty_service;
 mod hosts;
 mod killed;
+mod killed_change;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
 mod member;
 mod older_records;
