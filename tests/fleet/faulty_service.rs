@@ -6,12 +6,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use harness::enrolled::{self, SERVICE, add_stack, auth, enroll_token, login};
+use harness::Machine;
+use harness::enrolled::{self, SERVICE, Token, add_stack, auth, enroll_token, login};
+use harness::otp::unix_time;
 use harness::pam::code;
 use harness::twofactord::FLEET_SOCKET;
+use twofactor_core::STATE_DIR;
+use twofactor_store::fleet_contact::FleetContact;
 
 use super::policy;
+
+/// What a service sends.
+#[derive(Clone)]
+enum SentReply {
+    /// This, and no more.
+    Whole(Vec<u8>),
+    /// This, and a byte from time to time as long as it is waited for.
+    Slow(Vec<u8>),
+}
 
 /// One of root's, which answers each call with the same. It ends with this.
 struct FaultyService {
@@ -21,6 +35,10 @@ struct FaultyService {
 
 impl FaultyService {
     fn start(reply: &'static str) -> Self {
+        Self::sending(SentReply::Whole(reply.into()))
+    }
+
+    fn sending(reply: SentReply) -> Self {
         let path = Path::new(FLEET_SOCKET);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = std::fs::remove_file(path);
@@ -35,7 +53,16 @@ impl FaultyService {
                 let mut client = client.unwrap();
                 let mut call = [1];
                 while call != [0] && client.read(&mut call).is_ok_and(|read| read == 1) {}
-                let _ = client.write_all(reply.as_bytes());
+                match &reply {
+                    SentReply::Whole(bytes) => drop(client.write_all(bytes)),
+                    SentReply::Slow(bytes) => {
+                        let mut sent = client.write_all(bytes);
+                        while sent.is_ok() {
+                            thread::sleep(Duration::from_millis(100));
+                            sent = client.write_all(b" ");
+                        }
+                    }
+                }
             }
         });
         Self {
@@ -80,5 +107,107 @@ fn no_fault_of_the_service_shuts_the_console() {
         assert_eq!(refused, code::AUTHINFO_UNAVAIL, "{reply}");
         assert_eq!(types("login", right), code::SUCCESS, "{reply}");
         assert_eq!(types("login", right), code::MAXTRIES, "{reply}");
+    }
+}
+
+/// A host of a fleet that met its store just now: an outage leaves the codes of alice's token to its files.
+fn host_in_touch() -> (Machine, Token) {
+    let keys = "deadline_ms = 500\noutage_recovery = true";
+    let machine = enrolled::machine(&policy(keys));
+    let token = enroll_token(&machine, "alice");
+    let now = unix_time();
+    let contact = FleetContact {
+        met: now,
+        mirrored: now,
+        hosts: 1,
+    };
+    contact.write(Path::new(STATE_DIR)).unwrap();
+    (machine, token)
+}
+
+fn types(typed: &str) -> i32 {
+    let begun = Instant::now();
+    let result = auth(login("alice").service(SERVICE).answer(typed));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    result
+}
+
+/// Not a verdict, and no outage either: this host's files have no say.
+#[test]
+fn no_reply_of_another_version_is_a_verdict() {
+    let (_machine, token) = host_in_touch();
+    let accepted = "\"result\":\"accepted\",\"by\":\"device\",\"device\":\"token\",\
+                    \"password_length\":0,\"failures_before\":0";
+    let parameters = |fields: String| format!("{{\"parameters\":{{{fields}}}}}\0").into_bytes();
+    let changed = |from: &str, to: &str| {
+        let fields = accepted.replace(from, to);
+        assert_ne!(fields, accepted);
+        parameters(fields)
+    };
+    let mut replies = vec![
+        changed("accepted", "approved"),
+        changed("accepted", "ACCEPTED"),
+        changed("\"accepted\"", "[\"accepted\"]"),
+        changed("\"accepted\"", "true"),
+        changed("\"by\":\"device\"", "\"by\":\"passkey\""),
+        changed("\"by\":\"device\"", "\"by\":\"recovery_code\""),
+        changed("\"device\":\"token\"", "\"device\":7"),
+        changed("_length\":0", "_length\":\"0\""),
+        changed("_length\":0", "_length\":-1"),
+        changed("_length\":0", "_length\":1e400"),
+        changed("_length\":0", "_length\":99999999999999999999"),
+        changed("_length\":0", "_length\":6"),
+        changed("failures_before", "failures"),
+        parameters(format!("\"result\":\"wrong\",{accepted}")),
+        parameters(format!("{accepted},\"result\":\"wrong\"")),
+        parameters("\"result\":\"Outage\"".to_owned()),
+        parameters("\"result\":\"used\"".to_owned()),
+        parameters("\"result\":\"clock\",\"device\":\"token\"".to_owned()),
+        [b" ".repeat(1 << 20), parameters(accepted.to_owned())].concat(),
+        b"\xff\xfe\0".to_vec(),
+        b"\0".to_vec(),
+        [b"[".repeat(2000), b"\0".to_vec()].concat(),
+    ];
+    for error in [
+        "org.varlink.service.MethodNotFound",
+        "io.twofactor.fleet.Later",
+    ] {
+        let fields = format!("\"error\":\"{error}\",\"parameters\":{{{accepted}}}");
+        replies.push(format!("{{{fields}}}\0").into_bytes());
+    }
+    for (number, reply) in replies.into_iter().enumerate() {
+        let shown = String::from_utf8_lossy(&reply[..reply.len().min(300)]).into_owned();
+        let _service = FaultyService::sending(SentReply::Whole(reply));
+        for typed in [token.wrong().as_str(), token.code_at(number)] {
+            assert_eq!(types(typed), code::AUTHINFO_UNAVAIL, "{shown}");
+        }
+    }
+    // With fields that this version does not know it is the verdict that it says.
+    let _service = FaultyService::sending(SentReply::Whole(parameters(format!(
+        "{accepted},\"later\":\"x\",\"more\":7"
+    ))));
+    assert_eq!(types(&token.wrong()), code::SUCCESS);
+}
+
+/// Half of an answer is no answer, and is not waited for beyond the deadline: the files of the host judge.
+#[test]
+fn half_a_reply_is_silence() {
+    let (_machine, token) = host_in_touch();
+    let half = "{\"parameters\":{\"result\":\"accepted\",\"by\":\"device\",\"device\":\"token\",\
+                \"password_length\":0,\"failures_before\":0}}";
+    let half = half.as_bytes().to_vec();
+    let replies = [
+        SentReply::Whole(Vec::new()),
+        SentReply::Whole(half[..40].to_vec()),
+        SentReply::Whole(half.clone()),
+        SentReply::Slow(Vec::new()),
+        SentReply::Slow(half[..40].to_vec()),
+    ];
+    for (number, reply) in replies.into_iter().enumerate() {
+        let _service = FaultyService::sending(reply);
+        assert_eq!(types(&token.wrong()), code::MAXTRIES, "{number}");
+        let right = token.code_at(number);
+        assert_eq!(types(right), code::SUCCESS, "{number}");
+        assert_eq!(types(right), code::MAXTRIES, "{number}");
     }
 }
