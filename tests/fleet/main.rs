@@ -34,6 +34,7 @@ mod relayed_enrollment;
 mod replaced_files;
 mod service_tap;
 mod slow_store;
+mod two_clocks;
 mod two_hosts;
 mod unsure_changes;
 
