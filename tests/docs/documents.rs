@@ -14,12 +14,13 @@ const DOCUMENTS: [(&str, Option<&str>); 3] = [
 ];
 
 /// Beginning of a test's path, and the directory of the rest.
-const ROOTS: [(&str, &str); 5] = [
+const ROOTS: [(&str, &str); 6] = [
     ("", "tests"),
     ("", "src"),
     ("", "cli/src"),
     ("core/", "crates/core/src"),
     ("store/", "crates/store/src"),
+    ("etcd/", "crates/fleet/tests/etcd"),
 ];
 
 /// The directories of the repository that documents name files of.
