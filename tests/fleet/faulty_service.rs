@@ -20,7 +20,7 @@ use super::policy;
 
 /// What a service sends.
 #[derive(Clone)]
-enum SentReply {
+enum ServiceReply {
     /// This, and no more.
     Whole(Vec<u8>),
     /// This, and a byte from time to time as long as it is waited for.
@@ -35,10 +35,10 @@ struct FaultyService {
 
 impl FaultyService {
     fn start(reply: &'static str) -> Self {
-        Self::sending(SentReply::Whole(reply.into()))
+        Self::sending(ServiceReply::Whole(reply.into()))
     }
 
-    fn sending(reply: SentReply) -> Self {
+    fn sending(reply: ServiceReply) -> Self {
         let path = Path::new(FLEET_SOCKET);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let _ = std::fs::remove_file(path);
@@ -54,8 +54,8 @@ impl FaultyService {
                 let mut call = [1];
                 while call != [0] && client.read(&mut call).is_ok_and(|read| read == 1) {}
                 match &reply {
-                    SentReply::Whole(bytes) => drop(client.write_all(bytes)),
-                    SentReply::Slow(bytes) => {
+                    ServiceReply::Whole(bytes) => drop(client.write_all(bytes)),
+                    ServiceReply::Slow(bytes) => {
                         let mut sent = client.write_all(bytes);
                         while sent.is_ok() {
                             thread::sleep(Duration::from_millis(100));
@@ -177,13 +177,13 @@ fn no_reply_of_another_version_is_a_verdict() {
     }
     for (number, reply) in replies.into_iter().enumerate() {
         let shown = String::from_utf8_lossy(&reply[..reply.len().min(300)]).into_owned();
-        let _service = FaultyService::sending(SentReply::Whole(reply));
+        let _service = FaultyService::sending(ServiceReply::Whole(reply));
         for typed in [token.wrong().as_str(), token.code_at(number)] {
             assert_eq!(types(typed), code::AUTHINFO_UNAVAIL, "{shown}");
         }
     }
     // With fields that this version does not know it is the verdict that it says.
-    let _service = FaultyService::sending(SentReply::Whole(parameters(format!(
+    let _service = FaultyService::sending(ServiceReply::Whole(parameters(format!(
         "{accepted},\"later\":\"x\",\"more\":7"
     ))));
     assert_eq!(types(&token.wrong()), code::SUCCESS);
@@ -197,11 +197,11 @@ fn half_a_reply_is_silence() {
                 \"password_length\":0,\"failures_before\":0}}";
     let half = half.as_bytes().to_vec();
     let replies = [
-        SentReply::Whole(Vec::new()),
-        SentReply::Whole(half[..40].to_vec()),
-        SentReply::Whole(half.clone()),
-        SentReply::Slow(Vec::new()),
-        SentReply::Slow(half[..40].to_vec()),
+        ServiceReply::Whole(Vec::new()),
+        ServiceReply::Whole(half[..40].to_vec()),
+        ServiceReply::Whole(half.clone()),
+        ServiceReply::Slow(Vec::new()),
+        ServiceReply::Slow(half[..40].to_vec()),
     ];
     for (number, reply) in replies.into_iter().enumerate() {
         let _service = FaultyService::sending(reply);
