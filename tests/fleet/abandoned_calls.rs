@@ -14,7 +14,7 @@ use twofactor_protocol::fleet_change::FleetChangeCall;
 use twofactor_protocol::verify::CodeLayout;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{FleetMachine, MemberHost};
+use super::hosts::{HostMachine, MemberHost};
 use super::{is_in, record, two_hosts};
 
 const PATIENT: &str = "deadline_ms = 4000\n";
@@ -34,7 +34,7 @@ fn removal() -> Vec<u8> {
 }
 
 /// Puts a call to a service that does not come to it, and has who asked leave, or wait for the reply.
-fn put(host: &mut FleetMachine, call: &[u8], stays: bool) -> String {
+fn put(host: &mut HostMachine, call: &[u8], stays: bool) -> String {
     let daemon = host.daemon.as_ref().unwrap();
     daemon.signal("STOP");
     let mut client = UnixStream::connect(FLEET_SOCKET).unwrap();

@@ -29,10 +29,10 @@ pub const KEY: &str = "/etc/security/twofactor-fleet.key";
 /// Longest wait for what has to become true.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-type HostJob = Box<dyn FnOnce(&mut FleetMachine) + Send>;
+type HostJob = Box<dyn FnOnce(&mut HostMachine) + Send>;
 
 /// A machine, with the service of the fleet on it.
-pub struct FleetMachine {
+pub struct HostMachine {
     pub machine: Machine,
     pub daemon: Option<Daemon>,
 }
@@ -107,7 +107,7 @@ impl MemberHost {
     /// Runs a job on the machine, as its root.
     pub fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut FleetMachine) -> T + Send + 'static,
+        job: impl FnOnce(&mut HostMachine) -> T + Send + 'static,
     ) -> T {
         let (done, result) = channel();
         let job: HostJob = Box::new(move |host| done.send(job(host)).unwrap());
@@ -151,7 +151,7 @@ impl MemberHost {
     }
 
     /// Waits until something is true on the machine.
-    pub fn until(&self, is_true: impl Fn(&FleetMachine) -> bool + Send + 'static) {
+    pub fn until(&self, is_true: impl Fn(&HostMachine) -> bool + Send + 'static) {
         self.run(move |host| {
             let end = Instant::now() + LIMIT;
             while !is_true(host) {
@@ -174,7 +174,7 @@ impl Drop for MemberHost {
 }
 
 fn serve(machine: Machine, jobs: &Receiver<HostJob>) {
-    let mut host = FleetMachine {
+    let mut host = HostMachine {
         machine,
         daemon: None,
     };

@@ -14,7 +14,7 @@ use twofactor_protocol::fleet::{CodePurpose, FleetAnswer, FleetAttemptCall};
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 
 use super::cluster::EtcdCluster;
-use super::hosts::{FleetMachine, LIMIT, MemberHost};
+use super::hosts::{HostMachine, LIMIT, MemberHost};
 use super::{is_in, policy, two_members, until_met};
 
 /// Many codes in a row, each judged with the store or not at all: each host that is cut off would take one once more.
@@ -83,7 +83,7 @@ fn killed(
     number: usize,
     (before, code): (String, String),
 ) -> (Option<FleetAnswer>, usize) {
-    host.run(move |host: &mut FleetMachine| {
+    host.run(move |host: &mut HostMachine| {
         forget_last_service();
         let service = host.machine.fleet_program().limit(LIMIT);
         service.killed_at(number, |switch| {

@@ -24,7 +24,7 @@ use twofactor_store::testing::SilentLog;
 use twofactor_store::{Store, fleet_relay};
 
 use super::cluster::EtcdCluster;
-use super::hosts::{FleetMachine, LIMIT, settings};
+use super::hosts::{HostMachine, LIMIT, settings};
 use super::killed::{MANY, STRIDE, ServiceConnection, forget_last_service, wrong_codes};
 use super::{policy, two_members, until_met};
 
@@ -216,7 +216,7 @@ fn sweep(kinds: [RelayedKind; 2]) {
         let mut struck = 0;
         for number in (0..).step_by(STRIDE) {
             let (wrong, account) = (wrong.next().unwrap(), bob.clone());
-            let (before, told, calls) = host.run(move |host: &mut FleetMachine| {
+            let (before, told, calls) = host.run(move |host: &mut HostMachine| {
                 let before = prepare(kind, &account);
                 forget_last_service();
                 let service = host.machine.fleet_program().limit(LIMIT);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use twofactor_core::device::Kind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{FleetMachine, KEY, MemberHost};
+use super::hosts::{HostMachine, KEY, MemberHost};
 use super::{is_in, policy, totp, two_members, until_met};
 
 /// A verdict that a busy machine gives in time, or none: each host that is cut off would take a code once more.
@@ -113,7 +113,7 @@ fn a_clock_that_steps_in_a_login_lets_no_code_in_twice() {
     let hosts = hosts_with(&cluster, totp(), 0);
     fresh_code_margin(STEP, 25);
     let typed = |host: &MemberHost, step: i64, code: String| {
-        host.run(move |host: &mut FleetMachine| {
+        host.run(move |host: &mut HostMachine| {
             let machine: &Machine = &host.machine;
             let command = format!("{}; echo {code}", machine.clock_step(step));
             auth(login("alice").service(SERVICE).answer_shell(&command)) == code::SUCCESS
