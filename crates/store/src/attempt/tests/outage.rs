@@ -269,13 +269,17 @@ fn a_record_that_could_not_be_copied_is_no_absence() {
         let refusal = unenrolled(&machine, service, NOW);
         assert_eq!(refusal, Some(OutageRefusal::Unmirrored), "{service}");
     }
-    // Where the notes cannot be read, the console takes the files as they are.
+    // Where the notes cannot be looked at nothing is known, at the console neither.
     let path = machine.store.path().join("fleet/unmirrored");
     fs::remove_dir_all(&path).unwrap();
     fs::write(&path, "").unwrap();
-    let refusal = unenrolled(&machine, "sshd", NOW);
-    assert!(matches!(refusal, Some(OutageRefusal::Contact(_))));
-    assert_eq!(unenrolled(&machine, "login", NOW), None);
+    for service in ["sshd", "login"] {
+        let refusal = unenrolled(&machine, service, NOW);
+        assert!(
+            matches!(refusal, Some(OutageRefusal::Notes(_))),
+            "{service}"
+        );
+    }
 }
 
 #[test]
