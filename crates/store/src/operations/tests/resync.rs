@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::files::{ShareFault, SharedChange, SharedFactors};
 use crate::fleet_contact::FleetContact;
+use crate::sys::life_sign::LifeSign;
 use crate::testing::fresh;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
 use twofactor_core::verify::{Answer, Form};
@@ -134,7 +135,12 @@ struct KnownElsewhere {
 }
 
 impl SharedFactors for KnownElsewhere {
-    fn commit(&self, _: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+    fn commit(
+        &self,
+        _: &str,
+        change: &SharedChange<'_>,
+        _: LifeSign<'_>,
+    ) -> Result<(), ShareFault> {
         let SharedChange::State(change) = change else {
             panic!("no change of a record");
         };
