@@ -22,6 +22,7 @@ mod daemon_answer;
 mod failure;
 mod fleet_attempt;
 mod groups;
+mod machine_listing;
 mod outage_attempt;
 mod outage_push;
 mod pre_check;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::machine_listing::{AccountListing, MachineListing};
 use super::requirements::{KnownRequirements, UnansweredName};
 use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::group_listing::GroupListing;
@@ -16,7 +17,8 @@ use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
 pub struct KnownGroups {
     ids: Vec<(String, Result<u32, GroupFault>)>,
     requirements: KnownRequirements,
-    listing: Option<Arc<GroupListing>>,
+    /// For very many accounts.
+    listing: Option<Arc<dyn AccountListing>>,
 }
 
 /// The groups of one account.
@@ -59,7 +61,7 @@ impl KnownGroups {
     /// reports, not for logins.
     #[must_use]
     pub fn for_many() -> Self {
-        let listing = Arc::new(GroupListing::read());
+        let listing: Arc<dyn AccountListing> = Arc::new(MachineListing::new(GroupListing::read()));
         Self {
             requirements: KnownRequirements::for_many(Arc::clone(&listing)),
             listing: Some(listing),

@@ -5,44 +5,26 @@
 //! user, group or member, there is none; what a source says when it is asked alone counts, since it may have failed when
 //! the C library asked. All names of a uid count: an alias is no way around.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use super::machine_listing::AccountListing;
 use crate::sys::accounts::{self, LookupFailed};
-use crate::sys::group_listing::GroupListing;
 use crate::sys::membership::MembershipFacts;
-use crate::sys::{name_sources, nsswitch};
+use crate::sys::{local_file, name_sources};
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::is_strictest;
 use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime, RequireEntry};
 
-/// The accounts of the machine itself. What a directory has of the same uid is found by that uid.
-const PASSWD: &str = "/etc/passwd";
-/// Fields of a line of it.
-const FIELDS: usize = 7;
-
 /// Users and groups as far as they were looked up, each once.
 #[derive(Debug, Default)]
 pub struct KnownRequirements {
-    /// Accounts of [`PASSWD`] by uid.
-    local: Option<Result<LocalAccounts, LookupFailed>>,
-    users: BTreeMap<String, Result<Vec<u32>, LookupFailed>>,
-    groups: BTreeMap<String, Result<Option<u32>, LookupFailed>>,
+    /// passwd(5), whose accounts a directory has by the same uid.
+    passwd: Option<Result<String, LookupFailed>>,
+    users: Vec<(String, Result<Vec<u32>, LookupFailed>)>,
+    groups: Vec<(String, Result<Option<u32>, LookupFailed>)>,
     unanswered: Vec<UnansweredName>,
-    /// The groups, for very many accounts.
-    listing: Option<Arc<GroupListing>>,
-    /// True for very many accounts where the name service asks no other source about those of [`PASSWD`].
-    files_answer_first: bool,
-}
-
-/// The accounts of [`PASSWD`].
-#[derive(Debug, Default)]
-struct LocalAccounts {
-    by_uid: BTreeMap<u32, Vec<Account>>,
-    /// The uids of lines with all fields, which the C library understands.
-    whole: BTreeSet<u32>,
+    /// For very many accounts.
+    listing: Option<Arc<dyn AccountListing>>,
 }
 
 /// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply.
@@ -57,11 +39,10 @@ pub struct UnansweredName {
 }
 
 impl KnownRequirements {
-    /// For very many accounts, whose groups are those of the listing.
-    pub fn for_many(listing: Arc<GroupListing>) -> Self {
+    /// For very many accounts, as far as they are listed.
+    pub fn for_many(listing: Arc<dyn AccountListing>) -> Self {
         Self {
             listing: Some(listing),
-            files_answer_first: nsswitch::files_answer_first(),
             ..Self::default()
         }
     }
@@ -100,22 +81,17 @@ impl KnownRequirements {
 
     /// True if `user` is a name of the account, or may be one.
     fn is_user(&mut self, user: &str, account: &Account) -> bool {
-        let uids = self.users.entry(user.to_owned());
-        let uids = uids.or_insert_with(|| match accounts::by_name(user)? {
+        let uids = look_up(&mut self.users, user, || match accounts::by_name(user)? {
             Some(found) => Ok(vec![found.uid]),
             None => name_sources::uids_of(user),
         });
-        let is_same = uids.as_ref().map(|uids| uids.contains(&account.uid));
-        let is_same = is_same.map_err(|error| *error);
+        let is_same = uids.map(|uids| uids.contains(&account.uid));
         self.counted("user", user, is_same)
     }
 
     /// True if the account is in the group under any of its names, or may be.
     fn has(&mut self, group: &str, account: &Account) -> bool {
-        let gid = *self
-            .groups
-            .entry(group.to_owned())
-            .or_insert_with(|| accounts::group_id(group));
+        let gid = look_up(&mut self.groups, group, || accounts::group_id(group));
         let member = gid.and_then(|gid| self.is_member(group, gid, account));
         self.counted("group", group, member)
     }
@@ -156,22 +132,38 @@ impl KnownRequirements {
 
     /// The accounts with the uid of this one, itself first.
     fn names(&mut self, account: &Account) -> Result<Vec<Account>, LookupFailed> {
-        let local = self.local.get_or_insert_with(local);
-        let local = local.as_ref().map_err(|error| *error)?;
-        let same = local.by_uid.get(&account.uid);
-        let canonical = if self.files_answer_first && local.whole.contains(&account.uid) {
-            // It is the first of the same uid. A look-up would read the file up to there, for each account.
+        let passwd;
+        let (same, is_answer) = match &self.listing {
+            Some(listing) => {
+                let local = listing.local(account.uid)?;
+                (local.accounts, local.is_answer)
+            }
+            None => {
+                passwd = self.in_passwd(account.uid)?;
+                (passwd.as_slice(), false)
+            }
+        };
+        // The first of the same uid is among them. A look-up would read the file up to there, for each account.
+        let canonical = if is_answer {
             None
         } else {
             accounts::by_uid(account.uid)?
         };
         let mut names = vec![account.clone()];
-        for other in same.into_iter().flatten().chain(&canonical) {
+        for other in same.iter().chain(&canonical) {
             if !names.contains(other) {
                 names.push(other.clone());
             }
         }
         Ok(names)
+    }
+
+    /// The accounts of passwd(5) with this uid.
+    fn in_passwd(&mut self, uid: u32) -> Result<Vec<Account>, LookupFailed> {
+        let text = self.passwd.get_or_insert_with(local_file::passwd);
+        let text = text.as_ref().map_err(|error| *error)?;
+        let accounts = local_file::accounts(text).map(|(account, _)| account);
+        Ok(accounts.filter(|account| account.uid == uid).collect())
     }
 
     /// The result of a look-up, true where it failed, which is noted.
@@ -192,45 +184,14 @@ impl KnownRequirements {
     }
 }
 
-/// The accounts of the machine itself.
-fn local() -> Result<LocalAccounts, LookupFailed> {
-    accounts_of(fs::read(PASSWD))
-}
-
-/// The accounts of passwd(5) as it was read.
-fn accounts_of(read: io::Result<Vec<u8>>) -> Result<LocalAccounts, LookupFailed> {
-    match read {
-        Ok(text) => Ok(listed_in(&String::from_utf8_lossy(&text))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(LocalAccounts::default()),
-        Err(error) => Err(error.into()),
+/// What is known under a name, looked up where it is not.
+fn look_up<T: Clone>(known: &mut Vec<(String, T)>, name: &str, find: impl FnOnce() -> T) -> T {
+    if let Some((_, found)) = known.iter().find(|(known, _)| known == name) {
+        return found.clone();
     }
-}
-
-/// The accounts in the text of passwd(5).
-fn listed_in(text: &str) -> LocalAccounts {
-    let mut found = LocalAccounts::default();
-    for line in text.lines() {
-        let Some(account) = entry(line) else {
-            continue;
-        };
-        if line.split(':').count() == FIELDS {
-            found.whole.insert(account.uid);
-        }
-        found.by_uid.entry(account.uid).or_default().push(account);
-    }
+    let found = find();
+    known.push((name.to_owned(), found.clone()));
     found
-}
-
-/// passwd(5): `name:password:uid:gid:...`.
-fn entry(line: &str) -> Option<Account> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.is_empty())?;
-    let mut number = |skipped| fields.nth(skipped)?.parse().ok();
-    Some(Account {
-        uid: number(1)?,
-        gid: number(0)?,
-        name: name.to_owned(),
-    })
 }
 
 #[cfg(test)]

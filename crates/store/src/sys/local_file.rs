@@ -3,14 +3,18 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::io::{self, ErrorKind};
 
 use super::accounts::LookupFailed;
 use super::membership::{GroupList, MembershipFacts};
+use twofactor_core::account::Account;
 
 /// The accounts.
 pub const PASSWD: &str = "/etc/passwd";
 /// The groups.
 pub const GROUP: &str = "/etc/group";
+/// Fields of a line of passwd(5).
+const PASSWD_FIELDS: usize = 7;
 
 /// The text of a file.
 ///
@@ -18,6 +22,41 @@ pub const GROUP: &str = "/etc/group";
 /// [`LookupFailed`] when it cannot be read, or is not there.
 pub fn text(path: &str) -> Result<String, LookupFailed> {
     Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+}
+
+/// The text of [`PASSWD`]; where there is no such file, there are no accounts in it.
+///
+/// # Errors
+/// [`LookupFailed`] when it cannot be read.
+pub fn passwd() -> Result<String, LookupFailed> {
+    passwd_text(fs::read(PASSWD))
+}
+
+fn passwd_text(read: io::Result<Vec<u8>>) -> Result<String, LookupFailed> {
+    match read {
+        Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The accounts in the text of passwd(5), each with true if its line has all fields, so that the C library understands it.
+pub fn accounts(text: &str) -> impl Iterator<Item = (Account, bool)> {
+    let is_whole = |line: &str| line.split(':').count() == PASSWD_FIELDS;
+    text.lines()
+        .filter_map(move |line| Some((account(line)?, is_whole(line))))
+}
+
+/// passwd(5): `name:password:uid:gid:...`.
+fn account(line: &str) -> Option<Account> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|name| !name.is_empty())?;
+    let mut number = |skipped| fields.nth(skipped)?.parse().ok();
+    Some(Account {
+        uid: number(1)?,
+        gid: number(0)?,
+        name: name.to_owned(),
+    })
 }
 
 /// The names of the accounts in the text of passwd(5).
@@ -97,6 +136,34 @@ pub fn add_members(text: &str, group: &str, list: &mut GroupList) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwd_lines_are_read_by_their_fields() {
+        let alice = Account {
+            name: "alice".to_owned(),
+            uid: 1000,
+            gid: 100,
+        };
+        let whole = "alice:x:1000:100::/home/alice:/bin/sh";
+        assert_eq!(account(whole), Some(alice.clone()));
+        for broken in ["", "alice", ":x:1:1::/:/", "a:x:-1:1::/:/", "a:x:1:x::/:/"] {
+            assert_eq!(account(broken), None, "{broken}");
+        }
+        let text = format!("{whole}\nbroken\nalice:x:1000:100::/\n");
+        let found: Vec<_> = accounts(&text).collect();
+        assert_eq!(found, [(alice.clone(), true), (alice, false)]);
+    }
+
+    /// Without the file there are no such accounts; one that cannot be read is no absence.
+    #[test]
+    fn only_a_missing_passwd_has_no_accounts() {
+        let uids = |read| passwd_text(read).map(|text| accounts(&text).count());
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        assert_eq!(uids(Ok(b"a:x:1:1::/:/bin/sh\n".to_vec())), Ok(1));
+        assert_eq!(uids(failed(libc::ENOENT)), Ok(0));
+        assert!(uids(failed(libc::EACCES)).is_err());
+        assert!(accounts(&passwd().unwrap()).any(|(account, _)| account.uid == 0));
+    }
 
     #[test]
     fn uids_are_those_of_the_name() {

@@ -1,6 +1,8 @@
 //! The accounts of this machine against entries that name them, and against entries that name none.
 
 use super::*;
+use crate::attempt::machine_listing::{LocalNames, MachineListing};
+use crate::sys::group_listing::GroupListing;
 
 const TIME: PolicyTime = PolicyTime {
     now: Some(1_800_000_000),
@@ -16,39 +18,6 @@ fn requirement(policy: &str, account: Option<&Account>) -> (DeviceRequirement, u
 
 fn root() -> Account {
     accounts::by_name("root").unwrap().unwrap()
-}
-
-#[test]
-fn passwd_lines_are_read_by_their_fields() {
-    let alice = Account {
-        name: "alice".to_owned(),
-        uid: 1000,
-        gid: 100,
-    };
-    assert_eq!(entry("alice:x:1000:100::/home/alice:/bin/sh"), Some(alice));
-    for broken in ["", "alice", ":x:1:1::/:/", "a:x:-1:1::/:/", "a:x:1:x::/:/"] {
-        assert_eq!(entry(broken), None, "{broken}");
-    }
-}
-
-/// The C library skips a line that lacks a field.
-#[test]
-fn a_line_without_all_fields_does_not_answer_first() {
-    let found = listed_in("alice:x:1000:100::/home/alice:/bin/sh\nbob:x:1001:100::/\nbroken\n");
-    assert_eq!(found.whole, BTreeSet::from([1000]));
-    let names = |uid| found.by_uid.get(&uid).map(|all| all.len());
-    assert_eq!((names(1000), names(1001)), (Some(1), Some(1)));
-}
-
-/// Without the file there are no such accounts; one that cannot be read is no absence.
-#[test]
-fn only_a_missing_passwd_has_no_accounts() {
-    let uids = |read| accounts_of(read).map(|found| found.whole.len());
-    let failed = |errno| Err(io::Error::from_raw_os_error(errno));
-    assert_eq!(uids(Ok(b"a:x:1:1::/:/bin/sh\n".to_vec())), Ok(1));
-    assert_eq!(uids(failed(libc::ENOENT)), Ok(0));
-    assert!(uids(failed(libc::EACCES)).is_err());
-    assert!(local().unwrap().by_uid.contains_key(&0));
 }
 
 #[test]
@@ -102,42 +71,52 @@ fn an_alias_is_in_the_groups_of_its_uid() {
         ("daemon", DeviceRequirement::None),
     ] {
         let listing = format!("no-such-robots:x:4000000:{member}\n");
-        let listing = Arc::new(GroupListing::of_text(&listing));
+        let listing = Arc::new(MachineListing::new(GroupListing::of_text(&listing)));
         let mut known = KnownRequirements::for_many(listing);
         let found = known.requirement(&policy.parse().unwrap(), TIME, Some(&alias));
         assert_eq!(found, expected, "{member}");
     }
 }
 
-/// Only whole lines of the machine's own file make the question needless, and only where that file answers first.
 #[test]
-fn the_name_service_is_asked_for_what_the_file_lacks() {
+fn the_name_service_is_asked_unless_the_listing_answers() {
+    #[derive(Debug)]
+    struct Listing(bool);
+    impl AccountListing for Listing {
+        fn includes(&self, _: (&str, u32), _: &Account) -> bool {
+            false
+        }
+
+        fn add_membership(
+            &self,
+            _: &str,
+            _: &[Account],
+            _: &mut MembershipFacts,
+        ) -> Result<(), LookupFailed> {
+            Ok(())
+        }
+
+        fn local(&self, _: u32) -> Result<LocalNames<'_>, LookupFailed> {
+            Ok(LocalNames {
+                accounts: &[],
+                is_answer: self.0,
+            })
+        }
+    }
     let alias = Account {
         name: "toor".to_owned(),
         ..root()
     };
-    for (files_answer_first, is_whole, is_asked) in [
-        (true, false, true),
-        (false, true, true),
-        (true, true, false),
-    ] {
-        let local = LocalAccounts {
-            whole: is_whole.then_some(0).into_iter().collect(),
-            ..LocalAccounts::default()
-        };
-        let mut known = KnownRequirements {
-            local: Some(Ok(local)),
-            files_answer_first,
-            ..KnownRequirements::default()
-        };
+    for is_answer in [false, true] {
+        let mut known = KnownRequirements::for_many(Arc::new(Listing(is_answer)));
         let names = known.names(&alias).unwrap();
-        assert_eq!(names.contains(&root()), is_asked);
+        assert_eq!(names.contains(&root()), !is_answer);
     }
 }
 
 #[test]
 fn what_has_no_answer_is_a_match_and_noted_once() {
-    let error = LookupFailed::from(io::Error::from_raw_os_error(5));
+    let error = LookupFailed::from(std::io::Error::from_raw_os_error(5));
     let mut known = KnownRequirements::default();
     for user in ["bob", "bob", "carol"] {
         assert!(known.counted("user", user, Err(error)));
@@ -156,7 +135,7 @@ fn what_has_no_answer_is_a_match_and_noted_once() {
 fn groups_of_many_accounts_are_those_of_the_listing() {
     let required = |group: &str, listing: &str| {
         let policy = format!("enabled = true\n[[require]]\ngroups = [\"{group}\"]\n");
-        let listing = Arc::new(GroupListing::of_text(listing));
+        let listing = Arc::new(MachineListing::new(GroupListing::of_text(listing)));
         let mut known = KnownRequirements::for_many(listing);
         known.requirement(&policy.parse().unwrap(), TIME, Some(&root()))
     };
