@@ -1,7 +1,6 @@
 //! Typed access to a parsed TOML table: every way in which a value can be of the wrong kind becomes
 //! a message with its place, so that the schema only says what is allowed.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use toml::Spanned;
@@ -57,7 +56,7 @@ impl<'a, 't> PolicyTable<'a, 't> {
         allowed: RangeInclusive<N>,
     ) -> Result<Option<N>, PolicyFault>
     where
-        N: PartialOrd + Display + TryFrom<i64>,
+        N: Copy + Into<i64> + TryFrom<i64>,
     {
         self.number_as(key, allowed, Some)
     }
@@ -67,30 +66,42 @@ impl<'a, 't> PolicyTable<'a, 't> {
         &self,
         key: &str,
         allowed: RangeInclusive<N>,
-        make: impl FnOnce(N) -> Option<T>,
+        make: impl Fn(N) -> Option<T>,
     ) -> Result<Option<T>, PolicyFault>
     where
-        N: PartialOrd + Display + TryFrom<i64>,
+        N: Copy + Into<i64> + TryFrom<i64>,
     {
+        let (least, most) = ((*allowed.start()).into(), (*allowed.end()).into());
+        let mut made = None;
+        self.whole_number(key, least..=most, &mut |number| {
+            made = N::try_from(number).ok().and_then(&make);
+            made.is_some()
+        })?;
+        Ok(made)
+    }
+
+    /// A whole number that `take` takes, where the key is there.
+    fn whole_number(
+        &self,
+        key: &str,
+        allowed: RangeInclusive<i64>,
+        take: &mut dyn FnMut(i64) -> bool,
+    ) -> Result<(), PolicyFault> {
         let Some(value) = self.entries.get(key) else {
-            return Ok(None);
+            return Ok(());
         };
         let range = || format!("{} to {}", allowed.start(), allowed.end());
         let DeValue::Integer(given) = value.get_ref() else {
             let wanted = format!("be a whole number from {}", range());
             return Err(self.wrong_kind(key, &wanted, value));
         };
-        i64::from_str_radix(given.as_str(), given.radix())
-            .ok()
-            .and_then(|number| N::try_from(number).ok())
-            .filter(|number| allowed.contains(number))
-            .and_then(make)
-            .map(Some)
-            .ok_or_else(|| {
-                // After an underscore the parser lets anything pass for a digit: such a number is no better than a string.
-                let shown = cut(&given.to_string()).escape_debug().to_string();
-                self.not_allowed(key, value, &shown, &range())
-            })
+        let number = i64::from_str_radix(given.as_str(), given.radix()).ok();
+        if number.is_some_and(|number| allowed.contains(&number) && take(number)) {
+            return Ok(());
+        }
+        // After an underscore the parser lets anything pass for a digit: such a number is no better than a string.
+        let shown = cut(&given.to_string()).escape_debug().to_string();
+        Err(self.not_allowed(key, value, &shown, &range()))
     }
 
     /// `true` or `false`.
@@ -113,16 +124,23 @@ impl<'a, 't> PolicyTable<'a, 't> {
         let Some(value) = self.entries.get(key) else {
             return Ok(None);
         };
-        let list = || {
-            let quoted: Vec<_> = words.iter().map(|(word, _)| quoted(word)).collect();
-            quoted.join(", ")
-        };
-        let DeValue::String(given) = value.get_ref() else {
-            return Err(self.wrong_kind(key, &format!("be one of {}", list()), value));
-        };
-        match words.iter().find(|(word, _)| word == given) {
+        let is_given =
+            |word: &str| matches!(value.get_ref(), DeValue::String(given) if given == word);
+        match words.iter().find(|(word, _)| is_given(word)) {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(self.not_allowed(key, value, &quoted(given), &list())),
+            None => {
+                let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                Err(self.no_such_word(key, value, &known))
+            }
+        }
+    }
+
+    fn no_such_word(&self, key: &str, value: &PolicyValue<'_>, known: &[&str]) -> PolicyFault {
+        let known: Vec<_> = known.iter().map(|word| quoted(word)).collect();
+        let known = known.join(", ");
+        match value.get_ref() {
+            DeValue::String(given) => self.not_allowed(key, value, &quoted(given), &known),
+            _ => self.wrong_kind(key, &format!("be one of {known}"), value),
         }
     }
 
@@ -164,7 +182,7 @@ impl<'a, 't> PolicyTable<'a, 't> {
     pub(super) fn list<T>(
         &self,
         key: &str,
-        make: impl Fn(&str) -> Result<T, String>,
+        make: &dyn Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, PolicyFault> {
         let list = self.list_or_none(key, make)?;
         match self.entries.get(key) {
@@ -181,7 +199,7 @@ impl<'a, 't> PolicyTable<'a, 't> {
     pub(super) fn list_or_none<T>(
         &self,
         key: &str,
-        make: impl Fn(&str) -> Result<T, String>,
+        make: &dyn Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, PolicyFault> {
         let Some(value) = self.entries.get(key) else {
             return Ok(Vec::new());
@@ -265,15 +283,6 @@ fn meant(key: &str, valid: &[&str]) -> String {
     spelling::closest(key, valid.iter().copied())
         .map(|known| format!(" (did you mean {known}?)"))
         .unwrap_or_default()
-}
-
-/// The entries of a table in the order of the file.
-pub(super) fn in_order<'a, 't>(
-    table: &'a DeTable<'t>,
-) -> impl Iterator<Item = (&'a Spanned<DeString<'t>>, &'a PolicyValue<'t>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries.into_iter()
 }
 
 /// The fault of a value of another kind than the key must have (`wanted`, a verb phrase).

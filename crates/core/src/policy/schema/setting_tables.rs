@@ -1,12 +1,13 @@
 //! The tables of the policy file: which keys each has, and how their values must fit together.
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::{TOP_KEYS, plain};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::policy::error::{PolicyFault, quoted};
 use crate::policy::exempt::{ExemptEntry, network};
-use crate::policy::policy_table::{PolicyTable, TextRule, in_order, wrong_kind};
+use crate::policy::policy_table::{PolicyTable, PolicyValue, TextRule, wrong_kind};
 use crate::policy::{
     FirstDevice, FleetPolicy, NewDevices, OutageRule, RequireEntry, SelfService, ServiceTable,
     Throttle,
@@ -74,36 +75,47 @@ pub(super) fn new_devices(entries: &DeTable<'_>) -> Result<NewDevices, PolicyFau
 
 pub(super) fn services(entries: &DeTable<'_>) -> Result<ServiceTable, PolicyFault> {
     let mut services = ServiceTable::default();
-    for (key, value) in in_order(entries) {
-        let name = key.get_ref().as_ref();
-        if TOP_KEYS.contains(&name) {
-            // Below a table header TOML makes it a service, which would silently lose the setting.
-            let message =
-                format!("{name} is not a PAM service; to set it, move it above the first table");
-            return Err(PolicyFault::new(key.span().start, message));
-        }
-        if !(SERVICE.check)(name) {
-            let message = format!(
-                "service {} is not possible; allowed: {}",
-                quoted(name),
-                SERVICE.allowed
-            );
-            return Err(PolicyFault::new(key.span().start, message));
-        }
-        let DeValue::Boolean(on) = value.get_ref() else {
-            return Err(wrong_kind(
-                &format!("services.{}", name.escape_debug()),
-                "be true or false",
-                value,
-            ));
-        };
-        if name == DEFAULT_SERVICE {
-            services.default = *on;
-        } else {
-            services.named.insert(name.to_owned(), *on);
+    let mut faults = Vec::new();
+    for (key, value) in entries {
+        match service(key, value) {
+            Ok((DEFAULT_SERVICE, on)) => services.default = on,
+            Ok((name, on)) => {
+                services.named.insert(name.to_owned(), on);
+            }
+            Err(fault) => faults.push(fault),
         }
     }
-    Ok(services)
+    // The first one in the file; the table has another order.
+    let first = faults.into_iter().min_by_key(|fault| fault.at);
+    first.map_or(Ok(services), Err)
+}
+
+fn service<'a>(
+    key: &'a Spanned<DeString<'_>>,
+    value: &PolicyValue<'_>,
+) -> Result<(&'a str, bool), PolicyFault> {
+    let name = key.get_ref().as_ref();
+    if TOP_KEYS.contains(&name) {
+        // Below a table header TOML makes it a service, which would silently lose the setting.
+        let message =
+            format!("{name} is not a PAM service; to set it, move it above the first table");
+        return Err(PolicyFault::new(key.span().start, message));
+    }
+    if !(SERVICE.check)(name) {
+        let message = format!(
+            "service {} is not possible; allowed: {}",
+            quoted(name),
+            SERVICE.allowed
+        );
+        return Err(PolicyFault::new(key.span().start, message));
+    }
+    match value.get_ref() {
+        DeValue::Boolean(on) => Ok((name, *on)),
+        _ => {
+            let path = format!("services.{}", name.escape_debug());
+            Err(wrong_kind(&path, "be true or false", value))
+        }
+    }
 }
 
 pub(super) fn throttle(entries: &DeTable<'_>) -> Result<Throttle, PolicyFault> {
@@ -163,7 +175,7 @@ pub(super) fn self_service(entries: &DeTable<'_>) -> Result<SelfService, PolicyF
             .unwrap_or(default.first_device),
         unset_last: table.flag("unset_last")?.unwrap_or(default.unset_last),
         // As `policy show` prints it where there is none.
-        verifiers: table.list_or_none("verifiers", |given| match given {
+        verifiers: table.list_or_none("verifiers", &|given| match given {
             "root" => Err("root needs no entry: its programs read the files".to_owned()),
             _ => allowed(given, &NAME),
         })?,
@@ -173,7 +185,7 @@ pub(super) fn self_service(entries: &DeTable<'_>) -> Result<SelfService, PolicyF
 pub(super) fn fleet(entries: &DeTable<'_>) -> Result<FleetPolicy, PolicyFault> {
     let table = PolicyTable::new("fleet", &FLEET_KEYS, entries)?;
     let default = FleetPolicy::default();
-    let local = table.list_or_none("local_services", named_service)?;
+    let local = table.list_or_none("local_services", &named_service)?;
     Ok(FleetPolicy {
         enabled: table.flag("enabled")?.unwrap_or(default.enabled),
         on_outage: table
@@ -200,10 +212,10 @@ pub(super) fn exempt((place, entries): (usize, &DeTable<'_>)) -> Result<ExemptEn
     let table = PolicyTable::new("exempt", &EXEMPT_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
     ExemptEntry::new(
-        table.list("users", name)?,
-        table.list("groups", name)?,
-        table.list("services", named_service)?,
-        table.list("networks", network)?,
+        table.list("users", &name)?,
+        table.list("groups", &name)?,
+        table.list("services", &named_service)?,
+        table.list("networks", &network)?,
     )
     .ok_or_else(|| {
         let keys = EXEMPT_KEYS.join(", ");
@@ -229,8 +241,8 @@ pub(super) fn require(
     let table = PolicyTable::new("require", &REQUIRE_KEYS, entries)?;
     let name = |given: &str| allowed(given, &NAME);
     RequireEntry::new(
-        table.list("users", name)?,
-        table.list("groups", name)?,
+        table.list("users", &name)?,
+        table.list("groups", &name)?,
         table.day("from")?,
     )
     .ok_or_else(|| {
