@@ -1,6 +1,6 @@
 //! The sentences in which users are told of changes of their factor.
 
-use std::cmp::Reverse;
+use std::iter;
 
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
@@ -38,15 +38,23 @@ pub fn lines(changes: &[RecentChange], columns: Option<usize>) -> Vec<String> {
 /// Those that have a sentence, the newest first: the newest one, and of the others those that change devices first. A stranger who has
 /// added a device cannot have that left out by making other changes after it.
 fn chosen(changes: &[RecentChange]) -> Vec<&RecentChange> {
-    let newest = changes.len().saturating_sub(1);
-    let rank = |(place, change): &(usize, &RecentChange)| {
-        (*place == newest, change.kind.changes_devices(), *place)
+    let Some((newest, earlier)) = changes.split_last() else {
+        return Vec::new();
     };
-    let mut chosen: Vec<_> = changes.iter().enumerate().collect();
-    chosen.sort_by_key(|change| Reverse(rank(change)));
-    chosen.truncate(MOST);
-    chosen.sort_by_key(|(place, _)| Reverse(*place));
-    chosen.into_iter().map(|(_, change)| change).collect()
+    let of_devices = earlier.iter().filter(|it| it.kind.changes_devices());
+    let mut devices_left = of_devices.count().min(MOST - 1);
+    let mut others_left = MOST - 1 - devices_left;
+    let earlier = earlier.iter().rev().filter(|change| {
+        let left = if change.kind.changes_devices() {
+            &mut devices_left
+        } else {
+            &mut others_left
+        };
+        let is_chosen = *left > 0;
+        *left = left.saturating_sub(1);
+        is_chosen
+    });
+    iter::once(newest).chain(earlier).collect()
 }
 
 fn sentence(change: &RecentChange) -> String {

@@ -1,5 +1,7 @@
 //! Requirements: the users who need a device by a `[[require]]` entry, and from which day on.
 
+use std::ptr;
+
 use super::Policy;
 use super::start_day::{PolicyTime, StartDay};
 
@@ -89,9 +91,13 @@ impl Policy {
             DeviceRequirement::Later(day) => Some(day),
             DeviceRequirement::InForce | DeviceRequirement::None => None,
         };
-        entries.sort_by_key(begins);
-        let first = entries.into_iter().find(|entry| applies(entry));
-        first.map_or(DeviceRequirement::None, |entry| entry.at(time))
+        while let Some(first) = entries.iter().copied().min_by_key(begins) {
+            if applies(first) {
+                return first.at(time);
+            }
+            entries.retain(|entry| !ptr::eq(*entry, first));
+        }
+        DeviceRequirement::None
     }
 }
 

@@ -1,6 +1,6 @@
 //! The last changes of a user's factor, which the user is told at logins: a change that was not the user's is seen.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use crate::device::DeviceName;
 
@@ -159,14 +159,23 @@ impl fmt::Display for OriginName {
 impl super::Record {
     /// Adds the changes of the record whose place this one takes, in the order of time: both have the earlier ones.
     pub fn take_changes_of(&mut self, replaced: Option<&Self>) {
+        for change in mem::take(&mut self.changes) {
+            self.insert_by_time(change);
+        }
         let more = replaced.map_or(&[][..], |replaced| &replaced.changes);
         for change in more {
             if !self.changes.contains(change) {
-                self.changes.push(change.clone());
+                self.insert_by_time(change.clone());
             }
         }
-        self.changes.sort_by_key(|change| change.time);
         self.forget_surplus();
+    }
+
+    /// Puts a change after all that are not later.
+    fn insert_by_time(&mut self, change: RecentChange) {
+        let is_before = |known: &RecentChange| known.time <= change.time;
+        let place = self.changes.partition_point(is_before);
+        self.changes.insert(place, change);
     }
 
     /// Notes a change for its user, and forgets those that are told no more, and of those beyond [`MAX_CHANGES`] the oldest of

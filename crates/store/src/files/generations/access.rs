@@ -16,8 +16,11 @@ impl<'s> StateFiles<'s> {
     /// The numbers of the generations, ascending.
     pub(super) fn numbers(&self, directory: &OwnedFd) -> Result<Vec<u64>, Error> {
         let names = list_names(directory).map_err(Error::file(&self.path))?;
-        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        numbers.sort_unstable();
+        let mut numbers: Vec<u64> = Vec::new();
+        for number in names.iter().filter_map(|name| name.parse().ok()) {
+            let place = numbers.partition_point(|lower| *lower < number);
+            numbers.insert(place, number);
+        }
         Ok(numbers)
     }
 
