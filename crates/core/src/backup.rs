@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
+use base16ct::lower;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -82,7 +82,7 @@ impl BackupText {
         let record = record.to_toml();
         let mut state = state.clone();
         state.end_grace();
-        let slot = Zeroizing::new(HEXLOWER.encode(&state::encode(&state, 1)));
+        let slot = Zeroizing::new(lower::encode_string(&state::encode(&state, 1)));
         let head = format!("user {}\n", record.len());
         let parts = [&head, &*record, "state ", &*slot, "\n"];
         let more: usize = parts.iter().map(|part| part.len()).sum();
@@ -108,7 +108,7 @@ impl BackupText {
     /// The whole text.
     #[must_use]
     pub fn finish(mut self) -> Zeroizing<Vec<u8>> {
-        let sum = HEXLOWER.encode(&Sha256::digest(&*self.text));
+        let sum = lower::encode_string(&Sha256::digest(&*self.text));
         let end = format!("end {} {sum}\n", self.count);
         self.text.extend_from_slice(end.as_bytes());
         self.text
@@ -247,7 +247,7 @@ impl<'b> BackupReader<'b> {
 
     fn state(&mut self) -> Result<State, BackupError> {
         let digits = self.line("state")?;
-        let slot = HEXLOWER.decode(digits.as_bytes());
+        let slot = lower::decode_vec(digits);
         let slot = slot.map_err(|_| self.error("is damaged"))?;
         if slot.len() != SLOT_LEN {
             return Err(self.error("is damaged"));
@@ -262,7 +262,8 @@ impl<'b> BackupReader<'b> {
 
     /// The last line, which began at this byte.
     fn end(&self, begin: usize, rest: &str, count: usize) -> Result<(), BackupError> {
-        let sum = HEXLOWER.encode(&Sha256::digest(self.bytes.get(..begin).unwrap_or_default()));
+        let sum =
+            lower::encode_string(&Sha256::digest(self.bytes.get(..begin).unwrap_or_default()));
         match () {
             () if rest != format!("{count} {sum}") => Err(self.error("is damaged")),
             () if self.position != self.bytes.len() => Err(self.error("goes on after its end")),

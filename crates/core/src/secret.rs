@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use data_encoding::BASE32_NOPAD;
+use base32::Alphabet;
 use zeroize::Zeroizing;
 
 /// Shortest secret accepted from elsewhere, in bytes (80 bit: what older generators gave out).
 pub const MIN_LEN: usize = 10;
 /// Longest secret accepted, in bytes.
 pub const MAX_LEN: usize = 128;
+
+/// The alphabet of authenticator apps (RFC 4648 section 6).
+const BASE32: Alphabet = Alphabet::Rfc4648 { padding: false };
 
 /// The key that the server and an authenticator share (RFC 4226 section 4, RFC 6238 section 3).
 ///
@@ -40,15 +43,15 @@ impl Secret {
     /// impossible length, no stray bits. `None` for anything else, and for lengths outside the limits.
     #[must_use]
     pub fn from_base32(text: &str) -> Option<Self> {
-        let bytes = BASE32_NOPAD.decode(text.as_bytes()).ok()?;
-        Self::from_bytes(Zeroizing::new(bytes))
+        let secret = Self::from_bytes(Zeroizing::new(base32::decode(BASE32, text)?))?;
+        // The library passes over stray bits and impossible lengths: written again, such a text is another one.
+        (*secret.to_base32() == text).then_some(secret)
     }
 
     /// The secret as upper-case base32 without padding: what people type and apps read.
     #[must_use]
     pub fn to_base32(&self) -> Zeroizing<String> {
-        let alphabet = base32::Alphabet::Rfc4648 { padding: false };
-        Zeroizing::new(base32::encode(alphabet, &self.0))
+        Zeroizing::new(base32::encode(BASE32, &self.0))
     }
 
     /// The raw key.

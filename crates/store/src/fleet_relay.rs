@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use base16ct::lower::encode_string as hex;
 use twofactor_core::{POLICY_FILE, STATE_DIR, state};
 use twofactor_protocol::fleet::FLEET_SOCKET;
 use twofactor_protocol::fleet_change::{FactorText, FleetChangeAnswer, FleetChangeCall};
@@ -67,9 +67,9 @@ fn message(user: &str, change: &SharedChange<'_>) -> Option<Vec<u8>> {
         SharedChange::Remove { old: Some(old) } => (Some(old), None),
         SharedChange::Remove { old: None } | SharedChange::State(_) => return None,
     };
-    let base = old.map(|old| HEXLOWER.encode(&old.digest()));
+    let base = old.map(|old| hex(&old.digest()));
     let new = new.map(|(record, local)| {
-        let state = HEXLOWER.encode(&state::encode(local, 1));
+        let state = hex(&state::encode(local, 1));
         (record.uid, record.to_toml(), state)
     });
     let uid = new.as_ref().map(|(uid, ..)| *uid);
@@ -134,7 +134,7 @@ mod tests {
         let text = |change: &SharedChange<'_>| {
             message("alice", change).map(|it| String::from_utf8(it).unwrap())
         };
-        let digest = HEXLOWER.encode(&record.digest());
+        let digest = hex(&record.digest());
         let first = text(&put(None)).unwrap();
         assert!(!first.contains("base") && first.contains("\"uid\":1000"));
         assert!(text(&put(Some(&record))).unwrap().contains(&digest));

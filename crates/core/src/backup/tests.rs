@@ -54,7 +54,7 @@ fn written(users: &[(&str, u32)]) -> Vec<u8> {
 
 /// Makes the checksum right, after a change of what stands before it.
 fn sealed(body: &[u8], count: usize) -> Vec<u8> {
-    let sum = HEXLOWER.encode(&Sha256::digest(body));
+    let sum = lower::encode_string(&Sha256::digest(body));
     [body, format!("end {count} {sum}\n").as_bytes()].concat()
 }
 

@@ -1,7 +1,5 @@
 //! Reads the TOML form of a record: what makes it a legal one.
 
-use data_encoding::HEXLOWER;
-
 use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
 use crate::otp::{Digits, Interval};
 use crate::recovery::{CodeForm, CodeHash, CodeScope, OneTimeCode, RecoverySet};
@@ -210,8 +208,9 @@ fn id(fields: &RecordFields<'_>) -> Result<Id, RecordError> {
 }
 
 fn hex<const N: usize>(text: &str) -> Result<[u8; N], RecordError> {
-    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| RecordError::new("has a malformed hash or salt"))
+    let mut bytes = [0; N];
+    match base16ct::lower::decode(text, &mut bytes) {
+        Ok(read) if read.len() == N => Ok(bytes),
+        _ => Err(RecordError::new("has a malformed hash or salt")),
+    }
 }

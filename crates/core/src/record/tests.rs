@@ -272,6 +272,33 @@ fn errors_name_the_place_and_never_the_secret() {
 }
 
 #[test]
+fn salts_have_their_length_in_lower_case_hex() {
+    let mut record = sample();
+    let set = record.recovery.as_mut().unwrap();
+    set.salt.fill(0xab);
+    let salt = "ab".repeat(set.salt.len());
+    let text = record.to_toml();
+    assert!(text.contains(&format!("salt = \"{salt}\"")));
+    let shorter = salt.strip_suffix("ab").unwrap();
+    for wrong in [
+        salt.to_uppercase(),
+        shorter.to_owned(),
+        format!("{shorter}a"),
+        format!("{shorter}ag"),
+        format!("{salt}ab"),
+        String::new(),
+    ] {
+        assert_eq!(
+            Record::parse(&text.replace(&salt, &wrong))
+                .unwrap_err()
+                .to_string(),
+            "has a malformed hash or salt",
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn only_devices_that_count_time_have_an_interval() {
     let text = sample().to_toml();
     for (from, to, expected) in [

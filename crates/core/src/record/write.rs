@@ -1,6 +1,6 @@
 //! Writes the TOML form of a record.
 
-use data_encoding::HEXLOWER;
+use base16ct::lower::encode_string as hex;
 use zeroize::Zeroizing;
 
 use crate::device::{Device, Kind};
@@ -67,8 +67,8 @@ impl RecordWriter {
             CodeForm::Base32 => {}
             CodeForm::Digits => self.string("form", "digits"),
         }
-        self.string("salt", &HEXLOWER.encode(&set.salt));
-        let code = |hash| format!("\"{}\"", HEXLOWER.encode(hash));
+        self.string("salt", &hex(&set.salt));
+        let code = |hash| format!("\"{}\"", hex(hash));
         let codes: Vec<_> = set.hashes.iter().map(|hash| code(hash)).collect();
         self.entry("codes", &format!("[{}]", codes.join(", ")));
         self.number("created", set.created);
@@ -76,8 +76,8 @@ impl RecordWriter {
 
     fn one_time_code(&mut self, code: &OneTimeCode) {
         self.string("id", &code.id.to_string());
-        self.string("salt", &HEXLOWER.encode(&code.salt));
-        self.string("code", &HEXLOWER.encode(&code.hash));
+        self.string("salt", &hex(&code.salt));
+        self.string("code", &hex(&code.hash));
         self.number("expires", code.expires);
         match code.scope {
             CodeScope::Login => {}

@@ -145,7 +145,7 @@ fn new_id(path: &Path) -> Result<String, Error> {
         path: path.to_owned(),
         cause: Cause::System("cannot be marked: the kernel gives no randomness"),
     })?;
-    Ok(data_encoding::HEXLOWER.encode(&bytes))
+    Ok(base16ct::lower::encode_string(&bytes))
 }
 
 /// The id that is noted for a directory.
