@@ -55,11 +55,3 @@ fn it_stays_loaded_and_needs_libpam_and_libc_alone() {
         "{segments}"
     );
 }
-
-/// The loader of glibc unpacks relocations since 2.36, which all systems of the README have. An older one has to refuse the
-/// module: it would not fill them in.
-#[test]
-fn its_relocations_are_packed_and_older_loaders_refuse_it() {
-    assert!(printed("readelf", &["--dynamic", "--wide"]).contains("(RELR)"));
-    assert!(printed("readelf", &["--version-info", "--wide"]).contains("GLIBC_ABI_DT_RELR"));
-}
