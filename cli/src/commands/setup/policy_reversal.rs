@@ -74,17 +74,14 @@ fn settings(before: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
         policy::parse(before).map_err(invalid)?,
         policy::parse(after).map_err(invalid)?,
     );
-    if !before.enabled {
-        return Ok(vec![PolicySetting::new("enabled", "false")]);
-    }
+    let off = || PolicySetting::new("enabled", "false");
+    let mut settings: Vec<PolicySetting> = (!before.enabled).then(off).into_iter().collect();
     let services = after.services.named.keys();
     let changed = services.filter(|name| before.service_on(name) != after.service_on(name));
-    let mut settings: Vec<PolicySetting> = changed
-        .map(|name| {
-            let value = before.service_on(name).to_string();
-            PolicySetting::new(switch::service_key(name), value)
-        })
-        .collect();
+    settings.extend(changed.map(|name| {
+        let value = before.service_on(name).to_string();
+        PolicySetting::new(switch::service_key(name), value)
+    }));
     if before.services.default != after.services.default {
         let value = before.services.default.to_string();
         settings.push(PolicySetting::new("services.default", value));
@@ -100,9 +97,21 @@ mod tests {
 
     #[test]
     fn what_was_off_goes_off() {
+        let off = |key: &str| PolicySetting::new(key, "false");
         assert_eq!(
             settings("enabled = false\n", ON).unwrap(),
-            [PolicySetting::new("enabled", "false")]
+            [off("enabled"), off("services.sshd")]
+        );
+    }
+
+    /// A later `enable` would switch it on where no PAM file names the module any more.
+    #[test]
+    fn a_service_that_was_off_goes_off_with_the_global_switch() {
+        let before = "enabled = false\n[services]\nsshd = false\n";
+        let now = "enabled = true\nwindow = 2\n[services]\nsshd = true\n";
+        assert_eq!(
+            text(now, before, ON).unwrap(),
+            "enabled = false\nwindow = 2\n[services]\nsshd = false\n"
         );
     }
 
@@ -121,7 +130,7 @@ mod tests {
         let now = "enabled = true\nwindow = 2\n[services]\nsshd = true\n";
         assert_eq!(
             text(now, "enabled = false\n", ON).unwrap(),
-            "enabled = false\nwindow = 2\n[services]\nsshd = true\n"
+            "enabled = false\nwindow = 2\n[services]\nsshd = false\n"
         );
         assert_eq!(
             text(ON, "enabled = false\n", ON).unwrap(),
