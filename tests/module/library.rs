@@ -55,3 +55,12 @@ fn it_stays_loaded_and_needs_libpam_and_libc_alone() {
         "{segments}"
     );
 }
+
+/// A loader before glibc 2.36 unpacks no relocations, and refuses a module that wants it to.
+#[test]
+fn every_loader_takes_its_relocations() {
+    let dynamic = printed("readelf", &["--dynamic", "--wide"]);
+    assert!(dynamic.contains("(RELA)") && !dynamic.contains("(RELR)"));
+    let versions = printed("readelf", &["--version-info", "--wide"]);
+    assert!(versions.contains("GLIBC_") && !versions.contains("GLIBC_ABI_DT_RELR"));
+}
