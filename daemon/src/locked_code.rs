@@ -1,5 +1,7 @@
 //! A code of a login, as an attempt against the store of the fleet asks for its decision.
 
+use twofactor_core::record::Record;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::State;
 use twofactor_core::verify::Outcome;
 use twofactor_fleet::attempt_id::AttemptId;
@@ -29,6 +31,8 @@ pub fn settle(
     let revision = MirrorMarks::open(host.directory().path())
         .and_then(|marks| marks.revision_of(user, Some(code.record())));
     let revision = match revision {
+        // The record of the fleet comes first: a code of this host alone ends with it.
+        Ok(_) if has_code_of_this_host(code.record()) => 0,
         Ok(revision) => revision,
         Err(error) => {
             let reason = OutageReason::NotMirrored(error.to_string());
@@ -48,6 +52,12 @@ pub fn settle(
         Ok(result) => result.map(SharedEnd::Judged),
         Err(reason) => Ok(SharedEnd::Outage(reason)),
     }
+}
+
+/// True if root made a bypass code on this host, while it was cut off.
+fn has_code_of_this_host(record: &Record) -> bool {
+    let mut codes = record.bypass.iter();
+    codes.any(|code| code.scope == CodeScope::ThisHost)
 }
 
 /// A code whose user's lock is held.

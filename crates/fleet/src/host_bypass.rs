@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use twofactor_core::recovery::CodeScope;
+use twofactor_store::sys::clock;
 use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
+use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
+use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
 
 /// Longest time in which the store may show that it is there.
@@ -37,9 +40,10 @@ impl HostBypass {
         if !is_of_bypass(change) {
             return Err(unmade("no other change is made on one host of a fleet"));
         }
-        if forgets_a_use(change) {
+        // A clock that cannot be read has no code expired.
+        if forgets_a_use(change, clock::now().unwrap_or(0)) {
             return Err(unmade(
-                "a bypass code of all hosts was used here during this outage, which this host has to bring to the store first",
+                "a bypass code of all hosts that has not expired was used here, which this host has to bring to the store first",
             ));
         }
         if self.is_met()? {
@@ -48,7 +52,8 @@ impl HostBypass {
         let fleet = FleetDirectory::open(&self.state);
         let fleet = fleet.map_err(|error| unmade(&error.to_string()))?;
         let noted = UnmirroredUsers::open(fleet.path()).and_then(|notes| notes.note(user));
-        noted.map_err(|error| unmade(&error.to_string()))
+        noted.map_err(|error| unmade(&error.to_string()))?;
+        keep_revision(fleet.path(), user, change).map_err(|error| unmade(&error.to_string()))
     }
 
     /// True if this host has its store.
@@ -82,6 +87,21 @@ impl SharedFactors for HostBypass {
     }
 }
 
+/// The record with the code is as new as the one before it: after a restoration of the store it wins over an older one. The store gets it
+/// without the code.
+fn keep_revision(fleet: &Path, user: &str, change: &SharedChange<'_>) -> Result<(), HostError> {
+    let SharedChange::Put { old, record, .. } = *change else {
+        return Ok(());
+    };
+    let marks = MirrorMarks::open(fleet)?;
+    match marks.of(user)? {
+        Some((revision, kind)) if kind == MarkKind::of(old) => {
+            marks.note(user, revision, MarkKind::of(Some(record)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// True if the record stays the same, but for its bypass code and the note of that.
 fn is_of_bypass(change: &SharedChange<'_>) -> bool {
     let SharedChange::Put {
@@ -99,8 +119,8 @@ fn is_of_bypass(change: &SharedChange<'_>) -> bool {
 }
 
 /// True if the code before it is one of all hosts that was used on this one: a state remembers the last code that was used, and by that
-/// of another code the fleet would take the first for unused.
-fn forgets_a_use(change: &SharedChange<'_>) -> bool {
+/// of another code the fleet would take the first for unused. One that has expired at `now` is used up in any case.
+fn forgets_a_use(change: &SharedChange<'_>, now: u64) -> bool {
     let SharedChange::Put {
         old: Some(old),
         local,
@@ -110,7 +130,9 @@ fn forgets_a_use(change: &SharedChange<'_>) -> bool {
         return false;
     };
     let mut shared = old.bypass.iter();
-    shared.any(|code| code.scope != CodeScope::ThisHost && local.bypass == Some(code.id))
+    shared.any(|code| {
+        code.scope != CodeScope::ThisHost && local.bypass == Some(code.id) && code.expires > now
+    })
 }
 
 fn unmade(reason: &str) -> ShareFault {
@@ -130,21 +152,49 @@ mod tests {
         let code = || OneTimeCode::generate(7).unwrap().0;
         let mut old = record_of(&alice(), &[phone()]);
         let mut local = State::new(old.uid);
-        let forgets = |old: &_, local: &_| {
-            forgets_a_use(&SharedChange::Put {
+        let forgets_at = |old: &_, local: &_, now| {
+            let change = SharedChange::Put {
                 old: Some(old),
                 record: old,
                 local,
-            })
+            };
+            forgets_a_use(&change, now)
         };
+        let forgets = |old: &_, local: &_| forgets_at(old, local, 6);
         assert!(!forgets(&old, &local));
         old.bypass = Some(code());
         local.bypass = Some(code().id);
         assert!(!forgets(&old, &local));
         local.bypass = old.bypass.as_ref().map(|it| it.id);
         assert!(forgets(&old, &local));
+        assert!(!forgets_at(&old, &local, 7), "it has expired");
         old.bypass = old.bypass.map(|it| it.with_scope(CodeScope::ThisHost));
         assert!(!forgets(&old, &local));
+    }
+
+    #[test]
+    fn the_record_with_the_code_is_as_new_as_before() {
+        let scratch = twofactor_store::testing::ScratchStore::new();
+        let old = record_of(&alice(), &[phone()]);
+        let mut record = old.clone();
+        record.bypass = Some(OneTimeCode::generate(7).unwrap().0);
+        let local = State::new(old.uid);
+        let change = SharedChange::Put {
+            old: Some(&old),
+            record: &record,
+            local: &local,
+        };
+        let marks = MirrorMarks::open(scratch.path()).unwrap();
+        let revision_of = |record| marks.revision_of("alice", Some(record)).unwrap();
+        // What this host never had, or had otherwise, gets no mark.
+        keep_revision(scratch.path(), "alice", &change).unwrap();
+        assert_eq!(marks.of("alice").unwrap(), None);
+        marks.note("alice", 5, MarkKind::of(Some(&old))).unwrap();
+        keep_revision(scratch.path(), "alice", &change).unwrap();
+        assert_eq!((revision_of(&old), revision_of(&record)), (0, 5));
+        marks.note("alice", 6, MarkKind::Removed).unwrap();
+        keep_revision(scratch.path(), "alice", &change).unwrap();
+        assert_eq!(marks.of("alice").unwrap(), Some((6, MarkKind::Removed)));
     }
 
     #[test]
