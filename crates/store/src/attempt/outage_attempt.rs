@@ -11,6 +11,7 @@ use twofactor_core::device::Kind;
 use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::CodeScope;
+use twofactor_core::state::State;
 use twofactor_core::verify::{FailureCounter, Form};
 
 use super::{
@@ -104,7 +105,7 @@ impl LoginAttempt<'_> {
         let policy = &self.loaded.policy;
         let mut record = loaded.record.clone();
         let hosts = match hosts {
-            Err(_) if is_this_hosts(&record) => {
+            Err(_) if has_open_code(&record, locked.state(), (self.clock)()?) => {
                 leave_bypass_alone(&mut record);
                 None
             }
@@ -136,10 +137,12 @@ impl LoginAttempt<'_> {
     }
 }
 
-/// True if root made a bypass code on this host, for the time in which it is cut off.
-fn is_this_hosts(record: &Record) -> bool {
+/// True if root made a bypass code on this host, for the time in which it is cut off, which still works.
+fn has_open_code(record: &Record, state: &State, now: u64) -> bool {
     let mut codes = record.bypass.iter();
-    codes.any(|code| code.scope == CodeScope::ThisHost)
+    codes.any(|code| {
+        code.scope == CodeScope::ThisHost && now < code.expires && state.bypass != Some(code.id)
+    })
 }
 
 /// Of a host that may not judge, the code of its root is judged all the same: no other host accepts that.

@@ -7,7 +7,7 @@ use crate::files::UnmirroredUsers;
 use crate::fleet_contact::{FLEET_DIRECTORY, FleetContact};
 use crate::testing::token;
 use twofactor_core::policy::OutageRule;
-use twofactor_core::recovery::{OneTimeCode, RecoverySet};
+use twofactor_core::recovery::{CodeScope, OneTimeCode, RecoverySet};
 use twofactor_core::verify::FailureCounter;
 
 /// Met at this moment.
@@ -125,6 +125,27 @@ fn a_user_without_a_device_has_no_code_in_an_outage() {
         machine.cut_off("sshd", &code(STEP)),
         Ok(AttemptResult::Gone)
     );
+}
+
+/// A wrong code would be counted, and the right one of a phone would count as wrong.
+#[test]
+fn a_code_of_this_host_lifts_no_denial_once_it_is_used() {
+    let machine = in_fleet("on_outage = \"deny\"");
+    machine.met(MET);
+    let (bypass, plain) = OneTimeCode::generate(NOW + 9).unwrap();
+    let mut record = record_of(&machine.alice, &[phone()]);
+    record.bypass = Some(bypass.with_scope(CodeScope::ThisHost));
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    let typed = plain.grouped().to_string();
+    let judged = machine.cut_off("sshd", &typed);
+    assert!(
+        matches!(judged, Ok(AttemptResult::Compared(Outcome::Accepted(_)))),
+        "{judged:?}"
+    );
+    assert_eq!(machine.refusal(), Some(OutageRefusal::Denied));
+    assert_eq!(machine.counters().0, 0);
 }
 
 /// alice has a token and recovery codes, of which one is returned.
