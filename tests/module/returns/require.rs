@@ -228,7 +228,7 @@ fn r47_sessions_are_told_of_the_days_left() {
     let begins = "Two-factor login is required for your account from 2099-03-01 on: ";
     for (now, left) in [
         (DAY - 3 * 86_400, "3 days left. "),
-        (DAY - 1, "1 day left. "),
+        (DAY - 3_600, "1 day left. "),
     ] {
         machine.set_clock(now);
         let shown = told(SERVICE, "alice");
