@@ -5,7 +5,7 @@
 
 mod enrollment;
 mod enrollment_text;
-mod invite_ticket;
+mod shown_invitation;
 mod login_files;
 pub mod new_device;
 mod new_device_text;
@@ -18,10 +18,10 @@ use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::BeforeEpoch;
 
 use crate::arguments::ModuleArguments;
-use crate::dialogue::{Dialogue, DialogueClose};
+use crate::login_dialogue::{Dialogue, DialogueClose};
 use crate::return_codes::AccountResult;
 use crate::transaction::{MessageMode, NoAnswer, PamTransaction, Priority};
-use crate::{report, text};
+use crate::{log_lines, text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::LoginEvent;
@@ -105,7 +105,7 @@ fn told(dialogue: &mut Dialogue<'_>, about: Line, abort: &EnrollmentAbort) -> (P
                 enrollment_text::FAILED
             });
             let service = dialogue.host().service().unwrap_or_default();
-            (Priority::Error, report::failed(about, failure, &service))
+            (Priority::Error, log_lines::failed(about, failure, &service))
         }
     }
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use twofactor_core::verify::{self, Answer, Form};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
-use crate::prompt::{Prompt, QuestionState};
+use crate::code_prompt::{Prompt, QuestionState};
 use crate::transaction::{Echo, NoAnswer, PamTransaction};
 
 /// Answer that sshd gives in place of a user it will refuse anyway, repeated or cut to the length of what was typed

@@ -4,12 +4,12 @@ mod as_user;
 mod code_questions;
 mod expected_session;
 mod fleet_judge;
-mod judge;
-mod last_word;
+mod code_judge;
+mod refusal_text;
 mod login_log;
-mod recovered;
+mod recovery_offer;
 mod requirement;
-mod uncounted;
+mod non_code_parts;
 mod unenrolled;
 pub mod uniform_timing;
 pub mod wrong_password;
@@ -27,7 +27,7 @@ use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::login_service;
-use crate::report;
+use crate::log_lines;
 use crate::return_codes::AuthResult;
 use crate::text;
 use crate::ticket;
@@ -98,7 +98,7 @@ pub fn authenticate(
 /// Forgets what an earlier attempt of the transaction left for its later phases.
 fn forget_claims(host: &mut dyn PamTransaction) {
     ticket::forget(host);
-    recovered::forget(host);
+    recovery_offer::forget(host);
     expected_session::forget(host);
 }
 
@@ -219,7 +219,7 @@ impl LoginContext<'_> {
         let mut groups = KnownGroups::default();
         let decision = decide_before_enrollment(policy, request, &mut groups);
         for group in groups.unusable() {
-            let line = report::unusable_group(self.about(), &group);
+            let line = log_lines::unusable_group(self.about(), &group);
             host.log(Priority::Warning, line.as_str());
         }
         decision

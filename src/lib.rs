@@ -10,17 +10,17 @@ mod answer_source;
 mod arguments;
 mod auth;
 mod change_text;
-mod dialogue;
+mod login_dialogue;
 mod graced_session;
-mod later;
+mod deferred_text;
 mod libpam;
 mod line_break;
 mod login_notice;
 mod login_origin;
 mod login_service;
-mod prompt;
+mod code_prompt;
 mod recovery_claim;
-mod report;
+mod log_lines;
 mod return_codes;
 mod session;
 mod text;
@@ -73,7 +73,7 @@ impl PamHooks for TwofactorModule {
 
     /// Credentials are none of this module's business, but a stack in which no module sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        unrefusing(|| later::show(&mut LibpamTransaction(handle), flags.into()));
+        unrefusing(|| deferred_text::show(&mut LibpamTransaction(handle), flags.into()));
         PamResultCode::PAM_SUCCESS
     }
 

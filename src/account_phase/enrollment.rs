@@ -15,11 +15,11 @@ use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment,
 use twofactor_store::sys::{clock, host};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
-use super::invite_ticket::{InviteTicket, StillAllowed};
+use super::shown_invitation::{InviteTicket, StillAllowed};
 use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
-use crate::dialogue::{Dialogue, DialogueMedium};
+use crate::login_dialogue::{Dialogue, DialogueMedium};
 use crate::transaction::{PamTransaction, Priority};
-use crate::{login_origin, report, text};
+use crate::{login_origin, log_lines, text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::Line;
 
@@ -54,7 +54,7 @@ impl EnrollmentDialogue<'_> {
         let time = attempt.loaded.time((attempt.clock)());
         let decision = decide(policy, time, &request, &mut groups, enrollment);
         for name in groups.unanswered() {
-            let line = report::unanswered_name(self.about.clone(), name);
+            let line = log_lines::unanswered_name(self.about.clone(), name);
             host.log(Priority::Warning, line.as_str());
         }
         Ok(decision)
@@ -88,7 +88,7 @@ impl EnrollmentDialogue<'_> {
                 }
             }
             Err(EnrollmentAbort::Failed(failure)) => {
-                let line = report::failed(
+                let line = log_lines::failed(
                     self.about.clone(),
                     &failure,
                     self.attempt.service.as_bytes(),
@@ -196,7 +196,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: ThrottleStatus) -> EnrollmentAbort {
-        let line = report::closed(self.about.clone(), closed);
+        let line = log_lines::closed(self.about.clone(), closed);
         dialogue.host().log(Priority::Warning, line.as_str());
         dialogue.say(&text::closed(closed));
         EnrollmentAbort::Skipped

@@ -13,7 +13,7 @@ use twofactor_core::recovery::{self, PlainCode};
 use twofactor_core::verify::Rejected;
 
 use super::{EnrollmentMode, NoInvitation};
-use crate::dialogue::DialogueMedium;
+use crate::login_dialogue::DialogueMedium;
 
 /// Columns of a terminal whose size is not known, and the most that a drawing takes.
 const COLUMNS: usize = 80;

@@ -23,10 +23,10 @@ use super::{
     new_device_text as text, withdrawn,
 };
 use crate::arguments::ModuleArguments;
-use crate::dialogue::{Dialogue, DialogueClose};
+use crate::login_dialogue::{Dialogue, DialogueClose};
 use crate::recovery_claim::RecoveryClaim;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
-use crate::{later, report};
+use crate::{deferred_text, log_lines};
 
 /// Number of times that the name of a device is asked for.
 const MOST_NAMES: usize = 5;
@@ -48,7 +48,7 @@ pub fn offer(
             EnrollmentAbort::Failed(failure) => {
                 dialogue.say(text::FAILED);
                 let service = dialogue.host().service().unwrap_or_default();
-                (Priority::Error, report::failed(about, failure, &service))
+                (Priority::Error, log_lines::failed(about, failure, &service))
             }
             EnrollmentAbort::Enrolled => {
                 dialogue.say(text::CHANGED);
@@ -244,7 +244,7 @@ impl<'a> RecoveredUser<'a> {
         let audit = self.enrollment.origin(dialogue.host());
         let (factor, mut steps) = self.change(&audit);
         operations::adopt_recovery_codes(&factor, set, &mut steps)?;
-        later::forget_codes(dialogue.host());
+        deferred_text::forget_codes(dialogue.host());
         let line = self.enrollment.about.clone();
         let line = line.result(LoginEvent::NewRecoveryCodes);
         dialogue.host().log(Priority::Notice, line.as_str());

@@ -6,7 +6,7 @@ use twofactor_core::device::{Device, MAX_DEVICES};
 use twofactor_core::recovery::PlainCode;
 
 use super::enrollment_text;
-use crate::dialogue::DialogueMedium;
+use crate::login_dialogue::DialogueMedium;
 
 /// Begins the offer of a new device.
 pub const OFFER: &str = "\

@@ -12,7 +12,7 @@ use twofactor_store::daemon::{DaemonClient, DaemonFault};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::{LoadedPolicy, Store};
 
-use super::judge::DaemonJudge;
+use super::code_judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
 use crate::arguments::FileChoice;

@@ -8,16 +8,16 @@ use twofactor_core::policy::Policy;
 use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
-use super::judge::CodeJudge;
+use super::code_judge::CodeJudge;
 use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, expected_session};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::dialogue::is_told_by_question;
-use crate::prompt::{EmptyAnswer, Prompt};
+use crate::login_dialogue::is_told_by_question;
+use crate::code_prompt::{EmptyAnswer, Prompt};
 use crate::return_codes::AuthResult;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
-use crate::{later, report, text, ticket};
+use crate::{deferred_text, log_lines, text, ticket};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
 type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
@@ -206,7 +206,7 @@ impl LoginContext<'_> {
         pace: &UniformTiming,
         why: &Rejected,
     ) -> &'static str {
-        let line = report::rejected(self.about(), why);
+        let line = log_lines::rejected(self.about(), why);
         host.log(Priority::Notice, line.as_str());
         match why {
             Rejected::Wrong | Rejected::ClockDiffers { .. }
@@ -230,22 +230,22 @@ impl LoginContext<'_> {
         self.claim_recovery(host, account, judge.recovery_login(accepted));
         expected_session::expect(host, judge.policy());
         ticket::claim_with_code(host, self.arguments, judge.policy(), account);
-        let changes = later::told_here(host, || judge.changes_to_tell());
+        let changes = deferred_text::told_here(host, || judge.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             host.set_password(password)?;
         }
         // A user who has given a code has a device by now.
         host.unmark()?;
-        let line = report::accepted(self.about(), accepted);
+        let line = log_lines::accepted(self.about(), accepted);
         host.log(Priority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
             (MessageMode::Wanted, PromptLayout::Code) => {
-                later::tell(host, accepted, judge.few_recovery_codes(), &changes);
+                deferred_text::tell(host, accepted, judge.few_recovery_codes(), &changes);
             }
             // The password is yet to be checked: only its owner may be told.
-            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => later::leave(host, &changes),
+            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => deferred_text::leave(host, &changes),
         }
         Ok(AuthResult::Verified)
     }

@@ -7,7 +7,7 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{Accepted, FailureCounter, Form, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
-use super::judge::CodeJudge;
+use super::code_judge::CodeJudge;
 
 /// The fleet, and the files of this host.
 pub struct FleetJudge<'a> {

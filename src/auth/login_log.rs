@@ -12,7 +12,7 @@ use twofactor_store::{FoundBy, Holder};
 use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
 use crate::arguments::LogDetail;
-use crate::report;
+use crate::log_lines;
 use crate::transaction::{PamTransaction, Priority};
 
 impl LoginContext<'_> {
@@ -49,7 +49,7 @@ impl LoginContext<'_> {
 
     pub(super) fn log_failed(&self, host: &dyn PamTransaction, failure: &AttemptFailure) {
         let service = host.service().unwrap_or_default();
-        let line = report::failed(self.about(), failure, &service);
+        let line = log_lines::failed(self.about(), failure, &service);
         host.log(Priority::Error, line.as_str());
     }
 
@@ -77,7 +77,7 @@ impl LoginContext<'_> {
     }
 
     pub(super) fn log_closed(&self, host: &dyn PamTransaction, gate: ThrottleStatus) {
-        let line = report::closed(self.about(), gate);
+        let line = log_lines::closed(self.about(), gate);
         host.log(Priority::Warning, line.as_str());
     }
 
@@ -91,7 +91,7 @@ impl LoginContext<'_> {
             NonCodeAnswer::Password => {
                 let service = host.service().unwrap_or_default();
                 self.line(LoginEvent::PasswordAsCode)
-                    .saying("hint", &report::password_as_code(&service))
+                    .saying("hint", &log_lines::password_as_code(&service))
             }
         };
         host.log(Priority::Notice, line.as_str());

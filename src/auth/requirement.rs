@@ -7,7 +7,7 @@ use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::clock;
 
 use super::LoginContext;
-use crate::report;
+use crate::log_lines;
 use crate::transaction::{PamTransaction, Priority};
 
 impl LoginContext<'_> {
@@ -22,7 +22,7 @@ impl LoginContext<'_> {
         let mut groups = KnownGroups::default();
         let requirement = groups.requirement(&loaded.policy, time, account);
         for name in groups.unanswered() {
-            let line = report::unanswered_name(self.about(), name);
+            let line = log_lines::unanswered_name(self.about(), name);
             host.log(Priority::Warning, line.as_str());
         }
         requirement

@@ -12,7 +12,7 @@ use twofactor_store::{LoadedPolicy, Store};
 use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, is_enrolled};
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::prompt::EmptyAnswer;
+use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{PamTransaction, Priority};
 use crate::{answer_source, text, ticket};

@@ -11,7 +11,7 @@ use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 
 use crate::answer_source::NonCodeAnswer;
-use crate::prompt::Prompt;
+use crate::code_prompt::Prompt;
 use crate::text;
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after

@@ -4,8 +4,8 @@
 //! jumps over this line where the password was right. Both ways to get that wrong deny: without the line the mark of a user who must
 //! enroll stays, and where the line is reached after the right password, it refuses.
 
-use super::{expected_session, recovered};
-use crate::later;
+use super::{expected_session, recovery_offer};
+use crate::deferred_text;
 use crate::return_codes::AuthResult;
 use crate::ticket;
 use crate::transaction::{NoAnswer, PamTransaction};
@@ -13,9 +13,9 @@ use crate::transaction::{NoAnswer, PamTransaction};
 /// Takes back what this attempt left for the later phases, and refuses.
 pub fn refuse(host: &mut dyn PamTransaction) -> AuthResult {
     ticket::forget(host);
-    recovered::forget(host);
+    recovery_offer::forget(host);
     expected_session::forget(host);
-    later::forget(host);
+    deferred_text::forget(host);
     match host.unmark() {
         Ok(()) => AuthResult::Refused,
         Err(NoAnswer) => AuthResult::NoAnswer,

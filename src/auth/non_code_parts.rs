@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 
-use super::judge::CodeJudge;
+use super::code_judge::CodeJudge;
 use super::{AuthAbort, LoginContext};
 use crate::arguments::PromptLayout;
 use crate::text;

@@ -3,7 +3,7 @@
 use super::LoginContext;
 use super::uniform_timing::RemainingTries;
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::dialogue::{DialogueMedium, is_told_by_question};
+use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::line_break;
 use crate::login_service;
 use crate::text;

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::later;
+use crate::deferred_text;
 use crate::line_break;
 use crate::login_service;
 use crate::text;
@@ -145,7 +145,7 @@ impl<'a> Dialogue<'a> {
                 (MessageMode::Unwanted, _) => {}
                 (MessageMode::Wanted, DialogueClose::Open) => match delay {
                     MessageDelay::None => self.host.inform(&text),
-                    MessageDelay::UntilSession => later::confirm(self.host, &text),
+                    MessageDelay::UntilSession => deferred_text::confirm(self.host, &text),
                 },
                 (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&text),
             }
