@@ -6,7 +6,7 @@ use twofactor_core::enroll;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;
 use twofactor_core::state::State;
-use twofactor_store::sys::host;
+use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
 use crate::formatting::Moment;
@@ -103,7 +103,7 @@ pub fn uris(
     policy: &Policy,
     state: Option<&State>,
 ) -> Vec<Zeroizing<String>> {
-    enroll::uris(device, account, policy, &host::name(), next(device, state))
+    enroll::uris(device, account, policy, &host_name::name(), next(device, state))
 }
 
 fn next(device: &Device, state: Option<&State>) -> u64 {
@@ -113,7 +113,7 @@ fn next(device: &Device, state: Option<&State>) -> u64 {
 
 /// The policy's issuer; the host name where it has none.
 fn issuer(policy: &Policy) -> String {
-    policy.issuer.clone().unwrap_or_else(host::name)
+    policy.issuer.clone().unwrap_or_else(host_name::name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use twofactor_core::recovery::{self, PlainCode};
 use twofactor_store::operations::ChangeSteps;
-use twofactor_store::sys::host;
+use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
@@ -135,7 +135,7 @@ impl DeliveredCodes {
 }
 
 fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
-    let host = host::name();
+    let host = host_name::name();
     let shown = escaping::value(user);
     let renewal = shell::twofactor("recovery-codes", &[user], &[]);
     let mut text = Zeroizing::new(String::new());

@@ -15,7 +15,7 @@ use twofactor_protocol::service::{
 };
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{self, DevicesBefore};
-use twofactor_store::sys::{clock, host};
+use twofactor_store::sys::{clock, host_name};
 
 use crate::change_stop::ChangeStop;
 use crate::factor_report::entry;
@@ -241,7 +241,7 @@ fn shown(
 ) -> (ChangeReply, PendingChange) {
     let (new, account) = (device.device(), claimant.account);
     let issuer = claimant.policy().issuer.clone();
-    let issuer = issuer.unwrap_or_else(host::name);
+    let issuer = issuer.unwrap_or_else(host_name::name);
     let uri = enroll::uri(new, &account.name, &issuer, 0);
     let mut reply = ChangeReply::new(ChangeResult::Pending);
     reply.device = Some(entry(new, &State::new(account.uid)));

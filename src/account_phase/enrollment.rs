@@ -12,7 +12,7 @@ use twofactor_store::attempt::{
 };
 use twofactor_store::decision::decide;
 use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment, UserFactor};
-use twofactor_store::sys::{clock, host};
+use twofactor_store::sys::{clock, host_name};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
 use super::shown_invitation::{InviteTicket, StillAllowed};
@@ -217,7 +217,7 @@ impl EnrollmentDialogue<'_> {
         };
         let mut pending = PendingDevice::generate(name, kind, settings, clock::now()?)?;
         let device = pending.device();
-        let uris = enroll::uris(device, &account.name, policy, &host::name(), 0);
+        let uris = enroll::uris(device, &account.name, policy, &host_name::name(), 0);
         let mut style = DrawingStyle::FIRST;
         let columns = dialogue.host().columns();
         let (text, shown) = enrollment_text::device(device, &uris, self.medium(), style, columns);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 const UNSAFE_FILES: [&str; 11] = [
     "crates/store/src/sys/accounts.rs",
     "crates/store/src/sys/clock.rs",
-    "crates/store/src/sys/homes.rs",
-    "crates/store/src/sys/limit.rs",
+    "crates/store/src/sys/passwd_listing.rs",
+    "crates/store/src/sys/size_limit.rs",
     "crates/store/src/sys/local_time.rs",
     "crates/store/src/sys/name_sources.rs",
     "crates/store/src/sys/peer_process.rs",

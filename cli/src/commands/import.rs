@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::clock;
-use twofactor_store::sys::homes::{self, PasswdEntry};
+use twofactor_store::sys::passwd_listing::{self, PasswdEntry};
 
 use crate::args::transfer::{GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs};
 use crate::audit;
@@ -104,7 +104,7 @@ fn residents(
     user: Option<&str>,
 ) -> Result<(Vec<PasswdEntry>, Vec<String>), Failure> {
     let Some(user) = user else {
-        let mut residents = homes::all()?;
+        let mut residents = passwd_listing::all()?;
         let silent = listing::silent(&residents);
         let mut seen = BTreeSet::new();
         // As in a lookup, the first of a name counts.
@@ -112,7 +112,7 @@ fn residents(
         return Ok((residents, silent));
     };
     let account = context.account(user)?;
-    let listed = homes::all()?.into_iter().find(|one| one.account == account);
+    let listed = passwd_listing::all()?.into_iter().find(|one| one.account == account);
     // Not listed, or not under that name: then the file has to be named.
     let entry = listed.unwrap_or_else(|| PasswdEntry {
         account,

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 use twofactor_core::policy::Policy;
 use twofactor_store::sys::clock::Synchronization;
 use twofactor_store::sys::file::{self, FileAccess, FileError};
-use twofactor_store::sys::link::{NewFile, NewFileKind};
+use twofactor_store::sys::new_file::{NewFile, NewFileKind};
 
 use super::finding::DoctorFinding;
 use super::installed_system::same_architecture;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twofactor_store::sys::homes::PasswdEntry;
+use twofactor_store::sys::passwd_listing::PasswdEntry;
 use twofactor_store::sys::name_sources;
 
 /// Sources of the Name Service Switch that list all their users.

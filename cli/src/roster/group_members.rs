@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{LookupFailed, by_name};
-use twofactor_store::sys::homes::PasswdEntry;
-use twofactor_store::sys::local_file;
+use twofactor_store::sys::passwd_listing::PasswdEntry;
+use twofactor_store::sys::local_accounts;
 use twofactor_store::sys::membership::MembershipFacts;
 use twofactor_store::sys::name_sources;
 
@@ -37,7 +37,7 @@ pub fn names(group: &str, listed: &[PasswdEntry]) -> Result<Option<Vec<String>>,
 fn accounts(listed: &[PasswdEntry]) -> Result<Vec<Account>, LookupFailed> {
     let mut accounts: Vec<Account> = listed.iter().map(|one| one.account.clone()).collect();
     let known: BTreeSet<&str> = listed.iter().map(|one| one.account.name.as_str()).collect();
-    for name in local_file::names(&local_file::text(local_file::PASSWD)?) {
+    for name in local_accounts::names(&local_accounts::text(local_accounts::PASSWD)?) {
         if !known.contains(name) {
             accounts.extend(by_name(name)?);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use twofactor_core::account::Account;
 use twofactor_store::Store;
 use twofactor_store::sys::accounts::{LookupFailed, PasswdEntry, entry_by_name, entry_by_uid};
-use twofactor_store::sys::homes;
+use twofactor_store::sys::passwd_listing;
 
 /// From so many names on, the accounts are listed once instead of looked up one by one: a lookup may read all of
 /// /etc/passwd.
@@ -22,7 +22,7 @@ impl AccountLookup {
     pub fn for_names(count: usize) -> Self {
         let (mut by_name, mut by_uid) = (BTreeMap::new(), BTreeMap::new());
         if count >= MANY {
-            let all = homes::all().unwrap_or_default().into_iter();
+            let all = passwd_listing::all().unwrap_or_default().into_iter();
             // As in a lookup, the first of a name or a user id counts.
             for one in all {
                 let account = &one.account;

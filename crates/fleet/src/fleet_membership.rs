@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use twofactor_core::account::Account;
 use twofactor_store::Store;
 use twofactor_store::sys::file::FileAccess;
-use twofactor_store::sys::host;
+use twofactor_store::sys::host_name;
 
 use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
@@ -121,7 +121,7 @@ fn new_place(directory: &FleetDirectory, meta: FleetMeta) -> Result<HostPlace, H
     getrandom::fill(&mut random)
         .map_err(|_| HostError::new(directory.path(), HostFault::Random))?;
     let (id, run) = random.split_at(4);
-    let name: String = host::name()
+    let name: String = host_name::name()
         .chars()
         .filter(|it| it.is_ascii_alphanumeric() || "-.".contains(*it))
         .take(MAX_HOST_ID - 9)

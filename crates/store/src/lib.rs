@@ -25,7 +25,7 @@ pub mod tickets;
 pub use files::{
     BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, Holder, Inventory, LoadedPolicy,
     LoadedRecord, Locked, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation,
-    ShareFault, SharedChange, SharedFactors, Store, UnmirroredUsers, mark,
+    ShareFault, SharedChange, SharedFactors, Store, UnmirroredUsers, directory_mark,
 };
 
 /// Unit tests run with the allocator of module and command.

@@ -11,7 +11,7 @@ use twofactor_store::attempt::KnownGroups;
 use twofactor_store::operations::{
     self, ChangeCause, ChangeError, ChangeSteps, InvitationResult, InvitationTerms,
 };
-use twofactor_store::sys::homes;
+use twofactor_store::sys::passwd_listing;
 
 use super::invitation_report::{InvitationRow, InvitationWord, InvitationsReport, column, line};
 use super::invitation_sheets::InvitationSheets;
@@ -100,7 +100,7 @@ impl NamedUsers {
         let mut names = args.users.clone();
         let mut unlisted = Vec::new();
         if !args.groups.is_empty() {
-            let listed = homes::all()?;
+            let listed = passwd_listing::all()?;
             unlisted = listing::silent(&listed);
             for group in &args.groups {
                 let members = roster::group_members(group, &listed)?;

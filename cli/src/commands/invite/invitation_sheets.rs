@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use twofactor_core::recovery::PlainCode;
-use twofactor_store::sys::host;
+use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
@@ -100,7 +100,7 @@ fn page(
     code: &PlainCode,
     expires: u64,
 ) -> Zeroizing<String> {
-    let (host, until) = (host::name(), Moment(expires).with_zone());
+    let (host, until) = (host_name::name(), Moment(expires).with_zone());
     let steps = [
         "Install an authenticator app on your phone, such as Aegis, FreeOTP or Google Authenticator.".to_owned(),
         format!("Log in to {host} as {user}, with your password."),

@@ -8,9 +8,9 @@ mod answer_tail;
 pub mod grace;
 mod host_join;
 mod last_code;
-pub mod refused;
+pub mod refused_codes;
 mod resync;
-mod scan;
+mod code_scan;
 pub mod session_grace;
 mod throttle;
 
@@ -29,13 +29,13 @@ pub use answer_tail::AnswerTail;
 pub use host_join::{counting_part, joined_with_own};
 pub use last_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
-pub use scan::LOOK_AHEAD;
+pub use code_scan::LOOK_AHEAD;
 pub use throttle::{
     ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
 };
 
 use answer::AnswerCandidate;
-use scan::{bounded_drift, scan, steps_off};
+use code_scan::{bounded_drift, scan, steps_off};
 
 /// A judgement and the state that has to be stored before it may be acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
-use twofactor_core::verify::refused::{self, RefusedKey};
+use twofactor_core::verify::refused_codes::{self, RefusedKey};
 use twofactor_core::verify::{
     self, Answer, ChargedState, FailureCounter, Form, Outcome, ThrottleStatus,
 };
@@ -68,12 +68,12 @@ impl<'a> CodeJudgement<'a> {
         };
         let answer = Answer::read(input, form, &verify::code_lengths(record));
         if !matches!(against, CredentialSet::Invitation(_))
-            && refused::is_repeated(&state.refused, &answer)
+            && refused_codes::is_repeated(&state.refused, &answer)
         {
             return Err(ChargeStop::Ended(AttemptResult::Repeated));
         }
         let mut key = state.refused.key;
-        if refused::needs_key(&state.refused, &answer) {
+        if refused_codes::needs_key(&state.refused, &answer) {
             fill(&mut key).map_err(ChargeStop::Failed)?;
         }
         Ok(Self {
@@ -110,7 +110,7 @@ impl<'a> CodeJudgement<'a> {
                 state.bypass = self.charge().bypass;
             }
             (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
-                refused::remember(&mut state.refused, &self.answer, self.key);
+                refused_codes::remember(&mut state.refused, &self.answer, self.key);
             }
             (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon))
             | (Outcome::Rejected(_), CredentialSet::Invitation(_))

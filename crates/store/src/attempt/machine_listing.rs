@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::sys::accounts::LookupFailed;
 use crate::sys::group_listing::GroupListing;
 use crate::sys::membership::MembershipFacts;
-use crate::sys::{local_file, nsswitch};
+use crate::sys::{local_accounts, nsswitch};
 use twofactor_core::account::Account;
 
 /// Accounts and groups that were listed. It is as old as the value: for reports, not for logins.
@@ -81,7 +81,7 @@ impl AccountListing for MachineListing {
     }
 
     fn local(&self, uid: u32) -> Result<LocalNames<'_>, LookupFailed> {
-        let read = || local_file::passwd().map(|text| LocalAccounts::parse(&text));
+        let read = || local_accounts::passwd().map(|text| LocalAccounts::parse(&text));
         let found = self.accounts.get_or_init(read);
         let found = found.as_ref().map_err(|error| *error)?;
         Ok(LocalNames {
@@ -102,7 +102,7 @@ struct LocalAccounts {
 impl LocalAccounts {
     fn parse(text: &str) -> Self {
         let mut found = Self::default();
-        for (account, is_whole) in local_file::accounts(text) {
+        for (account, is_whole) in local_accounts::accounts(text) {
             if is_whole {
                 found.whole.insert(account.uid);
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::machine_listing::AccountListing;
 use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::membership::MembershipFacts;
-use crate::sys::{local_file, name_sources};
+use crate::sys::{local_accounts, name_sources};
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::is_strictest;
 use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime, RequireEntry};
@@ -160,9 +160,9 @@ impl KnownRequirements {
 
     /// The accounts of passwd(5) with this uid.
     fn in_passwd(&mut self, uid: u32) -> Result<Vec<Account>, LookupFailed> {
-        let text = self.passwd.get_or_insert_with(local_file::passwd);
+        let text = self.passwd.get_or_insert_with(local_accounts::passwd);
         let text = text.as_ref().map_err(|error| *error)?;
-        let accounts = local_file::accounts(text).map(|(account, _)| account);
+        let accounts = local_accounts::accounts(text).map(|(account, _)| account);
         Ok(accounts.filter(|account| account.uid == uid).collect())
     }
 

@@ -4,7 +4,7 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 
 use super::generations::StateFiles;
-use super::{Error, SharedChange, Store, index, names};
+use super::{Error, SharedChange, Store, uid_index, file_names};
 
 impl Store {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
@@ -12,7 +12,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when they cannot be removed.
     pub fn discard(&self, name: &str) -> Result<(), Error> {
-        let Some(record) = names::record_file(name) else {
+        let Some(record) = file_names::record_file(name) else {
             return Ok(());
         };
         let path = self.record_path(name);
@@ -42,7 +42,7 @@ impl Store {
         remove_record().map_err(Error::file(&path))?;
         for (uid, entry) in self.index()? {
             if entry == name {
-                index::remove(users, uid, name).map_err(Error::file(&path))?;
+                uid_index::remove(users, uid, name).map_err(Error::file(&path))?;
             }
         }
         file::flush_directory(users).map_err(Error::file(&path))?;

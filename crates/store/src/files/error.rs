@@ -10,7 +10,7 @@ use twofactor_core::policy::PolicyError;
 use twofactor_core::record::RecordError;
 use twofactor_core::state::StateError;
 
-use super::names;
+use super::file_names;
 
 /// A file that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,7 +124,7 @@ impl Error {
     #[must_use]
     pub fn user(&self) -> Option<String> {
         let file = self.path.file_name()?.to_str()?;
-        names::user_of(file).or_else(|| names::user_of_state(file))
+        file_names::user_of(file).or_else(|| file_names::user_of_state(file))
     }
 
     /// True if the file does not exist.

@@ -18,7 +18,7 @@ mod access;
 mod claim;
 mod naming;
 mod removal;
-mod watch;
+mod lock_watch;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -26,14 +26,14 @@ use std::path::PathBuf;
 use rustix::fs::Stat;
 
 use crate::sys::file::{self, FileOpening};
-use crate::sys::link::{self, NewFile, NewFileKind};
+use crate::sys::new_file::{self, NewFile, NewFileKind};
 use crate::sys::lock::{self, LockPause, WAIT};
 use twofactor_core::state::{self, SlotStanding, State, StoredState};
 
 use super::state_part::StatePart;
-use super::{Cause, Error, Store, names};
-use watch::LockWatch;
-pub(super) use watch::PATIENCE;
+use super::{Cause, Error, Store, file_names};
+use lock_watch::LockWatch;
+pub(super) use lock_watch::PATIENCE;
 
 /// Number of times that a reader without a lock looks for the file in place of a base: one may go while it looks.
 const PEEK_TRIES: u32 = 3;
@@ -84,7 +84,7 @@ struct OpenFile {
 impl<'s> StateFiles<'s> {
     pub(super) fn of(store: &'s Store, user: &str) -> Result<Self, Error> {
         let path = store.state_path(user);
-        match names::state_file(user) {
+        match file_names::state_file(user) {
             Some(name) => Ok(Self {
                 states: &store.states,
                 name,
@@ -153,7 +153,7 @@ impl<'s> StateFiles<'s> {
     pub(super) fn create(&self, state: &State) -> Result<bool, Error> {
         let bytes = state::encode_file(state);
         let states = self.directory()?;
-        let made = link::create_new(states, &self.name, &bytes, NewFileKind::Free)
+        let made = new_file::create_new(states, &self.name, &bytes, NewFileKind::Free)
             .map_err(Error::file(&self.path))?;
         file::flush_directory(states).map_err(Error::file(&self.path))?;
         Ok(made.is_some())

@@ -5,7 +5,7 @@ use rustix::fs::Dir;
 use crate::sys::file;
 use twofactor_core::account::Account;
 
-use super::{Error, Locked, Store, names};
+use super::{Error, Locked, Store, file_names};
 
 impl Store {
     /// Removes the temporary records of users whose lock can be had at once. One that is held may be that of the change which writes
@@ -51,7 +51,7 @@ fn user_of_temporary(file_name: &str) -> Option<String> {
     let name = file_name.strip_prefix('.')?.strip_suffix(".new")?;
     // The holder of a lock that was taken over has a number.
     let record = name.split_once('+').map_or(name, |(record, _)| record);
-    names::user_of(record)
+    file_names::user_of(record)
 }
 
 #[cfg(test)]

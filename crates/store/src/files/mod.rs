@@ -2,23 +2,23 @@
 //!
 //! Nothing here knows of terminals or of PAM.
 
-mod bulk;
+mod bulk_enrollment;
 mod discard;
 mod error;
 mod generations;
-mod holder;
-mod index;
-mod inventory;
+mod record_holder;
+mod uid_index;
+mod directory_inventory;
 mod killed_change;
-mod locked;
-pub mod mark;
-pub(crate) mod names;
+mod locked_factor;
+pub mod directory_mark;
+pub(crate) mod file_names;
 mod policy_file;
 mod record_file;
 mod relocate;
 mod shared_factor;
 mod state_part;
-mod unmirrored;
+mod unmirrored_users;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -31,24 +31,24 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Dir};
 
 use crate::sys::file::{self, FileAccess, FileError};
-use crate::sys::link::LinkDurability;
+use crate::sys::new_file::LinkDurability;
 use crate::sys::lock;
 use twofactor_core::account::Account;
 use twofactor_core::state::State;
 
-pub use bulk::{BATCH, BulkEnrollment, NewRecord};
+pub use bulk_enrollment::{BATCH, BulkEnrollment, NewRecord};
 pub use error::{Cause, Error};
-pub use holder::{FactorSnapshot, FoundBy, Holder};
-pub use inventory::Inventory;
-pub use locked::Locked;
-pub(crate) use locked::nothing_reusable;
-pub use mark::{MarkDisagreement, MarkResult};
+pub use record_holder::{FactorSnapshot, FoundBy, Holder};
+pub use directory_inventory::Inventory;
+pub use locked_factor::Locked;
+pub(crate) use locked_factor::nothing_reusable;
+pub use directory_mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;
 pub use relocate::Relocation;
 pub(crate) use shared_factor::ShareResult;
 pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
-pub use unmirrored::UnmirroredUsers;
+pub use unmirrored_users::UnmirroredUsers;
 
 use generations::{PATIENCE, StateFiles};
 use state_part::StatePart;
@@ -71,7 +71,7 @@ impl Store {
         let (store, top) = Self::unmarked(path)?;
         store.users.directory()?;
         store.states.directory()?;
-        mark::check(&top, path, policy)?;
+        directory_mark::check(&top, path, policy)?;
         Ok(store)
     }
 
@@ -82,7 +82,7 @@ impl Store {
     /// [`Error`] as for [`Store::open`]; what is wrong with `users` and `state` is an error of the first use.
     pub fn open_for_login(path: &Path, policy: &Path) -> Result<Self, Error> {
         let (store, top) = Self::unmarked(path)?;
-        mark::check(&top, path, policy)?;
+        directory_mark::check(&top, path, policy)?;
         Ok(store)
     }
 
@@ -103,13 +103,13 @@ impl Store {
     /// machine calls this.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::open`] and [`mark::initialize`], or when it cannot be made.
+    /// [`Error`] as for [`Store::open`] and [`directory_mark::initialize`], or when it cannot be made.
     pub fn initialize(
         path: &Path,
         policy: &Path,
         disagreement: MarkDisagreement,
     ) -> Result<(Self, MarkResult), Error> {
-        if disagreement == MarkDisagreement::Refuse && mark::is_noted(path, policy)? {
+        if disagreement == MarkDisagreement::Refuse && directory_mark::is_noted(path, policy)? {
             // It was in use: where it is missing now, a new one would be the wrong one.
             return Self::open(path, policy).map(|store| (store, MarkResult::Already));
         }
@@ -126,7 +126,7 @@ impl Store {
         for directory in [Some(path), path.parent()].into_iter().flatten() {
             file::flush_names(directory).map_err(Error::file(directory))?;
         }
-        let done = mark::initialize(&top, path, policy, disagreement)?;
+        let done = directory_mark::initialize(&top, path, policy, disagreement)?;
         Ok((store, done))
     }
 
@@ -144,7 +144,7 @@ impl Store {
         let mut users: Vec<String> = self
             .file_names()?
             .iter()
-            .filter_map(|name| names::user_of(name))
+            .filter_map(|name| file_names::user_of(name))
             .collect();
         users.sort_unstable();
         Ok(users)
@@ -203,7 +203,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when it cannot be read.
     pub fn peek_named(&self, name: &str) -> Result<Option<State>, Error> {
-        if names::state_file(name).is_none() {
+        if file_names::state_file(name).is_none() {
             return Ok(None);
         }
         let stored = StateFiles::of(self, name)?.peek()?;
@@ -235,13 +235,13 @@ impl Store {
         let directory = self.users.directory()?;
         let mut uids: Vec<u32> = Vec::new();
         for file_name in self.file_names()? {
-            uids.extend(index::uid_of(&file_name));
+            uids.extend(uid_index::uid_of(&file_name));
         }
         uids.sort_unstable();
         uids.dedup();
         let mut entries = Vec::new();
         for uid in uids {
-            match index::names_of(directory, uid) {
+            match uid_index::names_of(directory, uid) {
                 Ok(names) => entries.extend(names.into_iter().map(|name| (uid, name))),
                 // An entry that names no user refuses the accounts of its uid, and no others.
                 Err(FileError::WrongType) => {}
@@ -266,12 +266,12 @@ impl Store {
                 continue;
             };
             if !present.contains(&(record.uid, name.clone())) {
-                index::add(directory, record.uid, &name, LinkDurability::Now)
+                uid_index::add(directory, record.uid, &name, LinkDurability::Now)
                     .map_err(Error::file(users))?;
                 added += 1;
                 // Removed meanwhile: an entry without record and state would be a contradiction.
                 if matches!(self.record_named(&name), Ok(None)) {
-                    index::remove(directory, record.uid, &name).map_err(Error::file(users))?;
+                    uid_index::remove(directory, record.uid, &name).map_err(Error::file(users))?;
                     added -= 1;
                 }
             }
@@ -295,12 +295,12 @@ impl Store {
     /// Path of a user's record.
     #[must_use]
     pub fn record_path(&self, name: &str) -> PathBuf {
-        let file = names::record_file(name).unwrap_or_default();
+        let file = file_names::record_file(name).unwrap_or_default();
         self.path.join("users").join(file)
     }
 
     fn state_path(&self, name: &str) -> PathBuf {
-        let file = names::state_file(name).unwrap_or_default();
+        let file = file_names::state_file(name).unwrap_or_default();
         self.path.join("state").join(file)
     }
 

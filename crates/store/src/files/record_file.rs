@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
 use super::state_part::StatePart;
-use super::{Cause, Error, Store, names};
+use super::{Cause, Error, Store, file_names};
 
 /// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
 /// for one login, and wiped by the allocator.
@@ -79,7 +79,7 @@ impl Store {
         name: &str,
         before: Option<LoadedRecord>,
     ) -> Result<Option<LoadedRecord>, Error> {
-        let Some(file_name) = names::record_file(name) else {
+        let Some(file_name) = file_names::record_file(name) else {
             return Ok(None);
         };
         let path = self.record_path(name);

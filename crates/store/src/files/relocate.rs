@@ -18,14 +18,14 @@
 //! between steps 2 and 3, since record and state say different uids.
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{self, LinkDurability};
+use crate::sys::new_file::{self, LinkDurability};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
 use super::generations::StateFiles;
-use super::locked::knows_all;
-use super::{Cause, Error, Locked, Store, index, names};
+use super::locked_factor::knows_all;
+use super::{Cause, Error, Locked, Store, uid_index, file_names};
 
 /// Progress of a move.
 #[derive(Debug, Clone)]
@@ -170,7 +170,7 @@ impl Store {
     /// Adds an entry of the index, durably.
     fn enter(&self, uid: u32, name: &str) -> Result<(), Error> {
         let users = self.users.directory()?;
-        index::add(users, uid, name, LinkDurability::Now)
+        uid_index::add(users, uid, name, LinkDurability::Now)
             .and_then(|_| file::flush_directory(users))
             .map_err(Error::file(&self.record_path(name)))
     }
@@ -180,9 +180,9 @@ impl Store {
         let path = self.record_path(&to.name);
         let users = self.users.directory()?;
         let file_of =
-            |user: &str| names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)));
+            |user: &str| file_names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)));
         let (old, new) = (file_of(from)?, file_of(&to.name)?);
-        if !link::rename_new(users, &old, &new).map_err(Error::file(&path))? {
+        if !new_file::rename_new(users, &old, &new).map_err(Error::file(&path))? {
             return Err(self.occupied(&to.name));
         }
         file::flush_directory(users).map_err(Error::file(&path))
@@ -194,7 +194,7 @@ impl Store {
         let users = self.users.directory()?;
         for (uid, name) in self.index()? {
             if name == from && (uid, name.as_str()) != (to.uid, to.name.as_str()) {
-                index::remove(users, uid, from).map_err(Error::file(&path))?;
+                uid_index::remove(users, uid, from).map_err(Error::file(&path))?;
             }
         }
         file::flush_directory(users).map_err(Error::file(&path))?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::accounts::{self, LookupFailed};
-use super::local_file;
+use super::local_accounts;
 use super::local_groups::LocalGroups;
 use super::membership::MembershipFacts;
 use super::name_sources::{self, SYSTEMD};
@@ -33,7 +33,7 @@ impl GroupListing {
     #[must_use]
     pub fn read() -> Self {
         Self {
-            local: local_file::text(local_file::GROUP).map(|text| LocalGroups::parse(&text)),
+            local: local_accounts::text(local_accounts::GROUP).map(|text| LocalGroups::parse(&text)),
             sources: nsswitch::sources(&["group", "initgroups"]),
             is_sum: nsswitch::groups_add_up(),
             of_systemd: Mutex::default(),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::local_file::group_lines;
+use super::local_accounts::group_lines;
 use super::membership::MembershipFacts;
 
 /// The text of group(5) as tables.
@@ -38,7 +38,7 @@ impl LocalGroups {
     }
 
     /// Adds what the text says of a group and of the names of one user, as
-    /// [`add_membership`](super::local_file::add_membership).
+    /// [`add_membership`](super::local_accounts::add_membership).
     pub fn add_membership(&self, group: &str, users: &[&str], facts: &mut MembershipFacts) {
         facts
             .group_ids
@@ -54,7 +54,7 @@ impl LocalGroups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::local_file;
+    use crate::sys::local_accounts;
 
     #[test]
     fn the_table_says_what_the_text_says() {
@@ -74,7 +74,7 @@ mod tests {
             ] {
                 let (mut by_text, mut by_table) =
                     (MembershipFacts::default(), MembershipFacts::default());
-                local_file::add_membership(text, group, users, &mut by_text);
+                local_accounts::add_membership(text, group, users, &mut by_text);
                 table.add_membership(group, users, &mut by_table);
                 for facts in [&mut by_text, &mut by_table] {
                     facts.user_groups.sort_unstable();

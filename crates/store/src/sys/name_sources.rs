@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString};
 use libc::{c_char, c_int, c_long, gid_t, size_t};
 
 use super::accounts::LookupFailed;
-use super::local_file;
+use super::local_accounts;
 use super::membership::{GroupList, MembershipFacts};
 use super::nsswitch::{FILES, sources};
 
@@ -48,8 +48,8 @@ pub fn uids_of(name: &str) -> Result<Vec<u32>, LookupFailed> {
     let mut uids = Vec::new();
     for source in sources(&["passwd"])? {
         if source == FILES {
-            let text = local_file::text(local_file::PASSWD)?;
-            uids.extend(local_file::uids_of(&text, name));
+            let text = local_accounts::text(local_accounts::PASSWD)?;
+            uids.extend(local_accounts::uids_of(&text, name));
             continue;
         }
         uids.extend(uid_of(&source, &c_name)?);
@@ -87,8 +87,8 @@ pub fn add_membership(
     let mut result = Ok(());
     for source in sources(&["group", "initgroups"])? {
         let added = if source == FILES {
-            local_file::text(local_file::GROUP)
-                .map(|text| local_file::add_membership(&text, group, users, facts))
+            local_accounts::text(local_accounts::GROUP)
+                .map(|text| local_accounts::add_membership(&text, group, users, facts))
         } else {
             add_of_source(&source, group, users, facts)
         };
@@ -106,7 +106,7 @@ pub fn group_list(group: &str) -> Result<GroupList, LookupFailed> {
     let mut list = GroupList::default();
     for source in sources(&["group"])? {
         if source == FILES {
-            local_file::add_members(&local_file::text(local_file::GROUP)?, group, &mut list);
+            local_accounts::add_members(&local_accounts::text(local_accounts::GROUP)?, group, &mut list);
             continue;
         }
         if let Some((id, names)) = members_of(&source, group)? {

@@ -3,7 +3,7 @@
 use super::*;
 use std::convert::Infallible;
 use twofactor_core::policy::{self, Policy};
-use twofactor_core::verify::refused::RefusedKey;
+use twofactor_core::verify::refused_codes::RefusedKey;
 
 /// The decision on one state: how it ended, and the state that follows from it.
 fn judged(

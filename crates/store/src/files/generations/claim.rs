@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use crate::sys::file::{self, FileOpening};
-use crate::sys::link::{NewFile, NewFileKind};
+use crate::sys::new_file::{NewFile, NewFileKind};
 use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, State, StoredState};
 
 use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};

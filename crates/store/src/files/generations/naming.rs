@@ -1,7 +1,7 @@
 //! Giving the files of a state another name, at one moment for all processes that look for them.
 
 use crate::sys::file::{self, FileAccess, FileOpening};
-use crate::sys::link::{self, NewFileKind};
+use crate::sys::new_file::{self, NewFileKind};
 use twofactor_core::state::{self, State};
 
 use super::{HeldFile, PEEK_TRIES, StateFiles, StatePlace};
@@ -56,7 +56,7 @@ impl StateFiles<'_> {
             .map_err(Error::file(&self.path))?;
         new.make_entrance(&entrance)?;
         self.confirm(held)?;
-        let moved = link::rename_new(states, &self.generations(), &new.generations())
+        let moved = new_file::rename_new(states, &self.generations(), &new.generations())
             .map_err(Error::file(&self.path))?;
         if !moved {
             return Err(new.error(Cause::Occupied));
@@ -89,7 +89,7 @@ impl StateFiles<'_> {
     /// A base that only leads to the directory beside it, where there is one.
     fn make_entrance(&self, bytes: &[u8]) -> Result<(), Error> {
         let states = self.directory()?;
-        let made = link::create_new(states, &self.name, bytes, NewFileKind::Free)
+        let made = new_file::create_new(states, &self.name, bytes, NewFileKind::Free)
             .and_then(|made| file::flush_directory(states).map(|()| made))
             .map_err(Error::file(&self.path))?;
         // A move that was stopped has made it.

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
-use crate::sys::link;
+use crate::sys::new_file;
 use crate::sys::lock::LockPause;
 use twofactor_core::state::{self, State};
 
@@ -58,7 +58,7 @@ impl StateFiles<'_> {
         let dead = format!(".{}", self.generations());
         let remove = || {
             remove_dead(states, &dead)?;
-            match link::rename(states, &self.generations(), &dead) {
+            match new_file::rename(states, &self.generations(), &dead) {
                 Err(error) if error.is_missing() => return Ok(()),
                 other => other?,
             }

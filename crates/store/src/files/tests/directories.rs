@@ -5,7 +5,7 @@ use std::os::unix::fs::{chown, symlink};
 use rustix::io::Errno;
 
 use super::*;
-use crate::sys::link::LinkDurability;
+use crate::sys::new_file::LinkDurability;
 
 fn initialize(scratch: &ScratchStore) -> Result<Store, Error> {
     let (top, policy) = (scratch.top(), scratch.policy());

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::{Errno, pwrite, retry_on_intr};
 
-use super::super::limit;
+use super::super::size_limit;
 use super::file_error::{FileError, failed};
 
 /// The largest size of a file of this process, in bytes. Only CAP_SYS_RESOURCE lowers it from outside: it holds as long as a
@@ -13,7 +13,7 @@ use super::file_error::{FileError, failed};
 /// # Errors
 /// [`FileError`].
 pub fn size_limit() -> Result<u64, FileError> {
-    limit::file_size().map_err(failed("getrlimit"))
+    size_limit::file_size().map_err(failed("getrlimit"))
 }
 
 /// Overwrites bytes in place, all of them. Beyond the caller's file size limit nothing is written, and no signal raised.

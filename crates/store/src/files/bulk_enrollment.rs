@@ -3,14 +3,14 @@
 use std::os::fd::AsFd;
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{LinkDurability, NewFile, NewFileKind};
+use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, DeviceState, State};
 
 use super::generations::StateFiles;
-use super::locked::{Locked, knows_all};
-use super::{Cause, Error, Store, index, names};
+use super::locked_factor::{Locked, knows_all};
+use super::{Cause, Error, Store, uid_index, file_names};
 
 /// Most newcomers of one call: each keeps two files open, one of them locked.
 pub const BATCH: usize = 200;
@@ -183,7 +183,7 @@ impl Store {
         // A record that is written can be read: anything else would lock the user out.
         let text = record.to_toml();
         Record::parse(&text).map_err(|error| failed(Cause::Record(error)))?;
-        let Some(record_file) = names::record_file(&account.name) else {
+        let Some(record_file) = file_names::record_file(&account.name) else {
             return Ok(None);
         };
         let file = files.stage(&state)?;
@@ -223,7 +223,7 @@ impl Store {
     }
 
     fn add_to_index(&self, account: &Account) -> Result<(), Error> {
-        index::add(
+        uid_index::add(
             self.users.directory()?,
             account.uid,
             &account.name,

@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
 use super::{Locked, refuse_while_moving};
-use crate::files::{Cause, Error, SharedChange, Store, index, names};
+use crate::files::{Cause, Error, SharedChange, Store, uid_index, file_names};
 use crate::sys::file;
 
 /// Number of times that a state which was taken over is looked for, once its record is removed.
@@ -63,7 +63,7 @@ impl Locked<'_> {
     /// Removes the record, durably.
     pub(crate) fn remove_record(&self) -> Result<(), Error> {
         let name =
-            names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
+            file_names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
         let users = self.store.users.directory()?;
         let remove = || {
             for stale in self.files.stale_names(&self.held, &name) {
@@ -89,7 +89,7 @@ impl Locked<'_> {
         // Another process may have enrolled the user anew.
         self.confirm()?;
         let users = self.store.users.directory()?;
-        index::remove(users, self.account.uid, &self.account.name)
+        uid_index::remove(users, self.account.uid, &self.account.name)
             .and_then(|()| file::flush_directory(users))
             .map_err(Error::file(&self.store.record_path(&self.account.name)))?;
         self.confirm()?;

@@ -7,9 +7,9 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
-use super::locked::knows_all;
+use super::locked_factor::knows_all;
 use super::record_file::{LoadedRecord, RecordText};
-use super::{Cause, Error, Store, index};
+use super::{Cause, Error, Store, uid_index};
 
 /// The record that counts for an account.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl Store {
             found.holder = Some(Holder::of(account.clone(), loaded, FoundBy::Name));
             return Ok(found);
         }
-        let names = index::names_of(self.users.directory()?, account.uid)
+        let names = uid_index::names_of(self.users.directory()?, account.uid)
             .map_err(Error::file(self.users.path()))?;
         for name in &names {
             let account = Account {

@@ -3,13 +3,13 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::file::{self, FileAccess};
-use crate::sys::link::{LinkDurability, NewFile, NewFileKind};
+use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, DeviceState, SpentCodes, State};
 
 use super::{Locked, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
-use crate::files::{Cause, Error, ShareResult, SharedChange, index, names};
+use crate::files::{Cause, Error, ShareResult, SharedChange, uid_index, file_names};
 
 impl Locked<'_> {
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
@@ -217,8 +217,8 @@ impl Locked<'_> {
 
     /// A first record is made only where there is none by now: its maker may have been stopped for long.
     fn write_record(&self, users: &OwnedFd, text: &str, replaces: bool) -> Result<(), WriteFailed> {
-        let name = names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
-        if index::add(
+        let name = file_names::record_file(&self.account.name).ok_or(file::FileError::TooLarge)?;
+        if uid_index::add(
             users,
             self.account.uid,
             &self.account.name,
@@ -257,7 +257,7 @@ impl Locked<'_> {
     /// # Errors
     /// [`Error`] when one cannot be removed.
     pub(in crate::files) fn remove_temporary_records(&self) -> Result<(), Error> {
-        let Some(name) = names::record_file(&self.account.name) else {
+        let Some(name) = file_names::record_file(&self.account.name) else {
             return Ok(());
         };
         let users = self.store.users.directory()?;

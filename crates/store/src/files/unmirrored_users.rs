@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Dir};
 use rustix::io::Errno;
 
-use super::names;
+use super::file_names;
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::sys::file::{self, FileAccess, FileError};
 
@@ -33,7 +33,7 @@ impl UnmirroredUsers {
     /// # Errors
     /// [`FileError`], also for a name that can have no file.
     pub fn note(&self, user: &str) -> Result<(), FileError> {
-        let name = names::state_file(user);
+        let name = file_names::state_file(user);
         let name = name.ok_or(FileError::System("open", Errno::NAMETOOLONG))?;
         file::write_file(&self.fd, &name, b"", FileAccess::Private)
     }
@@ -43,7 +43,7 @@ impl UnmirroredUsers {
     /// # Errors
     /// [`FileError`].
     pub fn forget(&self, user: &str) -> Result<(), FileError> {
-        let Some(name) = names::state_file(user) else {
+        let Some(name) = file_names::state_file(user) else {
             return Ok(());
         };
         file::remove(&self.fd, &name)
@@ -74,7 +74,7 @@ impl UnmirroredUsers {
                     .file_name()
                     .to_str()
                     .ok()
-                    .and_then(names::user_of_state),
+                    .and_then(file_names::user_of_state),
             );
         }
         users.sort_unstable();
@@ -86,7 +86,7 @@ impl UnmirroredUsers {
     /// # Errors
     /// [`FileError`] when that cannot be told.
     pub fn has(state: &Path, user: &str) -> Result<bool, FileError> {
-        let Some(name) = names::state_file(user) else {
+        let Some(name) = file_names::state_file(user) else {
             return Ok(false);
         };
         let state = file::open_directory(CWD, state, FileAccess::Private)?;

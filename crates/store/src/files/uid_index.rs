@@ -8,9 +8,9 @@
 use std::os::fd::OwnedFd;
 
 use crate::sys::file::{self, FileError};
-use crate::sys::link::{self, LinkDurability};
+use crate::sys::new_file::{self, LinkDurability};
 
-use super::names;
+use super::file_names;
 
 /// Most names of one uid that can have a record.
 pub const MAX_NAMES: usize = 8;
@@ -25,17 +25,17 @@ pub fn add(
     name: &str,
     durability: LinkDurability,
 ) -> Result<bool, FileError> {
-    let target = names::state_file(name).ok_or(FileError::TooLarge)?;
+    let target = file_names::state_file(name).ok_or(FileError::TooLarge)?;
     for slot in 0..MAX_NAMES {
         let entry = entry(uid, slot);
         if slot == 1 {
             // Readers look at the further entries only where this is.
-            link::write_value(users, &more(uid), "more", durability)?;
+            new_file::write_value(users, &more(uid), "more", durability)?;
         }
-        if link::write_value(users, &entry, &target, durability)? {
+        if new_file::write_value(users, &entry, &target, durability)? {
             return Ok(true);
         }
-        if link::read_value(users, &entry)?.is_some_and(|present| present == target) {
+        if new_file::read_value(users, &entry)?.is_some_and(|present| present == target) {
             return Ok(false);
         }
     }
@@ -47,10 +47,10 @@ pub fn add(
 /// # Errors
 /// [`FileError`].
 pub fn remove(users: &OwnedFd, uid: u32, name: &str) -> Result<(), FileError> {
-    let target = names::state_file(name).ok_or(FileError::TooLarge)?;
+    let target = file_names::state_file(name).ok_or(FileError::TooLarge)?;
     for slot in slots(users, uid)? {
         let entry = entry(uid, slot);
-        if link::read_value(users, &entry)?.is_some_and(|present| present == target) {
+        if new_file::read_value(users, &entry)?.is_some_and(|present| present == target) {
             file::remove(users, &entry)?;
         }
     }
@@ -75,8 +75,8 @@ pub fn names_of(users: &OwnedFd, uid: u32) -> Result<Vec<String>, FileError> {
 fn look(users: &OwnedFd, uid: u32) -> Result<Vec<String>, FileError> {
     let mut found = Vec::new();
     for slot in slots(users, uid)? {
-        if let Some(target) = link::read_value(users, &entry(uid, slot))? {
-            let name = names::user_of_state(&target).ok_or(FileError::WrongType)?;
+        if let Some(target) = new_file::read_value(users, &entry(uid, slot))? {
+            let name = file_names::user_of_state(&target).ok_or(FileError::WrongType)?;
             if !found.contains(&name) {
                 found.push(name);
             }
@@ -96,7 +96,7 @@ pub fn uid_of(file_name: &str) -> Option<u32> {
 }
 
 fn slots(users: &OwnedFd, uid: u32) -> Result<std::ops::Range<usize>, FileError> {
-    let further = link::read_value(users, &more(uid))?.is_some();
+    let further = new_file::read_value(users, &more(uid))?.is_some();
     Ok(0..if further { MAX_NAMES } else { 1 })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::sys::file;
 
-use super::{Error, Store, list, names};
+use super::{Error, Store, list, file_names};
 
 /// The files of a state directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Store {
     /// # Errors
     /// [`Error`] when that cannot be told.
     pub fn has_traces(&self, name: &str) -> Result<bool, Error> {
-        let Some(state) = names::state_file(name) else {
+        let Some(state) = file_names::state_file(name) else {
             return Ok(false);
         };
         let path = self.path.join("state").join(&state);
@@ -46,10 +46,10 @@ impl Store {
             ..Inventory::default()
         };
         for file_name in list(self.states.directory()?, self.states.path())? {
-            if let Some(name) = names::user_of_state(&file_name) {
+            if let Some(name) = file_names::user_of_state(&file_name) {
                 found.states.push(name);
             } else if let Some(name) = file_name.strip_suffix('+') {
-                found.leftovers.extend(names::user_of_state(name));
+                found.leftovers.extend(file_names::user_of_state(name));
             }
         }
         found.states.sort_unstable();

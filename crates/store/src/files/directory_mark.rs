@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 
 use crate::sys::file::{self, FileAccess, FileOpening};
-use crate::sys::link::{self, NewFileKind};
+use crate::sys::new_file::{self, NewFileKind};
 use crate::sys::random;
 
 use super::{Cause, Error};
@@ -110,7 +110,7 @@ pub fn initialize(
             let id = new_id(path)?;
             // The note comes first: a kill in between leaves a directory that is refused, not one that is believed.
             note(&id, path, policy)?;
-            link::create_new(top, &format!("{MARK}{id}"), &[], NewFileKind::Free)
+            new_file::create_new(top, &format!("{MARK}{id}"), &[], NewFileKind::Free)
                 .and_then(|_| file::flush_directory(top))
                 .map_err(Error::file(path))?;
             Ok(MarkResult::Marked)
