@@ -93,7 +93,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Adds the confirmation of what an answer has done. As the last paragraph, sshd would show it twice on a terminal: it
-    /// is told by [`later`], and in a session without a terminal not at all.
+    /// is told by [`deferred_text`], and in a session without a terminal not at all.
     pub fn confirm(&mut self, paragraph: &str) {
         self.add(paragraph, MessageDelay::UntilSession);
     }

@@ -4,11 +4,11 @@ pub mod command_groups;
 pub mod examples;
 mod fleet_options;
 mod machine_options;
-mod meant;
+mod mistyped_command;
 mod options;
 mod policy_options;
 mod subcommand;
-pub mod transfer;
+pub mod transfer_options;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub use policy_options::{
     DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, PreviewOptions,
 };
 pub use subcommand::Command;
-pub use transfer::{BackupArgs, RestoreArgs, RestoredCodes};
+pub use transfer_options::{BackupArgs, RestoreArgs, RestoredCodes};
 
 const ABOUT: &str = "Two-factor login: enrolls devices, sets the policy, says who is asked";
 /// Columns of help that goes to no terminal, and the limit on a terminal.
@@ -66,7 +66,7 @@ impl CommandLine {
             let words: Vec<String> = words
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect();
-            meant::suggest(&mut error, &Self::command(), &words);
+            mistyped_command::suggest(&mut error, &Self::command(), &words);
             error
         })
     }

@@ -6,7 +6,7 @@ use twofactor_store::sys::accounts;
 use crate::audit;
 use crate::error::Failure;
 use crate::formatting::plain;
-use crate::shell;
+use crate::suggested_command;
 
 /// The caller of sudo, as it says (sudo(8), ENVIRONMENT).
 struct SudoCaller {
@@ -61,7 +61,7 @@ pub fn sentence(account: &Account, how: &str) -> String {
 pub fn unnamed(why: &str) -> Failure {
     Failure::usage(format!("{why}, so the user must be named")).next(format!(
         "For example: {}",
-        shell::twofactor("show", &["alice"], &[])
+        suggested_command::twofactor("show", &["alice"], &[])
     ))
 }
 

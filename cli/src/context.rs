@@ -14,7 +14,7 @@ use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
     FactorSnapshot, FoundBy, Holder, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, Store,
-    mark,
+    directory_mark,
 };
 
 use serde::Serialize;
@@ -27,7 +27,7 @@ use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::{OutputFormat, Report};
 use crate::output_stream::OutputStream;
-use crate::shell;
+use crate::suggested_command;
 use crate::terminal::{ConfirmMode, Terminal};
 
 /// The things that every subcommand needs.
@@ -88,7 +88,7 @@ impl Context {
     pub fn store(&self) -> Result<Option<Store>, Failure> {
         match Store::open(&self.state, self.policy_path()) {
             Err(error) if error.is_missing() => {
-                if mark::is_noted(&self.state, self.policy_path())? {
+                if directory_mark::is_noted(&self.state, self.policy_path())? {
                     return Err(vanished(&error));
                 }
                 Ok(None)
@@ -295,6 +295,6 @@ pub fn not_enrolled(user: &str) -> Failure {
         .of_kind(FailureKind::NotEnrolled)
         .next(format!(
             "To enroll one: {}",
-            shell::twofactor("enroll", &[user], &[])
+            suggested_command::twofactor("enroll", &[user], &[])
         ))
 }

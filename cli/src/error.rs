@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::failure_kind::FailureKind;
-use crate::shell;
+use crate::suggested_command;
 
 /// Stands at the end of a step for the name that [`for_user`] knows.
 const USER: &str = "USER";
@@ -120,7 +120,7 @@ pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
         .as_deref()
         .and_then(|step| step.strip_suffix(USER));
     if let Some(step) = step {
-        failure.next = Some(format!("{step}{}", shell::operand(user)));
+        failure.next = Some(format!("{step}{}", suggested_command::operand(user)));
     }
     failure
 }

@@ -7,12 +7,12 @@ use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, Policy};
 
 use crate::roster::{AccountRole, EnrollmentStatus};
 
-mod deadlines;
-mod exemption;
-pub mod users;
+mod device_deadlines;
+mod exemption_scope;
+pub mod affected_users;
 
-pub use deadlines::{DeviceDeadline, deadline};
-pub use exemption::{ExemptionRules, ExemptionScope};
+pub use device_deadlines::{DeviceDeadline, deadline};
+pub use exemption_scope::{ExemptionRules, ExemptionScope};
 
 #[cfg(test)]
 mod tests;
@@ -97,7 +97,7 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
         list.push(person.name.clone());
     }
     if after.enabled {
-        impact.required_later = deadlines::of(people);
+        impact.required_later = device_deadlines::of(people);
     }
     if let Some(before) = before.filter(|policy| policy.enabled) {
         let off = switched_off(before, after);
@@ -126,8 +126,8 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
         .collect();
     let mut known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(after);
-    impact.warnings.extend(deadlines::lock_out(after, people));
-    known.extend(same.and_then(|before| deadlines::lock_out(before, people)));
+    impact.warnings.extend(device_deadlines::lock_out(after, people));
+    known.extend(same.and_then(|before| device_deadlines::lock_out(before, people)));
     impact.warnings.retain(|warning| !known.contains(warning));
     impact
 }

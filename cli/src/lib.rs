@@ -40,7 +40,7 @@ mod remedy;
 mod roster;
 #[cfg(test)]
 mod scratch_directory;
-mod shell;
+mod suggested_command;
 mod suggest;
 mod terminal;
 mod wrapping;

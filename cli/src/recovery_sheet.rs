@@ -13,7 +13,7 @@ use crate::escaping;
 use crate::formatting::Moment;
 use crate::interrupt;
 use crate::private_file::{PrivateFile, reader};
-use crate::shell;
+use crate::suggested_command;
 
 /// Place of a new set of codes: one place only, so that a person who sees the screen or its log does not have them,
 /// too.
@@ -137,7 +137,7 @@ impl DeliveredCodes {
 fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
     let host = host_name::name();
     let shown = escaping::value(user);
-    let renewal = shell::twofactor("recovery-codes", &[user], &[]);
+    let renewal = suggested_command::twofactor("recovery-codes", &[user], &[]);
     let mut text = Zeroizing::new(String::new());
     // Writing to a String cannot fail.
     let _ = write!(

@@ -5,7 +5,7 @@ use twofactor_store::operations::{ChangeCause, ChangeError};
 use crate::context::not_enrolled;
 use crate::error::{Failure, for_user};
 use crate::failure_kind::FailureKind;
-use crate::shell;
+use crate::suggested_command;
 
 impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
@@ -16,29 +16,29 @@ impl From<ChangeError> for Failure {
             ChangeCause::NotEnrolled => not_enrolled(user),
             ChangeCause::AlreadyEnrolled => refused.next(format!(
                 "For one more: {}\nFor a way in without it: {}",
-                shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
-                shell::twofactor("bypass", &[user], &[])
+                suggested_command::twofactor("enroll", &[user], &[("--device", "NAME")]),
+                suggested_command::twofactor("bypass", &[user], &[])
             )),
             ChangeCause::NameTaken(name) => refused.next(format!(
                 "For one more: {}\nFor a new key of this one: {}",
-                shell::twofactor("enroll", &[user], &[("--device", "NAME")]),
-                shell::twofactor("renew", &[user], &[("--device", name.as_str())])
+                suggested_command::twofactor("enroll", &[user], &[("--device", "NAME")]),
+                suggested_command::twofactor("renew", &[user], &[("--device", name.as_str())])
             )),
             ChangeCause::TooManyDevices => refused.next(format!(
                 "To remove one: {}",
-                shell::twofactor("unset", &[user], &[("--device", "NAME")])
+                suggested_command::twofactor("unset", &[user], &[("--device", "NAME")])
             )),
             ChangeCause::LastDevice(_) => refused.next(format!(
                 "To remove it with the recovery codes: {}",
-                shell::twofactor("unset", &[user], &[])
+                suggested_command::twofactor("unset", &[user], &[])
             )),
             ChangeCause::CounterNotFound { .. } => refused.next(format!(
                 "Press twice more and try again with the two new codes. If that fails, too: {}",
-                shell::twofactor("renew", &[user], &[])
+                suggested_command::twofactor("renew", &[user], &[])
             )),
             ChangeCause::StepNotFound(_) => refused.next(format!(
                 "Wait for a new code, note it, wait for the next, and type both. If that fails, too: {}",
-                shell::twofactor("renew", &[user], &[])
+                suggested_command::twofactor("renew", &[user], &[])
             )),
             ChangeCause::ClockTooFarOff { .. } => refused.next("Set the wrong one right."),
             ChangeCause::NotInvited

@@ -13,7 +13,7 @@ use twofactor_store::{Cause, attempt};
 
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
-use crate::shell;
+use crate::suggested_command;
 
 impl From<twofactor_store::Error> for Failure {
     fn from(error: twofactor_store::Error) -> Self {
@@ -88,7 +88,7 @@ impl From<HostError> for Failure {
             }
             HostFault::File(FileError::TooOpen(_)) => Self::invalid(&error).next(format!(
                 "See who changed it; then: {}",
-                shell::other("chmod go-rwx", &error.path)
+                suggested_command::other("chmod go-rwx", &error.path)
             )),
             HostFault::KeyRotation => Self::refused(&error),
             HostFault::File(_) | HostFault::Random | HostFault::Busy => Self::system(&error),
@@ -148,7 +148,7 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
             Some("To make a new one: twofactor unlock USER".to_owned())
         }
         Cause::File(FileError::NotRoots) => {
-            let chown = shell::other("chown root:root", path);
+            let chown = suggested_command::other("chown root:root", path);
             Some(format!("See who changed it; then: {chown}"))
         }
         Cause::File(FileError::TooOpen(mode)) => {
@@ -199,15 +199,15 @@ fn rights_to_take_away(path: &Path, mode: u32) -> String {
     } else {
         "chmod go-w"
     };
-    shell::other(change, path)
+    suggested_command::other(change, path)
 }
 
 /// The steps for a record of the user's name that has another user id.
 fn of_other_uid(user: &str) -> String {
     format!(
         "If it is the same person: {}. If not, to remove the old record: {}",
-        shell::twofactor("adopt", &[user], &[]),
-        shell::twofactor("unset", &[user], &[])
+        suggested_command::twofactor("adopt", &[user], &[]),
+        suggested_command::twofactor("unset", &[user], &[])
     )
 }
 
@@ -215,8 +215,8 @@ fn of_other_uid(user: &str) -> String {
 fn of_other_user(user: &str, from: &str) -> String {
     format!(
         "To complete a move that was stopped: {}. To remove it: {}",
-        shell::twofactor("adopt", &[user], &[("--from", from)]),
-        shell::twofactor("unset", &[from], &[])
+        suggested_command::twofactor("adopt", &[user], &[("--from", from)]),
+        suggested_command::twofactor("unset", &[from], &[])
     )
 }
 

@@ -109,7 +109,7 @@ fn pieces(text: &str) -> Vec<String> {
     pieces
 }
 
-/// Extent to which the words of a command are quoted, as [`crate::shell`] does it.
+/// Extent to which the words of a command are quoted, as [`crate::suggested_command`] does it.
 #[derive(Default)]
 struct OpenQuotes {
     open: Option<char>,
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn no_quoted_argument_is_torn() {
         for name in ["a, b. (c", "it's; a", "\u{1b} x) y"] {
-            let command = crate::shell::twofactor("unset", &[name], &[]);
+            let command = crate::suggested_command::twofactor("unset", &[name], &[]);
             let text = format!("If it is gone: {command}. If not, nothing");
             let ended = format!("{command}.");
             assert!(pieces(&text).contains(&ended), "{:?}", pieces(&text));

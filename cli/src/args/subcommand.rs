@@ -6,7 +6,7 @@ use super::{
     AdoptArgs, BypassArgs, CompleteArgs, CompletionsArgs, DialogueForm, DisableArgs, DoctorArgs,
     EnableArgs, EnrollArgs, FleetCommand, InitArgs, InviteArgs, PolicyCommand, RecoveryCodesArgs,
     RenameArgs, RenewArgs, ResyncArgs, SetupArgs, ShowArgs, StatusArgs, UnsetArgs, UserArgs,
-    VerifyArgs, transfer,
+    VerifyArgs, transfer_options,
 };
 
 /// The subcommands.
@@ -222,7 +222,7 @@ EXAMPLES
   twofactor import users-oath /etc/users.oath
   twofactor import uri ./uris --user alice"
     )]
-    Import(transfer::ImportCommand),
+    Import(transfer_options::ImportCommand),
     /// Write devices for other programs; this reveals their keys
     ///
     /// Asks first, on standard error; scripts need --yes. The lines go into a file or a pipe as they are. On a terminal, control and invisible characters of a name are shown
@@ -234,7 +234,7 @@ EXAMPLES
   twofactor export users-oath --all --output /root/users.oath
   twofactor export uri --user alice"
     )]
-    Export(transfer::ExportCommand),
+    Export(transfer_options::ExportCommand),
     /// Write records and states of all users to a file
     ///
     /// For this machine after a loss, or for another one: devices, recovery codes, used codes, lock-outs, invitations. The policy is
@@ -244,7 +244,7 @@ EXAMPLES
 EXAMPLES
   twofactor backup --output /root/twofactor.backup
   twofactor backup | age -r age1... >twofactor.backup.age")]
-    Backup(transfer::BackupArgs),
+    Backup(transfer_options::BackupArgs),
     /// Restore users from a backup; used codes stay used
     ///
     /// Reads and checks the whole backup, shows what it would do, and asks. Records that are there are kept. Codes of
@@ -257,7 +257,7 @@ EXAMPLES
   twofactor restore /root/twofactor.backup
   age -d -i key twofactor.backup.age | twofactor restore - --yes
   twofactor restore - --yes --adopt <twofactor.backup   on a machine with other user ids")]
-    Restore(transfer::RestoreArgs),
+    Restore(transfer_options::RestoreArgs),
     /// Share users and used codes with other hosts, so that a code works once on all of them
     ///
     /// The settings are in `twofactor-fleet.toml` beside the policy. On a host of a fleet each change of a user counts on all of its

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{Moment, span};
 use crate::output::Report;
-use crate::shell;
+use crate::suggested_command;
 
 /// Runs it.
 pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
@@ -66,7 +66,7 @@ fn unmade(error: ChangeError, args: &BypassArgs) -> Failure {
     }
     failure.next(format!(
         "For a code that works on this host alone: twofactor bypass --this-host {}",
-        shell::operand(&user)
+        suggested_command::operand(&user)
     ))
 }
 
@@ -93,7 +93,7 @@ impl Report for BypassReport<'_> {
         };
         let (span, expires) = (span(self.duration), expires.with_zone());
         let unlock = if self.locked_out {
-            let unlock = shell::twofactor("unlock", &[user], &[]);
+            let unlock = suggested_command::twofactor("unlock", &[user], &[]);
             format!("{user} is locked out; for the code to work: {unlock}\n")
         } else {
             String::new()

@@ -11,7 +11,7 @@ use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
 use twofactor_store::{Locked, Store};
 
-use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
+use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::enrollment_report::EnrollmentReport;
 use super::event_dialogue;
 use super::waiting_device::MadeDevice;
@@ -24,7 +24,7 @@ use crate::failure_kind::FailureKind;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
 use crate::recovery_sheet::{RecoverySheet, SheetDelivery};
-use crate::shell;
+use crate::suggested_command;
 
 /// Name of a second device unless it is given another one.
 const BACKUP: &str = "backup";
@@ -80,7 +80,7 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
     if !terminal.offer(question)? {
         return Ok(terminal.prose(&format!(
             "No second device. For one later: {}\n",
-            shell::twofactor("enroll", &[user], &[("--device", &device)])
+            suggested_command::twofactor("enroll", &[user], &[("--device", &device)])
         ))?);
     }
     let second = EnrollArgs {
@@ -99,7 +99,7 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
     match enroll_device(context, user, &second) {
         Err(failure) if failure.exit == ExitStatus::Refused => Ok(terminal.prose(&format!(
             "{failure}\nThe first device is stored, and works alone. For a second one later: {}\n",
-            shell::twofactor("enroll", &[user], &[("--device", &second.device)])
+            suggested_command::twofactor("enroll", &[user], &[("--device", &second.device)])
         ))?),
         other => other.map(|_| ()),
     }
@@ -217,7 +217,7 @@ pub fn has_codes(user: &str) -> Failure {
         .of_kind(FailureKind::Exists)
         .next(format!(
             "Leave --recovery-file out. For new codes: {}",
-            shell::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
+            suggested_command::twofactor("recovery-codes", &[user], &[("--recovery-file", "FILE")])
         ))
 }
 

@@ -6,7 +6,7 @@ use twofactor_core::enroll::TRIES;
 use twofactor_core::verify::Rejected;
 use zeroize::Zeroizing;
 
-use super::confirmation::{DeliveredDevice, EnrollmentStyle, present};
+use super::device_confirmation::{DeliveredDevice, EnrollmentStyle, present};
 use super::waiting_device::{CodeResult, WaitingDevice};
 use crate::context::Context;
 use crate::device_info::{DeviceInfo, app_warning};

@@ -15,7 +15,7 @@ use twofactor_core::state::State;
 use twofactor_store::{FactorSnapshot, Store};
 use zeroize::Zeroizing;
 
-use crate::args::transfer::{ExportArgs, ExportCommand};
+use crate::args::transfer_options::{ExportArgs, ExportCommand};
 use crate::audit;
 use crate::context::Context;
 use crate::device_info;

@@ -11,21 +11,21 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::clock;
 use twofactor_store::sys::passwd_listing::{self, PasswdEntry};
 
-use crate::args::transfer::{GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs};
+use crate::args::transfer_options::{GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs};
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::import::apply::UserImport;
+use crate::import::user_import::UserImport;
 use crate::import::record_draft::ImportRow;
-use crate::import::source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
-use crate::import::summary::unlisted;
+use crate::import::file_source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
+use crate::import::import_report::unlisted;
 use crate::import::{
-    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google, listing, oath,
-    uri,
+    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google_authenticator, unlisted_users, oath_users,
+    uri_list,
 };
 use crate::progress::ProgressLine;
 use crate::roster::AccountLookup;
-use crate::shell;
+use crate::suggested_command;
 use import_plan::{ImportPlan, finish};
 
 /// Stands for standard input, as a file.
@@ -68,7 +68,7 @@ fn from_google(
         let content = if is_stream(&path) {
             stream(ONE_USER)
         } else {
-            source::read(&path, &[account.uid], ONE_USER)
+            file_source::read(&path, &[account.uid], ONE_USER)
         };
         let parsed = match content {
             Ok(content) => google_file(&content, &path, &account.name, moment),
@@ -105,7 +105,7 @@ fn residents(
 ) -> Result<(Vec<PasswdEntry>, Vec<String>), Failure> {
     let Some(user) = user else {
         let mut residents = passwd_listing::all()?;
-        let silent = listing::silent(&residents);
+        let silent = unlisted_users::silent(&residents);
         let mut seen = BTreeSet::new();
         // As in a lookup, the first of a name counts.
         residents.retain(|one| seen.insert(one.account.name.clone()));
@@ -129,7 +129,7 @@ fn google_file(
     moment: ImportMoment,
 ) -> ParsedSource {
     let file = path.display().to_string();
-    let mut parsed = google::parse(&content.bytes, &file, user, moment);
+    let mut parsed = google_authenticator::parse(&content.bytes, &file, user, moment);
     note_shared(&mut parsed, content);
     parsed
 }
@@ -140,7 +140,7 @@ fn from_oath(
     moment: ImportMoment,
 ) -> Result<ExitCode, Failure> {
     let content = content_of(&args.file, None)?;
-    let mut parsed = oath::parse(&content.bytes, &args.file.display().to_string(), moment);
+    let mut parsed = oath_users::parse(&content.bytes, &args.file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
     let (jobs, rows) = assigned(parsed, |account| format!("there is no user {account}"))?;
     let plan = ImportPlan::new(jobs, rows);
@@ -166,7 +166,7 @@ fn from_uris(
         .next("Put the URI into a file, or on standard input: twofactor import uri -\nThe key of this one is no secret any more."));
     }
     let content = content_of(file, user.as_ref())?;
-    let mut parsed = uri::parse(&content.bytes, &file.display().to_string(), moment);
+    let mut parsed = uri_list::parse(&content.bytes, &file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
     let (jobs, rows) = match user {
         Some(account) => {
@@ -194,7 +194,7 @@ fn is_stream(path: &Path) -> bool {
 /// Standard input to its end. Who else could read it is unknown.
 fn stream(limit: usize) -> Result<SourceContent, UnreadableSource> {
     Ok(SourceContent {
-        bytes: source::read_stream(io::stdin().lock(), limit)?,
+        bytes: file_source::read_stream(io::stdin().lock(), limit)?,
         shared: false,
     })
 }
@@ -212,16 +212,16 @@ fn content_of(path: &Path, user: Option<&Account>) -> Result<SourceContent, Fail
 fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<SourceContent, Failure> {
     let mut owners = vec![audit::caller()];
     owners.extend(user.map(|user| user.uid));
-    source::read(path, &owners, MANY_USERS).map_err(|error| {
+    file_source::read(path, &owners, MANY_USERS).map_err(|error| {
         let failure = Failure::refused(format!("{}: {error}", path.display()));
         match error {
             UnreadableSource::Owner(_) => failure.next(format!(
                 "See whose it is; then: {}",
-                shell::other("chown root", path)
+                suggested_command::other("chown root", path)
             )),
             UnreadableSource::Writable(_) => failure.next(format!(
                 "See who changed it; then: {}",
-                shell::other("chmod go-w", path)
+                suggested_command::other("chmod go-w", path)
             )),
             _ => failure,
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::log::event::CommandEvent;
-use twofactor_store::{MarkDisagreement, MarkResult, mark};
+use twofactor_store::{MarkDisagreement, MarkResult, directory_mark};
 use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     }
     context.write(&InitReport {
         directory,
-        id_file: mark::id_file(context.policy_path()).display().to_string(),
+        id_file: directory_mark::id_file(context.policy_path()).display().to_string(),
         mark,
         indexed,
         users: store.users()?.len(),

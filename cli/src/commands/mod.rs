@@ -2,10 +2,10 @@
 
 mod backup;
 mod bypass;
-pub mod change;
+pub mod policy_change;
 mod completions;
-mod confirmation;
-mod edit;
+mod device_confirmation;
+mod policy_editor;
 mod enroll;
 mod enrollment_report;
 mod event_dialogue;
@@ -20,7 +20,7 @@ mod invite;
 mod manual;
 pub mod own_factor;
 pub mod policy;
-mod recovery;
+mod recovery_codes;
 mod relocation;
 mod removal_impact;
 mod removal_report;
@@ -32,7 +32,7 @@ mod resync;
 mod setup;
 mod show;
 mod status;
-pub mod switch;
+pub mod enable_disable;
 mod unlock;
 mod unset;
 pub mod verify;
@@ -58,14 +58,14 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Status(args) => return status::run(context, args),
         Command::Doctor(args) => return crate::doctor::run(context, args),
         Command::Verify(args) => return verify::run(context, args),
-        Command::RecoveryCodes(args) => recovery::run(context, args),
+        Command::RecoveryCodes(args) => recovery_codes::run(context, args),
         Command::Bypass(args) => bypass::run(context, args),
         Command::Invite(args) => return invite::run(context, args),
         Command::Unlock(args) => unlock::run(context, args),
         Command::Resync(args) => resync::run(context, args),
         Command::Setup(args) => setup::run(context, args),
-        Command::Enable(args) => switch::enable(context, args),
-        Command::Disable(args) => switch::disable(context, args),
+        Command::Enable(args) => enable_disable::enable(context, args),
+        Command::Disable(args) => enable_disable::disable(context, args),
         Command::Import(args) => return import::run(context, args),
         Command::Export(args) => return export::run(context, args),
         Command::Backup(args) => return backup::run(context, args),
@@ -75,8 +75,8 @@ pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
         Command::Complete(args) => completions::complete(args),
         Command::Manual => manual::run(context),
         Command::Policy(PolicyCommand::Show { key }) => policy::show(context, key.as_deref()),
-        Command::Policy(PolicyCommand::Edit(args)) => edit::run(context, args),
-        Command::Policy(PolicyCommand::Set(args)) => switch::set(context, args),
+        Command::Policy(PolicyCommand::Edit(args)) => policy_editor::run(context, args),
+        Command::Policy(PolicyCommand::Set(args)) => enable_disable::set(context, args),
         Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),
     };
     done.map(|()| ExitCode::SUCCESS)

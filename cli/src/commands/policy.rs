@@ -1,7 +1,7 @@
 //! `policy show` and `policy check`: reading the policy.
 
 pub mod setting_change;
-pub mod view;
+pub mod policy_report;
 
 use std::io::Read;
 use std::path::Path;
@@ -19,8 +19,8 @@ use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::idle_name::{self, IdleName, require_names};
 use crate::output::Report;
-pub use view::PolicyReport;
-use view::ShownSetting;
+pub use policy_report::PolicyReport;
+use policy_report::ShownSetting;
 
 /// `policy show`: everything, or the one setting or table of that key.
 pub fn show(context: &Context, key: Option<&str>) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ use crate::error::{Failure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::Report;
-use crate::shell;
+use crate::suggested_command;
 
 /// Stands for a PAM service.
 const SERVICE: &str = "twofactor";
@@ -55,7 +55,7 @@ fn may_be_renamed(from: &str, to: &Account, record: &Record) -> Result<(), Failu
         ))
         .next(format!(
             "If it is that of {new}: {}",
-            shell::twofactor("adopt", &[&to.name], &[("--from", from)])
+            suggested_command::twofactor("adopt", &[&to.name], &[("--from", from)])
         )));
     }
     if record.uid != to.uid {
@@ -65,7 +65,7 @@ fn may_be_renamed(from: &str, to: &Account, record: &Record) -> Result<(), Failu
         ))
         .next(format!(
             "If they are the same person: {}",
-            shell::twofactor("adopt", &[&to.name], &[("--from", from)])
+            suggested_command::twofactor("adopt", &[&to.name], &[("--from", from)])
         )));
     }
     Ok(())
@@ -112,7 +112,7 @@ fn may_be_adopted(from: &str, to: &Account, record: &Record) -> Result<(), Failu
             ))
             .next(format!(
                 "For a device of {new}: {}",
-                shell::twofactor("enroll", &[&to.name], &[])
+                suggested_command::twofactor("enroll", &[&to.name], &[])
             )))
         }
         _ => Ok(()),
@@ -129,7 +129,7 @@ fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
                 .of_kind(FailureKind::Exists)
                 .next(format!(
                     "To remove that: {}",
-                    shell::twofactor("unset", &[new], &[])
+                    suggested_command::twofactor("unset", &[new], &[])
                 )),
         );
     }
@@ -244,7 +244,7 @@ fn nothing_to_move(store: &Store, from: &str, to: &Account) -> Failure {
             ))
             .next(format!(
                 "To move it: {}",
-                shell::twofactor("rename", &[&holder.account.name, &to.name], &[])
+                suggested_command::twofactor("rename", &[&holder.account.name, &to.name], &[])
             ))
         }
         Err(error) => for_user(error, &to.name),

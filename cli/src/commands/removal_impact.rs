@@ -8,13 +8,13 @@ use twofactor_store::Store;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
-use super::change::LockoutGuard;
+use super::policy_change::LockoutGuard;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
-use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, users};
+use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, affected_users};
 use crate::roster::EnrollmentStatus;
-use crate::shell;
+use crate::suggested_command;
 
 /// The devices that stay.
 pub struct RemainingDevices {
@@ -78,7 +78,7 @@ impl RemovalEffect {
         let policy = loaded.policy;
         let people = match danger {
             LockoutGuard::Refuse if policy.enabled => {
-                users::all(&policy, context.policy_time(), store)?.0
+                affected_users::all(&policy, context.policy_time(), store)?.0
             }
             _ => Vec::new(),
         };
@@ -125,7 +125,7 @@ impl RemovalEffect {
                 "To replace a device: {}\n\
                              To ask for no codes at all: twofactor disable\n\
                              To remove it all the same: --force",
-                shell::twofactor("renew", &[user], &[])
+                suggested_command::twofactor("renew", &[user], &[])
             ))),
         }
     }

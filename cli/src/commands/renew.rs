@@ -8,7 +8,7 @@ use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use super::confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
+use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::event_dialogue;
 use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;

@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain, utc};
-use crate::import::source::{self, UnreadableSource};
+use crate::import::file_source::{self, UnreadableSource};
 use crate::interrupt;
 use crate::output::Report as _;
 use crate::parallel::{self, ChangeThreads};
@@ -117,7 +117,7 @@ fn terms_of(args: &RestoreArgs, now: u64) -> RestoreTerms {
 
 fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
     if path == Path::new("-") {
-        return source::read_stream(io::stdin().lock(), MAX_BACKUP).map_err(|error| {
+        return file_source::read_stream(io::stdin().lock(), MAX_BACKUP).map_err(|error| {
             let what = format!("standard input: {error}");
             // As of a file.
             if matches!(error, UnreadableSource::TooLarge(_)) {
@@ -127,7 +127,7 @@ fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
             }
         });
     }
-    let content = source::read(path, &[audit::caller()], MAX_BACKUP);
+    let content = file_source::read(path, &[audit::caller()], MAX_BACKUP);
     let content =
         content.map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
     Ok(content.bytes)

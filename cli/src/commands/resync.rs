@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
 use crate::failure_kind::FailureKind;
 use crate::output::Report;
-use crate::shell;
+use crate::suggested_command;
 
 /// Runs it.
 pub fn run(context: &Context, args: &ResyncArgs) -> Result<(), Failure> {
@@ -45,7 +45,7 @@ fn named_in_place(failure: Failure, user: &str) -> Failure {
     if failure.exit != ExitStatus::Usage {
         return failure;
     }
-    failure.next(format!("{} NAME", shell::twofactor("resync", &[user], &[])))
+    failure.next(format!("{} NAME", suggested_command::twofactor("resync", &[user], &[])))
 }
 
 fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer, Failure> {

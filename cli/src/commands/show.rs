@@ -8,7 +8,7 @@ use twofactor_core::qr::QrGlyphs;
 use twofactor_store::FactorSnapshot;
 use zeroize::Zeroizing;
 
-use super::confirmation::{say_key, show_drawn};
+use super::device_confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{QrStyle, ShowArgs};
 use crate::audit;

@@ -3,11 +3,11 @@
 mod grace_periods;
 mod lock_status;
 mod login_facts;
-mod looked_up;
-mod overview;
+mod status_lookup;
+mod status_report;
 mod prometheus;
 mod told_changes;
-mod totals;
+mod enrollment_totals;
 mod user_selection;
 mod user_status;
 mod user_table;
@@ -18,19 +18,19 @@ use std::process::ExitCode;
 use twofactor_store::sys::clock;
 use twofactor_store::{LoadedPolicy, Store};
 
-use super::change::policy_hash;
+use super::policy_change::policy_hash;
 use crate::args::StatusArgs;
 use crate::context::Context;
-use crate::doctor::effect;
+use crate::doctor::login_effect;
 use crate::error::{ExitStatus, Failure};
 use crate::impact;
 use crate::output::OutputFormat;
 use crate::roster::{self, Roster};
 pub use lock_status::{DaemonStatus, LockStatus};
-use overview::{PolicyStatus, ServiceSwitches, StatusReport};
+use status_report::{PolicyStatus, ServiceSwitches, StatusReport};
 use prometheus::LoginFigures;
 pub use told_changes::{ChangeStatus, lines as told_lines, told_by_daemon};
-use totals::EnrollmentTotals;
+use enrollment_totals::EnrollmentTotals;
 use user_selection::UserSelection;
 use user_status::UserStatus;
 
@@ -38,7 +38,7 @@ use user_status::UserStatus;
 /// each.
 pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     let (mut policy, loaded) = policy_status(context);
-    let effect = effect::of_policy(context, &loaded.policy);
+    let effect = login_effect::of_policy(context, &loaded.policy);
     policy.services = policy
         .services
         .map(|_| impact::services(&loaded.policy, &effect.used));

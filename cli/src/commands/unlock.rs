@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{count, span};
 use crate::output::Report;
-use crate::shell;
+use crate::suggested_command;
 
 /// Runs it.
 pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
@@ -115,12 +115,12 @@ impl Report for UnlockReport<'_> {
             ));
         }
         for device in &rebuilt.resync {
-            let resync = shell::twofactor("resync", &[user, device], &[]);
+            let resync = suggested_command::twofactor("resync", &[user, device], &[]);
             text.push_str(&format!("Needed now: {resync}\n"));
         }
         text.push_str(&format!(
             "For new recovery codes: {}\n",
-            shell::twofactor("recovery-codes", &[user], &[])
+            suggested_command::twofactor("recovery-codes", &[user], &[])
         ));
         Zeroizing::new(text)
     }

@@ -8,7 +8,7 @@ use twofactor_core::record::Record;
 use twofactor_store::operations::{self, ChangeSteps};
 use twofactor_store::{Locked, Store};
 
-use super::change::{LockoutGuard, policy_hash};
+use super::policy_change::{LockoutGuard, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
 use super::removal_report::{RemovalReport, RemovedPart};
 use super::removal_target::RemovalTarget;
@@ -19,7 +19,7 @@ use crate::caller;
 use crate::context::{Context, not_enrolled};
 use crate::error::{Failure, for_user};
 use crate::failure_kind::FailureKind;
-use crate::shell;
+use crate::suggested_command;
 
 /// Runs it.
 pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
@@ -90,7 +90,7 @@ impl ChangeSteps for DeviceRemoval<'_> {
                 .of_kind(FailureKind::ChangedMeanwhile)
                 .next(format!(
                     "Look at them again: {}",
-                    shell::twofactor("status", &[self.user], &[])
+                    suggested_command::twofactor("status", &[self.user], &[])
                 )));
         }
         self.removal.check_policy()

@@ -14,7 +14,7 @@ use crate::error::{ExitStatus, Failure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::span;
 use crate::output::OutputFormat;
-use crate::shell;
+use crate::suggested_command;
 
 /// Stands for a PAM service.
 const SERVICE: &str = "twofactor";
@@ -162,7 +162,7 @@ pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
     };
     failure.of_kind(FailureKind::Locked).next(format!(
         "To end it: {}",
-        shell::twofactor("unlock", &[user], &[])
+        suggested_command::twofactor("unlock", &[user], &[])
     ))
 }
 

@@ -1,8 +1,8 @@
 //! The rest of a login where the program in front cannot do what the policy and the stack ask for.
 
-use super::callers::CallingProgram;
+use super::calling_programs::CallingProgram;
 use super::daemon_check::DaemonPresence;
-use super::logins::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};
+use super::login_forecast::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};
 
 /// The effect of a demand of the policy, which every account may read, where records may be read by root alone.
 pub const fn demanded(

@@ -12,7 +12,7 @@ use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::accounts;
 
 use super::daemon_check::DaemonPresence;
-use super::finding::DoctorFinding;
+use super::doctor_finding::DoctorFinding;
 use super::fleet_store;
 
 /// Seconds without contact with the store after which that is found: five beats.
@@ -241,7 +241,7 @@ fn shut(policy: &Policy, is_user: impl Fn(&str) -> bool) -> Option<DoctorFinding
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::FindingLevel;
+    use super::super::doctor_finding::FindingLevel;
     use super::*;
     use twofactor_core::policy;
 

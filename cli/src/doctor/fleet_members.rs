@@ -12,7 +12,7 @@ use twofactor_fleet::member_certificate;
 use twofactor_fleet::member_status::{MemberFacts, MemberStatus, StoreHistory};
 use twofactor_store::sys::clock;
 
-use super::finding::DoctorFinding;
+use super::doctor_finding::DoctorFinding;
 use super::fleet_checks::SOON;
 
 /// Longest time for all of them.
@@ -157,7 +157,7 @@ fn certificate(address: &str, facts: CertificateFacts, now: u64) -> Option<Docto
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::FindingLevel;
+    use super::super::doctor_finding::FindingLevel;
     use super::*;
     use twofactor_fleet::gateway_fault::GatewayFault;
 

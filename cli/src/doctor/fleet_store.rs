@@ -8,7 +8,7 @@ use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_view::MemberView;
 
-use super::finding::DoctorFinding;
+use super::doctor_finding::DoctorFinding;
 use super::fleet_members;
 
 /// Longest time that the store may take.

@@ -13,9 +13,9 @@ use rustix::fs::{Dir, Mode, OFlags};
 use twofactor_store::sys::clock;
 
 use super::daemon_check::DaemonPresence;
-use super::modules::OURS;
+use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
-use super::sshd::SshdSettings;
+use super::sshd_settings::SshdSettings;
 
 /// Directories of libraries, themselves or in a directory for each architecture.
 const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];

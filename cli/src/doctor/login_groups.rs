@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::logins::LoginPath;
+use super::login_forecast::LoginPath;
 
 /// Users who are asked for the same at some services. The serialized form is an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,7 +78,7 @@ impl LoginGrouping {
 
 #[cfg(test)]
 mod tests {
-    use super::super::logins::LoginResult;
+    use super::super::login_forecast::LoginResult;
     use super::*;
 
     #[test]

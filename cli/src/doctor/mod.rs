@@ -1,37 +1,37 @@
 //! `doctor`: the faults of this machine, their fixes, and the questions of the next login of each user.
 //!
-//! `pam` reads stacks as libpam does and `simulation` logs in without calling a module; `stacks`, `fallback`, `sshd`,
-//! `user_findings`, `record_owners` and `machine` find problems,
-//! `logins` makes the table, `installed_system` reads the machine.
+//! `pam` reads stacks as libpam does and `stack_simulation` logs in without calling a module; `stack_checks`,
+//! `fallback_file`, `sshd_settings`, `user_findings`, `record_owners` and `machine_checks` find problems,
+//! `login_table` says what each user is asked, `installed_system` reads the machine.
 
 mod caller_limits;
-mod callers;
+mod calling_programs;
 mod daemon_check;
-mod diagnosis;
-pub mod effect;
-mod fallback;
-mod finding;
+mod doctor_report;
+pub mod login_effect;
+mod fallback_file;
+mod doctor_finding;
 mod fleet_checks;
 mod fleet_members;
 mod fleet_store;
 mod installed_system;
 mod login_groups;
-mod logins;
-mod machine;
-mod modules;
+mod login_forecast;
+mod machine_checks;
+mod module_facts;
 pub mod notify_program;
 pub mod pam;
 mod pam_services;
 mod policy_answer;
-pub mod preview;
+pub mod stack_preview;
 pub mod record_owners;
-mod sandbox;
-mod simulation;
-mod sshd;
+mod polkit_sandbox;
+mod stack_simulation;
+mod sshd_settings;
 mod sshd_answers;
 mod sshd_match;
-mod stacks;
-mod table;
+mod stack_checks;
+mod login_table;
 mod user_findings;
 
 use std::collections::BTreeSet;
@@ -43,9 +43,9 @@ use twofactor_store::sys::clock::{self, Synchronization};
 use crate::args::DoctorArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
-use diagnosis::DoctorReport;
-pub use finding::DoctorFinding;
-use finding::FindingLevel;
+use doctor_report::DoctorReport;
+pub use doctor_finding::DoctorFinding;
+use doctor_finding::FindingLevel;
 pub use installed_system::InstalledSystem;
 use pam_services::PamServices;
 pub use pam_services::is_service;
@@ -63,7 +63,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let system = InstalledSystem::look();
     let pam_services = PamServices::of(&system);
     let used = pam_services.used();
-    let (policy, mut findings) = machine::policy(context, &used);
+    let (policy, mut findings) = machine_checks::policy(context, &used);
     let synchronization = clock::synchronization();
     let now = clock::now()?;
     let machine = (&system, synchronization, now);
@@ -82,7 +82,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let (people, found) = user_findings::check(store.as_ref(), &throttle, only.as_ref(), now);
     findings.extend(pam_services.check(context, &system, policy.as_ref()));
     let time = context.policy_time();
-    let mut table = table::LoginTable::of(&system, &pam_services, (policy.as_ref(), time), &people);
+    let mut table = login_table::LoginTable::of(&system, &pam_services, (policy.as_ref(), time), &people);
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
@@ -127,16 +127,16 @@ fn machine_findings(
     pam_services: &PamServices,
     policy: Option<&Policy>,
 ) -> Vec<DoctorFinding> {
-    let mut findings = machine::named_users(policy);
+    let mut findings = machine_checks::named_users(policy);
     findings.extend(notify_program::check(policy));
-    findings.extend(machine::policy_time(context, policy));
-    findings.extend(machine::nowhere_used(policy, &pam_services.used()));
-    findings.extend(machine::state_directory(context, policy));
-    findings.extend(pam_services.files().iter().filter_map(machine::pam_file));
+    findings.extend(machine_checks::policy_time(context, policy));
+    findings.extend(machine_checks::nowhere_used(policy, &pam_services.used()));
+    findings.extend(machine_checks::state_directory(context, policy));
+    findings.extend(pam_services.files().iter().filter_map(machine_checks::pam_file));
     for (path, services) in pam_services.modules(system) {
-        findings.extend(machine::module_file(&path, &services));
+        findings.extend(machine_checks::module_file(&path, &services));
     }
-    findings.extend(machine::clock(synchronization));
+    findings.extend(machine_checks::clock(synchronization));
     let files = (context.policy_path(), context.state_path());
     findings.extend(fleet_checks::check(policy, files, now));
     findings
@@ -160,7 +160,7 @@ pub fn refusing_programs(
     named: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
     let system = InstalledSystem::look();
-    let change = effect::PlannedChange {
+    let change = login_effect::PlannedChange {
         system: &system,
         planned: &system,
         before,
@@ -171,7 +171,7 @@ pub fn refusing_programs(
 
 /// The same for a change of PAM files, too.
 pub fn newly_refusing_programs(
-    change: &effect::PlannedChange<'_>,
+    change: &login_effect::PlannedChange<'_>,
     named: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
     let refusing = |system: &InstalledSystem, policy: &Policy| {

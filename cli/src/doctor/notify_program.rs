@@ -5,8 +5,8 @@ use std::path::Path;
 use twofactor_core::policy::Policy;
 use twofactor_store::notification::{self, NotifyFault, PathFault};
 
-use super::finding::DoctorFinding;
-use crate::shell;
+use super::doctor_finding::DoctorFinding;
+use crate::suggested_command;
 
 /// A warning where the program of a policy cannot be used.
 pub fn check(policy: Option<&Policy>) -> Option<DoctorFinding> {
@@ -16,18 +16,18 @@ pub fn check(policy: Option<&Policy>) -> Option<DoctorFinding> {
         NotifyFault::Refused(path, PathFault::Writable) => {
             format!(
                 "See who changed it; then: {}",
-                shell::other("chmod go-w", path)
+                suggested_command::other("chmod go-w", path)
             )
         }
         NotifyFault::Refused(path, PathFault::NotRoots) => {
             format!(
                 "See who changed it; then: {}",
-                shell::other("chown root:root", path)
+                suggested_command::other("chown root:root", path)
             )
         }
-        NotifyFault::Refused(path, PathFault::NotExecutable) => shell::other("chmod u+x", path),
+        NotifyFault::Refused(path, PathFault::NotExecutable) => suggested_command::other("chmod u+x", path),
         NotifyFault::Refused(path, PathFault::Link) => {
-            let path = shell::other("readlink -f", path);
+            let path = suggested_command::other("readlink -f", path);
             format!("Name what the link leads to, which {path} shows: twofactor policy edit")
         }
         _ => "Install it, or correct notify: twofactor policy edit".to_owned(),

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use twofactor_core::policy::{Policy, sibling};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
-use super::callers::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
-use super::fallback;
-use super::finding::DoctorFinding;
+use super::calling_programs::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
+use super::fallback_file;
+use super::doctor_finding::DoctorFinding;
 use super::installed_system::InstalledSystem;
-use super::modules::{ModuleRole, OURS, asks_for_a_code, part};
+use super::module_facts::{ModuleRole, OURS, asks_for_a_code, part};
 use super::pam::{
     ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
 };
-use super::sandbox;
-use super::simulation::StackSimulation;
-use super::stacks::{self, CheckedService, is_named_on, names_module};
+use super::polkit_sandbox;
+use super::stack_simulation::StackSimulation;
+use super::stack_checks::{self, CheckedService, is_named_on, names_module};
 use crate::context::Context;
 use crate::example_files;
-use crate::shell;
+use crate::suggested_command;
 
 /// Services through which people log in, where they are installed.
 const LOGINS: [&str; 11] = [
@@ -172,7 +172,7 @@ impl PamServices {
                         "other-files",
                         name,
                         format!("the module uses {policy} and {state} there, which doctor has not looked at: what is said of this service is said of other files"),
-                        shell::twofactor("doctor", &[], &[("--policy", &policy), ("--state", &state)]),
+                        suggested_command::twofactor("doctor", &[], &[("--policy", &policy), ("--state", &state)]),
                     ));
                 }
             }
@@ -240,7 +240,7 @@ impl PamServices {
                 facts: None,
                 found: &found,
             };
-            callers::check(&simulation, program, service, (policy, system.daemon))
+            calling_programs::check(&simulation, program, service, (policy, system.daemon))
         };
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
         let used = used.filter_map(|(name, stacks)| {
@@ -262,10 +262,10 @@ impl PamServices {
 
     /// polkit, where it asks for a code.
     fn sandbox(&self, context: &Context, policy: &Policy) -> Option<DoctorFinding> {
-        let stacks = self.services.get(sandbox::SERVICE)?;
-        let on = policy.enabled && policy.service_on(sandbox::SERVICE);
-        let asks = on && uses(stacks) && !callers::is_exempt(policy, sandbox::SERVICE);
-        asks.then(|| sandbox::check(context.state_path()))?
+        let stacks = self.services.get(polkit_sandbox::SERVICE)?;
+        let on = policy.enabled && policy.service_on(polkit_sandbox::SERVICE);
+        let asks = on && uses(stacks) && !calling_programs::is_exempt(policy, polkit_sandbox::SERVICE);
+        asks.then(|| polkit_sandbox::check(context.state_path()))?
     }
 
     /// Faults of what stands in for services that ask for a code.
@@ -279,7 +279,7 @@ impl PamServices {
             policy.enabled && policy.service_on(name) && uses(stacks)
         };
         let guarded = self.services.iter().any(asks);
-        guarded.then(|| fallback::check(&read(system, "other"), found))?
+        guarded.then(|| fallback_file::check(&read(system, "other"), found))?
     }
 
     /// A service without a PAM file that is switched with its sibling, which has one: this system calls it by that name only.
@@ -310,7 +310,7 @@ impl PamServices {
                 stacks,
                 found: &found,
             };
-            stacks::check(&service, policy)
+            stack_checks::check(&service, policy)
         });
         checked
             .chain(policy.and_then(|policy| self.bare(policy)))

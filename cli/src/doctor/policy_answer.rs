@@ -3,7 +3,7 @@
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::PolicyDecision;
 
-use super::logins::{LoginReason, LoginResult, PolicyAnswer};
+use super::login_forecast::{LoginReason, LoginResult, PolicyAnswer};
 use super::user_findings::{ExaminedUser, FactorStatus};
 use crate::roster::EnrollmentStatus;
 

@@ -10,7 +10,7 @@ use super::DoctorFinding;
 use crate::error::for_user;
 use crate::formatting::plain;
 use crate::roster::AccountLookup;
-use crate::shell;
+use crate::suggested_command;
 
 /// Contradictions about all users who have a file or an entry. Directory users need not be listed: each name and uid is
 /// looked up.
@@ -90,8 +90,8 @@ fn owner(accounts: &AccountLookup, name: &str, uid: u32) -> Option<DoctorFinding
             ),
             format!(
                 "If it is the same person: {}. If not, to remove the old record: {}",
-                shell::twofactor("adopt", &[name], &[]),
-                shell::twofactor("unset", &[name], &[])
+                suggested_command::twofactor("adopt", &[name], &[]),
+                suggested_command::twofactor("unset", &[name], &[])
             ),
         )),
         (Ok(Some(account)), _) if account.name != name => Some(renamed(name, &account)),
@@ -104,7 +104,7 @@ fn owner(accounts: &AccountLookup, name: &str, uid: u32) -> Option<DoctorFinding
 
 /// `rename` and `adopt` write the new name into the record before they move it.
 fn unfinished(name: &str, user: &str) -> DoctorFinding {
-    let cure = shell::twofactor("adopt", &[user], &[("--from", name)]);
+    let cure = suggested_command::twofactor("adopt", &[user], &[("--from", name)]);
     let (shown, user) = (plain(name), plain(user));
     DoctorFinding::problem(
         "unfinished-move",
@@ -117,7 +117,7 @@ fn unfinished(name: &str, user: &str) -> DoctorFinding {
 }
 
 fn renamed(name: &str, account: &Account) -> DoctorFinding {
-    let cure = shell::twofactor("rename", &[name, &account.name], &[]);
+    let cure = suggested_command::twofactor("rename", &[name, &account.name], &[]);
     let (old, new) = (plain(name), plain(&account.name));
     DoctorFinding::warning(
         "renamed",
@@ -138,7 +138,7 @@ fn unanswered(name: &str, error: LookupFailed) -> DoctorFinding {
         format!("{error}, so {shown} is refused wherever a code is asked for"),
         format!(
             "See what this says: {}",
-            shell::other("getent passwd", name)
+            suggested_command::other("getent passwd", name)
         ),
     )
 }
@@ -158,7 +158,7 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Do
             "index",
             name,
             format!("the index of user ids names {shown} under uid {uid}, and the record is that of another uid: an account with uid {uid} is refused"),
-            shell::twofactor("adopt", &[name], &[]),
+            suggested_command::twofactor("adopt", &[name], &[]),
         )
     });
     found.collect()
@@ -195,7 +195,7 @@ fn lost(name: &str) -> DoctorFinding {
         format!("{shown} had a device, and its record is gone: {shown} is refused"),
         format!(
             "Restore the record from a backup. To remove what is left, so that {shown} has no device: {}",
-            shell::twofactor("unset", &[name], &[])
+            suggested_command::twofactor("unset", &[name], &[])
         ),
     )
 }
@@ -223,6 +223,6 @@ fn leftover(name: &str) -> DoctorFinding {
         "leftover",
         name,
         format!("state/{shown}+ is what is left of a state that was removed"),
-        shell::twofactor("unset", &[name], &[]),
+        suggested_command::twofactor("unset", &[name], &[]),
     )
 }

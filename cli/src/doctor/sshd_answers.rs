@@ -7,13 +7,13 @@ use twofactor_core::policy::Policy;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::group_listing::GroupListing;
 
-use super::finding::{DoctorFinding, FindingLevel};
+use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
 use super::pam::{ConfigError, ServiceStacks};
-use super::sshd::SshdSettings;
+use super::sshd_settings::SshdSettings;
 use super::sshd_match::MatchedNames;
-use super::stacks::{is_named_on, names_module};
-use super::table::{SSHD, UNREADABLE, dialogue};
+use super::stack_checks::{is_named_on, names_module};
+use super::login_table::{SSHD, UNREADABLE, dialogue};
 use crate::impact;
 use crate::progress::ProgressLine;
 

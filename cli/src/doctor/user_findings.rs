@@ -11,13 +11,13 @@ use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, Store};
 
-use super::finding::DoctorFinding;
+use super::doctor_finding::DoctorFinding;
 use crate::error::for_user;
 use crate::formatting::span;
 use crate::roster::{
     self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, Roster, RosterEntry,
 };
-use crate::shell;
+use crate::suggested_command;
 
 /// A user whose account, record and state were examined.
 pub struct ExaminedUser {
@@ -108,7 +108,7 @@ fn unknown(name: &str, error: LookupFailed) -> DoctorFinding {
         format!("{error}, so {name} is refused wherever a code is asked for"),
         format!(
             "See what this says: {}",
-            shell::other("getent passwd", name)
+            suggested_command::other("getent passwd", name)
         ),
     )
 }
@@ -122,8 +122,8 @@ fn vanished(name: &str) -> DoctorFinding {
         ),
         format!(
             "If the user is gone: {}. If not, the user database does not answer: {}",
-            shell::twofactor("unset", &[name], &[]),
-            shell::other("getent passwd", name)
+            suggested_command::twofactor("unset", &[name], &[]),
+            suggested_command::other("getent passwd", name)
         ),
     )
 }
@@ -184,7 +184,7 @@ fn enrolled(
 }
 
 fn locked_out(gate: ThrottleStatus, user: &str, failures: u32) -> Option<DoctorFinding> {
-    let unlock = shell::twofactor("unlock", &[user], &[]);
+    let unlock = suggested_command::twofactor("unlock", &[user], &[]);
     match gate {
         ThrottleStatus::Open => None,
         ThrottleStatus::LockedFor(seconds) => Some(DoctorFinding::warning(
@@ -219,7 +219,7 @@ fn lost_counters(record: &Record, state: &State) -> Vec<DoctorFinding> {
                 "the counter of {} of {user} is unknown, so its codes are refused",
                 device.name
             ),
-            shell::twofactor("resync", &[user, device.name.as_str()], &[]),
+            suggested_command::twofactor("resync", &[user, device.name.as_str()], &[]),
         )
     };
     let lost = record.devices.iter().filter(is_lost);
@@ -244,8 +244,8 @@ fn without_way_in(record: &Record, state: &State) -> Option<DoctorFinding> {
         ),
         format!(
             "{}, or a second device: {}",
-            shell::twofactor("recovery-codes", &[user], &[]),
-            shell::twofactor("enroll", &[user], &[("--device", "NAME")])
+            suggested_command::twofactor("recovery-codes", &[user], &[]),
+            suggested_command::twofactor("enroll", &[user], &[("--device", "NAME")])
         ),
     ))
 }

@@ -4,9 +4,9 @@
 //! of its own: it never passes for "no users" or "no device".
 
 mod group_members;
-mod local;
-mod lookup;
-mod role;
+mod local_users;
+mod account_lookup;
+mod account_role;
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,9 @@ use twofactor_store::{self as store, FactorSnapshot, Store};
 
 use crate::parallel;
 pub use group_members::names as group_members;
-pub use local::{REGULAR_UIDS, accounts as local_accounts};
-pub use lookup::{AccountLookup, RecordOwner};
-pub use role::{AccountRole, AdministratorGroups};
+pub use local_users::{REGULAR_UIDS, accounts as local_accounts};
+pub use account_lookup::{AccountLookup, RecordOwner};
+pub use account_role::{AccountRole, AdministratorGroups};
 
 /// Progress of a user's enrollment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use super::request::{CompletionRequest, WantedValue};
 use crate::args::GlobalOptions;
 use crate::caller;
-use crate::commands::policy::view;
+use crate::commands::policy::policy_report;
 use crate::context::Context;
 use crate::doctor::is_service;
 use crate::escaping::is_hostile;
@@ -104,7 +104,7 @@ fn services() -> Vec<String> {
 
 /// The settings; those of services once their table is named.
 fn keys(begun: &str) -> Vec<String> {
-    let mut keys = view::keys();
+    let mut keys = policy_report::keys();
     if begun.starts_with("services.") {
         keys.extend(
             services()

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use crate::args::transfer::ImportFlags;
+use crate::args::transfer_options::ImportFlags;
 use crate::context::Context;
 use crate::doctor;
 use crate::error::{ExitStatus, Failure};
 use crate::formatting::count;
 use crate::import::ImportMoment;
-use crate::import::apply::{self, ImportOptions, UserImport};
+use crate::import::user_import::{self, ImportOptions, UserImport};
 use crate::import::record_draft::{ExistingDevices, ImportRow};
-use crate::import::summary::{ImportReport, ImportStage};
+use crate::import::import_report::{ImportReport, ImportStage};
 use crate::output::Report as _;
 
 /// Content that was read.
@@ -61,11 +61,11 @@ pub(super) fn finish(
     };
     let store = context.store()?;
     let jobs = match &store {
-        Some(store) => apply::resolved(store, jobs),
+        Some(store) => user_import::resolved(store, jobs),
         None => jobs,
     };
     if !context.terminal.is_confirmed() || options.dry_run || jobs.is_empty() {
-        let rows = apply::plan(store.as_ref(), &jobs, manner)?;
+        let rows = user_import::plan(store.as_ref(), &jobs, manner)?;
         if !options.dry_run && !rows.iter().any(ImportRow::changes) {
             return report(context, &imported(ImportStage::Done, rows));
         }
@@ -78,7 +78,7 @@ pub(super) fn finish(
         context.terminal.confirm(&format!("Import {devices}?"))?;
     }
     let store = context.existing_store()?;
-    let rows = apply::write(&store, &jobs, manner)?;
+    let rows = user_import::write(&store, &jobs, manner)?;
     report(context, &imported(ImportStage::Done, rows))
 }
 

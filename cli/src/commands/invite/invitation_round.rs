@@ -21,7 +21,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure, for_user};
 use crate::formatting::{count, plain};
-use crate::import::listing;
+use crate::import::unlisted_users;
 use crate::interrupt;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;
@@ -101,7 +101,7 @@ impl NamedUsers {
         let mut unlisted = Vec::new();
         if !args.groups.is_empty() {
             let listed = passwd_listing::all()?;
-            unlisted = listing::silent(&listed);
+            unlisted = unlisted_users::silent(&listed);
             for group in &args.groups {
                 let members = roster::group_members(group, &listed)?;
                 names.extend(members.ok_or_else(|| {

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{Moment, plain, span};
 use crate::output::Report;
-use crate::shell;
+use crate::suggested_command;
 use invitation_report::{InvitationRow, InvitationWord};
 
 /// The step that makes the policy ask for invitations.
@@ -97,7 +97,7 @@ fn exempt(user: &str) -> Failure {
     ))
     .next(format!(
         "To see what a login asks: {}",
-        shell::twofactor("doctor", &[], &[("--user", user)])
+        suggested_command::twofactor("doctor", &[], &[("--user", user)])
     ))
 }
 
@@ -130,7 +130,7 @@ impl Report for InvitationReport<'_> {
                 return Zeroizing::new(format!(
                     "{user} is invited already, until {expires}. The code that was handed out goes on working.\n\
                      For a new one: {}\n",
-                    shell::other("twofactor invite --replace", user)
+                    suggested_command::other("twofactor invite --replace", user)
                 ));
             }
             (_, None) => return Zeroizing::new(format!("{user} has no invitation any more.\n")),

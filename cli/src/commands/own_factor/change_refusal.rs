@@ -10,7 +10,7 @@ use super::{OwnFactor, refused_as_locked, unanswered};
 use crate::context::not_enrolled;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
-use crate::shell;
+use crate::suggested_command;
 
 /// The error of a reply that reports no change.
 pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
@@ -68,7 +68,7 @@ pub fn no_invitation(user: &str) -> Failure {
 pub fn another_login(user: &str) -> String {
     format!(
         "log in with the password in this session, as with su {}, and try again there.",
-        shell::operand(user)
+        suggested_command::operand(user)
     )
 }
 

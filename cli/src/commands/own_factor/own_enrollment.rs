@@ -15,7 +15,7 @@ use super::own_status::device_info;
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use super::{OwnFactor, device_names, refuse_root_options};
 use crate::args::{EnrollArgs, HashChoice, QrStyle, RenewArgs};
-use crate::commands::confirmation::{CodeConfirmation, DeliveredDevice, EnrollmentStyle};
+use crate::commands::device_confirmation::{CodeConfirmation, DeliveredDevice, EnrollmentStyle};
 use crate::commands::enroll::has_codes;
 use crate::commands::enrollment_report::EnrollmentReport;
 use crate::commands::event_dialogue;
@@ -25,7 +25,7 @@ use crate::error::Failure;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
-use crate::shell;
+use crate::suggested_command;
 
 /// Runs `enroll`.
 pub fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
@@ -212,7 +212,7 @@ fn stored_without_codes(device: &str, failure: Failure) -> Failure {
 /// The steps after an enrollment, for people.
 fn say_what_is_next(context: &Context, policy: &Policy, is_first: bool) -> Result<(), Failure> {
     if is_first {
-        let step = shell::twofactor("enroll", &[], &[("--device", "backup")]);
+        let step = suggested_command::twofactor("enroll", &[], &[("--device", "backup")]);
         let text = format!("For a second device, as a backup: {step}\n");
         context.terminal.prose(&text)?;
     }

@@ -7,11 +7,11 @@ use twofactor_store::sys::clock;
 use super::OwnFactor;
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use crate::args::RecoveryCodesArgs;
-use crate::commands::recovery::RecoveryCodesReport;
+use crate::commands::recovery_codes::RecoveryCodesReport;
 use crate::context::{Context, not_enrolled};
 use crate::error::Failure;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
-use crate::shell;
+use crate::suggested_command;
 
 /// Runs it.
 pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
@@ -62,7 +62,7 @@ pub fn hand_over(
             .map(|()| codes),
     };
     let codes = written.map_err(|failure| {
-        let step = shell::twofactor("recovery-codes", &[user], &[]);
+        let step = suggested_command::twofactor("recovery-codes", &[user], &[]);
         Failure {
             what: format!("new recovery codes count, and were lost: {}", failure.what),
             // A login that was a proof is one no longer.

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::output::{OutputFormat, Report};
-use crate::shell;
+use crate::suggested_command;
 
 /// Proof that a user is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,7 +228,7 @@ fn login_required(user: &str) -> ProofRefusal {
         message: format!(
             "This takes {}, as with su {}, or an enrollment code.",
             recent_login(user),
-            shell::operand(user)
+            suggested_command::operand(user)
         ),
     }
 }

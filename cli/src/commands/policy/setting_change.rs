@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use twofactor_core::policy::Policy;
 
-use super::view::PolicyReport;
+use super::policy_report::PolicyReport;
 
 /// A setting with another value than before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,22 +1,22 @@
 //! `setup`: from an installed package to logins with a code, and back.
 //!
-//! `setup_plan` finds out what to change, `stack_edit` and `dropin` know the texts, `journal` notes them before the first change,
-//! `restore` puts them back, `trial` tries the result.
+//! `setup_plan` finds out what to change, `stack_edit` and `sshd_dropin` know the texts, `setup_journal` notes them before the first change,
+//! `restored_files` puts them back, `trial_login` tries the result.
 
-mod diff;
-mod dropin;
-mod exclusive;
-pub mod journal;
+mod unified_diff;
+mod sshd_dropin;
+mod setup_lock;
+pub mod setup_journal;
 mod policy_reversal;
-mod profile;
-mod reload;
-mod replace;
-mod restore;
+mod pam_profile;
+mod sshd_reload;
+mod config_files;
+mod restored_files;
 mod setup_plan;
 mod setup_report;
 mod stack_edit;
-mod trial;
-mod undo;
+mod trial_login;
+mod setup_undo;
 
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
@@ -25,19 +25,19 @@ use twofactor_store::MarkDisagreement;
 
 use crate::args::SetupArgs;
 use crate::audit;
-use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
-use crate::commands::switch;
+use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
+use crate::commands::enable_disable;
 use crate::context::Context;
 use crate::doctor;
-use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
+use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output::OutputFormat;
-use exclusive::SetupLock;
-use journal::{FileChange, SetupJournal, SetupProgress};
-use reload::SshdReload;
-use restore::PutBack;
+use setup_lock::SetupLock;
+use setup_journal::{FileChange, SetupJournal, SetupProgress};
+use sshd_reload::SshdReload;
+use restored_files::PutBack;
 use setup_plan::{SetupPlan, SetupReach, SetupScope};
 use setup_report::SetupReport;
 
@@ -57,9 +57,9 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     // A dry run changes nothing and needs no lock.
     let _lock = (!args.dry_run).then(SetupLock::take).transpose()?;
     if args.undo {
-        return undo::run(context, args);
+        return setup_undo::run(context, args);
     }
-    let user = trial::user(context, args)?;
+    let user = trial_login::user(context, args)?;
     let stopped = put_back_stopped(context, args)?;
     let preview = MachinePreview::look();
     let mut plan = plan(context, args, &preview, &user)?;
@@ -70,8 +70,8 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     }));
     if !args.dry_run {
         make_ready(context, &preview)?;
-        if !switch::has_device(context, &user)? && context.format == OutputFormat::Text {
-            switch::offer_device(context, &user)?;
+        if !enable_disable::has_device(context, &user)? && context.format == OutputFormat::Text {
+            enable_disable::offer_device(context, &user)?;
         }
     }
     let mut policy = policy_change(context, args)?;
@@ -98,7 +98,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     if context.format == OutputFormat::Json || context.terminal.is_confirmed() {
         return Ok(());
     }
-    trial::run(context, &plan, &user)
+    trial_login::run(context, &plan, &user)
 }
 
 /// Restores the files of an interrupted setup. A dry run only notes it.
@@ -187,7 +187,7 @@ fn settings(args: &SetupArgs) -> Vec<PolicySetting> {
     if args.everywhere {
         settings.push(PolicySetting::new("services.default", "true"));
     }
-    settings.extend(switch::switches(&args.services, "true"));
+    settings.extend(enable_disable::switches(&args.services, "true"));
     settings
 }
 
@@ -197,7 +197,7 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
     for change in &plan.changes {
         let path = change.path.display().to_string();
         let before = change.before.as_deref();
-        terminal.say(&diff::unified(&path, before, Some(&change.after)))?;
+        terminal.say(&unified_diff::unified(&path, before, Some(&change.after)))?;
     }
     if policy.is_idle() {
         for warning in policy.warnings() {
@@ -205,7 +205,7 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
         }
     } else {
         let path = context.policy_path().display().to_string();
-        terminal.say(&diff::unified(&path, policy.text(), Some(policy.edited())))?;
+        terminal.say(&unified_diff::unified(&path, policy.text(), Some(policy.edited())))?;
         terminal.prose(&format!("\n{}", policy.announcement()))?;
     }
     // The differences may have scrolled away.
@@ -247,10 +247,10 @@ fn apply(
             journal.progress = SetupProgress::Done;
             match journal.save(context.state_path()) {
                 Ok(()) => Ok(reloaded),
-                Err(failure) => Err(restore::after(context, failure)),
+                Err(failure) => Err(restored_files::after(context, failure)),
             }
         }
-        Err(failure) => Err(restore::after(context, failure)),
+        Err(failure) => Err(restored_files::after(context, failure)),
     }
 }
 
@@ -263,7 +263,7 @@ fn make(
 ) -> Result<Option<SshdReload>, Failure> {
     for change in &plan.changes {
         interrupt::check()?;
-        replace::write(&change.path, change.before.as_deref(), &change.after)?;
+        config_files::write(&change.path, change.before.as_deref(), &change.after)?;
     }
     check(plan, user)?;
     interrupt::check()?;
@@ -272,7 +272,7 @@ fn make(
     }
     interrupt::check()?;
     let reloaded = if plan.changes_sshd() {
-        Some(reload::reload()?)
+        Some(sshd_reload::reload()?)
     } else {
         None
     };

@@ -3,10 +3,10 @@
 
 use twofactor_core::policy;
 
-use super::journal::FileTexts;
-use super::restore;
-use crate::commands::change::{LockoutGuard, PolicyChange, PolicySetting};
-use crate::commands::switch;
+use super::setup_journal::FileTexts;
+use super::restored_files;
+use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting};
+use crate::commands::enable_disable;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
@@ -24,7 +24,7 @@ pub fn change(
     let Some(before) = before else {
         return Ok(None);
     };
-    let Some(now) = restore::read(context, &file.path)? else {
+    let Some(now) = restored_files::read(context, &file.path)? else {
         return Err(Failure::invalid("the policy is gone")
             .of_kind(FailureKind::NoPolicy)
             .next(format!(
@@ -80,7 +80,7 @@ fn settings(before: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
     let changed = services.filter(|name| before.service_on(name) != after.service_on(name));
     settings.extend(changed.map(|name| {
         let value = before.service_on(name).to_string();
-        PolicySetting::new(switch::service_key(name), value)
+        PolicySetting::new(enable_disable::service_key(name), value)
     }));
     if before.services.default != after.services.default {
         let value = before.services.default.to_string();

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use twofactor_core::policy::{Policy, sibling};
 
-use super::journal::FileChange;
-use super::profile::{self, ProfileResult};
-use super::{dropin, replace, stack_edit};
+use super::setup_journal::FileChange;
+use super::pam_profile::{self, ProfileResult};
+use super::{sshd_dropin, config_files, stack_edit};
 use crate::doctor::InstalledSystem;
-use crate::doctor::preview::{ChangedTexts, MachinePreview, StackVerdict};
+use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;
 use crate::example_files;
 use crate::suggest;
@@ -90,7 +90,7 @@ impl SetupPlan {
     /// The machine with the planned changes.
     pub fn machine(&self, preview: &MachinePreview) -> InstalledSystem {
         let settings = if self.changes_sshd() {
-            dropin::SETTINGS.to_vec()
+            sshd_dropin::SETTINGS.to_vec()
         } else {
             Vec::new()
         };
@@ -138,16 +138,16 @@ impl SetupPlan {
     pub fn changes_sshd(&self) -> bool {
         self.changes
             .iter()
-            .any(|change| change.path == Path::new(dropin::PATH))
+            .any(|change| change.path == Path::new(sshd_dropin::PATH))
     }
 
     /// The module in what all services share.
     fn share(&mut self, preview: &MachinePreview) -> Result<(), Failure> {
         let shared = Path::new(DIRECTORY).join("common-auth");
-        if replace::read(&shared)?.is_some_and(|text| stack_edit::names_module(&text)) {
+        if config_files::read(&shared)?.is_some_and(|text| stack_edit::names_module(&text)) {
             return Ok(());
         }
-        match profile::preview()? {
+        match pam_profile::preview()? {
             ProfileResult::Written(changes) => self.changes.extend(changes),
             ProfileResult::Refused(why) => {
                 self.notes.push(format!(
@@ -233,20 +233,20 @@ impl SetupPlan {
         }
         if let Some(other) = problems
             .iter()
-            .find(|problem| !dropin::CURES.contains(&problem.check))
+            .find(|problem| !sshd_dropin::CURES.contains(&problem.check))
         {
             return Err(Failure::refused(&other.cause).next(&other.fix));
         }
-        let path = PathBuf::from(dropin::PATH);
-        let before = replace::read(&path)?;
-        if before.as_deref() == Some(dropin::TEXT) {
+        let path = PathBuf::from(sshd_dropin::PATH);
+        let before = config_files::read(&path)?;
+        if before.as_deref() == Some(sshd_dropin::TEXT) {
             let causes: Vec<&str> = problems.iter().map(|one| one.cause.as_str()).collect();
             return Err(overruled(&causes.join("; ")));
         }
         self.changes.push(FileChange {
             path,
             before,
-            after: dropin::TEXT.to_owned(),
+            after: sshd_dropin::TEXT.to_owned(),
         });
         Ok(())
     }
@@ -258,7 +258,7 @@ impl SetupPlan {
         change: impl FnOnce(&Path, &str) -> Result<String, String>,
     ) -> Result<(), Failure> {
         let path = Path::new(DIRECTORY).join(name);
-        let before = replace::read(&path)?.ok_or_else(|| {
+        let before = config_files::read(&path)?.ok_or_else(|| {
             Failure::refused(format!("there is no file {}", path.display())).next(format!(
                 "Copy the one of the distribution there first: find /usr -path '*/pam.d/{name}'"
             ))
@@ -277,7 +277,7 @@ impl SetupPlan {
 
 /// Refuses because another file overrides sshd's settings.
 pub fn overruled(causes: &str) -> Failure {
-    Failure::refused(format!("{causes}, also with {}", dropin::PATH)).next(
+    Failure::refused(format!("{causes}, also with {}", sshd_dropin::PATH)).next(
         "sshd takes the first value that it finds. The line \"Include /etc/ssh/sshd_config.d/*.conf\" has to stand first in \
          /etc/ssh/sshd_config, and no file that sorts before and no Match block may set it otherwise.",
     )

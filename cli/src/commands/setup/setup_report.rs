@@ -3,11 +3,11 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::diff;
-use super::journal::FileTexts;
-use super::reload::SshdReload;
+use super::unified_diff;
+use super::setup_journal::FileTexts;
+use super::sshd_reload::SshdReload;
 use super::setup_plan::SetupPlan;
-use crate::commands::change::PolicyChange;
+use crate::commands::policy_change::PolicyChange;
 use crate::output::Report;
 
 /// One file with its diff.
@@ -39,14 +39,14 @@ impl SetupReport {
         let files = plan.changes.iter().map(|change| {
             let path = change.path.display().to_string();
             FileReport {
-                diff: diff::unified(&path, change.before.as_deref(), Some(&change.after)),
+                diff: unified_diff::unified(&path, change.before.as_deref(), Some(&change.after)),
                 path,
             }
         });
         let changed = if policy.is_idle() {
             String::new()
         } else {
-            diff::unified("policy", policy.text(), Some(policy.edited()))
+            unified_diff::unified("policy", policy.text(), Some(policy.edited()))
         };
         Self {
             done: false,
@@ -128,12 +128,12 @@ impl UndoReport {
         let files = files.into_iter().map(|(file, text)| {
             let path = file.path.display().to_string();
             FileReport {
-                diff: diff::unified(&path, Some(&file.after), text),
+                diff: unified_diff::unified(&path, Some(&file.after), text),
                 path,
             }
         });
         let changed =
-            |change: &PolicyChange| diff::unified("policy", change.text(), Some(change.edited()));
+            |change: &PolicyChange| unified_diff::unified("policy", change.text(), Some(change.edited()));
         Self {
             done: false,
             forgotten: false,

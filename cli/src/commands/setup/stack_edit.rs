@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::doctor::preview::StackVerdict;
+use crate::doctor::stack_preview::StackVerdict;
 
 /// The comment above each added line.
 pub const NOTE: &str = "# Added by twofactor setup; \"twofactor setup --undo\" takes it out.";

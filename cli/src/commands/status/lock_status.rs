@@ -4,7 +4,7 @@ use serde::Serialize;
 use twofactor_core::verify::ThrottleStatus;
 
 use crate::formatting::{count, span};
-use crate::shell;
+use crate::suggested_command;
 
 /// Wrong codes of programs that ask the daemon, such as screen lockers.
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ impl DaemonStatus {
             }
             (true, None) => Some(format!(
                 "locked out at the daemon, see {}",
-                shell::twofactor("unlock", &[user], &[])
+                suggested_command::twofactor("unlock", &[user], &[])
             )),
         }
     }

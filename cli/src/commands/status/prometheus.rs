@@ -8,8 +8,8 @@ use twofactor_core::policy::Policy;
 use twofactor_store::sys::clock::Synchronization;
 use zeroize::Zeroizing;
 
-use super::overview::PolicyStatus;
-use super::totals::EnrollmentTotals;
+use super::status_report::PolicyStatus;
+use super::enrollment_totals::EnrollmentTotals;
 use super::user_status::UserStatus;
 use crate::output::{LineLayout, Report};
 

@@ -14,7 +14,7 @@ use crate::failure_kind::FailureKind;
 use crate::formatting::{Moment, count, span};
 use crate::output::table;
 use crate::roster::EnrollmentStatus;
-use crate::shell;
+use crate::suggested_command;
 
 /// One user.
 #[derive(Serialize)]
@@ -179,7 +179,7 @@ impl UserStatus {
             (true, Some(seconds)) => notes.push(format!("locked out for {}", span(seconds))),
             (true, None) => notes.push(format!(
                 "locked out, see {}",
-                shell::twofactor("unlock", &[&self.name], &[])
+                suggested_command::twofactor("unlock", &[&self.name], &[])
             )),
         }
         notes.extend(self.daemon.note(&self.name));

@@ -98,12 +98,12 @@ impl User {
         charge(&self.policy.throttle, &self.state, now)?;
         let lengths = code_lengths(&self.record);
         let answer = Answer::read(typed.as_bytes(), Form::Code, &lengths);
-        if refused::is_repeated(&self.state.refused, &answer) {
+        if refused_codes::is_repeated(&self.state.refused, &answer) {
             return Ok(None);
         }
         let outcome = self.types(typed, now);
         if let Outcome::Rejected(_) = outcome {
-            refused::remember(&mut self.state.refused, &answer, now.to_le_bytes());
+            refused_codes::remember(&mut self.state.refused, &answer, now.to_le_bytes());
         }
         Ok(Some(outcome))
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::doctor::pam::{ConfigFile, ConfigFiles};
-use crate::doctor::preview::judge;
+use crate::doctor::stack_preview::judge;
 
 /// The lines of the files that Debian 12 and 13 ship, without their comments but those that pam-auth-update goes by.
 const COMMON_AUTH: &str = "\

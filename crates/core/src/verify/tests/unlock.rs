@@ -13,10 +13,10 @@ fn failures_no_longer_count_but_are_still_told() {
         assert_eq!(user.types("000000", NOW), wrong());
     }
     let answer = Answer::read(b"000000", Form::Code, &[Digits::SIX]);
-    refused::remember(&mut user.state.refused, &answer, [7; 8]);
+    refused_codes::remember(&mut user.state.refused, &answer, [7; 8]);
     unlock(&mut user, NOW);
     assert_eq!((user.state.failures, user.state.last_failure), (0, 0));
-    assert!(!refused::is_repeated(&user.state.refused, &answer));
+    assert!(!refused_codes::is_repeated(&user.state.refused, &answer));
     assert_eq!(user.state.unreported, 3);
 }
 

@@ -287,8 +287,8 @@ fn a_directory_without_its_mark_is_an_error() {
     assert_eq!(initialize(MarkDisagreement::Settle), Ok(MarkResult::Noted));
     assert_eq!(open(), None);
     // A directory that came from another machine.
-    fs::remove_file(mark::id_file(&scratch.policy())).unwrap();
-    let ids = mark::id_file(&scratch.policy());
+    fs::remove_file(directory_mark::id_file(&scratch.policy())).unwrap();
+    let ids = directory_mark::id_file(&scratch.policy());
     assert_eq!(open(), Some(Cause::NotNoted(ids)));
     assert_eq!(initialize(MarkDisagreement::Refuse), Ok(MarkResult::Noted));
     assert_eq!(open(), None);
@@ -305,11 +305,11 @@ fn one_policy_has_ids_of_several_directories() {
     let (one, two) = (store("one"), store("two"));
     for path in [&one, &two] {
         assert!(Store::open(path, &scratch.policy()).is_ok());
-        assert!(mark::is_noted(path, &scratch.policy()).unwrap());
+        assert!(directory_mark::is_noted(path, &scratch.policy()).unwrap());
     }
     fs::rename(&one, scratch.path().join("three")).unwrap();
     fs::rename(&two, &one).unwrap();
     let swapped = Store::open(&one, &scratch.policy()).err().unwrap();
     assert_eq!(swapped.cause, Cause::OtherMark);
-    assert_eq!(mode(&mark::id_file(&scratch.policy())), 0o644);
+    assert_eq!(mode(&directory_mark::id_file(&scratch.policy())), 0o644);
 }

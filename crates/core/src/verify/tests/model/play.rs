@@ -10,7 +10,7 @@ use super::product::record::Record;
 use super::product::state::{State, decode_file, encode_file};
 use super::product::verify::{
     Accepted, Answer, Credential, Form, Outcome, Rejected, ThrottleStatus, charge, code_lengths,
-    gate, rebased, refused, unlocked, verdict,
+    gate, rebased, refused_codes, unlocked, verdict,
 };
 use super::rules::{Expected, Model, Rules};
 
@@ -201,7 +201,7 @@ impl Life {
             Err(ThrottleStatus::Open) => panic!("an open gate refuses no user"),
         };
         let answer = Answer::read(typed, Form::Code, &code_lengths(&self.record));
-        if refused::is_repeated(&self.state.refused, &answer) {
+        if refused_codes::is_repeated(&self.state.refused, &answer) {
             return Expected::Repeated;
         }
         let mut verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
@@ -213,7 +213,7 @@ impl Life {
             "a refusal changes nothing but the charge"
         );
         if let Outcome::Rejected(_) = verdict.outcome {
-            refused::remember(&mut verdict.state.refused, &answer, self.now.to_le_bytes());
+            refused_codes::remember(&mut verdict.state.refused, &answer, self.now.to_le_bytes());
         }
         // As it comes back from the disk.
         self.state = decode_file(&encode_file(&verdict.state))

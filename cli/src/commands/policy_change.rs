@@ -1,0 +1,324 @@
+//! A change of the policy: announced, refused when it locks people out, confirmed, and made.
+
+mod change_impact;
+mod change_report;
+mod invalid_policy;
+mod lockout_guard;
+pub mod policy_hash;
+mod policy_setting;
+
+use std::collections::BTreeSet;
+
+use twofactor_core::log::event::CommandEvent;
+use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
+use twofactor_store::Store;
+
+pub use change_report::PolicyChangeReport;
+pub use invalid_policy::replace_invalid;
+pub use lockout_guard::LockoutGuard;
+pub use policy_setting::{PolicySetting, current_text};
+
+use self::change_impact::{assess, idle_names, store_for, switched_services, unknown_services};
+use self::change_report::announcement;
+use self::policy_setting::with_settings;
+use super::policy::setting_change::changes;
+use crate::args::PreviewOptions;
+use crate::audit;
+use crate::context::Context;
+use crate::doctor::login_effect::PlannedChange;
+use crate::doctor::{self, InstalledSystem, login_effect};
+use crate::error::Failure;
+use crate::failure_kind::FailureKind;
+use crate::idle_name::IdleName;
+
+/// Announces a change, has it confirmed, and makes it; with `--dry-run` it only says what that would do.
+pub fn change(
+    context: &Context,
+    settings: &[PolicySetting],
+    danger: LockoutGuard,
+    options: &PreviewOptions,
+) -> Result<PolicyChangeReport, Failure> {
+    let text = current_text(context)?;
+    policy_hash::check(options, Some(&policy_hash::hash_of(text.as_deref())))?;
+    let mut prepared = PolicyChange::to_settings(context, text, settings, danger)?;
+    if !prepared.is_idle() {
+        prepared.look_at_logins(context);
+    }
+    if options.dry_run {
+        return Ok(prepared.into_preview());
+    }
+    if prepared.is_idle() {
+        audit::idle_names(context.policy_path(), &prepared.idle);
+        return Ok(prepared.into_unchanged());
+    }
+    context.terminal.prose(&prepared.announcement())?;
+    prepared.refuse_dangers()?;
+    context.terminal.confirm(prepared.question())?;
+    prepared.commit(context)?;
+    Ok(prepared.into_report())
+}
+
+/// A change of the policy that is not made yet.
+pub struct PolicyChange {
+    text: Option<String>,
+    edited: String,
+    before: Option<Policy>,
+    after: Policy,
+    settings: Vec<PolicySetting>,
+    /// The services that it names or switches.
+    services: BTreeSet<String>,
+    danger: LockoutGuard,
+    store: Option<Store>,
+    /// The services whose PAM files name the module, where that was looked at.
+    used: Vec<String>,
+    cures: Vec<String>,
+    /// Names of the new policy by which an entry applies to no user.
+    idle: Vec<IdleName>,
+    made: PolicyChangeReport,
+}
+
+impl PolicyChange {
+    /// A change of settings.
+    ///
+    /// # Errors
+    /// When the policy or the state directory cannot be read, or a setting is not allowed.
+    pub fn of_settings(
+        context: &Context,
+        settings: &[PolicySetting],
+        danger: LockoutGuard,
+    ) -> Result<Self, Failure> {
+        Self::to_settings(context, current_text(context)?, settings, danger)
+    }
+
+    fn to_settings(
+        context: &Context,
+        text: Option<String>,
+        settings: &[PolicySetting],
+        danger: LockoutGuard,
+    ) -> Result<Self, Failure> {
+        let edited = with_settings(context, text.as_deref(), settings)?;
+        Self::of_texts(context, text, edited, settings, danger)
+    }
+
+    /// A change from the text that is there (`None`: no file) to another one, which is a valid policy. `settings` are what
+    /// is announced and logged.
+    ///
+    /// # Errors
+    /// When the new text is no valid policy, or the state directory cannot be read.
+    pub fn of_texts(
+        context: &Context,
+        text: Option<String>,
+        edited: String,
+        settings: &[PolicySetting],
+        danger: LockoutGuard,
+    ) -> Result<Self, Failure> {
+        let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
+        let after = policy::parse(&edited).map_err(invalid_policy)?;
+        let store = store_for(context, danger, &after)?;
+        let idle = idle_names(&after, danger);
+        let impact = assess(store.as_ref(), before.as_ref(), &after, danger, &idle)?;
+        let services = switched_services(before.as_ref(), &after, settings);
+        let mut made = PolicyChangeReport::new(context, &after, impact);
+        made.policy_hash = Some(policy_hash::hash_of(text.as_deref()));
+        if text.as_deref() != Some(edited.as_str()) {
+            made.changed = changes(before.as_ref(), &after);
+            let unknown = unknown_services(&after, &services);
+            made.impact.dangers.extend(unknown);
+            let named = |service: &str| services.contains(service);
+            let refusing = doctor::refusing_programs(before.as_ref(), &after, &named);
+            made.impact.warnings.extend(refusing);
+        }
+        Ok(Self {
+            text,
+            edited,
+            before,
+            after,
+            settings: settings.to_vec(),
+            services,
+            danger,
+            store,
+            used: Vec::new(),
+            cures: Vec::new(),
+            idle,
+            made,
+        })
+    }
+
+    /// Adds what PAM files and sshd's settings make of it. Switching off needs none of that, and must not depend on it.
+    pub fn look_at_logins(&mut self, context: &Context) {
+        if self.danger == LockoutGuard::Off {
+            return;
+        }
+        let services = &self.services;
+        let named = |service: &str| services.contains(service);
+        let effect = login_effect::of_change(context, self.before.as_ref(), &self.after, &named);
+        self.used = effect.used;
+        self.cures = effect.cures;
+        self.made.impact.warnings.extend(effect.warnings);
+        self.made.impact.dangers.extend(effect.dangers);
+    }
+
+    /// Adds what becomes of logins with planned PAM files and settings of sshd.
+    pub fn look_at_plan(
+        &mut self,
+        context: &Context,
+        system: &InstalledSystem,
+        planned: &InstalledSystem,
+    ) {
+        let services = &self.services;
+        let named = |service: &str| services.contains(service);
+        let change = PlannedChange {
+            system,
+            planned,
+            before: self.before.as_ref(),
+            after: &self.after,
+        };
+        let effect = login_effect::of_plan(context, &change, &named);
+        self.used = effect.used;
+        self.cures = effect.cures;
+        let refusing = doctor::newly_refusing_programs(&change, &named);
+        for warning in effect.warnings.into_iter().chain(refusing) {
+            if !self.made.impact.warnings.contains(&warning) {
+                self.made.impact.warnings.push(warning);
+            }
+        }
+        self.made.impact.dangers.extend(effect.dangers);
+    }
+
+    /// Adds something that locks users out.
+    pub fn add_dangers(&mut self, dangers: &[String]) {
+        self.made.impact.dangers.extend_from_slice(dangers);
+    }
+
+    /// Warnings for the reader.
+    pub fn warnings(&self) -> &[String] {
+        &self.made.impact.warnings
+    }
+
+    /// True if the file has the new text already.
+    pub fn is_idle(&self) -> bool {
+        self.text.as_deref() == Some(self.edited.as_str())
+    }
+
+    /// The text that is replaced; `None` where there is no file.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// The new text.
+    pub fn edited(&self) -> &str {
+        &self.edited
+    }
+
+    /// The change, and what it means for which users.
+    pub fn announcement(&self) -> String {
+        announcement(&self.made, &self.settings, &self.after, &self.used)
+    }
+
+    /// The report of a change that is not made.
+    fn into_preview(mut self) -> PolicyChangeReport {
+        let text = (!self.is_idle()).then(|| self.announcement());
+        self.made.steps = self.steps();
+        self.made.planned(text)
+    }
+
+    /// Reasons for which the change would lock people out.
+    pub fn dangers(&self) -> &[String] {
+        &self.made.impact.dangers
+    }
+
+    /// Refuses a change that locks people out, unless that was accepted.
+    ///
+    /// # Errors
+    /// A refusal that names what would happen.
+    pub fn refuse_dangers(&self) -> Result<(), Failure> {
+        let dangers = self.dangers();
+        if self.danger != LockoutGuard::Refuse || dangers.is_empty() {
+            return Ok(());
+        }
+        let mut steps = self.steps();
+        steps.push("To proceed despite this: --force".to_owned());
+        Err(
+            Failure::refused(format!("not done: {}", dangers.join("; ")))
+                .of_kind(FailureKind::WouldLockOut)
+                .next(steps.join("\n")),
+        )
+    }
+
+    /// Steps that end the dangers.
+    fn steps(&self) -> Vec<String> {
+        let device =
+            "Enroll a device and try it first: twofactor enroll USER, twofactor verify USER";
+        let device = self.made.impact.needs_device().then(|| device.to_owned());
+        self.cures.iter().cloned().chain(device).collect()
+    }
+
+    /// The report where there is nothing to change.
+    pub fn into_unchanged(self) -> PolicyChangeReport {
+        self.made
+    }
+
+    /// The report of the change, once it was made.
+    pub fn into_report(mut self) -> PolicyChangeReport {
+        self.made.steps = self.steps();
+        self.made.written(&self.edited)
+    }
+
+    /// The question that is asked before it is made.
+    pub fn question(&self) -> &'static str {
+        question(self.before.as_ref(), &self.after)
+    }
+
+    /// Makes it, and logs it.
+    ///
+    /// # Errors
+    /// A refusal when another text stands there by now; a system error when it cannot be written.
+    pub fn commit(&self, context: &Context) -> Result<(), Failure> {
+        context
+            .policy
+            .edit(self.store.as_ref(), |now: Option<&str>| {
+                if now == self.text.as_deref() {
+                    Ok(self.edited.clone())
+                } else {
+                    Err(
+                        Failure::refused("the policy was changed meanwhile; try again")
+                            .of_kind(FailureKind::ChangedMeanwhile),
+                    )
+                }
+            })?;
+        for PolicySetting { key, value } in &self.settings {
+            audit::log(
+                CommandEvent::Policy,
+                None,
+                &[("key", key), ("value", value)],
+            );
+        }
+        audit::idle_names(context.policy_path(), &self.idle);
+        Ok(())
+    }
+}
+
+/// The policy as it would be with these settings.
+///
+/// # Errors
+/// As [`PolicyChange::of_settings`], but for the state directory, which is not needed.
+pub fn policy_with(context: &Context, settings: &[PolicySetting]) -> Result<Policy, Failure> {
+    let text = current_text(context)?;
+    let edited = with_settings(context, text.as_deref(), settings)?;
+    policy::parse(&edited).map_err(invalid_policy)
+}
+
+fn invalid_policy(error: policy::PolicyError) -> Failure {
+    Failure::invalid(error).of_kind(FailureKind::InvalidPolicy)
+}
+
+const fn question(before: Option<&Policy>, after: &Policy) -> &'static str {
+    match before {
+        Some(before) if before.enabled && !after.enabled => "Switch two-factor login off?",
+        Some(before) if before.enabled == after.enabled => "Change the policy?",
+        _ if after.enabled => {
+            "Switch two-factor login on? Keep a root shell open until a login has worked."
+        }
+        _ => "Change the policy?",
+    }
+}

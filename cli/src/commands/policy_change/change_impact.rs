@@ -1,0 +1,131 @@
+//! Effects of a change of the policy on users and services.
+
+use std::collections::BTreeSet;
+
+use twofactor_core::policy::{self, Policy, PolicyTime};
+use twofactor_store::Store;
+use twofactor_store::sys::clock::{self, Synchronization};
+
+use super::{LockoutGuard, PolicySetting};
+use crate::context::Context;
+use crate::doctor::{self, InstalledSystem};
+use crate::error::Failure;
+use crate::idle_name::{self, IdleName};
+use crate::impact::{self, PolicyImpact, affected_users};
+use crate::suggest;
+
+/// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
+pub(super) fn store_for(
+    context: &Context,
+    danger: LockoutGuard,
+    after: &Policy,
+) -> Result<Option<Store>, Failure> {
+    match context.existing_store() {
+        Err(_) if danger == LockoutGuard::Off || !after.enabled => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Names of the new policy by which an entry applies to no user. Switching off needs none of that, and must not depend on it.
+pub(super) fn idle_names(after: &Policy, danger: LockoutGuard) -> Vec<IdleName> {
+    if !after.enabled || danger == LockoutGuard::Off {
+        return Vec::new();
+    }
+    idle_name::find(after)
+}
+
+pub(super) fn assess(
+    store: Option<&Store>,
+    before: Option<&Policy>,
+    after: &Policy,
+    danger: LockoutGuard,
+    idle: &[IdleName],
+) -> Result<PolicyImpact, Failure> {
+    // The policy under which users are asked decides who is exempt.
+    let asking = match before {
+        Some(before) if !after.enabled => before,
+        _ => after,
+    };
+    // The file is written now.
+    let now = clock::now().ok();
+    let time = PolicyTime {
+        now,
+        changed: now.unwrap_or_default(),
+    };
+    let listed = store.map(|store| match danger {
+        LockoutGuard::Off => affected_users::recorded(asking, store).map(|people| (people, Vec::new())),
+        LockoutGuard::Refuse | LockoutGuard::Accept => affected_users::all(asking, time, store),
+    });
+    let (people, mut warnings) = match listed.transpose() {
+        // Switching off changes the same for all users, and must work also while accounts cannot be looked up.
+        Err(_) if danger == LockoutGuard::Off || !after.enabled => (Vec::new(), Vec::new()),
+        other => other?.unwrap_or_default(),
+    };
+    let mut impact = impact::assess(before, after, &people);
+    impact.tell_days_left(now);
+    if after.enabled {
+        let already = before.is_some_and(|policy| policy.enabled);
+        if !already && clock::synchronization() != Synchronization::Synchronized {
+            warnings.push(
+                "the clock is not synchronized, and codes depend on it. Set up NTP \
+                 (chrony or systemd-timesyncd)"
+                    .to_owned(),
+            );
+        }
+        impact.warnings.append(&mut warnings);
+    }
+    impact.warnings.extend(idle.iter().map(IdleName::warning));
+    if before.and_then(|before| before.notify.as_ref()) != after.notify.as_ref() {
+        impact.warnings.extend(program_warnings(after));
+    }
+    Ok(impact)
+}
+
+/// Effects of a program that the policy names newly.
+fn program_warnings(after: &Policy) -> Vec<String> {
+    let Some(program) = &after.notify else {
+        return Vec::new();
+    };
+    let runs = format!("{program} is run with root's rights after each change of a user's factor");
+    let fault = doctor::notify_program::check(Some(after));
+    let fault = fault.map(|finding| format!("{}. {}", finding.cause, finding.fix));
+    [runs].into_iter().chain(fault).collect()
+}
+
+/// The services that the settings name, and those whose switch differs.
+pub(super) fn switched_services(
+    before: Option<&Policy>,
+    after: &Policy,
+    settings: &[PolicySetting],
+) -> BTreeSet<String> {
+    let old = before.map(|policy| &policy.services.named);
+    let differs = |name: &str, on: bool| old.and_then(|old| old.get(name)) != Some(&on);
+    let switched = after.services.named.iter();
+    switched
+        .filter(|(name, on)| differs(name, **on))
+        .map(|(name, _)| name.clone())
+        .chain(settings.iter().filter_map(PolicySetting::service))
+        .collect()
+}
+
+/// Services among these that the policy switches on and libpam has no stack for: they are misspelt, or not installed.
+pub(super) fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> Vec<String> {
+    let system = InstalledSystem::look();
+    let names = system.names();
+    let unknown = |service: &&String| {
+        // A program that is called by one name only has one stack.
+        let known = names.contains(*service)
+            || policy::sibling(service).is_some_and(|sibling| names.contains(sibling));
+        after.services.named.get(*service) == Some(&true) && !known
+    };
+    let danger = |service: &String| {
+        let missing = system.service_files(service).next().unwrap_or_default();
+        let near = suggest::nearest(service, names.iter().map(String::as_str));
+        let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
+        format!(
+            "there is no PAM file of the service {service}: {}{hint}",
+            missing.display()
+        )
+    };
+    services.iter().filter(unknown).map(danger).collect()
+}

@@ -1,0 +1,161 @@
+//! `policy edit`: the policy in an editor, checked before it takes the place of the one in use, as visudo(8) does it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use twofactor_core::policy::{self, DEFAULT_POLICY};
+
+use super::policy_change::{LockoutGuard, PolicyChange, PolicySetting, current_text};
+use super::policy::{draft_text, setting_change};
+use crate::args::PolicyEditArgs;
+use crate::context::Context;
+use crate::error::{ExitStatus, Failure};
+use crate::failure_kind::FailureKind;
+use crate::private_copy::PrivateCopy;
+
+/// Variables in which editors are named, the first that is set counts.
+const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
+/// Editors where none is named, the first that is there.
+const EDITORS: [&str; 4] = ["/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi", "/bin/vi"];
+
+/// Runs it. The policy in use stays as it is until a valid one was confirmed.
+pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
+    let danger = LockoutGuard::new(&args.force);
+    let text = current_text(context)?;
+    let begin = text.as_deref().unwrap_or(DEFAULT_POLICY);
+    let mut copy = PrivateCopy::new("twofactor.toml", begin)?;
+    loop {
+        edit(copy.path())?;
+        let edited = draft_text(copy.path())?;
+        let done = prepared(context, text.clone(), edited, danger);
+        let failure = match done {
+            Ok(change) if change.is_idle() => return context.write(&change.into_unchanged()),
+            Ok(change) => {
+                if let Err(failure) = change.commit(context) {
+                    // The text that was typed is not lost because of another change.
+                    let kept = copy.keep().display();
+                    return Err(failure.next(format!("Your version is kept: {kept}")));
+                }
+                return context.write(&change.into_report());
+            }
+            Err(failure) => failure,
+        };
+        let again = matches!(failure.exit, ExitStatus::Refused | ExitStatus::Invalid);
+        if !again || !context.terminal.is_interactive() {
+            return Err(failure);
+        }
+        context.terminal.prose(&format!("{failure}\n"))?;
+        if !asks_for_more(context)? {
+            return Err(Failure::refused("nothing was changed").of_kind(FailureKind::Cancelled));
+        }
+    }
+}
+
+/// The change that the edited text makes, announced and confirmed, unless it is idle.
+fn prepared(
+    context: &Context,
+    text: Option<String>,
+    edited: String,
+    danger: LockoutGuard,
+) -> Result<PolicyChange, Failure> {
+    let after = policy::parse(&edited).map_err(|error| {
+        Failure::invalid(format!("the policy is not valid: {error}"))
+            .of_kind(FailureKind::InvalidPolicy)
+            .next("The policy in use was not changed.")
+    })?;
+    let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
+    let settings: Vec<PolicySetting> = setting_change::changes(before.as_ref(), &after)
+        .into_iter()
+        .map(|change| PolicySetting::new(change.key, change.value.to_string()))
+        .collect();
+    let mut change = PolicyChange::of_texts(context, text, edited, &settings, danger)?;
+    if change.is_idle() {
+        return Ok(change);
+    }
+    change.look_at_logins(context);
+    context.terminal.prose(&change.announcement())?;
+    change.refuse_dangers()?;
+    context.terminal.confirm(change.question())?;
+    Ok(change)
+}
+
+/// The question what to do with a text that cannot be taken. There is no answer that takes it all the same.
+fn asks_for_more(context: &Context) -> Result<bool, Failure> {
+    loop {
+        let question = "What now? (e)dit again, (x) discard the changes: ";
+        let Some(answer) = context.terminal.ask(question)? else {
+            return Ok(false);
+        };
+        match answer.trim() {
+            "e" | "E" => return Ok(true),
+            "x" | "X" => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+/// Runs the editor, and waits for its end.
+fn edit(file: &Path) -> Result<(), Failure> {
+    let words = editor()?;
+    let (program, options) = words
+        .split_first()
+        .ok_or_else(|| Failure::system("no editor was found"))?;
+    let shown = Path::new(program).display();
+    let ended = Command::new(program)
+        .args(options)
+        .arg(file)
+        .status()
+        .map_err(|error| {
+            Failure::system(format!("the editor {shown} cannot be started: {error}"))
+                .next("Nothing was changed. Editors are named by SUDO_EDITOR, VISUAL or EDITOR.")
+        })?;
+    if !ended.success() {
+        return Err(
+            Failure::system(format!("the editor {shown} failed: {ended}"))
+                .next("Nothing was changed."),
+        );
+    }
+    Ok(())
+}
+
+/// The editor's program and options.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "root's environment names the editor"
+)]
+fn editor() -> Result<Vec<OsString>, Failure> {
+    let named = VARIABLES.iter().filter_map(std::env::var_os);
+    if let Some(words) = named
+        .map(|value| words(&value))
+        .find(|words| !words.is_empty())
+    {
+        return Ok(words);
+    }
+    let found = EDITORS.iter().find(|path| Path::new(path).exists());
+    found.map(|path| vec![OsString::from(path)]).ok_or_else(|| {
+        Failure::system("no editor was found")
+            .next("Nothing was changed. Name one by EDITOR, or use: twofactor policy set KEY VALUE")
+    })
+}
+
+/// The words of an editor with options, such as `vim -u NONE`. No shell reads them.
+fn words(value: &OsStr) -> Vec<OsString> {
+    let parts = value.as_bytes().split(|byte| byte.is_ascii_whitespace());
+    let parts = parts.filter(|part| !part.is_empty());
+    parts
+        .map(|part| OsStr::from_bytes(part).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_editor_may_have_options() {
+        assert_eq!(words(OsStr::new(" vim -u  NONE ")), ["vim", "-u", "NONE"]);
+        assert_eq!(words(OsStr::new(" ")), [""; 0]);
+    }
+}

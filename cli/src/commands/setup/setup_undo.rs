@@ -1,0 +1,162 @@
+//! `setup --undo`: restores every file as it was before the first setup.
+
+use std::path::Path;
+
+use twofactor_core::log::event::CommandEvent;
+
+use super::setup_journal::{FileStanding, SetupJournal, SetupProgress};
+use super::restored_files::{FoundFile, PutBack};
+use super::setup_report::UndoReport;
+use super::{unified_diff, sshd_dropin, policy_reversal, sshd_reload, config_files, restored_files};
+use crate::args::SetupArgs;
+use crate::audit;
+use crate::commands::policy_change::PolicyChange;
+use crate::context::Context;
+use crate::doctor::stack_preview::MachinePreview;
+use crate::error::Failure;
+use crate::interrupt;
+
+/// Runs it.
+///
+/// # Errors
+/// A refusal where a file was edited since; the reason why a file cannot be restored.
+pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
+    let state = context.state_path();
+    let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
+    if args.forget {
+        context
+            .terminal
+            .confirm("Forget what the files were before? They stay as they are: logins go on asking for codes, and `twofactor setup --undo` can no longer take that back.")?;
+        SetupJournal::remove(state)?;
+        return context.write(&UndoReport::forgotten());
+    }
+    let mut interrupted = None;
+    if journal.progress == SetupProgress::Begun {
+        let stopped = PutBack::prepare(context)?;
+        stopped.show(context)?;
+        let restored = stopped.written.iter();
+        let restored = restored.map(|file| (file, file.previous.as_deref()));
+        let report = UndoReport::planned(restored, stopped.policy.as_ref());
+        if args.dry_run {
+            return context.write(&report);
+        }
+        let report = report.done(stopped.confirm_and_make(context)?);
+        let Some(earlier) = SetupJournal::load(state)? else {
+            return context.write(&report);
+        };
+        interrupted = Some(report);
+        journal = earlier;
+    }
+    let files = standing(context, &journal)?;
+    let policy = match journal.file(context.policy_path()) {
+        Some(file) => policy_reversal::change(context, file, file.original.as_deref())?,
+        None => None,
+    };
+    show(context, &files, policy.as_ref())?;
+    let restored = files.iter();
+    let restored = restored.filter(|file| file.standing == FileStanding::After);
+    let restored = restored.map(|file| (file.texts, file.texts.original.as_deref()));
+    let report = UndoReport::planned(restored, policy.as_ref());
+    if args.dry_run {
+        return context.write(&report);
+    }
+    context.terminal.confirm("Undo the setup?")?;
+    interrupt::arm()?;
+    // First of all, stop asking for codes.
+    if let Some(policy) = policy {
+        policy.commit(context)?;
+    }
+    write(&files)?;
+    // Even if an interrupted undo has restored the file: sshd may not have been reloaded.
+    let mut reloaded = None;
+    if journal.file(Path::new(sshd_dropin::PATH)).is_some() {
+        MachinePreview::look().test_sshd().map_err(|error| {
+            Failure::refused(format!("sshd -t refuses its configuration: {error}"))
+        })?;
+        reloaded = Some(sshd_reload::reload()?);
+    }
+    SetupJournal::remove(state)?;
+    audit::log(CommandEvent::SetupUndo, None, &[]);
+    context.write(&report.done(reloaded).after(interrupted))
+}
+
+/// The refusal where setup keeps no texts of before. After `--forget` the lines that it wrote are still there.
+fn nothing() -> Failure {
+    let named = MachinePreview::look().used();
+    if named.is_empty() {
+        return Failure::refused("there is nothing to undo: setup has changed nothing here")
+            .next("To ask for no code: twofactor disable");
+    }
+    Failure::refused("there is nothing to undo: setup keeps no file of before").next(format!(
+        "To ask for no code: twofactor disable\n\
+         To take it out by hand: remove {}, if it is there, and the lines with pam_twofactor.so from the PAM files of {}",
+        sshd_dropin::PATH,
+        named.join(", ")
+    ))
+}
+
+fn show(
+    context: &Context,
+    files: &[FoundFile<'_>],
+    policy: Option<&PolicyChange>,
+) -> Result<(), Failure> {
+    for file in files {
+        if file.standing == FileStanding::After {
+            let texts = file.texts;
+            let path = texts.path.display().to_string();
+            let diff = unified_diff::unified(&path, Some(&texts.after), texts.original.as_deref());
+            context.terminal.say(&diff)?;
+        }
+    }
+    if let Some(policy) = policy {
+        let path = context.policy_path().display().to_string();
+        let diff = unified_diff::unified(&path, policy.text(), Some(policy.edited()));
+        context.terminal.say(&diff)?;
+        context
+            .terminal
+            .prose(&format!("\n{}", policy.announcement()))?;
+    }
+    Ok(())
+}
+
+fn write(files: &[FoundFile<'_>]) -> Result<(), Failure> {
+    for FoundFile {
+        texts: file,
+        standing,
+        ..
+    } in files.iter().rev()
+    {
+        interrupt::check()?;
+        config_files::remove_leftover(&file.path)?;
+        if *standing == FileStanding::After {
+            restored_files::write(&file.path, &file.after, file.original.as_deref())?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the files with the note. The policy may differ, since it is edited at any time.
+fn standing<'a>(
+    context: &Context,
+    journal: &'a SetupJournal,
+) -> Result<Vec<FoundFile<'a>>, Failure> {
+    let mut files = Vec::new();
+    for texts in &journal.files {
+        if texts.path == context.policy_path() {
+            continue;
+        }
+        let now = config_files::read(&texts.path)?;
+        let standing = match now.as_deref() {
+            now if now == Some(texts.after.as_str()) => FileStanding::After,
+            now if now == texts.original.as_deref() => FileStanding::Before,
+            _ => FileStanding::Other,
+        };
+        files.push(FoundFile {
+            texts,
+            standing,
+            now,
+        });
+    }
+    restored_files::refuse_edited(context, &files)?;
+    Ok(files)
+}

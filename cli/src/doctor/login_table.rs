@@ -1,0 +1,304 @@
+//! The table "service by user", and what is wrong with sshd's settings for some or all of its users.
+
+use std::cell::OnceCell;
+
+use twofactor_core::account::Account;
+use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::{Policy, PolicyTime};
+use twofactor_store::attempt::KnownGroups;
+use twofactor_store::sys::accounts;
+
+use super::caller_limits;
+use super::calling_programs::CallingProgram;
+use super::doctor_finding::DoctorFinding;
+use super::installed_system::InstalledSystem;
+use super::login_groups::{LoginGroup, LoginGrouping};
+use super::login_forecast::{self, LoginForecast, LoginPath, LoginReason, PolicyAnswer};
+use super::module_facts::LoginFacts;
+use super::pam::{ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler};
+use super::pam_services::PamServices;
+use super::policy_answer::answered;
+use super::stack_simulation::{StackSimulation, looks_at_users};
+use super::sshd_settings::{SshdDialogue, SshdSettings};
+use super::sshd_answers::SshdAnswers;
+use super::user_findings::ExaminedUser;
+use crate::roster::AccountRole;
+
+/// Users with rows of their own in the report for programs; `--user` asks for one.
+const LISTED: usize = 30;
+/// The finding that sshd does not print its settings.
+pub const UNREADABLE: &str = "sshd-unreadable";
+/// sshd's service, unless sshd says otherwise.
+pub const SSHD: &str = "sshd";
+
+/// The table.
+#[derive(Default)]
+pub struct LoginTable {
+    /// Its rows for the first users, by user.
+    pub logins: Vec<LoginForecast>,
+    /// Number of users who have no rows in `logins`.
+    pub left_out: usize,
+    /// All users, grouped by what they are asked for.
+    pub groups: Vec<LoginGroup>,
+    /// Faults of sshd's settings.
+    pub findings: Vec<DoctorFinding>,
+}
+
+/// A service as the table is made.
+struct ServiceRow<'a> {
+    name: &'a str,
+    /// The program, where it is one of those that are known.
+    caller: Option<CallingProgram>,
+    stacks: &'a Result<ServiceStacks, ConfigError>,
+    /// Settings, where it is that of sshd.
+    sshd: Option<&'a SshdAnswers>,
+    /// True if the lines of the stack tell users apart.
+    tells_users_apart: bool,
+    /// The ways in that were worked out, by what they depend on.
+    known: Vec<(LoginClass, Vec<LoginPath>)>,
+}
+
+/// Everything that the ways in of a user depend on at one service.
+#[derive(Clone, PartialEq, Eq)]
+struct LoginClass {
+    demanded: PolicyAnswer,
+    is_root: bool,
+    /// Number of sshd's settings.
+    settings: Option<usize>,
+    /// The user, where the stack tells users apart.
+    user: Option<String>,
+}
+
+impl LoginTable {
+    /// Puts it together.
+    pub fn of(
+        system: &InstalledSystem,
+        pam_services: &PamServices,
+        (policy, time): (Option<&Policy>, PolicyTime),
+        users: &[ExaminedUser],
+    ) -> Self {
+        let listed = sorted(users);
+        let mut table = Self {
+            left_out: listed.len().saturating_sub(LISTED),
+            ..Self::default()
+        };
+        let shown = pam_services.shown(policy);
+        let has_sshd = shown.iter().any(|(name, _)| *name == SSHD);
+        let accounts = listed.iter().map(|user| &user.account);
+        let sshd = has_sshd.then(|| SshdAnswers::ask(system, accounts));
+        let mut rows: Vec<ServiceRow> = Vec::new();
+        for (name, stacks) in shown {
+            let sshd = sshd.as_ref().filter(|sshd| sshd.service() == name);
+            if let Some(sshd) = sshd {
+                table.findings.extend(sshd.check(policy, name, stacks));
+            }
+            let caller = match policy {
+                Some(policy) => CallingProgram::under(policy, name),
+                None => CallingProgram::of(name),
+            };
+            rows.push(ServiceRow::new((name, caller), stacks, sshd));
+        }
+        let mut groups = KnownGroups::for_many();
+        let mut grouping = LoginGrouping::new(rows.len());
+        for (number, user) in listed.iter().enumerate() {
+            let answers = demanded((policy, time), user, &rows, &mut groups);
+            for (position, (row, demanded)) in rows.iter_mut().zip(answers).enumerate() {
+                let service = row.name;
+                let ways = row.ways(system, user, demanded);
+                if number < LISTED {
+                    table.logins.push(LoginForecast {
+                        service: service.to_owned(),
+                        user: user.account.name.clone(),
+                        ways: ways.to_vec(),
+                    });
+                }
+                grouping.add(position, number, ways);
+            }
+        }
+        let services = rows.iter().map(|row| row.name);
+        let names: Vec<&str> = listed
+            .iter()
+            .map(|user| user.account.name.as_str())
+            .collect();
+        table.groups = grouping.groups(services, &names);
+        // By service, as they were before users were grouped.
+        let order = |service: &str| rows.iter().position(|row| row.name == service);
+        table.logins.sort_by_key(|login| order(&login.service));
+        table
+    }
+}
+
+/// Administrators first, then users with a device.
+fn sorted(users: &[ExaminedUser]) -> Vec<&ExaminedUser> {
+    let mut sorted: Vec<&ExaminedUser> = users.iter().collect();
+    sorted.sort_by_key(|user| {
+        (
+            user.role != AccountRole::Administrator,
+            user.factor.lacks_device(),
+            &user.account.name,
+        )
+    });
+    sorted
+}
+
+impl<'a> ServiceRow<'a> {
+    fn new(
+        (name, caller): (&'a str, Option<CallingProgram>),
+        stacks: &'a Result<ServiceStacks, ConfigError>,
+        sshd: Option<&'a SshdAnswers>,
+    ) -> Self {
+        let handlers = stacks.as_ref().map_or(&[][..], |stacks| &stacks.auth);
+        let tells = |handler: &StackHandler| match &handler.run {
+            HandlerType::Module(module) => looks_at_users(module),
+            _ => false,
+        };
+        Self {
+            name,
+            caller,
+            stacks,
+            sshd,
+            tells_users_apart: handlers.iter().any(tells),
+            known: Vec::new(),
+        }
+    }
+
+    /// The ways in of a user, worked out once for all users who are alike.
+    fn ways(
+        &mut self,
+        system: &InstalledSystem,
+        user: &ExaminedUser,
+        demanded: PolicyAnswer,
+    ) -> &[LoginPath] {
+        let account = &user.account;
+        let demanded = self.caller.map_or(demanded, |caller| {
+            caller_limits::demanded((caller, system.daemon), demanded, account.uid)
+        });
+        let settings = self.sshd.and_then(|sshd| sshd.of(&account.name));
+        let class = LoginClass {
+            demanded,
+            is_root: account.uid == 0,
+            settings: settings.map(|(number, _)| number),
+            user: self.tells_users_apart.then(|| account.name.clone()),
+        };
+        if self.tells_users_apart {
+            // No other user is like this one.
+            self.known.clear();
+        }
+        let known = self.known.iter().position(|(known, _)| *known == class);
+        let position = known.unwrap_or_else(|| {
+            let settings = settings.map(|(_, settings)| settings);
+            let ways = ways(
+                (system, self.name, self.stacks),
+                account,
+                demanded,
+                settings,
+            );
+            self.known.push((class, ways));
+            self.known.len() - 1
+        });
+        // The position is that of one that was found, or of the last one.
+        self.known
+            .get(position)
+            .map_or(&[][..], |(_, ways)| ways.as_slice())
+    }
+}
+
+fn ways(
+    (system, service, stacks): (&InstalledSystem, &str, &Result<ServiceStacks, ConfigError>),
+    account: &Account,
+    demanded: PolicyAnswer,
+    sshd: Option<&SshdSettings>,
+) -> Vec<LoginPath> {
+    let groups = OnceCell::new();
+    let member = |group: &str| {
+        let own = groups.get_or_init(|| accounts::group_ids(account).ok());
+        let gid = accounts::group_id(group).ok()?;
+        let own = own.as_ref()?;
+        Some(gid.is_some_and(|gid| own.contains(&gid)))
+    };
+    let facts = LoginFacts {
+        service,
+        user: &account.name,
+        uid: account.uid,
+        member: &member,
+    };
+    let found = |module: &ModuleCall| system.found(module);
+    let handlers = stacks.as_ref().map_or(&[][..], |stacks| &stacks.auth);
+    let simulation = StackSimulation {
+        handlers,
+        facts: Some(&facts),
+        found: &found,
+    };
+    let way = login_forecast::by_pam(stacks, &simulation, demanded);
+    let way = match CallingProgram::of(service) {
+        Some(caller) => caller_limits::way(caller, way, demanded),
+        None => way,
+    };
+    match sshd {
+        Some(settings) => login_forecast::by_sshd(settings, account.uid, &way, demanded),
+        None => vec![way],
+    }
+}
+
+/// The policy's answer about a user at each service: its rows and those of the user's files, in the order in which a login
+/// comes to them. Groups are looked up once for all services.
+fn demanded(
+    (policy, time): (Option<&Policy>, PolicyTime),
+    user: &ExaminedUser,
+    rows: &[ServiceRow<'_>],
+    groups: &mut KnownGroups,
+) -> Vec<PolicyAnswer> {
+    let Some(policy) = policy else {
+        return vec![PolicyAnswer::Refused(LoginReason::Unusable); rows.len()];
+    };
+    let account = Some(&user.account);
+    let mut own = groups.of(account);
+    let mut before = |row: &ServiceRow<'_>| {
+        let request = LoginRequest {
+            account,
+            service: row.name,
+            address: None,
+        };
+        decision::decide_before_enrollment(policy, &request, &mut |group| own.include(group))
+    };
+    let decided: Vec<Option<PolicyDecision>> = rows.iter().map(&mut before).collect();
+    let enrollment = if user.factor.lacks_device() {
+        UserEnrollment::Unenrolled
+    } else {
+        UserEnrollment::Enrolled
+    };
+    let requirement = OnceCell::new();
+    let mut answer = |decided: Option<PolicyDecision>| {
+        let mut look_up = || *requirement.get_or_init(|| groups.requirement(policy, time, account));
+        let decision = decided
+            .unwrap_or_else(|| decision::decide_by_enrollment(policy, &mut look_up, enrollment));
+        answered(policy, user, decision)
+    };
+    decided.into_iter().map(&mut answer).collect()
+}
+
+/// Questions of the auth lines of a stack.
+pub fn dialogue(stacks: &Result<ServiceStacks, ConfigError>) -> SshdDialogue {
+    let Ok(stacks) = stacks else {
+        return SshdDialogue::Both;
+    };
+    let simulation = StackSimulation {
+        handlers: &stacks.auth,
+        facts: None,
+        found: &|_| true,
+    };
+    let one_field = simulation
+        .ours()
+        .into_iter()
+        .filter_map(|at| simulation.module(at))
+        .any(|module| module.has("forward_pass"));
+    match (
+        one_field,
+        simulation.passwords().is_empty(),
+        simulation.ours().is_empty(),
+    ) {
+        (true, ..) => SshdDialogue::OneField,
+        (false, true, false) => SshdDialogue::CodeOnly,
+        _ => SshdDialogue::Both,
+    }
+}
