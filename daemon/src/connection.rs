@@ -11,8 +11,8 @@ use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
 use crate::dispatch::{CallResponse, MessageService};
-use crate::pending::ConnectionMemory;
-use crate::place::{ConnectionPlace, refuse};
+use crate::connection_memory::ConnectionMemory;
+use crate::connection_place::{ConnectionPlace, refuse};
 use crate::user_factors::CallingProcess;
 
 /// Time limit for sending one message, and for taking one reply.
@@ -128,7 +128,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::place::SharedConnections;
+    use crate::connection_place::SharedConnections;
 
     #[test]
     fn one_who_sends_no_more_has_not_left() {

@@ -7,7 +7,7 @@ use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{ServiceCall, ServiceInfo};
 use twofactor_protocol::verify::CodeLayout;
 
-use crate::pending::ConnectionMemory;
+use crate::connection_memory::ConnectionMemory;
 use crate::user_factors::{AskedAccount, CallingProcess, UserFactors};
 
 /// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).

@@ -27,10 +27,10 @@ use twofactor_store::{Holder, PolicyFile, Store};
 
 use crate::change_relay::ChangeRelay;
 use crate::dispatch::{CallResponse, MessageService};
-use crate::factors::verify_answer;
+use crate::file_factors::verify_answer;
 use crate::locked_code::settle;
 use crate::log;
-use crate::pending::ConnectionMemory;
+use crate::connection_memory::ConnectionMemory;
 use crate::store_breaker::StoreBreaker;
 use crate::user_factors::CallingProcess;
 use crate::verify_turn::VerifyTurns;

@@ -1,6 +1,6 @@
 //! The daemon: it answers users about their own factor, and judges codes for programs that run as the user.
 //!
-//! [`dispatch`] finds the answer to a message without I/O; [`factors`] uses the files of logins;
+//! [`dispatch`] finds the answer to a message without I/O; [`file_factors`] uses the files of logins;
 //! [`fleet_service`] judges codes with the store of a fleet, in a process of its own;
 //! [`connection`] and [`listener`] are the sockets, and [`admission`] has the limits on connections.
 //!
@@ -15,7 +15,7 @@ mod change_stop;
 mod connection;
 mod dispatch;
 mod factor_report;
-mod factors;
+mod file_factors;
 mod fleet_process;
 mod fleet_service;
 #[cfg(feature = "fuzzing")]
@@ -28,12 +28,12 @@ mod log;
 mod log_output;
 mod notifier;
 mod outage_rejoin;
-mod pending;
-mod place;
-mod proof;
+mod connection_memory;
+mod connection_place;
+mod change_proof;
 mod self_service;
 mod serve;
-mod silent;
+mod silent_connections;
 mod stop_signal;
 mod store_breaker;
 mod user_factors;
@@ -49,7 +49,7 @@ use twofactor_store::Store;
 use twofactor_store::tickets::TicketStore;
 
 use arguments::{DaemonAction, DaemonArguments, ServedInterface};
-use factors::FileFactors;
+use file_factors::FileFactors;
 use listener::SocketClients;
 use stop_signal::StopSignal;
 

@@ -19,8 +19,8 @@ use twofactor_store::sys::{clock, host_name};
 
 use crate::change_stop::ChangeStop;
 use crate::factor_report::entry;
-use crate::pending::{self, ChangeProof, ConnectionMemory, PendingChange};
-use crate::proof::{ChangeKind, ProofContext};
+use crate::connection_memory::{self, ChangeProof, ConnectionMemory, PendingChange};
+use crate::change_proof::{ChangeKind, ProofContext};
 
 /// Columns of a QR code in characters. One that does not fit is left out.
 const COLUMNS: usize = 200;
@@ -255,7 +255,7 @@ fn shown(
         account: account.clone(),
         replaces: old.map(|old| old.id),
         proof,
-        end: clock::since_boot() + pending::PATIENCE.as_secs(),
+        end: clock::since_boot() + connection_memory::PATIENCE.as_secs(),
     };
     (reply, pending)
 }

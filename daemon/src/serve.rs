@@ -20,8 +20,8 @@ use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
-use crate::place::{self, SharedAdmission, SharedConnections};
-use crate::silent::{AcceptedConnection, ConnectionNews, SilentConnections};
+use crate::connection_place::{self, SharedAdmission, SharedConnections};
+use crate::silent_connections::{AcceptedConnection, ConnectionNews, SilentConnections};
 use crate::stop_signal::StopSignal;
 use crate::worker;
 
@@ -168,7 +168,7 @@ impl<'a> SocketServer<'a> {
         let Ok(SharedAdmission { place, evicted }) = self.connections.admit(peer.uid, &stream)
         else {
             log::refused(peer.uid, LoginEvent::Busy);
-            place::refuse(&stream, ServiceError::Busy);
+            connection_place::refuse(&stream, ServiceError::Busy);
             return;
         };
         if let Some(evicted) = evicted {

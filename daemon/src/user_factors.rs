@@ -8,7 +8,7 @@ use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify::VerifyAnswer;
 use twofactor_store::sys::process::TerminalNumber;
 
-use crate::pending::ConnectionMemory;
+use crate::connection_memory::ConnectionMemory;
 
 /// The process at the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

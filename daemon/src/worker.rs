@@ -12,8 +12,8 @@ use twofactor_store::sys::wipe;
 use crate::connection;
 use crate::dispatch::MessageService;
 use crate::log;
-use crate::place::{self, ConnectionPlace};
-use crate::silent::AcceptedConnection;
+use crate::connection_place::{self, ConnectionPlace};
+use crate::silent_connections::AcceptedConnection;
 use crate::user_factors::CallingProcess;
 
 /// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
@@ -42,7 +42,7 @@ pub fn begin(connection: AcceptedConnection, service: &Arc<dyn MessageService>) 
         .is_err()
     {
         log::refused(uid, LoginEvent::NoThread);
-        place::refuse(&stream, ServiceError::Busy);
+        connection_place::refuse(&stream, ServiceError::Busy);
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 18] = [
+const SHARED_FILES: [(&str, &str); 16] = [
     ("arguments.rs", "the arguments of a program"),
     ("backup.rs", "records and states of many users in one text"),
     ("decision.rs", "the policy's decision on a login"),
@@ -20,8 +20,6 @@ const SHARED_FILES: [(&str, &str); 18] = [
     ("lib.rs", "the root of a crate"),
     ("main.rs", "the root of a program"),
     ("mod.rs", "the root of a module"),
-    ("pending.rs", "a new device that is not confirmed yet"),
-    ("recovery.rs", "recovery codes"),
     ("removal.rs", "removal of what is kept about a user"),
     ("restoration.rs", "users from a backup"),
     ("resync.rs", "resynchronization of a device"),

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 
 use super::*;
-use crate::place::SharedConnections;
+use crate::connection_place::SharedConnections;
 
 const SOON: Duration = Duration::from_secs(60);
 

@@ -17,7 +17,7 @@ use crate::change_log::ChangeLog;
 use crate::change_stop::ChangeStop;
 use crate::factor_report;
 use crate::log;
-use crate::pending::{self, ChangeProof};
+use crate::connection_memory::{self, ChangeProof};
 use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// Kind of a change: what it takes besides a code.
@@ -280,7 +280,7 @@ impl ChangeSteps for ProvenChange<'_> {
             return Err(ChangeResult::Changed.into());
         }
         self.holds(record)?;
-        let patience = pending::PATIENCE.as_secs();
+        let patience = connection_memory::PATIENCE.as_secs();
         match self.proof.session() {
             Some(session) if !self.tickets.take(self.uid, session, patience)? => {
                 Err(ChangeResult::LoginRequired.into())
