@@ -25,7 +25,7 @@ use crate::{log_lines, text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
 /// one.
@@ -36,7 +36,7 @@ pub fn run(
     marked: &str,
 ) -> AccountResult {
     let user = host.user().unwrap_or_default();
-    let about = Line::about(&user, &host.rhost().unwrap_or_default());
+    let about = LogLine::about(&user, &host.rhost().unwrap_or_default());
     let mut dialogue = Dialogue::new(host, messages);
     let ended = admit(&mut dialogue, arguments, marked, &about);
     // The finding does not hold for another user, who may have been put in that place while a question was open.
@@ -59,7 +59,7 @@ pub fn run(
 }
 
 /// Tells the user why there is no device, where there is something to tell. Returns the line for the log.
-fn told(dialogue: &mut Dialogue<'_>, about: Line, abort: &EnrollmentAbort) -> (Priority, Line) {
+fn told(dialogue: &mut Dialogue<'_>, about: LogLine, abort: &EnrollmentAbort) -> (Priority, LogLine) {
     match abort {
         EnrollmentAbort::Skipped => (Priority::Info, about.result(LoginEvent::EnrollmentSkipped)),
         EnrollmentAbort::Enrolled => {
@@ -122,7 +122,7 @@ const fn is_open(ended: &Result<(), EnrollmentAbort>) -> bool {
 }
 
 /// Completes the line about an enrollment that is no longer allowed.
-fn withdrawn(about: Line, what: EnrollmentPermission) -> Line {
+fn withdrawn(about: LogLine, what: EnrollmentPermission) -> LogLine {
     let word = match what {
         EnrollmentPermission::Policy => "policy",
         EnrollmentPermission::Invitation => "invitation",
@@ -239,7 +239,7 @@ fn admit(
     dialogue: &mut Dialogue<'_>,
     arguments: &ModuleArguments,
     marked: &str,
-    about: &Line,
+    about: &LogLine,
 ) -> Result<(), EnrollmentAbort> {
     let account = account(dialogue.host(), marked)?;
     let files = LoginFiles::open(dialogue.host(), arguments, &account)?;

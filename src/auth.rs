@@ -35,7 +35,7 @@ use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
 use as_user::FactorSource;
 use fleet_judge::FleetJudge;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use uniform_timing::UniformTiming;
 
 /// Runs the authentication phase. Whatever goes wrong ends in something else than
@@ -46,7 +46,7 @@ pub fn authenticate(
     messages: MessageMode,
 ) -> AuthResult {
     let Ok(user) = host.user() else {
-        let line = Line::default().result(LoginEvent::Aborted);
+        let line = LogLine::default().result(LoginEvent::Aborted);
         host.log(Priority::Notice, line.as_str());
         return AuthResult::NoAnswer;
     };

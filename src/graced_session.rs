@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{AttemptFailure, claim_session};
 use twofactor_store::{LoadedPolicy, Store};
@@ -26,7 +26,7 @@ pub fn begin(
     }
     if let Some(session) = claim_session(store, holder, loaded)? {
         let user = host.user().unwrap_or_default();
-        let line = Line::about(&user, &host.rhost().unwrap_or_default());
+        let line = LogLine::about(&user, &host.rhost().unwrap_or_default());
         let line = line.result(LoginEvent::SessionGrace);
         let line = line
             .with("session", &session.id)

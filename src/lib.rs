@@ -45,7 +45,7 @@ use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
 use transaction::{MessageMode, PamTransaction, Priority};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 
 /// Wipes the memory that the module and the libraries in it free.
 #[global_allocator]
@@ -140,7 +140,7 @@ fn offer_new_device(host: &mut LibpamTransaction<'_>, words: &[&CStr], messages:
 }
 
 fn complain_of(host: &dyn PamTransaction, error: &ModuleArgumentError) {
-    let line = Line::default()
+    let line = LogLine::default()
         .result(LoginEvent::Error)
         .saying("error", error);
     host.log(Priority::Error, line.as_str());

@@ -10,12 +10,12 @@ use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
 
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::log::unusable_name;
 
 /// Completes the line about a login that could not be judged, at this PAM service.
 #[must_use]
-pub fn failed(line: Line, failure: &AttemptFailure, service: &[u8]) -> Line {
+pub fn failed(line: LogLine, failure: &AttemptFailure, service: &[u8]) -> LogLine {
     let line = line.result(LoginEvent::Error).saying("error", failure);
     match hint(failure, service, process::ordinary_uid()) {
         Some(hint) => line.saying("hint", &hint),
@@ -61,13 +61,13 @@ fn not_root(uid: u32, service: &[u8]) -> String {
 
 /// Completes the line about a group of `[[exempt]]` that has no members.
 #[must_use]
-pub fn unusable_group(line: Line, group: &UnusableGroup) -> Line {
+pub fn unusable_group(line: LogLine, group: &UnusableGroup) -> LogLine {
     unusable_name::unusable_group(line, &group.name, &group.fault)
 }
 
 /// Completes the line about a name of `[[require]]` that cannot be looked up.
 #[must_use]
-pub fn unanswered_name(line: Line, unanswered: &UnansweredName) -> Line {
+pub fn unanswered_name(line: LogLine, unanswered: &UnansweredName) -> LogLine {
     line.result(LoginEvent::RequirementUnknown)
         .with(unanswered.kind, &unanswered.name)
         .saying("error", &unanswered.error)
@@ -107,7 +107,7 @@ fn plain(service: &[u8]) -> &str {
 
 /// Completes the line about a login whose code is not looked at.
 #[must_use]
-pub fn closed(line: Line, gate: ThrottleStatus) -> Line {
+pub fn closed(line: LogLine, gate: ThrottleStatus) -> LogLine {
     match gate {
         ThrottleStatus::LockedFor(seconds) => {
             line.result(LoginEvent::Throttled).with("seconds", &seconds)
@@ -120,7 +120,7 @@ pub fn closed(line: Line, gate: ThrottleStatus) -> Line {
 
 /// Completes the line about a success.
 #[must_use]
-pub fn accepted(line: Line, accepted: &Accepted) -> Line {
+pub fn accepted(line: LogLine, accepted: &Accepted) -> LogLine {
     let line = line.result(LoginEvent::Accepted);
     let line = match &accepted.by {
         Credential::Device { name, offset } => line.with("device", name).with("offset", offset),
@@ -137,7 +137,7 @@ pub fn accepted(line: Line, accepted: &Accepted) -> Line {
 
 /// Completes the line about a refused code.
 #[must_use]
-pub fn rejected(line: Line, why: &Rejected) -> Line {
+pub fn rejected(line: LogLine, why: &Rejected) -> LogLine {
     match why {
         Rejected::Wrong => line.result(LoginEvent::Wrong),
         Rejected::ClockDiffers { device, steps } => line
@@ -206,7 +206,7 @@ mod tests {
             name: "robots".to_owned(),
             fault: GroupFault::Unknown,
         };
-        let line = unusable_group(Line::about(b"alice", b""), &group);
+        let line = unusable_group(LogLine::about(b"alice", b""), &group);
         let said =
             "user=alice rhost= result=unusable-group group=robots error=\"there is no such group\"";
         assert!(line.as_str().starts_with(said), "{}", line.as_str());
@@ -220,7 +220,7 @@ mod tests {
             name: "staff".to_owned(),
             error: silent.into(),
         };
-        let line = unanswered_name(Line::about(b"alice", b""), &name);
+        let line = unanswered_name(LogLine::about(b"alice", b""), &name);
         let said = "user=alice rhost= result=requirement-unknown group=staff error=";
         assert!(line.as_str().starts_with(said), "{}", line.as_str());
     }

@@ -17,7 +17,7 @@ use crate::login_service;
 use crate::text;
 use crate::transaction::{MessageMode, PamTransaction, Priority};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 
 /// The uid of root.
 const ROOT: u32 = 0;
@@ -32,7 +32,7 @@ pub fn open(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages
         Ok(Some(text)) if is_shown => host.inform(&text),
         Ok(_) => {}
         Err(error) => {
-            let line = Line::default()
+            let line = LogLine::default()
                 .result(LoginEvent::Error)
                 .saying("error", &error);
             host.log(Priority::Error, line.as_str());

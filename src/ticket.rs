@@ -7,7 +7,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::policy::{FirstDevice, Policy};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::tickets::TicketStore;
@@ -122,7 +122,7 @@ pub fn issue(host: &mut dyn PamTransaction) {
     host.claim_ticket(None);
     // No login depends on it.
     if let Err(error) = TicketStore::default().issue(claim.uid, session) {
-        let line = Line::default()
+        let line = LogLine::default()
             .with("user", &String::from_utf8_lossy(&claim.user))
             .result(LoginEvent::NoTicket)
             .saying("error", &error);

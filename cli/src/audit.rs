@@ -16,7 +16,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::factor_change::ChangeEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::Store;
 use twofactor_store::files::Error as StoreError;
@@ -108,8 +108,8 @@ fn wait(message: ChangeMessage) {
     waiting.push(message);
 }
 
-fn line(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)], by: u32) -> Line {
-    let mut line = Line::of(event.verb());
+fn line(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)], by: u32) -> LogLine {
+    let mut line = LogLine::of(event.verb());
     if let Some(user) = user {
         line = line.with("user", &user);
     }

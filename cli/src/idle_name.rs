@@ -5,7 +5,7 @@ pub mod require_names;
 
 use std::fmt;
 
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::log::unusable_name::{unusable_group, unusable_user};
 use twofactor_core::policy::Policy;
 
@@ -53,13 +53,13 @@ impl IdleName {
     }
 
     /// The log line.
-    pub fn line(&self, by: u32) -> Line {
+    pub fn line(&self, by: u32) -> LogLine {
         let line = match self.kind {
             NameKind::User => {
-                let about = Line::default().with("user", &self.name);
+                let about = LogLine::default().with("user", &self.name);
                 unusable_user(about, self.account.as_deref(), &self.error)
             }
-            NameKind::Group => unusable_group(Line::default(), &self.name, &self.error),
+            NameKind::Group => unusable_group(LogLine::default(), &self.name, &self.error),
         };
         line.with("table", &self.table).with("by", &by)
     }

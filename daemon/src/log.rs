@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 use twofactor_store::sys::accounts::LookupFailed;
@@ -36,7 +36,7 @@ pub fn line(level: LogLevel, text: &str) {
 }
 
 /// Writes a line that users can cause at will, within the limit.
-fn limited(level: LogLevel, uid: u32, event: LoginEvent, text: &Line) {
+fn limited(level: LogLevel, uid: u32, event: LoginEvent, text: &LogLine) {
     let (ended, is_admitted) = {
         let mut limit = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = limit.get_or_insert_default();
@@ -57,7 +57,7 @@ pub fn finish() {
 
 fn left_out(lines: &[LeftOutLines]) {
     for LeftOutLines { uid, event, count } in lines {
-        let text = Line::default();
+        let text = LogLine::default();
         let text = match uid {
             Some(uid) => text.with("uid", uid),
             None => text,
@@ -68,8 +68,8 @@ fn left_out(lines: &[LeftOutLines]) {
 }
 
 /// The beginning of a line about a call of a user.
-fn about(user: &str, caller: CallingProcess) -> Line {
-    Line::default()
+fn about(user: &str, caller: CallingProcess) -> LogLine {
+    LogLine::default()
         .with("user", &user)
         .with("uid", &caller.uid)
         .with("pid", &caller.pid)
@@ -118,7 +118,7 @@ pub fn judged_alone(user: &str, caller: CallingProcess, why: Option<&str>) {
 
 /// What this host judged by itself is not known to the fleet yet, for this reason.
 pub fn not_pushed(user: &str, reason: &dyn std::fmt::Display) {
-    let text = Line::default()
+    let text = LogLine::default()
         .with("user", &user)
         .result(LoginEvent::Outage)
         .saying("error", reason);
@@ -127,13 +127,13 @@ pub fn not_pushed(user: &str, reason: &dyn std::fmt::Display) {
 
 /// The store of the fleet was met, at the beginning or after an outage.
 pub fn store_met() {
-    let text = Line::default().result(LoginEvent::StoreMet);
+    let text = LogLine::default().result(LoginEvent::StoreMet);
     line(LogLevel::Info, text.as_str());
 }
 
 /// The store of the fleet cannot be used, for this reason.
 pub fn store_not_met(reason: &dyn std::fmt::Display) {
-    let text = Line::default()
+    let text = LogLine::default()
         .result(LoginEvent::Outage)
         .saying("error", reason);
     limited(LogLevel::Error, 0, LoginEvent::Outage, &text);
@@ -141,7 +141,7 @@ pub fn store_not_met(reason: &dyn std::fmt::Display) {
 
 /// A connection whose uid cannot be looked up.
 pub fn not_looked_up(uid: u32, error: &LookupFailed) {
-    let text = Line::default()
+    let text = LogLine::default()
         .with("uid", &uid)
         .result(LoginEvent::Error)
         .saying("error", error);
@@ -150,7 +150,7 @@ pub fn not_looked_up(uid: u32, error: &LookupFailed) {
 
 /// A connection that is not served.
 pub fn refused(uid: u32, event: LoginEvent) {
-    let text = Line::default().with("uid", &uid).result(event);
+    let text = LogLine::default().with("uid", &uid).result(event);
     limited(LogLevel::Warning, uid, event, &text);
 }
 
@@ -158,7 +158,7 @@ pub fn refused(uid: u32, event: LoginEvent) {
 pub fn panicked() {
     line(
         LogLevel::Error,
-        Line::default().result(LoginEvent::Panic).as_str(),
+        LogLine::default().result(LoginEvent::Panic).as_str(),
     );
 }
 
@@ -212,7 +212,7 @@ const fn level_and_event(judged: &AttemptResult) -> (LogLevel, LoginEvent) {
     }
 }
 
-fn accepted_line(text: Line, accepted: &Accepted) -> Line {
+fn accepted_line(text: LogLine, accepted: &Accepted) -> LogLine {
     let text = match &accepted.by {
         Credential::Device { name, offset } => text.with("device", name).with("offset", offset),
         Credential::RecoveryCode { left } => {
@@ -226,7 +226,7 @@ fn accepted_line(text: Line, accepted: &Accepted) -> Line {
     }
 }
 
-fn rejected_line(text: Line, why: &Rejected) -> Line {
+fn rejected_line(text: LogLine, why: &Rejected) -> LogLine {
     match why {
         Rejected::Wrong | Rejected::Spent | Rejected::BypassExpired => text,
         Rejected::ClockDiffers { device, steps } => {
@@ -239,7 +239,7 @@ fn rejected_line(text: Line, why: &Rejected) -> Line {
     }
 }
 
-fn closed_line(text: Line, gate: ThrottleStatus) -> Line {
+fn closed_line(text: LogLine, gate: ThrottleStatus) -> LogLine {
     match gate {
         ThrottleStatus::LockedFor(seconds) => text.with("seconds", &seconds),
         _ => text.saying("hint", &"twofactor unlock"),

@@ -21,7 +21,7 @@ use crate::login_dialogue::{Dialogue, DialogueMedium};
 use crate::transaction::{PamTransaction, Priority};
 use crate::{login_origin, log_lines, text};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 
 /// Number of times that a QR code is drawn in another way.
 const MOST_REDRAWN: u32 = 20;
@@ -35,7 +35,7 @@ pub struct EnrollmentDialogue<'a> {
     /// Mode of the enrollment: whether the device may be skipped.
     pub mode: EnrollmentMode,
     /// Beginning of the log lines about this login.
-    pub about: &'a Line,
+    pub about: &'a LogLine,
 }
 
 impl EnrollmentDialogue<'_> {

@@ -6,7 +6,7 @@
 use twofactor_core::device::{Device, DeviceName, MAX_DEVICES};
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{FEW_CODES, RecoverySet};
@@ -41,7 +41,7 @@ pub fn offer(
     if messages == MessageMode::Unwanted || host.user().as_ref() != Ok(&claim.user) {
         return;
     }
-    let about = Line::about(&claim.user, &host.rhost().unwrap_or_default());
+    let about = LogLine::about(&claim.user, &host.rhost().unwrap_or_default());
     let mut dialogue = Dialogue::new(host, messages);
     if let Err(stop) = run(&mut dialogue, arguments, claim, &about) {
         let (priority, line) = match &stop {
@@ -71,7 +71,7 @@ fn run(
     dialogue: &mut Dialogue<'_>,
     arguments: &ModuleArguments,
     claim: RecoveryClaim,
-    about: &Line,
+    about: &LogLine,
 ) -> Result<(), EnrollmentAbort> {
     let account = account(dialogue.host(), &claim.account)?;
     if account.uid != claim.uid {

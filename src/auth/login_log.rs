@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::Line;
+use twofactor_core::log::line::LogLine;
 use twofactor_core::log::unusable_name;
 use twofactor_core::policy::Policy;
 use twofactor_core::verify::ThrottleStatus;
@@ -39,12 +39,12 @@ impl LoginContext<'_> {
     }
 
     /// A log line about this login.
-    pub(super) fn line(&self, event: LoginEvent) -> Line {
+    pub(super) fn line(&self, event: LoginEvent) -> LogLine {
         self.about().result(event)
     }
 
-    pub(super) fn about(&self) -> Line {
-        Line::about(&self.user, &self.rhost)
+    pub(super) fn about(&self) -> LogLine {
+        LogLine::about(&self.user, &self.rhost)
     }
 
     pub(super) fn log_failed(&self, host: &dyn PamTransaction, failure: &AttemptFailure) {
@@ -97,7 +97,7 @@ impl LoginContext<'_> {
         host.log(Priority::Notice, line.as_str());
     }
 
-    pub(super) fn debug(&self, host: &dyn PamTransaction, line: &Line) {
+    pub(super) fn debug(&self, host: &dyn PamTransaction, line: &LogLine) {
         if self.arguments.detail == LogDetail::Debug {
             host.log(Priority::Debug, line.as_str());
         }

@@ -74,7 +74,7 @@ fn r33_the_log_names_every_change_and_no_secret() {
     ];
     assert_eq!(ours, expected.map(|line| format!("{line} {by}")));
     let origin =
-        |line: &harness::LogLine| (line.facility.clone(), line.severity, line.program.clone());
+        |line: &harness::SyslogLine| (line.facility.clone(), line.severity, line.program.clone());
     assert!(
         lines
             .iter()

@@ -63,7 +63,7 @@ pub use cockpit::{Cockpit, LoginPage, Page};
 pub use cockpit_page::{CockpitPage, CockpitRole};
 pub use dialogue_process::{DEVICE_EVENT, DialogueProcess};
 pub use exec::{Program, Run, Running};
-pub use log::LogLine;
+pub use log::SyslogLine;
 pub use machine::{HOST_NAME, Machine};
 pub use names::NameService;
 pub use otp::{Totp, hotp, oathtool};

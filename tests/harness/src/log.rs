@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// One line that a program sent to syslog.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
+pub struct SyslogLine {
     /// Facility by name: `authpriv`, `auth`, `user`, `daemon`; a number for the rest.
     pub facility: String,
     /// Severity by name: `emerg`, `alert`, `crit`, `err`, `warning`, `notice`, `info`, `debug`.
@@ -35,7 +35,7 @@ pub(crate) struct Log {
 
 #[derive(Default)]
 struct Lines {
-    lines: Vec<LogLine>,
+    lines: Vec<SyslogLine>,
     marks: u64,
 }
 
@@ -71,7 +71,7 @@ impl Log {
     }
 
     /// Everything that was sent before this call.
-    pub fn lines(&self) -> Vec<LogLine> {
+    pub fn lines(&self) -> Vec<SyslogLine> {
         let (lines, marked) = &*self.shared;
         let mark = lines.lock().unwrap().marks + 1;
         // Datagrams arrive in order: what was sent before the mark has been read when the mark has.
@@ -123,7 +123,7 @@ fn read_all(socket: &UnixDatagram, shared: &(Mutex<Lines>, Condvar)) {
 }
 
 /// Takes `<PRIORITY>Mmm dd hh:mm:ss TAG[PID]: MESSAGE` apart (RFC 3164, without the host, as syslog(3) writes it).
-fn parse(raw: &[u8]) -> LogLine {
+fn parse(raw: &[u8]) -> SyslogLine {
     let text = String::from_utf8_lossy(raw)
         .trim_end_matches(['\n', '\0'])
         .to_owned();
@@ -139,7 +139,7 @@ fn parse(raw: &[u8]) -> LogLine {
     };
     let (tag, message) = after_time.split_once(": ").unwrap_or(("", after_time));
     let program = tag.split('[').next().unwrap_or(tag);
-    LogLine {
+    SyslogLine {
         facility: facility(priority >> 3),
         severity: [
             "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::artefacts;
 use crate::exec::{self, Program, Run};
 use crate::layout::{self, SCRATCH};
-use crate::log::{Log, LogLine};
+use crate::log::{Log, SyslogLine};
 use crate::pty::Pty;
 use crate::sys::{self, Init};
 
@@ -176,7 +176,7 @@ impl Machine {
     }
 
     /// All lines that were sent to syslog so far, in order.
-    pub fn log(&self) -> Vec<LogLine> {
+    pub fn log(&self) -> Vec<SyslogLine> {
         self.log.lines()
     }
 
@@ -193,7 +193,7 @@ impl Machine {
     ///
     /// # Panics
     /// When there is none within 20 seconds.
-    pub fn wait_for_log(&self, text: &str) -> LogLine {
+    pub fn wait_for_log(&self, text: &str) -> SyslogLine {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let lines = self.log();

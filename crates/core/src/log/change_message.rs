@@ -6,7 +6,7 @@ use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 use super::event::{CommandEvent, LoginEvent};
 use super::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
-use super::line::Line;
+use super::line::LogLine;
 
 /// A change under way to a program. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl ChangeMessage {
 
     /// The log line about a change that the program did not get, for this reason.
     #[must_use]
-    pub fn undelivered(&self, error: &dyn Display) -> Line {
-        Line::default()
+    pub fn undelivered(&self, error: &dyn Display) -> LogLine {
+        LogLine::default()
             .with("user", &self.user)
             .result(LoginEvent::NotNotified)
             .with("action", &self.event)

@@ -4,7 +4,7 @@ use crate::device::DeviceName;
 use crate::recovery::CodeScope;
 
 use super::event::CommandEvent;
-use super::line::Line;
+use super::line::LogLine;
 
 /// A change that was made, or may have been. It holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +80,9 @@ impl ChangeEvent<'_> {
     /// that made the change, `date` writes a
     /// time.
     #[must_use]
-    pub fn line(&self, by: u32, date: fn(u64) -> String) -> Line {
+    pub fn line(&self, by: u32, date: fn(u64) -> String) -> LogLine {
         let event = self.change.event();
-        let line = Line::of(event.verb())
+        let line = LogLine::of(event.verb())
             .with("user", &self.user)
             .with("action", &event);
         let line = self.change.details(line, date);
@@ -112,7 +112,7 @@ impl FactorChange<'_> {
         }
     }
 
-    fn details(&self, line: Line, date: fn(u64) -> String) -> Line {
+    fn details(&self, line: LogLine, date: fn(u64) -> String) -> LogLine {
         match self {
             Self::DeviceAdded { device, confirmed } | Self::DeviceRenewed { device, confirmed } => {
                 let confirmed = if *confirmed { "yes" } else { "no" };

@@ -9,9 +9,9 @@ const MAX_VALUE: usize = 128;
 
 /// One line under way.
 #[derive(Debug, Clone, Default)]
-pub struct Line(String);
+pub struct LogLine(String);
 
-impl Line {
+impl LogLine {
     /// A line about a user at an address.
     #[must_use]
     pub fn about(user: &[u8], rhost: &[u8]) -> Self {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_line_reads_as_documented() {
-        let line = Line::about(b"alice", b"192.0.2.7")
+        let line = LogLine::about(b"alice", b"192.0.2.7")
             .result(LoginEvent::Accepted)
             .with("device", &"phone")
             .with("offset", &-1);
@@ -102,16 +102,16 @@ mod tests {
     #[test]
     fn names_cannot_forge_fields_or_lines() {
         let line =
-            Line::about(b"a result=accepted\nuser=b\x1b[2J\"\\\xff", b"").result(LoginEvent::Wrong);
+            LogLine::about(b"a result=accepted\nuser=b\x1b[2J\"\\\xff", b"").result(LoginEvent::Wrong);
         assert_eq!(
             line.as_str(),
             "user=a\\x20result\\x3daccepted\\x0auser\\x3db\\x1b[2J\\x22\\x5c\\xff rhost= result=wrong"
         );
-        let long = Line::about(&[b'x'; 10_000], b"");
+        let long = LogLine::about(&[b'x'; 10_000], b"");
         assert_eq!(long.as_str().len(), "user=... rhost=".len() + MAX_VALUE);
-        let whole = Line::about(&[b'x'; MAX_VALUE], b"");
+        let whole = LogLine::about(&[b'x'; MAX_VALUE], b"");
         assert_eq!(whole.as_str().len(), "user= rhost=".len() + MAX_VALUE);
-        let said = Line::default().saying("error", &"a \"b\"\nc");
+        let said = LogLine::default().saying("error", &"a \"b\"\nc");
         assert_eq!(said.as_str(), " error=\"a 'b'?c\"");
     }
 }

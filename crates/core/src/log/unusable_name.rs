@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use super::event::LoginEvent;
-use super::line::Line;
+use super::line::LogLine;
 
 /// The fault of a name that is not the login name of its account.
 pub const OTHER_SPELLING: &str = "only the login name of an account is compared";
@@ -15,7 +15,7 @@ pub const NO_GROUP: &str = "there is no such group";
 
 /// Completes the line about a group of which no member is known.
 #[must_use]
-pub fn unusable_group(line: Line, group: &str, error: &dyn Display) -> Line {
+pub fn unusable_group(line: LogLine, group: &str, error: &dyn Display) -> LogLine {
     line.result(LoginEvent::UnusableGroup)
         .with("group", &group)
         .saying("error", error)
@@ -28,7 +28,7 @@ pub fn unusable_group(line: Line, group: &str, error: &dyn Display) -> Line {
 /// Completes the line about a user whose name in the policy is no login name; `account` is the login name, where an account has
 /// that one.
 #[must_use]
-pub fn unusable_user(line: Line, account: Option<&str>, error: &dyn Display) -> Line {
+pub fn unusable_user(line: LogLine, account: Option<&str>, error: &dyn Display) -> LogLine {
     let line = line.result(LoginEvent::UnusableUser);
     let line = match account {
         Some(account) => line.with("account", &account),
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_line_names_the_login_name_where_there_is_one() {
-        let about = || Line::default().with("user", &"Al ice");
+        let about = || LogLine::default().with("user", &"Al ice");
         let other = unusable_user(about(), Some("alice"), &OTHER_SPELLING);
         assert_eq!(
             other.as_str(),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::pam::{self, Drive, code};
-use harness::{HOST_NAME, LogLine, Machine, PASSWORD, Totp, hotp, oathtool, otp};
+use harness::{HOST_NAME, SyslogLine, Machine, PASSWORD, Totp, hotp, oathtool, otp};
 
 pub(super) const UNIX: &str = "auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_unix.so\n";
 
@@ -100,7 +100,7 @@ fn the_log_holds_what_programs_sent_to_syslog() {
     send("second: two");
     let lines = machine.log();
     let raw = lines[0].raw.clone();
-    let line = |raw| LogLine {
+    let line = |raw| SyslogLine {
         facility: "authpriv".into(),
         severity: "notice",
         program: "prog".into(),
