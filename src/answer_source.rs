@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use twofactor_core::verify::{self, Answer, Form};
+use twofactor_core::verify::{self, TypedAnswer, AnswerForm};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::code_prompt::{Prompt, QuestionState};
@@ -125,7 +125,7 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 /// With `try_first_pass` a password that cannot be a code is not worth a failure.
 fn may_be_a_code(arguments: &ModuleArguments, password: &[u8]) -> bool {
     match arguments.layout {
-        PromptLayout::Code => Answer::read(password, Form::Code, &[]).looks_like_a_code(),
+        PromptLayout::Code => TypedAnswer::read(password, AnswerForm::Code, &[]).looks_like_a_code(),
         PromptLayout::PasswordThenCode => true,
     }
 }

@@ -1,7 +1,7 @@
 //! The answer to a message: a function of the message, the caller and the content of the files.
 
 use twofactor_core::account::Account;
-use twofactor_core::verify::Form;
+use twofactor_core::verify::AnswerForm;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{ServiceCall, ServiceInfo};
@@ -84,8 +84,8 @@ pub fn response(
         ServiceCall::Verify { user, code, layout } => asked_account(&user, caller, factors)
             .and_then(|asked| {
                 let form = match layout {
-                    CodeLayout::Code => Form::Code,
-                    CodeLayout::AfterPassword => Form::PasswordThenCode,
+                    CodeLayout::Code => AnswerForm::Code,
+                    CodeLayout::AfterPassword => AnswerForm::PasswordThenCode,
                 };
                 let answer = factors.verify(&asked, caller, &code, form)?;
                 Ok(reply::message(answer.parameters()))
@@ -216,7 +216,7 @@ mod tests {
             asked: &AskedAccount,
             _: CallingProcess,
             code: &str,
-            form: Form,
+            form: AnswerForm,
         ) -> Result<VerifyAnswer, ServiceError> {
             let call = by(&format!("verify {code} {form:?}"), asked);
             self.note(&call, &asked.account);

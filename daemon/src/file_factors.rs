@@ -6,7 +6,7 @@ use std::time::Duration;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{
-    self, Accepted, Credential, FailureCounter, Form, Outcome, Rejected, ThrottleStatus,
+    self, Accepted, Credential, FailureCounter, AnswerForm, Outcome, Rejected, ThrottleStatus,
 };
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
@@ -188,7 +188,7 @@ impl UserFactors for FileFactors {
         asked: &AskedAccount,
         caller: CallingProcess,
         code: &str,
-        form: Form,
+        form: AnswerForm,
     ) -> Result<VerifyAnswer, ServiceError> {
         let account = &asked.account;
         let Some(_turn) = self.turns.take(account.uid, TURN) else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::verify::{FailureCounter, Form};
+use twofactor_core::verify::{FailureCounter, AnswerForm};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::gateway::TimeLeft as _;
 use twofactor_fleet::host_handle::HostHandle;
@@ -215,8 +215,8 @@ impl FleetService {
     ) -> Result<SharedEnd<Option<OutageReason>>, AttemptFailure> {
         let deadline = attempt.loaded.policy.fleet.deadline_ms;
         let form = match code.layout {
-            CodeLayout::Code => Form::Code,
-            CodeLayout::AfterPassword => Form::PasswordThenCode,
+            CodeLayout::Code => AnswerForm::Code,
+            CodeLayout::AfterPassword => AnswerForm::PasswordThenCode,
         };
         let purpose = match code.purpose {
             CodePurpose::Login => SharedPurpose::Code(FailureCounter::Logins),

@@ -1,7 +1,7 @@
 //! The two things that a message is answered from: the process that asks, and the users' factors.
 
 use twofactor_core::account::Account;
-use twofactor_core::verify::Form;
+use twofactor_core::verify::AnswerForm;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
@@ -78,7 +78,7 @@ pub trait UserFactors {
         asked: &AskedAccount,
         caller: CallingProcess,
         code: &str,
-        form: Form,
+        form: AnswerForm,
     ) -> Result<VerifyAnswer, ServiceError>;
 
     /// Makes a change, or a step of one, and returns the message that reports it.

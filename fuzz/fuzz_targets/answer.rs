@@ -9,7 +9,7 @@ use fuzz::people::{RECOVERY, Someone};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::otp::Digits;
 use twofactor_core::verify::{
-    Accepted, Answer, Credential, Form, MAX_INPUT, Outcome, charge, verdict,
+    Accepted, TypedAnswer, Credential, AnswerForm, MAX_INPUT, Outcome, charge, verdict,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,15 +18,15 @@ fuzz_target!(|bytes: &[u8]| {
     let input = filled(bytes, someone);
     let whole = alone(&input, someone);
     assert_eq!(
-        accepted(someone, &input, Form::Code),
+        accepted(someone, &input, AnswerForm::Code),
         whole.clone().map(|what| (what, 0))
     );
     assert_eq!(
-        accepted(someone, &input, Form::PasswordThenCode),
+        accepted(someone, &input, AnswerForm::PasswordThenCode),
         behind(&input, someone)
     );
     // An answer that is refused without being compared must not have been a code of a device.
-    let looks = Answer::read(&input, Form::Code, &[]).looks_like_a_code();
+    let looks = TypedAnswer::read(&input, AnswerForm::Code, &[]).looks_like_a_code();
     assert!(looks || whole.is_none_or(|what| what == "recovery"));
 });
 
@@ -51,7 +51,7 @@ fn grouped(code: &str) -> String {
 }
 
 /// The product's answer: the credential, and where the code begins.
-fn accepted(someone: &Someone, input: &[u8], form: Form) -> Option<(String, usize)> {
+fn accepted(someone: &Someone, input: &[u8], form: AnswerForm) -> Option<(String, usize)> {
     let charged = charge(&someone.policy.throttle, &someone.state, 5).unwrap();
     let lengths: Vec<Digits> = someone
         .record
@@ -59,7 +59,7 @@ fn accepted(someone: &Someone, input: &[u8], form: Form) -> Option<(String, usiz
         .iter()
         .map(|device| device.digits)
         .collect();
-    let answer = Answer::read(input, form, &lengths);
+    let answer = TypedAnswer::read(input, form, &lengths);
     match verdict(&someone.policy, &someone.record, &charged, &answer, 5).outcome {
         Outcome::Accepted(Accepted {
             by, password_len, ..

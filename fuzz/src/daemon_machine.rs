@@ -9,7 +9,7 @@ use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::state::{State, decode_file};
-use twofactor_core::verify::Form;
+use twofactor_core::verify::AnswerForm;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
@@ -221,7 +221,7 @@ impl UserFactors for AccountFactors {
         asked: &AskedAccount,
         caller: CallingProcess,
         code: &str,
-        form: Form,
+        form: AnswerForm,
     ) -> Result<VerifyAnswer, ServiceError> {
         self.0.verify(asked, caller, code, form)
     }

@@ -13,7 +13,7 @@ use twofactor_core::policy;
 use twofactor_core::record::Record;
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, State, StoredState, decode_file, encode_file};
-use twofactor_core::verify::Form;
+use twofactor_core::verify::AnswerForm;
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, SessionRole,
 };
@@ -157,7 +157,7 @@ impl FuzzMachine {
             known: KnownFactor::default(),
         };
         session.before()?;
-        session.attempt(code.as_bytes(), Form::Code)
+        session.attempt(code.as_bytes(), AnswerForm::Code)
     }
 
     /// The code that the phone shows.

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, AnswerTail, Form, ThrottleStatus};
+use twofactor_core::verify::{Accepted, AnswerTail, AnswerForm, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
@@ -28,7 +28,7 @@ pub trait CodeJudge {
     ///
     /// # Errors
     /// [`AttemptFailure`]: nothing may be concluded about the code.
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure>;
+    fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure>;
 
     /// True if a recovery code is known to be left, so that a refusal may tell of them.
     fn has_recovery_codes(&self) -> bool;
@@ -65,7 +65,7 @@ impl CodeJudge for LoginAttempt<'_> {
         self.before()
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
+    fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
         self.attempt(input, form)
     }
 
@@ -142,7 +142,7 @@ impl CodeJudge for DaemonJudge {
         Ok(PreCheck::Throttle(gate.unwrap_or(ThrottleStatus::Open)))
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
+    fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
         let tail = AnswerTail::of(input, form);
         let answer = self.client.verify(&tail.text, layout_of(form))?;
         judged(answer, &tail).ok_or_else(|| self.client.error(ReplyError::Malformed).into())
@@ -169,10 +169,10 @@ impl CodeJudge for DaemonJudge {
 }
 
 /// The layout of an answer on the wire.
-const fn layout_of(form: Form) -> CodeLayout {
+const fn layout_of(form: AnswerForm) -> CodeLayout {
     match form {
-        Form::Code => CodeLayout::Code,
-        Form::PasswordThenCode => CodeLayout::AfterPassword,
+        AnswerForm::Code => CodeLayout::Code,
+        AnswerForm::PasswordThenCode => CodeLayout::AfterPassword,
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_password_ends_where_the_code_begins() {
         let typed = b"correct horse battery staple123456";
-        let tail = AnswerTail::of(typed, Form::PasswordThenCode);
+        let tail = AnswerTail::of(typed, AnswerForm::PasswordThenCode);
         let answer = judged(code(13), &tail);
         let Some(AttemptResult::Compared(Outcome::Accepted(accepted))) = answer else {
             panic!("{answer:?}");

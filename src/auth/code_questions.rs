@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
-use twofactor_core::verify::{Accepted, Form, Outcome, Rejected, ThrottleStatus};
+use twofactor_core::verify::{Accepted, AnswerForm, Outcome, Rejected, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
 use super::code_judge::CodeJudge;
@@ -285,10 +285,10 @@ impl LoginContext<'_> {
         }
     }
 
-    const fn form(&self) -> Form {
+    const fn form(&self) -> AnswerForm {
         match self.arguments.layout {
-            PromptLayout::Code => Form::Code,
-            PromptLayout::PasswordThenCode => Form::PasswordThenCode,
+            PromptLayout::Code => AnswerForm::Code,
+            PromptLayout::PasswordThenCode => AnswerForm::PasswordThenCode,
         }
     }
 }

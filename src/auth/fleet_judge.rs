@@ -4,7 +4,7 @@
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, FailureCounter, Form, ThrottleStatus};
+use twofactor_core::verify::{Accepted, FailureCounter, AnswerForm, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
 use super::code_judge::CodeJudge;
@@ -40,7 +40,7 @@ impl CodeJudge for FleetJudge<'_> {
         })
     }
 
-    fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
+    fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
         self.outage = None;
         let answer = (input, form);
         let judged = self
@@ -127,7 +127,7 @@ mod tests {
         /// A judge after what was typed, which this host has judged.
         fn after(&self, typed: &str) -> (FleetJudge<'_>, AttemptResult) {
             let mut judge = self.judge();
-            let result = judge.files.attempt(typed.as_bytes(), Form::Code);
+            let result = judge.files.attempt(typed.as_bytes(), AnswerForm::Code);
             (judge, result.unwrap())
         }
     }
@@ -203,7 +203,7 @@ mod tests {
         let machine = JudgeMachine::new();
         let (mut judge, _) = machine.after("no code");
         judge.outage = Some("of the code before".to_owned());
-        let judged = judge.attempt(token().code(0).reveal().as_bytes(), Form::Code);
+        let judged = judge.attempt(token().code(0).reveal().as_bytes(), AnswerForm::Code);
         assert!(matches!(judged, Err(AttemptFailure::Daemon(_))));
         assert_eq!(judge.outage(), None);
     }

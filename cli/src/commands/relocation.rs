@@ -4,7 +4,7 @@ use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
-use twofactor_core::verify::{Form, Outcome};
+use twofactor_core::verify::{AnswerForm, Outcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
@@ -169,7 +169,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
         );
     };
     match session
-        .attempt(typed.as_bytes(), Form::Code)
+        .attempt(typed.as_bytes(), AnswerForm::Code)
         .map_err(named)?
     {
         AttemptResult::Compared(Outcome::Accepted(_)) => Ok(()),

@@ -2,7 +2,7 @@
 //! a TOTP device is off (RFC 6238 section 6).
 
 use serde::Serialize;
-use twofactor_core::verify::{Answer, Form};
+use twofactor_core::verify::{TypedAnswer, AnswerForm};
 use twofactor_store::operations::{self, ResyncedDevice};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -48,8 +48,8 @@ fn named_in_place(failure: Failure, user: &str) -> Failure {
     failure.next(format!("{} NAME", suggested_command::twofactor("resync", &[user], &[])))
 }
 
-fn code(context: &Context, given: Option<&str>, question: &str) -> Result<Answer, Failure> {
-    let read = |text: &str| Answer::read(text.as_bytes(), Form::Code, &[]);
+fn code(context: &Context, given: Option<&str>, question: &str) -> Result<TypedAnswer, Failure> {
+    let read = |text: &str| TypedAnswer::read(text.as_bytes(), AnswerForm::Code, &[]);
     match given {
         Some(text) => Ok(read(text)),
         None => match context.terminal.ask(question)? {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::verify::{FailureCounter, Form, ThrottleStatus};
+use twofactor_core::verify::{FailureCounter, AnswerForm, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 
 use super::verify_report::VerifyReport;
@@ -71,7 +71,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
         tries,
     };
     dialogue.run(|typed| {
-        let answer = (typed.as_bytes(), Form::Code);
+        let answer = (typed.as_bytes(), AnswerForm::Code);
         let judged = if session.loaded.policy.fleet.enabled {
             let judged = session.fleet_attempt(user, answer, FailureCounter::Logins);
             judged.map(|judged| judged.result)

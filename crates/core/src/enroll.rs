@@ -13,7 +13,7 @@ use crate::policy::{NewDevices, Policy};
 use crate::record::Record;
 use crate::secret::Secret;
 use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
-use crate::verify::{self, Answer, Form, Outcome, Rejected};
+use crate::verify::{self, TypedAnswer, AnswerForm, Outcome, Rejected};
 
 pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};
 pub use recovery_login::RecoveryLogin;
@@ -138,7 +138,7 @@ pub fn confirm(
     record.devices.push(device.clone());
     let mut state = State::new(account.uid);
     state.devices.push(unused(device));
-    let answer = Answer::read(typed, Form::Code, &[device.digits]);
+    let answer = TypedAnswer::read(typed, AnswerForm::Code, &[device.digits]);
     // A state without failures is never locked out.
     let charged = verify::charge(&policy.throttle, &state, now).map_err(|_| Rejected::Wrong)?;
     let verdict = verify::verdict(policy, &record, &charged, &answer, now);

@@ -14,7 +14,7 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::recovery::FEW_CODES;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
-use twofactor_core::verify::{self, Accepted, FailureCounter, Form, Outcome, ThrottleStatus};
+use twofactor_core::verify::{self, Accepted, FailureCounter, AnswerForm, Outcome, ThrottleStatus};
 
 mod code_judgement;
 mod credentials;
@@ -188,7 +188,7 @@ impl LoginAttempt<'_> {
     ///
     /// # Errors
     /// [`AttemptFailure`]: nothing may be concluded about the code.
-    pub fn attempt(&mut self, input: &[u8], form: Form) -> Result<AttemptResult, AttemptFailure> {
+    pub fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
         self.counted_attempt(input, form, FailureCounter::Logins)
     }
 
@@ -199,7 +199,7 @@ impl LoginAttempt<'_> {
     pub fn daemon_attempt(
         &mut self,
         input: &[u8],
-        form: Form,
+        form: AnswerForm,
     ) -> Result<AttemptResult, AttemptFailure> {
         self.counted_attempt(input, form, FailureCounter::Daemon)
     }
@@ -207,7 +207,7 @@ impl LoginAttempt<'_> {
     fn counted_attempt(
         &mut self,
         input: &[u8],
-        form: Form,
+        form: AnswerForm,
         counter: FailureCounter,
     ) -> Result<AttemptResult, AttemptFailure> {
         let known = self.known.record.take();
@@ -265,7 +265,7 @@ impl LoginAttempt<'_> {
         self.judge(
             locked,
             &record,
-            (input, Form::Code),
+            (input, AnswerForm::Code),
             against,
             JudgingHost::Alone,
         )
@@ -287,7 +287,7 @@ impl LoginAttempt<'_> {
         let judged = self.judge(
             locked,
             &record,
-            (input, Form::Code),
+            (input, AnswerForm::Code),
             against,
             JudgingHost::Alone,
         )?;
@@ -298,7 +298,7 @@ impl LoginAttempt<'_> {
         &mut self,
         mut locked: Locked<'_>,
         record: &Record,
-        answer: (&[u8], Form),
+        answer: (&[u8], AnswerForm),
         against: CredentialSet,
         host: JudgingHost,
     ) -> Result<AttemptResult, AttemptFailure> {

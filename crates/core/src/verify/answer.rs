@@ -13,7 +13,7 @@ pub(super) const GROUPED_LEN: usize = CODE_LEN + 3;
 
 /// Layout of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum AnswerForm {
     /// Nothing but a code.
     Code,
     /// A password with the code right after it.
@@ -21,7 +21,7 @@ pub enum Form {
 }
 
 /// The codes that an input may mean. One input is one attempt, whatever their number.
-pub struct Answer {
+pub struct TypedAnswer {
     candidates: Vec<AnswerCandidate>,
     /// Which of them is remembered when it is refused.
     remembered: Option<usize>,
@@ -35,23 +35,23 @@ pub struct AnswerCandidate {
     password_len: usize,
 }
 
-impl Answer {
+impl TypedAnswer {
     /// Reads `input`. `lengths` are the lengths of the user's codes of digits: where a password ends, and what looks like
     /// a code of that user, depends on them.
     ///
     /// White space and hyphens around and within a code are dropped and letters raised. Input that is empty, longer
     /// than [`MAX_INPUT`], not UTF-8, or contains NUL has no reading, so it matches nothing.
     #[must_use]
-    pub fn read(input: &[u8], form: Form, lengths: &[Digits]) -> Self {
+    pub fn read(input: &[u8], form: AnswerForm, lengths: &[Digits]) -> Self {
         let usable = !input.is_empty() && input.len() <= MAX_INPUT && !input.contains(&0);
         let candidates = match form {
             _ if !usable => Vec::new(),
-            Form::Code => AnswerCandidate::read(input, 0).into_iter().collect(),
-            Form::PasswordThenCode => split(input, lengths),
+            AnswerForm::Code => AnswerCandidate::read(input, 0).into_iter().collect(),
+            AnswerForm::PasswordThenCode => split(input, lengths),
         };
         let remembered = match form {
-            Form::Code => candidates.iter().position(|c| c.is_like_one_of(lengths)),
-            Form::PasswordThenCode => candidates
+            AnswerForm::Code => candidates.iter().position(|c| c.is_like_one_of(lengths)),
+            AnswerForm::PasswordThenCode => candidates
                 .iter()
                 .position(|c| c.is_grouped_in(input) && c.looks_like_recovery())
                 .or_else(|| only_digits(&candidates)),
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn read(input: &[u8]) -> Vec<(String, bool)> {
-        Answer::read(input, Form::Code, &[])
+        TypedAnswer::read(input, AnswerForm::Code, &[])
             .candidates()
             .map(|c| {
                 (
@@ -233,7 +233,7 @@ mod tests {
 
     fn splits(input: &str, lengths: &[u8]) -> Vec<(String, usize)> {
         let lengths: Vec<Digits> = lengths.iter().map(|n| Digits::new(*n).unwrap()).collect();
-        Answer::read(input.as_bytes(), Form::PasswordThenCode, &lengths)
+        TypedAnswer::read(input.as_bytes(), AnswerForm::PasswordThenCode, &lengths)
             .candidates()
             .map(|c| {
                 (
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn only_code_shapes_look_like_codes() {
-        let looks = |input: &[u8]| Answer::read(input, Form::Code, &[]).looks_like_a_code();
+        let looks = |input: &[u8]| TypedAnswer::read(input, AnswerForm::Code, &[]).looks_like_a_code();
         assert!(looks(b"123 456") && looks(b"ABCD-EFGH-2345-6723"));
         assert!(!looks(b"hunter2") && !looks(b"12345") && !looks(b""));
         assert!(!looks(b"correcthorsebatt") && !looks(b"correct-horse-19"));

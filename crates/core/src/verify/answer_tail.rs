@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::answer::{Form, GROUPED_LEN, MAX_INPUT};
+use super::answer::{AnswerForm, GROUPED_LEN, MAX_INPUT};
 
 /// As much of an answer as a code can be read from, for the daemon: a password before the code stays where it was typed.
 pub struct AnswerTail {
@@ -13,21 +13,21 @@ pub struct AnswerTail {
 }
 
 impl AnswerTail {
-    /// Cuts it off `input`. It reads as the whole of it does, see [`Answer::read`].
+    /// Cuts it off `input`. It reads as the whole of it does, see [`TypedAnswer::read`].
     #[must_use]
-    pub fn of(input: &[u8], form: Form) -> Self {
+    pub fn of(input: &[u8], form: AnswerForm) -> Self {
         let usable = input.len() <= MAX_INPUT && !input.contains(&0);
         let skipped = match form {
             _ if !usable => input.len(),
-            Form::Code => 0,
-            Form::PasswordThenCode => input.len().saturating_sub(GROUPED_LEN),
+            AnswerForm::Code => 0,
+            AnswerForm::PasswordThenCode => input.len().saturating_sub(GROUPED_LEN),
         };
         let tail = input.get(skipped..).unwrap_or_default();
         let text = match (form, std::str::from_utf8(tail)) {
             (_, Ok(text)) => text.to_owned(),
-            (Form::Code, Err(_)) => String::new(),
+            (AnswerForm::Code, Err(_)) => String::new(),
             // A code that is cut off has no such bytes, and a password may have been cut within a letter.
-            (Form::PasswordThenCode, Err(_)) => tail
+            (AnswerForm::PasswordThenCode, Err(_)) => tail
                 .iter()
                 .map(|byte| {
                     if byte.is_ascii() {
@@ -47,14 +47,14 @@ impl AnswerTail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::{Answer, AnswerCandidate};
+    use super::super::answer::{TypedAnswer, AnswerCandidate};
     use super::*;
     use crate::otp::Digits;
 
     /// Text of each candidate, and how much of the whole answer precedes it.
-    fn readings(input: &[u8], form: Form, skipped: usize) -> Vec<(Vec<u8>, usize)> {
+    fn readings(input: &[u8], form: AnswerForm, skipped: usize) -> Vec<(Vec<u8>, usize)> {
         let lengths = [6, 8].map(|n| Digits::new(n).unwrap());
-        let answer = Answer::read(input, form, &lengths);
+        let answer = TypedAnswer::read(input, form, &lengths);
         let reading = |c: &AnswerCandidate| (c.text.to_vec(), c.password_len() + skipped);
         answer.candidates().map(reading).collect()
     }
@@ -77,7 +77,7 @@ mod tests {
             &long,
             &[b'1'; MAX_INPUT + 1],
         ] {
-            for form in [Form::Code, Form::PasswordThenCode] {
+            for form in [AnswerForm::Code, AnswerForm::PasswordThenCode] {
                 let tail = AnswerTail::of(input, form);
                 let whole = readings(input, form, 0);
                 let mut read = readings(tail.text.as_bytes(), form, tail.skipped);
@@ -92,7 +92,7 @@ mod tests {
     fn no_more_of_a_password_is_sent_than_a_code_is_long() {
         let tail = AnswerTail::of(
             b"correct horse battery staple123456",
-            Form::PasswordThenCode,
+            AnswerForm::PasswordThenCode,
         );
         assert_eq!(
             (tail.text.as_str(), tail.skipped),

@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::record::Record;
 use crate::state::{COUNTER_UNKNOWN, State};
 
-use super::answer::{Answer, AnswerCandidate};
+use super::answer::{TypedAnswer, AnswerCandidate};
 use super::{JudgedCode, Rejected, judge_bypass, judge_recovery};
 
 /// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a
@@ -12,7 +12,7 @@ use super::{JudgedCode, Rejected, judge_bypass, judge_recovery};
 ///
 /// During grace, a client that keeps both in one field sends that code again. All are compared, whichever matches.
 #[must_use]
-pub fn before_last_code(record: &Record, state: &State, answer: &Answer) -> Option<usize> {
+pub fn before_last_code(record: &Record, state: &State, answer: &TypedAnswer) -> Option<usize> {
     let mut end = None;
     for typed in answer.candidates() {
         let devices = record.devices.iter();

@@ -24,7 +24,7 @@ use crate::record::Record;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
 use crate::state::{DaemonFailures, RefusedAnswers, State, furthest_ahead};
 
-pub use answer::{Answer, Form, MAX_INPUT, is_blank};
+pub use answer::{TypedAnswer, AnswerForm, MAX_INPUT, is_blank};
 pub use answer_tail::AnswerTail;
 pub use host_join::{counting_part, joined_with_own};
 pub use last_code::before_last_code;
@@ -63,7 +63,7 @@ pub struct Accepted {
     pub by: Credential,
     /// Wrong codes entered since the last success, this attempt not included.
     pub failures_before: u32,
-    /// Bytes of the input that precede the code: the password's length for [`Form::PasswordThenCode`], else 0.
+    /// Bytes of the input that precede the code: the password's length for [`AnswerForm::PasswordThenCode`], else 0.
     pub password_len: usize,
 }
 
@@ -143,7 +143,7 @@ pub fn verdict(
     policy: &Policy,
     record: &Record,
     charged: &ChargedState,
-    answer: &Answer,
+    answer: &TypedAnswer,
     now: u64,
 ) -> Verdict {
     let before = charged.state();
@@ -310,7 +310,7 @@ fn judge_bypass(
 }
 
 /// Tells a code that belongs to nothing from the effects of a wrong clock.
-fn unknown(policy: &Policy, record: &Record, state: &State, answer: &Answer, now: u64) -> Rejected {
+fn unknown(policy: &Policy, record: &Record, state: &State, answer: &TypedAnswer, now: u64) -> Rejected {
     // All are compared, whichever matches: the time taken must not tell of a code that will be right soon.
     let near = answer
         .candidates()

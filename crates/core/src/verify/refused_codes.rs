@@ -13,7 +13,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::state::{MAX_REFUSED, RefusedAnswers};
 
-use super::answer::Answer;
+use super::answer::TypedAnswer;
 
 /// Key of the hashes.
 pub type RefusedKey = [u8; 8];
@@ -22,7 +22,7 @@ type RefusedHash = [u8; 8];
 
 /// True if `answer` is a code that was refused lately.
 #[must_use]
-pub fn is_repeated(refused: &RefusedAnswers, answer: &Answer) -> bool {
+pub fn is_repeated(refused: &RefusedAnswers, answer: &TypedAnswer) -> bool {
     let Some(hash) = hash(&refused.key, answer) else {
         return false;
     };
@@ -32,13 +32,13 @@ pub fn is_repeated(refused: &RefusedAnswers, answer: &Answer) -> bool {
 
 /// True if `answer` looks like a code and can only be remembered under a new key.
 #[must_use]
-pub fn needs_key(refused: &RefusedAnswers, answer: &Answer) -> bool {
+pub fn needs_key(refused: &RefusedAnswers, answer: &TypedAnswer) -> bool {
     refused.hashes.is_empty() && answer.remembered().is_some()
 }
 
 /// Remembers an answer that was compared and refused, if it looks like a code; the oldest makes room. `new_key` counts
 /// where nothing is remembered yet.
-pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: RefusedKey) {
+pub fn remember(refused: &mut RefusedAnswers, answer: &TypedAnswer, new_key: RefusedKey) {
     let key = if refused.hashes.is_empty() {
         new_key
     } else {
@@ -55,7 +55,7 @@ pub fn remember(refused: &mut RefusedAnswers, answer: &Answer, new_key: RefusedK
 }
 
 /// The hash of the code, `None` where the answer does not look like one.
-fn hash(key: &RefusedKey, answer: &Answer) -> Option<RefusedHash> {
+fn hash(key: &RefusedKey, answer: &TypedAnswer) -> Option<RefusedHash> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(answer.remembered()?);
     let digest: [u8; 32] = mac.finalize().into_bytes().into();
@@ -69,16 +69,16 @@ fn hash(key: &RefusedKey, answer: &Answer) -> Option<RefusedHash> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Form;
+    use super::super::answer::AnswerForm;
     use super::*;
     use crate::otp::Digits;
 
-    fn read(text: &str, form: Form) -> Answer {
-        Answer::read(text.as_bytes(), form, &[Digits::SIX])
+    fn read(text: &str, form: AnswerForm) -> TypedAnswer {
+        TypedAnswer::read(text.as_bytes(), form, &[Digits::SIX])
     }
 
-    fn code(text: &str) -> Answer {
-        read(text, Form::Code)
+    fn code(text: &str) -> TypedAnswer {
+        read(text, AnswerForm::Code)
     }
 
     fn after(codes: &[&str]) -> RefusedAnswers {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn in_one_field_the_password_is_no_part_of_it() {
-        let field = |text| read(text, Form::PasswordThenCode);
+        let field = |text| read(text, AnswerForm::PasswordThenCode);
         let refused = after(&["123456"]);
         assert!(is_repeated(&refused, &field("hunter2123456")));
         assert!(is_repeated(&refused, &field("other123 456")));

@@ -1,6 +1,6 @@
 //! The counter of a HOTP token and the clock error of a TOTP device, learned from two codes in a row.
 
-use super::answer::Answer;
+use super::answer::TypedAnswer;
 use super::code_scan::{NEAR, bounded_drift};
 use crate::device::{Device, Kind};
 use crate::otp::Interval;
@@ -13,8 +13,8 @@ pub fn resync(
     device: &Device,
     from: u64,
     reach: u64,
-    first: &Answer,
-    second: &Answer,
+    first: &TypedAnswer,
+    second: &TypedAnswer,
 ) -> Option<u64> {
     let last = from.saturating_add(reach).min(COUNTER_UNKNOWN - 3);
     (from..=last)
@@ -28,8 +28,8 @@ pub fn resync(
 pub fn clock_offset(
     device: &Device,
     next: u64,
-    first: &Answer,
-    second: &Answer,
+    first: &TypedAnswer,
+    second: &TypedAnswer,
     now: u64,
 ) -> Option<i64> {
     let Kind::Totp { interval } = device.kind else {
@@ -68,7 +68,7 @@ pub fn with_offset(
     })
 }
 
-fn shows(device: &Device, answer: &Answer, moving_factor: u64) -> bool {
+fn shows(device: &Device, answer: &TypedAnswer, moving_factor: u64) -> bool {
     let code = device.code(moving_factor);
     answer
         .candidates()

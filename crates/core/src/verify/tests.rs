@@ -76,10 +76,10 @@ impl User {
     }
 
     /// One attempt, which must be let through to the comparison. What it says is kept.
-    fn answers(&mut self, typed: &[u8], form: Form, now: u64) -> Outcome {
+    fn answers(&mut self, typed: &[u8], form: AnswerForm, now: u64) -> Outcome {
         let charged = charge(&self.policy.throttle, &self.state, now).unwrap();
         let lengths: Vec<Digits> = self.record.devices.iter().map(|d| d.digits).collect();
-        let answer = Answer::read(typed, form, &lengths);
+        let answer = TypedAnswer::read(typed, form, &lengths);
         let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
         if let Outcome::Rejected(why) = &verdict.outcome {
             assert!(is_unchanged(&verdict.state, &charged, why), "{why:?}");
@@ -89,7 +89,7 @@ impl User {
     }
 
     fn types(&mut self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
-        self.answers(typed.as_ref(), Form::Code, now)
+        self.answers(typed.as_ref(), AnswerForm::Code, now)
     }
 
     /// A whole login with this one answer, as `check` makes it. `None`: it was refused lately, and is not compared.
@@ -97,7 +97,7 @@ impl User {
         self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
         charge(&self.policy.throttle, &self.state, now)?;
         let lengths = code_lengths(&self.record);
-        let answer = Answer::read(typed.as_bytes(), Form::Code, &lengths);
+        let answer = TypedAnswer::read(typed.as_bytes(), AnswerForm::Code, &lengths);
         if refused_codes::is_repeated(&self.state.refused, &answer) {
             return Ok(None);
         }

@@ -3,7 +3,7 @@
 use crate::policy::Throttle;
 use crate::state::{DaemonFailures, State};
 
-use super::answer::Answer;
+use super::answer::TypedAnswer;
 
 /// Wrong codes through the daemon after which it closes where the policy sets no limit. Logins may do without one, since each has
 /// a password before it; any program of the user can guess at the daemon.
@@ -78,7 +78,7 @@ impl ChargedState {
     /// The charge for this answer. One that holds no code to compare is no guess, so it does not count for the 30 days of the
     /// daemon: in one field each password without a code would.
     #[must_use]
-    pub const fn for_answer(mut self, answer: &Answer) -> Self {
+    pub const fn for_answer(mut self, answer: &TypedAnswer) -> Self {
         if answer.is_unreadable() {
             self.state.daemon = self.before.daemon.with_row_of(&self.state.daemon);
         }

@@ -6,7 +6,7 @@ use twofactor_core::device::Kind;
 use twofactor_core::policy::{self, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::state::{State, furthest_ahead};
-use twofactor_core::verify::{FailureCounter, Form, Outcome};
+use twofactor_core::verify::{FailureCounter, AnswerForm, Outcome};
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::outage::OutageReason;
@@ -43,7 +43,7 @@ impl AttemptJudge for LoginCodeJudge<'_> {
         if epoch == SharedEpoch::Earlier {
             self.forget_unused(&mut state);
         }
-        let answer = (self.typed.as_bytes(), Form::Code);
+        let answer = (self.typed.as_bytes(), AnswerForm::Code);
         let begun = CodeJudgement::begin(self.terms, state, answer, |key| getrandom::fill(key));
         let judgement = match begun {
             Ok(judgement) => judgement,

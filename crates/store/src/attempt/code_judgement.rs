@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::refused_codes::{self, RefusedKey};
 use twofactor_core::verify::{
-    self, Answer, ChargedState, FailureCounter, Form, Outcome, ThrottleStatus,
+    self, TypedAnswer, ChargedState, FailureCounter, AnswerForm, Outcome, ThrottleStatus,
 };
 
 use super::{AttemptResult, CredentialSet};
@@ -31,7 +31,7 @@ pub struct JudgementTerms<'a> {
 pub struct CodeJudgement<'a> {
     terms: JudgementTerms<'a>,
     charged: ChargedState,
-    answer: Answer,
+    answer: TypedAnswer,
     key: RefusedKey,
 }
 
@@ -52,7 +52,7 @@ impl<'a> CodeJudgement<'a> {
     pub fn begin<E>(
         terms: JudgementTerms<'a>,
         state: State,
-        (input, form): (&[u8], Form),
+        (input, form): (&[u8], AnswerForm),
         fill: impl FnOnce(&mut RefusedKey) -> Result<(), E>,
     ) -> Result<Self, ChargeStop<E>> {
         let JudgementTerms {
@@ -66,7 +66,7 @@ impl<'a> CodeJudgement<'a> {
             Ok(charged) => charged,
             Err(closed) => return Err(ChargeStop::Ended(AttemptResult::Refused(closed))),
         };
-        let answer = Answer::read(input, form, &verify::code_lengths(record));
+        let answer = TypedAnswer::read(input, form, &verify::code_lengths(record));
         if !matches!(against, CredentialSet::Invitation(_))
             && refused_codes::is_repeated(&state.refused, &answer)
         {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use twofactor_core::verify::{AnswerTail, FailureCounter, Form};
+use twofactor_core::verify::{AnswerTail, FailureCounter, AnswerForm};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::fleet::CodePurpose;
 use twofactor_protocol::reply::ReplyError;
@@ -61,7 +61,7 @@ impl LoginAttempt<'_> {
     pub fn fleet_attempt(
         &mut self,
         name: &str,
-        (input, form): (&[u8], Form),
+        (input, form): (&[u8], AnswerForm),
         counter: FailureCounter,
     ) -> Result<FleetResult, AttemptFailure> {
         let purpose = match counter {
@@ -76,13 +76,13 @@ impl LoginAttempt<'_> {
     pub(super) fn attempt_through(
         &mut self,
         client: &FleetClient,
-        (input, form): (&[u8], Form),
+        (input, form): (&[u8], AnswerForm),
         counter: FailureCounter,
     ) -> Result<FleetResult, AttemptFailure> {
         let tail = AnswerTail::of(input, form);
         let layout = match form {
-            Form::Code => CodeLayout::Code,
-            Form::PasswordThenCode => CodeLayout::AfterPassword,
+            AnswerForm::Code => CodeLayout::Code,
+            AnswerForm::PasswordThenCode => CodeLayout::AfterPassword,
         };
         let is_local = self.loaded.policy.fleet.is_local(self.service);
         let judged = match judged(client, &tail, layout) {
@@ -118,7 +118,7 @@ pub(super) fn are_of_service(state: &Path, policy: &Path) -> bool {
 
 /// The verdict on the proof for a change, for which there is no other judge.
 pub(super) fn proved(client: &FleetClient, input: &[u8]) -> Result<AttemptResult, AttemptFailure> {
-    let tail = AnswerTail::of(input, Form::Code);
+    let tail = AnswerTail::of(input, AnswerForm::Code);
     match judged(client, &tail, CodeLayout::Code)? {
         Ok(result) => Ok(result),
         Err(Some(error)) => Err(error.into()),

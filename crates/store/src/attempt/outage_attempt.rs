@@ -12,7 +12,7 @@ use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::State;
-use twofactor_core::verify::{FailureCounter, Form};
+use twofactor_core::verify::{FailureCounter, AnswerForm};
 
 use super::{
     AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, lock_recorded,
@@ -87,7 +87,7 @@ impl LoginAttempt<'_> {
     /// [`AttemptFailure::Outage`] where the policy does not let this host judge; [`AttemptFailure`].
     pub fn outage_attempt(
         &mut self,
-        (input, form): (&[u8], Form),
+        (input, form): (&[u8], AnswerForm),
         counter: FailureCounter,
     ) -> Result<AttemptResult, AttemptFailure> {
         let is_local = self.loaded.policy.fleet.is_local(self.service);

@@ -3,7 +3,7 @@
 use twofactor_core::state::State;
 use twofactor_core::verify::grace;
 use twofactor_core::verify::session_grace;
-use twofactor_core::verify::{self, Answer, Form, ThrottleStatus};
+use twofactor_core::verify::{self, TypedAnswer, AnswerForm, ThrottleStatus};
 
 use super::{AttemptFailure, LoginAttempt, RunningSession};
 
@@ -91,7 +91,7 @@ impl LoginAttempt<'_> {
             return Ok(input.len());
         };
         let lengths = verify::code_lengths(&snapshot.record);
-        let answer = Answer::read(input, Form::PasswordThenCode, &lengths);
+        let answer = TypedAnswer::read(input, AnswerForm::PasswordThenCode, &lengths);
         let end = verify::before_last_code(&snapshot.record, &snapshot.state, &answer);
         Ok(end.unwrap_or(input.len()))
     }

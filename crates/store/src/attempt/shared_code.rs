@@ -11,7 +11,7 @@
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
 use twofactor_core::verify::grace;
-use twofactor_core::verify::{self, Form, Outcome, counting_part, joined_with_own};
+use twofactor_core::verify::{self, AnswerForm, Outcome, counting_part, joined_with_own};
 
 use super::{
     AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, JudgementTerms, LoginAttempt,
@@ -45,7 +45,7 @@ pub struct SharedCode<'a> {
     purpose: SharedPurpose,
     own: State,
     input: &'a [u8],
-    form: Form,
+    form: AnswerForm,
     /// The state that follows from the last decision.
     next: Option<State>,
 }
@@ -133,7 +133,7 @@ impl LoginAttempt<'_> {
     /// [`AttemptFailure`]: nothing may be concluded about the code.
     pub fn shared_attempt<O>(
         &mut self,
-        (input, form): (&[u8], Form),
+        (input, form): (&[u8], AnswerForm),
         purpose: SharedPurpose,
         settle: impl FnOnce(&mut SharedCode<'_>) -> Result<SharedEnd<O>, AttemptFailure>,
     ) -> Result<SharedEnd<O>, AttemptFailure> {

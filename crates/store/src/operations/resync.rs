@@ -5,7 +5,7 @@ use twofactor_core::device::{Device, Id, Kind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::otp::Interval;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State};
-use twofactor_core::verify::{self, Answer};
+use twofactor_core::verify::{self, TypedAnswer};
 
 use crate::files::SharedChange;
 
@@ -43,7 +43,7 @@ pub enum ResyncedDevice {
 pub fn resync(
     factor: &UserFactor<'_>,
     device: Id,
-    codes: [&Answer; 2],
+    codes: [&TypedAnswer; 2],
     window: u8,
     now: u64,
 ) -> Result<ResyncedDevice, ChangeError> {
@@ -101,7 +101,7 @@ type ResyncResult = Result<(DeviceState, ResyncedDevice), ChangeCause>;
 fn counter(
     device: &Device,
     entry: &DeviceState,
-    [first, second]: [&Answer; 2],
+    [first, second]: [&TypedAnswer; 2],
     now: u64,
 ) -> ResyncResult {
     let (from, reach) = match entry.next {
@@ -125,7 +125,7 @@ fn offset(
     device: &Device,
     interval: Interval,
     entry: &DeviceState,
-    [first, second]: [&Answer; 2],
+    [first, second]: [&TypedAnswer; 2],
     (window, now): (u8, u64),
 ) -> ResyncResult {
     let offset = verify::clock_offset(device, entry.next, first, second, now)

@@ -167,7 +167,7 @@ fn a_spent_scratch_code_in_one_field_is_no_guess() {
     );
     let lengths = code_lengths(&user.record);
     let sent = format!("x{scratch}");
-    let answer = Answer::read(sent.as_bytes(), Form::PasswordThenCode, &lengths);
+    let answer = TypedAnswer::read(sent.as_bytes(), AnswerForm::PasswordThenCode, &lengths);
     let charged = charge(&user.policy.throttle, &user.state, NOW).unwrap();
     let judged = verdict(&user.policy, &user.record, &charged, &answer, NOW + 30);
     assert_eq!(judged.outcome, Outcome::Rejected(Rejected::Spent));

@@ -9,8 +9,8 @@ fn user(next: u64) -> User {
     user
 }
 
-fn reads(code: &str) -> Answer {
-    Answer::read(code.as_bytes(), Form::Code, &[])
+fn reads(code: &str) -> TypedAnswer {
+    TypedAnswer::read(code.as_bytes(), AnswerForm::Code, &[])
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn behind(name: &str, password_len: usize) -> Outcome {
 fn would(user: &User, typed: &[u8]) -> Outcome {
     let mut copy = User::with(user.record.devices.clone());
     copy.record.recovery.clone_from(&user.record.recovery);
-    copy.answers(typed, Form::PasswordThenCode, NOW)
+    copy.answers(typed, AnswerForm::PasswordThenCode, NOW)
 }
 
 fn six_and_eight() -> User {
@@ -175,7 +175,7 @@ fn a_recovery_code_may_stand_behind_a_password() {
 fn a_used_code_behind_a_password_is_told_as_used() {
     let mut user = six_and_eight();
     let typed = format!("password{}", user.code(1, STEP));
-    let form = Form::PasswordThenCode;
+    let form = AnswerForm::PasswordThenCode;
     assert_eq!(
         user.answers(typed.as_bytes(), form, NOW),
         behind("tablet", 8)
@@ -191,7 +191,7 @@ fn a_used_code_behind_a_password_is_told_as_used() {
 #[test]
 fn an_input_with_several_readings_is_one_attempt() {
     let mut user = six_and_eight();
-    let form = Form::PasswordThenCode;
+    let form = AnswerForm::PasswordThenCode;
     for count in 1..=3 {
         assert_eq!(user.answers(b"pw0000000000000000", form, NOW), wrong());
         assert_eq!(user.state.failures, count);

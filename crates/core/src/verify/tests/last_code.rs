@@ -10,7 +10,7 @@ const PASSWORD: &str = "hunter2";
 fn end(user: &User, code: &str) -> Option<usize> {
     let typed = format!("{PASSWORD}{code}");
     let lengths = code_lengths(&user.record);
-    let answer = Answer::read(typed.as_bytes(), Form::PasswordThenCode, &lengths);
+    let answer = TypedAnswer::read(typed.as_bytes(), AnswerForm::PasswordThenCode, &lengths);
     before_last_code(&user.record, &user.state, &answer)
 }
 

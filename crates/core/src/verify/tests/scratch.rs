@@ -108,7 +108,7 @@ fn one_after_the_password_is_cut_off() {
     let user = with_scratch_codes([totp("phone", 1)]);
     let charged = charge(&user.policy.throttle, &user.state, NOW).unwrap();
     let lengths = [Digits::SIX, Digits::new(8).unwrap()];
-    let answer = Answer::read(b"secret55178222", Form::PasswordThenCode, &lengths);
+    let answer = TypedAnswer::read(b"secret55178222", AnswerForm::PasswordThenCode, &lengths);
     let verdict = verdict(&user.policy, &user.record, &charged, &answer, NOW);
     let expected = Outcome::Accepted(Accepted {
         by: Credential::RecoveryCode { left: 2 },

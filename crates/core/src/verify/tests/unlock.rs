@@ -12,7 +12,7 @@ fn failures_no_longer_count_but_are_still_told() {
     for _ in 0..3 {
         assert_eq!(user.types("000000", NOW), wrong());
     }
-    let answer = Answer::read(b"000000", Form::Code, &[Digits::SIX]);
+    let answer = TypedAnswer::read(b"000000", AnswerForm::Code, &[Digits::SIX]);
     refused_codes::remember(&mut user.state.refused, &answer, [7; 8]);
     unlock(&mut user, NOW);
     assert_eq!((user.state.failures, user.state.last_failure), (0, 0));
@@ -34,7 +34,7 @@ fn a_learned_drift_stays_and_resync_learns_another() {
     let code = user.code(0, later);
     assert_eq!(user.would(&code, later * 30), clock_differs("phone", 0));
 
-    let read = |step: u64| Answer::read(user.code(0, step).as_bytes(), Form::Code, &[]);
+    let read = |step: u64| TypedAnswer::read(user.code(0, step).as_bytes(), AnswerForm::Code, &[]);
     let (device, entry) = (&user.record.devices[0], user.device_state(0));
     let offset =
         |first, second| clock_offset(device, entry.next, &read(first), &read(second), later * 30);

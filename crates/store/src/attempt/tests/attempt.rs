@@ -46,7 +46,7 @@ fn a_wrong_code_is_counted_by_the_charge_alone() {
 fn one_login_may_try_again() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
-    let mut types = |code: &str| session.attempt(code.as_bytes(), Form::Code).unwrap();
+    let mut types = |code: &str| session.attempt(code.as_bytes(), AnswerForm::Code).unwrap();
     assert_eq!(types("123"), wrong());
     assert_eq!(types(""), wrong());
     assert_eq!(types(&code(STEP)), accepted(0, 2));
@@ -136,7 +136,7 @@ fn behind_a_password_the_code_alone_is_remembered() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let mut types = |typed: &str| {
-        let form = Form::PasswordThenCode;
+        let form = AnswerForm::PasswordThenCode;
         session.attempt(typed.as_bytes(), form).unwrap()
     };
     assert_eq!(types("hunter2000001"), wrong());
@@ -161,7 +161,7 @@ fn a_password_may_stand_before_the_code() {
     let machine = AttemptMachine::with_policy(ON);
     let typed = format!("pässwört{}", code(STEP));
     let mut session = machine.session();
-    let judged = session.attempt(typed.as_bytes(), Form::PasswordThenCode);
+    let judged = session.attempt(typed.as_bytes(), AnswerForm::PasswordThenCode);
     let Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) = judged else {
         panic!("{judged:?}");
     };
@@ -233,7 +233,7 @@ fn without_room_every_code_gets_the_same_answer() {
     for typed in [code(STEP), code(STEP + 1), "123456".into(), String::new()] {
         let mut session = machine.session();
         let _limited = FileSize::limited_to(0);
-        errors.push(session.attempt(typed.as_bytes(), Form::Code).unwrap_err());
+        errors.push(session.attempt(typed.as_bytes(), AnswerForm::Code).unwrap_err());
     }
     let why = crate::sys::file::FileError::System("write", rustix::io::Errno::FBIG);
     let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), Cause::File(why)));
@@ -247,7 +247,7 @@ fn a_clock_before_1970_changes_nothing() {
     let machine = AttemptMachine::with_policy(ON);
     let before = machine.files();
     TIME.set(0);
-    let judged = machine.session().attempt(code(0).as_bytes(), Form::Code);
+    let judged = machine.session().attempt(code(0).as_bytes(), AnswerForm::Code);
     assert_eq!(judged, Err(AttemptFailure::Clock(BeforeEpoch)));
     assert_eq!(
         machine.session().before(),

@@ -7,7 +7,7 @@ impl AttemptMachine {
     /// One code through the daemon.
     fn sends(&self, code: &str) -> AttemptResult {
         let mut session = self.session();
-        session.daemon_attempt(code.as_bytes(), Form::Code).unwrap()
+        session.daemon_attempt(code.as_bytes(), AnswerForm::Code).unwrap()
     }
 
     fn daemon_gate(&self) -> ThrottleStatus {
@@ -119,14 +119,14 @@ fn a_password_without_a_code_costs_no_guess_of_the_month() {
     let machine = AttemptMachine::with_policy(ON);
     for _ in 0..3 {
         let mut session = machine.session();
-        let judged = session.daemon_attempt(b"correct horse", Form::PasswordThenCode);
+        let judged = session.daemon_attempt(b"correct horse", AnswerForm::PasswordThenCode);
         assert_eq!(judged.unwrap(), wrong());
     }
     let daemon = machine.stored().state.daemon;
     assert_eq!((daemon.in_a_row, daemon.total(NOW)), (3, 0));
     let mut session = machine.session();
     let guessed = format!("correct horse{}", guess(0));
-    let judged = session.daemon_attempt(guessed.as_bytes(), Form::PasswordThenCode);
+    let judged = session.daemon_attempt(guessed.as_bytes(), AnswerForm::PasswordThenCode);
     assert_eq!(judged.unwrap(), wrong());
     let daemon = machine.stored().state.daemon;
     assert_eq!((daemon.in_a_row, daemon.total(NOW)), (4, 1));

@@ -66,7 +66,7 @@ fn attempt(
     client: &FleetClient,
     counter: FailureCounter,
 ) -> Result<FleetResult, AttemptFailure> {
-    session.attempt_through(client, (code(STEP).as_bytes(), Form::Code), counter)
+    session.attempt_through(client, (code(STEP).as_bytes(), AnswerForm::Code), counter)
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn only_the_service_of_these_files_is_asked() {
     assert!(!are_of_service(other, policy));
     let machine = AttemptMachine::with_policy(FLEET);
     let mut session = machine.session();
-    let typed = (code(STEP), Form::Code);
+    let typed = (code(STEP), AnswerForm::Code);
     let typed = (typed.0.as_bytes(), typed.1);
     let judged = session.fleet_attempt("alice", typed, FailureCounter::Logins);
     let proof = session.fleet_proof("alice", typed.0, ProofCodes::All);
@@ -135,7 +135,7 @@ fn a_password_ends_where_the_service_says() {
     for (sent_before, password_len) in [(13, Some(21)), (18, Some(26)), (19, None), (99, None)] {
         let machine = AttemptMachine::with_policy(FLEET);
         let client = machine.answered(accepted_after(sent_before));
-        let answer = (typed.as_bytes(), Form::PasswordThenCode);
+        let answer = (typed.as_bytes(), AnswerForm::PasswordThenCode);
         let mut session = machine.session();
         let judged = session.attempt_through(&client, answer, FailureCounter::Logins);
         match judged.map(|it| it.result) {

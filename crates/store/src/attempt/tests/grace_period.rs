@@ -116,7 +116,7 @@ fn the_code_of_the_last_login_is_no_part_of_a_password() {
     let first = typed(STEP);
     let mut session = machine.session();
     session
-        .attempt(first.as_bytes(), Form::PasswordThenCode)
+        .attempt(first.as_bytes(), AnswerForm::PasswordThenCode)
         .unwrap();
     let length = |answer: &str| session.password_len(answer.as_bytes()).unwrap();
     assert_eq!(length(&first), "hunter2".len());

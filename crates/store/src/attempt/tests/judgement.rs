@@ -21,7 +21,7 @@ fn judged(
         *key = [7; 8];
         Ok::<(), Infallible>(())
     };
-    let answer = (typed.as_bytes(), Form::Code);
+    let answer = (typed.as_bytes(), AnswerForm::Code);
     match CodeJudgement::begin(terms, state.clone(), answer, fill) {
         Ok(judgement) => {
             assert_ne!(judgement.charge(), state, "{typed}");
@@ -84,7 +84,7 @@ fn the_charge_is_what_counts_without_a_verdict() {
     };
     let right = code(STEP);
     let fill = |_: &mut RefusedKey| Ok::<(), Infallible>(());
-    let step = CodeJudgement::begin(terms, state, (right.as_bytes(), Form::Code), fill);
+    let step = CodeJudgement::begin(terms, state, (right.as_bytes(), AnswerForm::Code), fill);
     let judgement = step.ok().unwrap();
     assert_eq!(judgement.charge().failures, 1);
     assert!(judgement.charge().has_committed());
@@ -103,7 +103,7 @@ fn without_randomness_nothing_is_compared() {
         now: NOW,
     };
     for typed in [code(STEP), "000000".to_owned()] {
-        let answer = (typed.as_bytes(), Form::Code);
+        let answer = (typed.as_bytes(), AnswerForm::Code);
         let step = CodeJudgement::begin(terms, state.clone(), answer, |_| Err("none"));
         assert_eq!(step.err(), Some(ChargeStop::Failed("none")));
     }

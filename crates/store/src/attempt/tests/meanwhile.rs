@@ -5,7 +5,7 @@ use twofactor_core::device::{Device, Id};
 use twofactor_core::state::encode_file;
 
 fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, AttemptFailure> {
-    session.attempt(code.as_bytes(), Form::Code)
+    session.attempt(code.as_bytes(), AnswerForm::Code)
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl AttemptMachine {
             service,
             ..self.session()
         };
-        session.outage_attempt((code.as_bytes(), Form::Code), FailureCounter::Logins)
+        session.outage_attempt((code.as_bytes(), AnswerForm::Code), FailureCounter::Logins)
     }
 
     /// The refusal of a login in an outage, if it is one; a code of the phone is right.

@@ -40,7 +40,7 @@ fn a_lockout_that_began_during_typing_holds() {
         Ok(PreCheck::Throttle(ThrottleStatus::Open))
     );
     fail(&machine, 5);
-    let judged = session.attempt(code(STEP).as_bytes(), Form::Code);
+    let judged = session.attempt(code(STEP).as_bytes(), AnswerForm::Code);
     assert_eq!(
         judged,
         Ok(AttemptResult::Refused(ThrottleStatus::LockedFor(30)))
@@ -159,7 +159,7 @@ fn a_refusal_knows_of_recovery_codes_that_are_left() {
     let mut session = machine.session();
     let wrong_code = code(STEP + 100);
     assert_eq!(
-        session.attempt(wrong_code.as_bytes(), Form::Code),
+        session.attempt(wrong_code.as_bytes(), AnswerForm::Code),
         Ok(wrong())
     );
     assert!(!session.has_recovery_codes());
@@ -171,17 +171,17 @@ fn a_refusal_knows_of_recovery_codes_that_are_left() {
     drop(locked);
     // A new code, since the last one is refused without a look at the record.
     let other = code(STEP + 200);
-    assert_eq!(session.attempt(other.as_bytes(), Form::Code), Ok(wrong()));
+    assert_eq!(session.attempt(other.as_bytes(), AnswerForm::Code), Ok(wrong()));
     assert!(session.has_recovery_codes());
     for recovery in codes {
         let recovery = recovery.grouped();
-        let judged = session.attempt(recovery.as_bytes(), Form::Code).unwrap();
+        let judged = session.attempt(recovery.as_bytes(), AnswerForm::Code).unwrap();
         assert!(matches!(
             judged,
             AttemptResult::Compared(Outcome::Accepted(_))
         ));
     }
     let third = code(STEP + 300);
-    assert_eq!(session.attempt(third.as_bytes(), Form::Code), Ok(wrong()));
+    assert_eq!(session.attempt(third.as_bytes(), AnswerForm::Code), Ok(wrong()));
     assert!(!session.has_recovery_codes());
 }

@@ -55,7 +55,7 @@ fn r43_a_login_as_the_record_goes_leaves_no_trace() {
     let judged = session.judge(
         locked,
         &loaded.record,
-        (input.as_bytes(), Form::Code),
+        (input.as_bytes(), AnswerForm::Code),
         against,
         JudgingHost::Alone,
     );
@@ -81,7 +81,7 @@ fn r43_a_login_after_the_record_goes_is_not_judged() {
             .record
             .is_none()
     );
-    let judged = session.attempt(code(STEP).as_bytes(), Form::Code);
+    let judged = session.attempt(code(STEP).as_bytes(), AnswerForm::Code);
     assert_eq!(judged, Ok(AttemptResult::Gone));
     assert!(!says_committed(&machine));
     stopped.remove_rest(&record).unwrap();

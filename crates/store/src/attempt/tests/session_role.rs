@@ -10,7 +10,7 @@ fn typed(machine: &AttemptMachine, role: SessionRole, code: &str) -> bool {
         role,
         ..machine.session()
     };
-    login.attempt(code.as_bytes(), Form::Code).unwrap();
+    login.attempt(code.as_bytes(), AnswerForm::Code).unwrap();
     machine.stored().state.session_grace.awaited.is_some()
 }
 

@@ -24,7 +24,7 @@ impl SharedStore {
     /// A login on one host, which the store answers.
     fn types(&mut self, machine: &AttemptMachine, code: &str) -> AttemptResult {
         let end = machine.session().shared_attempt(
-            (code.as_bytes(), Form::Code),
+            (code.as_bytes(), AnswerForm::Code),
             SharedPurpose::Code(FailureCounter::Logins),
             |code| {
                 Ok(match code.decide(&self.state, self.epoch)? {
@@ -107,7 +107,7 @@ fn an_outage_leaves_the_own_file_as_it_is() {
     let shared = a.stored().state;
     let typed = code(STEP);
     let end = a.session().shared_attempt(
-        (typed.as_bytes(), Form::Code),
+        (typed.as_bytes(), AnswerForm::Code),
         SharedPurpose::Code(FailureCounter::Logins),
         |code| {
             assert!(matches!(
@@ -127,7 +127,7 @@ fn a_result_of_no_decision_denies() {
     let [a, _] = two();
     let typed = code(STEP);
     let end = a.session().shared_attempt(
-        (typed.as_bytes(), Form::Code),
+        (typed.as_bytes(), AnswerForm::Code),
         SharedPurpose::Code(FailureCounter::Logins),
         |_| Ok(SharedEnd::<()>::Judged(accepted(0, 0))),
     );

@@ -5,7 +5,7 @@ use twofactor_core::policy::Policy;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::state::{COUNTER_UNKNOWN, SLOT_LEN, SpentCodes, encode, encode_file};
 use twofactor_core::verify::{
-    Answer, Credential, Form, Outcome, Rejected, charge, recovery_codes_left, verdict,
+    TypedAnswer, Credential, AnswerForm, Outcome, Rejected, charge, recovery_codes_left, verdict,
 };
 
 const NOW: u64 = 54_000_000 * 30;
@@ -41,7 +41,7 @@ fn says(store: &Store, window: u8, code: &str, now: u64) -> Outcome {
     let locked = store.lock(&alice()).unwrap();
     let record = locked.record().unwrap().unwrap();
     let charged = charge(&policy.throttle, locked.state(), now).unwrap();
-    let answer = Answer::read(code.as_bytes(), Form::Code, &[]);
+    let answer = TypedAnswer::read(code.as_bytes(), AnswerForm::Code, &[]);
     verdict(&policy, &record, &charged, &answer, now).outcome
 }
 

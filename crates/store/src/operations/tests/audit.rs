@@ -4,7 +4,7 @@ use super::*;
 use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, unused};
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::verify::{Answer, Form};
+use twofactor_core::verify::{TypedAnswer, AnswerForm};
 
 fn vouched(device: Device) -> ConfirmedDevice {
     ConfirmedDevice {
@@ -45,7 +45,7 @@ fn each_change_is_logged_once() {
             "enroll device=token confirmed=no"
         ]
     );
-    let code = |counter| Answer::read(token().code(counter).reveal().as_bytes(), Form::Code, &[]);
+    let code = |counter| TypedAnswer::read(token().code(counter).reveal().as_bytes(), AnswerForm::Code, &[]);
     resync(factor, token().id, [&code(5), &code(6)], 1, NOW).unwrap();
     issue_bypass(factor, CodeScope::Login, &throttle, NOW + 90, NOW).unwrap();
     withdraw_bypass(factor).unwrap();
@@ -101,7 +101,7 @@ fn a_refused_change_is_not_logged() {
     assert!(cleared(factor, &[]).is_err());
     assert!(invited(factor, NOW).is_err());
     assert!(withdraw_invitation(factor).is_err());
-    let wrong = Answer::read(b"000000", Form::Code, &[]);
+    let wrong = TypedAnswer::read(b"000000", AnswerForm::Code, &[]);
     assert!(resync(factor, phone().id, [&wrong, &wrong], 1, NOW).is_err());
     store.discard("alice").unwrap();
     assert!(rebuild_state(factor, 1, NOW).is_err());

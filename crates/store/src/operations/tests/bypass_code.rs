@@ -3,7 +3,7 @@
 use super::*;
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::verify::{self, Answer, Form, Outcome, ThrottleStatus};
+use twofactor_core::verify::{self, TypedAnswer, AnswerForm, Outcome, ThrottleStatus};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
     issue_bypass(
@@ -24,7 +24,7 @@ fn a_bypass_code_works_until_it_expires() {
     let state = store.peek(&alice()).unwrap().unwrap();
     let policy = Policy::default();
     let typed = issued.code.grouped();
-    let answer = Answer::read(typed.as_bytes(), Form::Code, &[]);
+    let answer = TypedAnswer::read(typed.as_bytes(), AnswerForm::Code, &[]);
     for (now, works) in [(NOW + 59, true), (NOW + 60, false)] {
         let charged = verify::charge(&policy.throttle, &state, now).unwrap();
         let verdict = verify::verdict(&policy, &record, &charged, &answer, now);

@@ -8,13 +8,13 @@ use crate::fleet_contact::FleetContact;
 use crate::sys::life_sign::LifeSign;
 use crate::testing::fresh;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
-use twofactor_core::verify::{Answer, Form};
+use twofactor_core::verify::{TypedAnswer, AnswerForm};
 
 const WINDOW: u8 = 1;
 
-fn answer(device: &Device, moving_factor: u64) -> Answer {
+fn answer(device: &Device, moving_factor: u64) -> TypedAnswer {
     let code = device.code(moving_factor);
-    Answer::read(code.reveal().as_bytes(), Form::Code, &[])
+    TypedAnswer::read(code.reveal().as_bytes(), AnswerForm::Code, &[])
 }
 
 /// Resynchronizes with the codes of these two moving factors.

@@ -9,7 +9,7 @@ use super::product::policy::Policy;
 use super::product::record::Record;
 use super::product::state::{State, decode_file, encode_file};
 use super::product::verify::{
-    Accepted, Answer, Credential, Form, Outcome, Rejected, ThrottleStatus, charge, code_lengths,
+    Accepted, TypedAnswer, Credential, AnswerForm, Outcome, Rejected, ThrottleStatus, charge, code_lengths,
     gate, rebased, refused_codes, unlocked, verdict,
 };
 use super::rules::{Expected, Model, Rules};
@@ -200,7 +200,7 @@ impl Life {
             Err(ThrottleStatus::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
             Err(ThrottleStatus::Open) => panic!("an open gate refuses no user"),
         };
-        let answer = Answer::read(typed, Form::Code, &code_lengths(&self.record));
+        let answer = TypedAnswer::read(typed, AnswerForm::Code, &code_lengths(&self.record));
         if refused_codes::is_repeated(&self.state.refused, &answer) {
             return Expected::Repeated;
         }
