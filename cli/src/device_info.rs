@@ -1,7 +1,7 @@
 //! A device as it is reported: everything but its secret.
 
 use serde::Serialize;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;
@@ -34,8 +34,8 @@ impl DeviceInfo {
     /// Describes `device`, with what `state` knows of it.
     pub fn new(device: &Device, state: Option<&State>) -> Self {
         let (kind, interval) = match device.kind {
-            Kind::Totp { interval } => ("totp", Some(interval.seconds())),
-            Kind::Hotp => ("hotp", None),
+            OtpKind::Totp { interval } => ("totp", Some(interval.seconds())),
+            OtpKind::Hotp => ("hotp", None),
         };
         let used = state
             .and_then(|state| state.device(device.id))
@@ -75,8 +75,8 @@ pub fn app_warning(device: &Device) -> Option<&'static str> {
         && device.algorithm == Algorithm::Sha1
         && matches!(
             device.kind,
-            Kind::Hotp
-                | Kind::Totp {
+            OtpKind::Hotp
+                | OtpKind::Totp {
                     interval: Interval::THIRTY
                 }
         );
@@ -119,12 +119,12 @@ fn issuer(policy: &Policy) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::device::Id;
+    use twofactor_core::device::CredentialId;
     use twofactor_core::secret::Secret;
 
-    fn device(kind: Kind, digits: u8, algorithm: Algorithm) -> Device {
+    fn device(kind: OtpKind, digits: u8, algorithm: Algorithm) -> Device {
         Device {
-            id: Id::generate().unwrap(),
+            id: CredentialId::generate().unwrap(),
             name: "phone".parse().unwrap(),
             kind,
             algorithm,
@@ -134,17 +134,17 @@ mod tests {
         }
     }
 
-    const THIRTY: Kind = Kind::Totp {
+    const THIRTY: OtpKind = OtpKind::Totp {
         interval: Interval::THIRTY,
     };
 
     #[test]
     fn r05_settings_beyond_google_authenticator_warn() {
-        let sixty = Kind::Totp {
+        let sixty = OtpKind::Totp {
             interval: Interval::new(60).unwrap(),
         };
         assert_eq!(app_warning(&device(THIRTY, 6, Algorithm::Sha1)), None);
-        assert_eq!(app_warning(&device(Kind::Hotp, 6, Algorithm::Sha1)), None);
+        assert_eq!(app_warning(&device(OtpKind::Hotp, 6, Algorithm::Sha1)), None);
         assert!(app_warning(&device(sixty, 6, Algorithm::Sha1)).is_some());
         assert!(app_warning(&device(THIRTY, 8, Algorithm::Sha1)).is_some());
         assert!(app_warning(&device(THIRTY, 6, Algorithm::Sha256)).is_some());

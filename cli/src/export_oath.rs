@@ -1,7 +1,7 @@
 //! A device as a line of a users file of the OATH toolkit (pam_oath).
 
 use data_encoding::HEXLOWER;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Algorithm;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};
 use twofactor_store::sys::local_time;
@@ -13,7 +13,7 @@ pub const COUNTER_LOST: &str = "its counter is not known; twofactor resync finds
 /// The smallest step or counter that may still be used. `None` where a counter was lost.
 pub fn next(device: &Device, state: &State) -> Option<u64> {
     let next = state.device(device.id).map_or(0, |entry| entry.next);
-    (device.kind != Kind::Hotp || next != COUNTER_UNKNOWN).then_some(next)
+    (device.kind != OtpKind::Hotp || next != COUNTER_UNKNOWN).then_some(next)
 }
 
 /// The line, with the last code, which pam_oath refuses from then on; or what pam_oath cannot do.
@@ -25,11 +25,11 @@ pub fn line(user: &str, device: &Device, state: &State) -> Result<Zeroizing<Stri
         return Err("a users file has no room for such a user name".to_owned());
     }
     let factor = match device.kind {
-        Kind::Hotp => "E".to_owned(),
-        Kind::Totp { interval } if [30, 60].contains(&interval.seconds()) => {
+        OtpKind::Hotp => "E".to_owned(),
+        OtpKind::Totp { interval } if [30, 60].contains(&interval.seconds()) => {
             format!("T{}", interval.seconds())
         }
-        Kind::Totp { interval } => {
+        OtpKind::Totp { interval } => {
             let seconds = interval.seconds();
             return Err(format!(
                 "pam_oath knows 30 and 60 seconds only, not {seconds}"
@@ -45,11 +45,11 @@ pub fn line(user: &str, device: &Device, state: &State) -> Result<Zeroizing<Stri
         return Ok(line);
     };
     // pam_oath keeps the counter of the last code, and none for a clock.
-    let counter = if device.kind == Kind::Hotp { last } else { 0 };
+    let counter = if device.kind == OtpKind::Hotp { last } else { 0 };
     let used = state.device(device.id).map_or(0, |entry| entry.last_used);
     // One that was used elsewhere only: when its last code was shown is near enough.
     let used = match device.kind {
-        Kind::Totp { interval } if used == 0 => last.saturating_mul(u64::from(interval.seconds())),
+        OtpKind::Totp { interval } if used == 0 => last.saturating_mul(u64::from(interval.seconds())),
         _ => used,
     };
     let code = device.code(last).reveal();
@@ -67,14 +67,14 @@ fn local(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::device::Id;
+    use twofactor_core::device::CredentialId;
     use twofactor_core::otp::{Digits, Interval};
     use twofactor_core::secret::Secret;
     use twofactor_core::state::DeviceState;
 
-    fn device(kind: Kind) -> Device {
+    fn device(kind: OtpKind) -> Device {
         Device {
-            id: Id::from_number(1).unwrap(),
+            id: CredentialId::from_number(1).unwrap(),
             name: "phone".parse().unwrap(),
             kind,
             algorithm: Algorithm::Sha1,
@@ -84,15 +84,15 @@ mod tests {
         }
     }
 
-    fn clock(seconds: u32) -> Kind {
+    fn clock(seconds: u32) -> OtpKind {
         let interval = Interval::new(seconds).unwrap();
-        Kind::Totp { interval }
+        OtpKind::Totp { interval }
     }
 
     fn state(next: u64) -> State {
         let mut state = State::new(1);
         state.devices.push(DeviceState {
-            id: Id::from_number(1).unwrap(),
+            id: CredentialId::from_number(1).unwrap(),
             next,
             drift: 0,
             last_used: 86_400 * 365,
@@ -110,10 +110,10 @@ mod tests {
                 .unwrap()
                 .to_string()
         };
-        assert_eq!(text(Kind::Hotp, 0), format!("HOTP/E/6\talice\t-\t{KEY}"));
+        assert_eq!(text(OtpKind::Hotp, 0), format!("HOTP/E/6\talice\t-\t{KEY}"));
         assert_eq!(text(clock(60), 0), format!("HOTP/T60/6\talice\t-\t{KEY}"));
         // RFC 4226 appendix D: counter 7.
-        let used = text(Kind::Hotp, 8);
+        let used = text(OtpKind::Hotp, 8);
         assert!(
             used.starts_with(&format!("HOTP/E/6\talice\t-\t{KEY}\t7\t162583\t19")),
             "{used}"
@@ -139,7 +139,7 @@ mod tests {
         other.algorithm = Algorithm::Sha256;
         assert!(why("alice", &other, 0).contains("SHA256"));
         assert_eq!(
-            why("alice", &device(Kind::Hotp), COUNTER_UNKNOWN),
+            why("alice", &device(OtpKind::Hotp), COUNTER_UNKNOWN),
             COUNTER_LOST
         );
         assert!(why("two words", &device(clock(30)), 0).contains("user name"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_core::enroll::PendingDevice;
 #[cfg(doc)]
 use twofactor_store::sys::clock;
@@ -18,7 +18,7 @@ pub struct PendingChange {
     /// The account, with the name under which its record is kept.
     pub account: Account,
     /// The device in whose place it comes; `None` where it is one more.
-    pub replaces: Option<Id>,
+    pub replaces: Option<CredentialId>,
     /// The proof.
     pub proof: ChangeProof,
     /// When it ends ([`clock::since_boot`]): a machine that sleeps meanwhile lets it grow old.
@@ -38,13 +38,13 @@ pub enum ChangeProof {
     /// A login of a user without a device: the audit session whose ticket is taken when the change is made.
     Login(u32),
     /// The invitation whose code a user without a device gave.
-    Invitation(Id),
+    Invitation(CredentialId),
     /// A code of a user with devices.
     Code {
         /// The devices at that time.
-        devices: Vec<Id>,
+        devices: Vec<CredentialId>,
         /// The set of recovery codes at that time.
-        recovery: Option<Id>,
+        recovery: Option<CredentialId>,
         /// The audit session whose ticket is taken besides.
         session: Option<u32>,
     },
@@ -81,7 +81,7 @@ impl ConnectionMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::device::{DeviceName, Kind};
+    use twofactor_core::device::{DeviceName, OtpKind};
     use twofactor_core::otp::Interval;
     use twofactor_core::policy::Policy;
 
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_device_waits_ten_minutes_for_its_code() {
         let began = 7_000;
-        let kind = Kind::Totp {
+        let kind = OtpKind::Totp {
             interval: Interval::THIRTY,
         };
         let settings = Policy::default().new_devices;

@@ -1,6 +1,6 @@
 //! Devices, lock-outs and the policy as callers see them.
 
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::{ChangeChannel, OriginName, RecentChange};
@@ -20,8 +20,8 @@ pub fn allowed_changes(policy: &Policy, unset_last: bool) -> AllowedChanges {
 /// A device as callers see it.
 pub fn entry(device: &Device, state: &State) -> DeviceEntry {
     let (kind, interval) = match device.kind {
-        Kind::Totp { interval } => ("totp", Some(interval.seconds())),
-        Kind::Hotp => ("hotp", None),
+        OtpKind::Totp { interval } => ("totp", Some(interval.seconds())),
+        OtpKind::Hotp => ("hotp", None),
     };
     let used = state.device(device.id).map(|entry| entry.last_used);
     DeviceEntry {

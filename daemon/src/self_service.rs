@@ -1,6 +1,6 @@
 //! Changes that users make to their own factor.
 
-use twofactor_core::device::{Device, DeviceName, Kind};
+use twofactor_core::device::{Device, DeviceName, OtpKind};
 use twofactor_core::enroll::{self, PendingDevice};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::NewDevices;
@@ -206,7 +206,7 @@ fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, Chan
 }
 
 /// Kind and settings of a new device: those of the policy where the call says nothing.
-fn settings(defaults: NewDevices, call: &NewDeviceCall) -> Result<(Kind, NewDevices), ChangeStop> {
+fn settings(defaults: NewDevices, call: &NewDeviceCall) -> Result<(OtpKind, NewDevices), ChangeStop> {
     let digits = match call.digits {
         Some(digits) => Digits::new(digits).ok_or(ChangeStop::Parameter("digits"))?,
         None => defaults.digits,
@@ -216,8 +216,8 @@ fn settings(defaults: NewDevices, call: &NewDeviceCall) -> Result<(Kind, NewDevi
         None => defaults.interval,
     };
     let kind = match call.kind {
-        None | Some(DeviceKind::Totp) => Kind::Totp { interval },
-        Some(DeviceKind::Hotp) => Kind::Hotp,
+        None | Some(DeviceKind::Totp) => OtpKind::Totp { interval },
+        Some(DeviceKind::Hotp) => OtpKind::Hotp,
     };
     let settings = NewDevices {
         digits,

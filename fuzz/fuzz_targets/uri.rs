@@ -6,7 +6,7 @@
 use fuzz::import::MOMENT;
 use libfuzzer_sys::fuzz_target;
 use twofactor_command::fuzzing::uri;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::Algorithm;
 use twofactor_core::otpauth::{KeyUri, UriKind};
 use twofactor_core::secret::Secret;
@@ -61,10 +61,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(item.token.digits.value(), digits);
     assert_eq!(item.token.algorithm, algorithm);
     match (kind, item.token.kind) {
-        (UriKind::Totp { interval }, Kind::Totp { interval: read }) => {
+        (UriKind::Totp { interval }, OtpKind::Totp { interval: read }) => {
             assert_eq!(read.seconds(), interval)
         }
-        (UriKind::Hotp { counter }, Kind::Hotp) => assert_eq!(item.next, counter),
+        (UriKind::Hotp { counter }, OtpKind::Hotp) => assert_eq!(item.next, counter),
         _ => panic!("another kind: {}", *built),
     }
     // Without an issuer, a colon in the account says who asks.

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use twofactor_command::fuzzing::{ImportMoment, ParsedSource};
-use twofactor_core::device::{DeviceName, Kind};
+use twofactor_core::device::{DeviceName, OtpKind};
 
 /// The moment of every import here, in the third minute of 2026.
 pub const MOMENT: ImportMoment = ImportMoment {
@@ -23,7 +23,7 @@ pub fn reads(bytes: &[u8], parse: impl Fn(&[u8]) -> ParsedSource) {
             item.name
         );
         assert!((10..=128).contains(&item.token.secret.as_bytes().len()));
-        assert!(item.next < u64::MAX - 1 || matches!(item.token.kind, Kind::Totp { .. }));
+        assert!(item.next < u64::MAX - 1 || matches!(item.token.kind, OtpKind::Totp { .. }));
         assert!(item.drift.unsigned_abs() <= MOMENT.window + 2);
         for code in &item.scratch {
             assert!(code.len() == 8 && code.bytes().all(|byte| byte.is_ascii_digit()));

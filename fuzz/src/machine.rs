@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy;
 use twofactor_core::record::Record;
@@ -52,9 +52,9 @@ impl FuzzMachine {
             .create(&directory)
             .unwrap();
         let phone = Device {
-            id: Id::from_number(1).unwrap(),
+            id: CredentialId::from_number(1).unwrap(),
             name: "phone".parse().unwrap(),
-            kind: Kind::Totp {
+            kind: OtpKind::Totp {
                 interval: Interval::THIRTY,
             },
             algorithm: Algorithm::Sha1,

@@ -1,7 +1,7 @@
 //! A device that waits for a code of it, in the rules of the protocol.
 #![forbid(unsafe_code)]
 
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};
 use twofactor_core::secret::Secret;
 
@@ -41,9 +41,9 @@ impl PendingModel {
     ) -> Self {
         Self {
             device: Device {
-                id: Id::from_number(1).expect("a number"),
+                id: CredentialId::from_number(1).expect("a number"),
                 name: name.parse().expect("a name"),
-                kind: Kind::Hotp,
+                kind: OtpKind::Hotp,
                 algorithm: Algorithm::Sha1,
                 digits: Digits::new(DIGITS).expect("digits"),
                 secret: Secret::from_base32(key).expect("a key"),

@@ -1,7 +1,7 @@
 //! A user with devices and codes that are the same in every run.
 #![forbid(unsafe_code)]
 
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
@@ -65,7 +65,7 @@ fn counter(digits: u8) -> Device {
     Device {
         id: id(digits.into()),
         name: format!("token{digits}").parse().unwrap(),
-        kind: Kind::Hotp,
+        kind: OtpKind::Hotp,
         algorithm: Algorithm::Sha1,
         digits: Digits::new(digits).unwrap(),
         secret: Secret::from_bytes(vec![digits; 20].into()).unwrap(),
@@ -73,6 +73,6 @@ fn counter(digits: u8) -> Device {
     }
 }
 
-fn id(number: u64) -> Id {
-    Id::from_number(number).unwrap()
+fn id(number: u64) -> CredentialId {
+    CredentialId::from_number(number).unwrap()
 }

@@ -1,7 +1,7 @@
 //! The dialogue in which a user who gave the right password gets a device.
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{DeviceName, Id, Kind};
+use twofactor_core::device::{DeviceName, CredentialId, OtpKind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
@@ -110,7 +110,7 @@ impl EnrollmentDialogue<'_> {
 
     /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
     /// answer ends here, before anything secret is shown.
-    fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, EnrollmentAbort> {
+    fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
         let invited = self.attempt.loaded.policy.enroll_needs_invite;
         if invited {
             self.invitation()?;
@@ -126,7 +126,7 @@ impl EnrollmentDialogue<'_> {
         }
     }
 
-    fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<Id>, EnrollmentAbort> {
+    fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
         match self.mode {
             EnrollmentMode::Demanded => {
                 dialogue.ask(enrollment_text::BEGIN)?;
@@ -156,7 +156,7 @@ impl EnrollmentDialogue<'_> {
     fn ask_for_invitation(
         &mut self,
         dialogue: &mut Dialogue<'_>,
-    ) -> Result<Option<Id>, EnrollmentAbort> {
+    ) -> Result<Option<CredentialId>, EnrollmentAbort> {
         for _ in 0..self.attempt.loaded.policy.tries {
             if let PreCheck::Throttle(closed) = self.attempt.before()?
                 && closed != ThrottleStatus::Open
@@ -212,7 +212,7 @@ impl EnrollmentDialogue<'_> {
         let policy = &self.attempt.loaded.policy;
         let account = self.account;
         let settings = policy.new_devices;
-        let kind = Kind::Totp {
+        let kind = OtpKind::Totp {
             interval: settings.interval,
         };
         let mut pending = PendingDevice::generate(name, kind, settings, clock::now()?)?;
@@ -259,7 +259,7 @@ impl EnrollmentDialogue<'_> {
         &mut self,
         dialogue: &mut Dialogue<'_>,
         new: ConfirmedDevice,
-        invite: Option<Id>,
+        invite: Option<CredentialId>,
     ) -> Result<(NewEnrollment, InviteTicket), EnrollmentAbort> {
         let (new, ticket) = self.stored(dialogue, new, DevicesBefore::None, (invite, None))?;
         Ok((new, ticket.unwrap_or(InviteTicket::NotAsked)))
@@ -271,7 +271,7 @@ impl EnrollmentDialogue<'_> {
         dialogue: &mut Dialogue<'_>,
         new: ConfirmedDevice,
         before: DevicesBefore,
-        (invite, ticket): (Option<Id>, Option<InviteTicket>),
+        (invite, ticket): (Option<CredentialId>, Option<InviteTicket>),
     ) -> Result<(NewEnrollment, Option<InviteTicket>), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let factor = UserFactor {
@@ -302,7 +302,7 @@ impl EnrollmentDialogue<'_> {
     fn second(
         &mut self,
         dialogue: &mut Dialogue<'_>,
-        first: Id,
+        first: CredentialId,
         ticket: InviteTicket,
     ) -> Result<NewEnrollment, EnrollmentAbort> {
         if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::ANOTHER)?) {

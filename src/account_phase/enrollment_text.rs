@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll::{self, in_fours};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::qr::{self, QrGlyphs, QrInk};
@@ -230,7 +230,7 @@ fn drawing(uri: &str, taken: usize, style: DrawingStyle, columns: usize) -> Zero
 
 /// Settings to make in an app into which the key is typed; `None` where that is what every app takes for granted.
 fn settings(device: &Device) -> Option<String> {
-    let Kind::Totp { interval } = device.kind else {
+    let OtpKind::Totp { interval } = device.kind else {
         return None;
     };
     let usual = (Digits::SIX, Interval::THIRTY, Algorithm::Sha1);
@@ -254,7 +254,7 @@ pub fn unconfirmed(device: &Device, typed: &[u8], why: &Rejected) -> String {
         return format!("A code has {digits} digits.");
     }
     match (why, device.kind) {
-        (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {
+        (Rejected::ClockDiffers { steps, .. }, OtpKind::Totp { interval }) => {
             let seconds = steps.unsigned_abs() * u64::from(interval.seconds());
             let direction = if *steps < 0 { "behind" } else { "ahead of" };
             format!(

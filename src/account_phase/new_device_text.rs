@@ -109,12 +109,12 @@ fn names(devices: &[Device]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::device::Kind;
+    use twofactor_core::device::OtpKind;
     use twofactor_store::testing::device;
 
     #[test]
     fn a_question_fits_a_line_and_a_list_has_one_for_each() {
-        let long = device(&"n".repeat(32), 1, Kind::Hotp);
+        let long = device(&"n".repeat(32), 1, OtpKind::Hotp);
         for question in [
             BEGIN_OR_SKIP,
             REPLACE_OR_SKIP,
@@ -128,7 +128,7 @@ mod tests {
         for text in [OFFER, &full(std::slice::from_ref(&long))] {
             assert!(text.lines().all(|line| line.len() < 80), "{text}");
         }
-        let two = [long.clone(), device("token", 2, Kind::Hotp)];
+        let two = [long.clone(), device("token", 2, OtpKind::Hotp)];
         assert_eq!(still_work(&two).lines().count(), 3);
         assert_eq!(
             [0, 1, 2].map(codes_left),

@@ -1,6 +1,6 @@
 //! The permission to enroll, and what is left of it when a device is stored.
 
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::OneTimeCode;
@@ -14,7 +14,7 @@ use super::{EnrollmentAbort, EnrollmentPermission};
 pub(super) struct StillAllowed<'s, 'a> {
     pub(super) attempt: &'s mut LoginAttempt<'a>,
     /// The invitation whose code was typed.
-    pub(super) invite: Option<Id>,
+    pub(super) invite: Option<CredentialId>,
     /// Result of that; `None` before the first device.
     pub(super) ticket: Option<InviteTicket>,
 }
@@ -51,7 +51,7 @@ pub(super) enum InviteTicket {
 
 impl InviteTicket {
     /// Of the invitation that was shown, and the one that stands in the record.
-    pub(super) fn of(shown: Option<Id>, open: Option<&OneTimeCode>) -> Self {
+    pub(super) fn of(shown: Option<CredentialId>, open: Option<&OneTimeCode>) -> Self {
         match (shown, open) {
             (None, _) => Self::NotAsked,
             (Some(id), Some(open)) if id == open.id => Self::Until(open.expires),

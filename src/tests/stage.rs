@@ -15,7 +15,7 @@ use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::state::State;
 use twofactor_store::PolicyFile;
 use twofactor_store::sys::accounts;
@@ -154,7 +154,7 @@ impl Stage {
 
 /// The device of the enrolled account: counted, so that each test has as many codes as it likes.
 fn token() -> Device {
-    device("token", 2, Kind::Hotp)
+    device("token", 2, OtpKind::Hotp)
 }
 
 /// A code of it.

@@ -1,6 +1,6 @@
 //! Showing a new device to its owner, and asking for a code of it before it is stored.
 
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll::{self, TRIES, in_fours};
 use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
@@ -226,9 +226,9 @@ fn ask<W: WaitingDevice>(
     }
 }
 
-fn explain(kind: Kind, why: &Rejected, now: u64) -> String {
+fn explain(kind: OtpKind, why: &Rejected, now: u64) -> String {
     match (why, kind) {
-        (Rejected::ClockDiffers { steps, .. }, Kind::Totp { interval }) => {
+        (Rejected::ClockDiffers { steps, .. }, OtpKind::Totp { interval }) => {
             let seconds = steps
                 .unsigned_abs()
                 .saturating_mul(u64::from(interval.seconds()));
@@ -239,10 +239,10 @@ fn explain(kind: Kind, why: &Rejected, now: u64) -> String {
                 utc(now)
             )
         }
-        (_, Kind::Totp { .. }) => {
+        (_, OtpKind::Totp { .. }) => {
             "That code is wrong. Wait for the next one and try again.".to_owned()
         }
-        (_, Kind::Hotp) => "That code is wrong. Press the button and try again.".to_owned(),
+        (_, OtpKind::Hotp) => "That code is wrong. Press the button and try again.".to_owned(),
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_wrong_clock_is_told_from_a_wrong_code() {
-        let kind = Kind::Totp {
+        let kind = OtpKind::Totp {
             interval: Interval::THIRTY,
         };
         let why = Rejected::ClockDiffers {

@@ -1,7 +1,7 @@
 //! `enroll`: a new device.
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{DeviceName, Kind};
+use twofactor_core::device::{DeviceName, OtpKind};
 use twofactor_core::enroll::PendingDevice;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::{NewDevices, Policy};
@@ -239,9 +239,9 @@ fn new_device(
         .and_then(Interval::new)
         .unwrap_or(defaults.interval);
     let kind = if args.hotp {
-        Kind::Hotp
+        OtpKind::Hotp
     } else {
-        Kind::Totp { interval }
+        OtpKind::Totp { interval }
     };
     let settings = NewDevices {
         digits: args.digits.and_then(Digits::new).unwrap_or(defaults.digits),

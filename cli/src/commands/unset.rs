@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, ChangeSteps};
 use twofactor_store::{Locked, Store};
@@ -78,7 +78,7 @@ struct DeviceRemoval<'a> {
     removal: &'a RequestedRemoval<'a>,
     user: &'a str,
     /// The devices that were shown.
-    shown: &'a [Id],
+    shown: &'a [CredentialId],
 }
 
 impl ChangeSteps for DeviceRemoval<'_> {
@@ -247,6 +247,6 @@ fn devices_hash(record: Option<&Record>) -> String {
     policy_hash::hash_of(record.map(lines).as_deref())
 }
 
-fn ids(record: &Record) -> Vec<Id> {
+fn ids(record: &Record) -> Vec<CredentialId> {
     record.devices.iter().map(|device| device.id).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State};
@@ -209,7 +209,7 @@ fn lost_counters(record: &Record, state: &State) -> Vec<DoctorFinding> {
     let user = &record.user;
     let is_lost = |device: &&Device| {
         let entry = state.device(device.id);
-        device.kind == Kind::Hotp && entry.is_some_and(|entry| entry.next == COUNTER_UNKNOWN)
+        device.kind == OtpKind::Hotp && entry.is_some_and(|entry| entry.next == COUNTER_UNKNOWN)
     };
     let finding = |device: &Device| {
         DoctorFinding::warning(

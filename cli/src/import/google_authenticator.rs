@@ -3,7 +3,7 @@
 //! The first line is the key. Lines that begin with `"` are options; of an option that is named twice, the first counts.
 //! Lines of eight digits are scratch codes that were not used yet, up to the first line that is none.
 
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::recovery::SCRATCH_LEN;
 use twofactor_core::state::DRIFT_BEYOND_WINDOW;
@@ -114,13 +114,13 @@ fn device<'t>(
     let (kind, next, drift) = match (options.counter, options.totp) {
         // If both are named, google-authenticator counts, too.
         (Some((line, number)), totp) if number > 0 || !totp => {
-            (Kind::Hotp, used_counter(line, number)?, 0)
+            (OtpKind::Hotp, used_counter(line, number)?, 0)
         }
         (_, true) => {
             let (line, seconds) = options.step_size.unwrap_or((1, 30));
             let interval = interval(seconds).map_err(|reason| (line, reason))?;
             let (next, drift) = used_steps(&mut options, interval, moment)?;
-            (Kind::Totp { interval }, next, drift)
+            (OtpKind::Totp { interval }, next, drift)
         }
         (None | Some(_), false) => {
             return Err((

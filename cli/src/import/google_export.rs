@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
@@ -124,12 +124,12 @@ fn device(bytes: &[u8]) -> Result<LabelledToken, String> {
     let (kind, next) = match fields.number(field::KIND) {
         Some(1) => {
             let next = fields.number(field::COUNTER).unwrap_or(0);
-            (Kind::Hotp, counter(next)?)
+            (OtpKind::Hotp, counter(next)?)
         }
         // Left out, it is what nearly all are.
         None | Some(0 | 2) => {
             let interval = Interval::THIRTY;
-            (Kind::Totp { interval }, 0)
+            (OtpKind::Totp { interval }, 0)
         }
         Some(_) => return Err("a device in its data is neither of totp nor of hotp".to_owned()),
     };

@@ -17,7 +17,7 @@ pub mod uri_list;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::secret::{MAX_LEN, MIN_LEN, Secret};
 use zeroize::Zeroizing;
@@ -59,7 +59,7 @@ pub struct SourceLine {
 #[derive(Clone, Debug)]
 pub struct ImportedToken {
     /// TOTP or HOTP.
-    pub kind: Kind,
+    pub kind: OtpKind,
     /// The hash.
     pub algorithm: Algorithm,
     /// Digits of a code.

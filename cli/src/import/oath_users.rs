@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use time::{Date, Month};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval, TotpGenerator};
 use twofactor_core::secret::Secret;
 use zeroize::Zeroizing;
@@ -76,8 +76,8 @@ fn line(text: &str, place: SourceLine, moment: ImportMoment) -> Result<ImportedD
         return Err("the last code is no code".to_owned());
     }
     let next = match kind {
-        Kind::Hotp => counter(factor)? + u64::from(last.is_some()),
-        Kind::Totp { interval } => match last {
+        OtpKind::Hotp => counter(factor)? + u64::from(last.is_some()),
+        OtpKind::Totp { interval } => match last {
             Some(last) if is_recent(time, moment.now) => {
                 after_last(&secret, digits, interval, last, moment)
             }
@@ -106,7 +106,7 @@ fn line(text: &str, place: SourceLine, moment: ImportMoment) -> Result<ImportedD
 }
 
 /// `HOTP`, `HOTP/E`, `HOTP/E/7`, `HOTP/T30`, `HOTP/T60/8`.
-fn kind(text: &str) -> Result<(Kind, Digits), String> {
+fn kind(text: &str) -> Result<(OtpKind, Digits), String> {
     let mut parts = text.split('/');
     let (hotp, factor, length, rest) = (parts.next(), parts.next(), parts.next(), parts.next());
     if hotp != Some("HOTP") || rest.is_some() {
@@ -115,11 +115,11 @@ fn kind(text: &str) -> Result<(Kind, Digits), String> {
         );
     }
     let kind = match factor {
-        None | Some("E") => Kind::Hotp,
+        None | Some("E") => OtpKind::Hotp,
         Some(factor) => {
             let seconds = factor.strip_prefix('T').and_then(number);
             let seconds = seconds.ok_or("the type is neither HOTP/E nor HOTP/T and seconds")?;
-            Kind::Totp {
+            OtpKind::Totp {
                 interval: interval(seconds)?,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use zeroize::Zeroizing;
 
@@ -48,9 +48,9 @@ pub fn read(rest: &str) -> Result<LabelledToken, String> {
     let (kind, next) = match kind.to_ascii_lowercase().as_str() {
         "totp" => {
             let interval = found.period.map_or(Ok(Interval::THIRTY), interval)?;
-            (Kind::Totp { interval }, 0)
+            (OtpKind::Totp { interval }, 0)
         }
-        "hotp" => (Kind::Hotp, counter(found.counter.ok_or("has no counter")?)?),
+        "hotp" => (OtpKind::Hotp, counter(found.counter.ok_or("has no counter")?)?),
         _ => return Err("is neither of totp nor of hotp".to_owned()),
     };
     let notes = found.notes();

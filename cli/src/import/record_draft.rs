@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, DeviceName, Id, MAX_DEVICES};
+use twofactor_core::device::{Device, DeviceName, CredentialId, MAX_DEVICES};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeForm, RecoverySet, hash, same};
 use twofactor_core::state::{DeviceState, State};
@@ -120,7 +120,7 @@ impl RecordDraft {
     pub fn take(&mut self, item: &ImportedDevice) -> Result<Vec<ImportRow>, Failure> {
         let name = self.wished_name(&item.name)?;
         let device = Device {
-            id: Id::generate().map_err(Failure::system)?,
+            id: CredentialId::generate().map_err(Failure::system)?,
             name,
             kind: item.token.kind,
             algorithm: item.token.algorithm,
@@ -181,7 +181,7 @@ impl RecordDraft {
         mut entry: DeviceState,
         shown: &mut Option<String>,
     ) -> ImportResult {
-        let added = |id: Id, entries: &[DeviceState]| entries.iter().any(|entry| entry.id == id);
+        let added = |id: CredentialId, entries: &[DeviceState]| entries.iter().any(|entry| entry.id == id);
         let twin = self
             .record
             .devices

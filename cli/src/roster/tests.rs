@@ -1,7 +1,7 @@
 //! Statuses of records, and what becomes of names that have no account.
 
 use super::*;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::enroll::{new_device, unused};
 use twofactor_core::otp::Interval;
 use twofactor_core::policy::Policy;
@@ -15,7 +15,7 @@ fn factor(last_used: &[u64]) -> (Record, State) {
     let mut record = Record::new("alice".to_owned(), 1000);
     let mut state = State::new(1000);
     for (number, last_used) in last_used.iter().enumerate() {
-        let kind = Kind::Totp {
+        let kind = OtpKind::Totp {
             interval: Interval::THIRTY,
         };
         let name = format!("device{number}").parse().unwrap();

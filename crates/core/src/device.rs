@@ -14,11 +14,11 @@ pub const MAX_DEVICES: usize = 7;
 #[derive(Debug, Clone)]
 pub struct Device {
     /// Ties the device to its part of the state; a renewed device has a new one.
-    pub id: Id,
+    pub id: CredentialId,
     /// Name that its owner gave it.
     pub name: DeviceName,
     /// Kind of its moving factor.
-    pub kind: Kind,
+    pub kind: OtpKind,
     /// The hash under the HMAC.
     pub algorithm: Algorithm,
     /// Digits of a code.
@@ -34,11 +34,11 @@ impl Device {
     #[must_use]
     pub fn totp(&self) -> Option<(TotpGenerator, Interval)> {
         match self.kind {
-            Kind::Totp { interval } => {
+            OtpKind::Totp { interval } => {
                 let totp = TotpGenerator::new(&self.secret, self.algorithm, self.digits, interval);
                 Some((totp, interval))
             }
-            Kind::Hotp => None,
+            OtpKind::Hotp => None,
         }
     }
 
@@ -54,7 +54,7 @@ impl Device {
 
 /// Moving factor of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum OtpKind {
     /// Time steps (RFC 6238).
     Totp {
         /// Length of a step.
@@ -66,9 +66,9 @@ pub enum Kind {
 
 /// Random, never zero; written as 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Id(u64);
+pub struct CredentialId(u64);
 
-impl Id {
+impl CredentialId {
     /// A new random id.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Id {
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for CredentialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
@@ -117,7 +117,7 @@ impl fmt::Display for MalformedText {
 
 impl std::error::Error for MalformedText {}
 
-impl FromStr for Id {
+impl FromStr for CredentialId {
     type Err = MalformedText;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -216,9 +216,9 @@ mod tests {
     fn a_further_device_gets_the_next_free_name() {
         let after = |names: &[&str], lately: &[&str]| {
             let device = |name: &&str| Device {
-                id: Id::from_number(1).unwrap(),
+                id: CredentialId::from_number(1).unwrap(),
                 name: name.parse().unwrap(),
-                kind: Kind::Hotp,
+                kind: OtpKind::Hotp,
                 algorithm: Algorithm::Sha1,
                 digits: Digits::SIX,
                 secret: Secret::generate(20).unwrap(),
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn ids_round_trip_and_are_never_zero() {
-        let id = Id::generate().unwrap();
+        let id = CredentialId::generate().unwrap();
         assert_eq!(id.to_string().parse(), Ok(id));
         for bad in [
             "",
@@ -249,7 +249,7 @@ mod tests {
             "+00000000000000f",
             "00000000000000000f",
         ] {
-            assert!(bad.parse::<Id>().is_err(), "{bad}");
+            assert!(bad.parse::<CredentialId>().is_err(), "{bad}");
         }
     }
 }

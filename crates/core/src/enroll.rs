@@ -7,7 +7,7 @@ mod recovery_login;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::device::{Device, DeviceName, Id, Kind};
+use crate::device::{Device, DeviceName, CredentialId, OtpKind};
 use crate::otpauth::{KeyUri, UriKind};
 use crate::policy::{NewDevices, Policy};
 use crate::record::Record;
@@ -29,12 +29,12 @@ pub const TRIES: u32 = 5;
 /// When the kernel gives no randomness.
 pub fn new_device(
     name: DeviceName,
-    kind: Kind,
+    kind: OtpKind,
     settings: NewDevices,
     now: u64,
 ) -> Result<Device, getrandom::Error> {
     Ok(Device {
-        id: Id::generate()?,
+        id: CredentialId::generate()?,
         name,
         kind,
         algorithm: settings.algorithm,
@@ -93,11 +93,11 @@ fn key_uri(
     build: fn(&KeyUri<'_>) -> Zeroizing<String>,
 ) -> Zeroizing<String> {
     let kind = match device.kind {
-        Kind::Totp { interval } => UriKind::Totp {
+        OtpKind::Totp { interval } => UriKind::Totp {
             interval: interval.seconds(),
         },
-        Kind::Hotp if next == COUNTER_UNKNOWN => UriKind::Hotp { counter: 0 },
-        Kind::Hotp => UriKind::Hotp { counter: next },
+        OtpKind::Hotp if next == COUNTER_UNKNOWN => UriKind::Hotp { counter: 0 },
+        OtpKind::Hotp => UriKind::Hotp { counter: next },
     };
     build(&KeyUri {
         kind,
@@ -171,13 +171,13 @@ mod tests {
     use crate::otp::{Algorithm, Digits, Interval};
 
     const NOW: u64 = 1_234_567_890;
-    const THIRTY: Kind = Kind::Totp {
+    const THIRTY: OtpKind = OtpKind::Totp {
         interval: Interval::THIRTY,
     };
 
-    fn device(kind: Kind) -> Device {
+    fn device(kind: OtpKind) -> Device {
         Device {
-            id: Id::generate().unwrap(),
+            id: CredentialId::generate().unwrap(),
             name: "phone".parse().unwrap(),
             kind,
             algorithm: Algorithm::Sha1,
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_hotp_device_is_confirmed_by_its_first_code() {
         // RFC 4226 appendix D, counter 0.
-        let entry = check(&device(Kind::Hotp), "755224", NOW).unwrap();
+        let entry = check(&device(OtpKind::Hotp), "755224", NOW).unwrap();
         assert_eq!(entry.next, 1);
     }
 
@@ -272,7 +272,7 @@ mod tests {
             *uri(&device(THIRTY), "alice", "example.org", 7),
             format!("otpauth://totp/example.org:alice?secret={secret}&issuer=example.org")
         );
-        let hotp = device(Kind::Hotp);
+        let hotp = device(OtpKind::Hotp);
         let counter = |next| {
             uri(&hotp, "alice", "", next)
                 .rsplit('=')

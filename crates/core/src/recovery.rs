@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::device::Id;
+use crate::device::CredentialId;
 
 /// Number of recovery codes in a set.
 pub const SET_SIZE: usize = 10;
@@ -45,7 +45,7 @@ pub enum CodeForm {
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecoverySet {
     /// Ties the set to the spent marks in the state.
-    pub id: Id,
+    pub id: CredentialId,
     /// Format of its codes.
     pub form: CodeForm,
     /// Mixed into every hash of the set.
@@ -61,7 +61,7 @@ pub struct RecoverySet {
 #[derive(Clone, PartialEq, Eq)]
 pub struct OneTimeCode {
     /// Ties it to the spent mark in the state.
-    pub id: Id,
+    pub id: CredentialId,
     /// Mixed into the hash.
     pub salt: CodeSalt,
     /// The hash of the code.
@@ -153,7 +153,7 @@ impl RecoverySet {
     /// # Errors
     /// When the kernel gives no randomness.
     pub fn generate(now: u64) -> Result<(Self, Vec<PlainCode>), getrandom::Error> {
-        let (id, salt) = (Id::generate()?, new_salt()?);
+        let (id, salt) = (CredentialId::generate()?, new_salt()?);
         let mut codes = Vec::with_capacity(SET_SIZE);
         for _ in 0..SET_SIZE {
             codes.push(PlainCode::generate()?);
@@ -180,7 +180,7 @@ impl RecoverySet {
         codes: impl IntoIterator<Item = &'a str>,
         now: u64,
     ) -> Result<Self, getrandom::Error> {
-        let (id, salt) = (Id::generate()?, new_salt()?);
+        let (id, salt) = (CredentialId::generate()?, new_salt()?);
         let codes = codes.into_iter();
         Ok(Self {
             id,
@@ -198,7 +198,7 @@ impl OneTimeCode {
     /// # Errors
     /// When the kernel gives no randomness.
     pub fn generate(expires: u64) -> Result<(Self, PlainCode), getrandom::Error> {
-        let (id, salt, code) = (Id::generate()?, new_salt()?, PlainCode::generate()?);
+        let (id, salt, code) = (CredentialId::generate()?, new_salt()?, PlainCode::generate()?);
         let hash = hash(&salt, code.0.as_bytes());
         let bypass = Self {
             id,

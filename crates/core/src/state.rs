@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use crate::device::{Id, MAX_DEVICES};
+use crate::device::{CredentialId, MAX_DEVICES};
 use graced_sessions::SessionGrace;
 
 pub use codec::{
@@ -55,7 +55,7 @@ pub struct State {
     /// Which recovery codes are spent.
     pub recovery: SpentCodes,
     /// The bypass code that was used, if any.
-    pub bypass: Option<Id>,
+    pub bypass: Option<CredentialId>,
     /// Addresses with a running grace period, at most [`MAX_GRACE`].
     pub grace: Vec<GracePeriod>,
     /// Grace within login sessions.
@@ -83,7 +83,7 @@ pub struct RefusedAnswers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceState {
     /// The device in the record.
-    pub id: Id,
+    pub id: CredentialId,
     /// Smallest moving factor (step or counter) that is still accepted: one more than the last used.
     pub next: u64,
     /// Learned offset of the device's clock, in steps.
@@ -99,7 +99,7 @@ pub struct DeviceState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpentCodes {
     /// The set they belong to; marks of another set mean nothing.
-    pub set: Option<Id>,
+    pub set: Option<CredentialId>,
     /// Bit n: code n is spent.
     pub bits: u32,
 }
@@ -153,24 +153,24 @@ impl State {
 
     /// The entry of a device.
     #[must_use]
-    pub fn device(&self, id: Id) -> Option<&DeviceState> {
+    pub fn device(&self, id: CredentialId) -> Option<&DeviceState> {
         self.devices.iter().find(|device| device.id == id)
     }
 
     /// The entry of a device, to change it.
-    pub fn device_mut(&mut self, id: Id) -> Option<&mut DeviceState> {
+    pub fn device_mut(&mut self, id: CredentialId) -> Option<&mut DeviceState> {
         self.devices.iter_mut().find(|device| device.id == id)
     }
 
     /// True if code `position` of recovery set `set` is spent. Positions beyond the bits count as spent.
     #[must_use]
-    pub fn is_spent(&self, set: Id, position: usize) -> bool {
+    pub fn is_spent(&self, set: CredentialId, position: usize) -> bool {
         let bit = bit(position);
         bit == 0 || (self.recovery.set == Some(set) && self.recovery.bits & bit != 0)
     }
 
     /// Marks code `position` of recovery set `set` as spent and forgets the marks of other sets.
-    pub const fn spend(&mut self, set: Id, position: usize) {
+    pub const fn spend(&mut self, set: CredentialId, position: usize) {
         let bits = match self.recovery.set {
             Some(current) if current.number() == set.number() => self.recovery.bits,
             _ => 0,
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn spent_marks_belong_to_one_set() {
-        let (one, two) = (Id::from_number(1).unwrap(), Id::from_number(2).unwrap());
+        let (one, two) = (CredentialId::from_number(1).unwrap(), CredentialId::from_number(2).unwrap());
         let mut state = State::new(1);
         state.spend(one, 3);
         assert!(state.is_spent(one, 3) && !state.is_spent(one, 2) && !state.is_spent(two, 3));
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn one_committed_device_needs_a_record() {
         let entry = |number, committed| DeviceState {
-            id: Id::from_number(number).unwrap(),
+            id: CredentialId::from_number(number).unwrap(),
             next: 0,
             drift: 0,
             last_used: 0,

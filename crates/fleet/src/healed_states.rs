@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State, furthest_ahead};
@@ -91,12 +91,12 @@ fn healed(record: &Record, shared: &State, (lost, window, now): (LostMarks, u8, 
         };
         match device.kind {
             // No host can have accepted a code of a later step.
-            Kind::Totp { interval } => {
+            OtpKind::Totp { interval } => {
                 let first = interval.step(now) + furthest_ahead(window) + 1;
                 entry.next = entry.next.max(first);
             }
-            Kind::Hotp if lost == LostMarks::Possible => entry.next = COUNTER_UNKNOWN,
-            Kind::Hotp => {}
+            OtpKind::Hotp if lost == LostMarks::Possible => entry.next = COUNTER_UNKNOWN,
+            OtpKind::Hotp => {}
         }
     }
     if lost == LostMarks::Possible {

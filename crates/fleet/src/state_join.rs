@@ -1,6 +1,6 @@
 //! One state from two: what one host knows, and what the store knows. Nothing that is used in one of them is unused in the result.
 
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, RefusedAnswers, SpentCodes, State};
 
@@ -65,7 +65,7 @@ pub fn of_mirror(record: &Record, local: &State, shared: &State) -> State {
 
 /// The later of both in each part. `set` is the set of recovery codes that counts.
 #[must_use]
-pub fn joined(local: &State, shared: &State, set: Option<Id>) -> State {
+pub fn joined(local: &State, shared: &State, set: Option<CredentialId>) -> State {
     let mut state = local.clone();
     state.failures = local.failures.max(shared.failures);
     state.unreported = local.unreported.max(shared.unreported);
@@ -101,7 +101,7 @@ fn later(one: &DeviceState, other: &DeviceState) -> DeviceState {
 }
 
 /// The marks of the set that counts; those of another one mean nothing.
-fn codes(local: SpentCodes, shared: SpentCodes, set: Option<Id>) -> SpentCodes {
+fn codes(local: SpentCodes, shared: SpentCodes, set: Option<CredentialId>) -> SpentCodes {
     let bits = |codes: SpentCodes| if codes.set == set { codes.bits } else { 0 };
     match set {
         Some(_) => SpentCodes {

@@ -6,7 +6,7 @@ use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store}
 use crate::sys::clock::{self, BeforeEpoch};
 use crate::sys::random;
 use twofactor_core::account::Account;
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
@@ -231,7 +231,7 @@ impl LoginAttempt<'_> {
     pub fn invitation(
         &mut self,
         input: &[u8],
-    ) -> Result<(AttemptResult, Option<Id>), AttemptFailure> {
+    ) -> Result<(AttemptResult, Option<CredentialId>), AttemptFailure> {
         self.counted_invitation(input, FailureCounter::Logins)
     }
 
@@ -242,7 +242,7 @@ impl LoginAttempt<'_> {
     pub fn daemon_invitation(
         &mut self,
         input: &[u8],
-    ) -> Result<(AttemptResult, Option<Id>), AttemptFailure> {
+    ) -> Result<(AttemptResult, Option<CredentialId>), AttemptFailure> {
         self.counted_invitation(input, FailureCounter::Daemon)
     }
 
@@ -275,7 +275,7 @@ impl LoginAttempt<'_> {
         &mut self,
         input: &[u8],
         counter: FailureCounter,
-    ) -> Result<(AttemptResult, Option<Id>), AttemptFailure> {
+    ) -> Result<(AttemptResult, Option<CredentialId>), AttemptFailure> {
         let recorded = lock_recorded(self.store, self.holder, None)?;
         let Some((locked, loaded)) = recorded else {
             return Ok((AttemptResult::Gone, None));

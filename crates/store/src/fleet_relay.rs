@@ -108,7 +108,7 @@ mod tests {
     use rustix::io::Errno;
     use std::fs;
     use std::os::unix::fs::DirBuilderExt as _;
-    use twofactor_core::device::{Kind, MAX_DEVICES};
+    use twofactor_core::device::{OtpKind, MAX_DEVICES};
     use twofactor_core::record::recent_changes::{
         ChangeChannel, ChangeOrigin, ChangeWord, MAX_CHANGES, OriginName, RecentChange,
     };
@@ -194,7 +194,7 @@ mod tests {
         record.user = "u".repeat(100);
         for number in 1..=MAX_DEVICES as u64 {
             let name = format!("{}{number}", "d".repeat(31));
-            let mut device = device(&name, u64::MAX - number, Kind::Hotp);
+            let mut device = device(&name, u64::MAX - number, OtpKind::Hotp);
             device.secret = Secret::from_bytes(vec![7; MAX_LEN].into()).unwrap();
             record.devices.push(device);
         }

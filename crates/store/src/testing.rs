@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;
@@ -131,9 +131,9 @@ pub fn account(name: &str, uid: u32) -> Account {
     }
 }
 
-pub fn device(name: &str, number: u64, kind: Kind) -> Device {
+pub fn device(name: &str, number: u64, kind: OtpKind) -> Device {
     Device {
-        id: Id::from_number(number).unwrap(),
+        id: CredentialId::from_number(number).unwrap(),
         name: name.parse().unwrap(),
         kind,
         algorithm: Algorithm::Sha1,
@@ -145,11 +145,11 @@ pub fn device(name: &str, number: u64, kind: Kind) -> Device {
 
 pub fn phone() -> Device {
     let interval = Interval::THIRTY;
-    device("phone", 1, Kind::Totp { interval })
+    device("phone", 1, OtpKind::Totp { interval })
 }
 
 pub fn token() -> Device {
-    device("token", 2, Kind::Hotp)
+    device("token", 2, OtpKind::Hotp)
 }
 
 pub fn record_of(account: &Account, devices: &[Device]) -> Record {

@@ -216,7 +216,7 @@ fn a_device_without_a_name_is_the_only_one() {
 fn a_new_device_is_as_the_policy_says_or_the_call() {
     let defaults = twofactor_core::policy::Policy::default().new_devices;
     let (kind, plain) = settings(defaults, &new_device()).ok().unwrap();
-    assert!(matches!(kind, Kind::Totp { .. }));
+    assert!(matches!(kind, OtpKind::Totp { .. }));
     assert_eq!(plain.digits, defaults.digits);
     assert_eq!(plain.algorithm, defaults.algorithm);
     let call = NewDeviceCall {
@@ -226,7 +226,7 @@ fn a_new_device_is_as_the_policy_says_or_the_call() {
         ..new_device()
     };
     let (kind, chosen) = settings(defaults, &call).ok().unwrap();
-    assert_eq!(kind, Kind::Hotp);
+    assert_eq!(kind, OtpKind::Hotp);
     assert_eq!(chosen.algorithm, Algorithm::Sha512);
     assert_eq!(Some(chosen.digits), Digits::new(8));
     for (digits, interval, name) in [(Some(5), None, "digits"), (None, Some(4), "interval")] {

@@ -9,7 +9,7 @@ use crate::otp::hotp_codes;
 use crate::pam::{Drive, EXACT, ModuleMessage, PamOutcome, code};
 use crate::{Machine, Totp};
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, Id, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
@@ -83,14 +83,14 @@ pub fn login(user: impl AsRef<[u8]>) -> Drive {
 /// Adds a user with a counting token, the kind of device whose next code needs no waiting.
 pub fn enroll_token(machine: &Machine, user: &str) -> Token {
     let account = add_account(machine, user);
-    write_record(&account, vec![device("token", Kind::Hotp)]);
+    write_record(&account, vec![device("token", OtpKind::Hotp)]);
     Token::new(user)
 }
 
 /// Adds a user with a phone that counts time.
 pub fn enroll_phone(machine: &Machine, user: &str) -> Totp {
     let account = add_account(machine, user);
-    let kind = Kind::Totp {
+    let kind = OtpKind::Totp {
         interval: Interval::THIRTY,
     };
     write_record(&account, vec![device("phone", kind)]);
@@ -125,7 +125,7 @@ pub fn add_account(machine: &Machine, user: &str) -> Account {
 }
 
 /// A device with `SECRET`, six digits and SHA1.
-pub fn device(name: &str, kind: Kind) -> Device {
+pub fn device(name: &str, kind: OtpKind) -> Device {
     Device {
         id: Id::generate().unwrap(),
         name: name.parse().unwrap(),

@@ -1,6 +1,6 @@
 //! A device that the daemon made, and that waits for a code of it in one connection.
 
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::enroll::UnconfirmedCode;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;
@@ -122,13 +122,13 @@ fn shown(reply: &ChangeReply) -> Option<Device> {
     let mut algorithms = algorithms.into_iter();
     Some(Device {
         // The one that counts is the daemon's.
-        id: Id::generate().ok()?,
+        id: CredentialId::generate().ok()?,
         name: entry.name.parse().ok()?,
         kind: match (entry.kind.as_ref(), entry.interval) {
-            ("totp", Some(seconds)) => Kind::Totp {
+            ("totp", Some(seconds)) => OtpKind::Totp {
                 interval: Interval::new(seconds)?,
             },
-            ("hotp", None) => Kind::Hotp,
+            ("hotp", None) => OtpKind::Hotp,
             _ => return None,
         },
         algorithm: algorithms.find(|it| it.name() == entry.algorithm)?,

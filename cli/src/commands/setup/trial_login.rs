@@ -1,7 +1,7 @@
 //! The trial login, while setup can still be undone.
 
 use twofactor_core::account::Account;
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_store::Store;
 
 use super::restored_files;
@@ -163,7 +163,7 @@ fn used(user: &str, device: &str, seen: bool) -> String {
 /// The use of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct DeviceUse {
-    id: Id,
+    id: CredentialId,
     name: String,
     next: u64,
     last_used: u64,
@@ -207,7 +207,7 @@ mod tests {
 
     fn device(id: u64, next: u64, last_used: u64) -> DeviceUse {
         DeviceUse {
-            id: Id::from_number(id).unwrap(),
+            id: CredentialId::from_number(id).unwrap(),
             name: format!("device-{id}"),
             next,
             last_used,

@@ -41,9 +41,9 @@ fn codes(item: &ImportedDevice) -> Vec<&str> {
     item.scratch.iter().map(|code| code.as_str()).collect()
 }
 
-fn interval(seconds: u32) -> Kind {
+fn interval(seconds: u32) -> OtpKind {
     let interval = Interval::new(seconds).unwrap();
-    Kind::Totp { interval }
+    OtpKind::Totp { interval }
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_file_of_a_counter() {
     let item = read(sample!("google-authenticator-hotp.state"))
         .items
         .remove(0);
-    assert_eq!((item.token.kind, item.next), (Kind::Hotp, 1));
+    assert_eq!((item.token.kind, item.next), (OtpKind::Hotp, 1));
     assert_eq!(codes(&item), ["28017485", "53516520"]);
 }
 
@@ -180,7 +180,7 @@ fn limits_are_told_with_their_line() {
 #[test]
 fn what_decides_between_counter_and_clock() {
     let both = one(&format!("{KEY}\n\" HOTP_COUNTER 7\n\" TOTP_AUTH\n"));
-    assert_eq!((both.token.kind, both.next), (Kind::Hotp, 7));
+    assert_eq!((both.token.kind, both.next), (OtpKind::Hotp, 7));
     let clock = one(&format!(
         "{KEY}\n\" HOTP_COUNTER 0\n\" TOTP_AUTH\n\" DISALLOW_REUSE\n"
     ));

@@ -87,14 +87,14 @@ fn every_device_of_an_export_is_read() {
     let found: Vec<LabelledToken> = all(&payload).into_iter().map(Result::unwrap).collect();
     assert_eq!(found.len(), 2);
     let interval = Interval::THIRTY;
-    assert_eq!(found[0].token.kind, Kind::Totp { interval });
+    assert_eq!(found[0].token.kind, OtpKind::Totp { interval });
     assert_eq!(found[0].token.secret.as_bytes(), KEY);
     assert_eq!(
         (found[0].account.as_str(), found[0].issuer.as_str()),
         ("alice", "Example")
     );
     assert!(found[0].notes.is_empty());
-    assert_eq!((found[1].token.kind, found[1].next), (Kind::Hotp, 300));
+    assert_eq!((found[1].token.kind, found[1].next), (OtpKind::Hotp, 300));
     assert_eq!(
         (found[1].token.algorithm, found[1].token.digits.value()),
         (Algorithm::Sha512, 8)

@@ -23,9 +23,9 @@ fn reason(text: &str) -> String {
     reason
 }
 
-fn clock(seconds: u32) -> Kind {
+fn clock(seconds: u32) -> OtpKind {
     let interval = Interval::new(seconds).unwrap();
-    Kind::Totp { interval }
+    OtpKind::Totp { interval }
 }
 
 fn code(step: u64) -> String {
@@ -38,7 +38,7 @@ fn code(step: u64) -> String {
 fn a_file_as_pam_oath_writes_it() {
     let parsed = read(include_bytes!("../../../../tests/data/users.oath"));
     assert_eq!(parsed.refused, []);
-    let found: Vec<(usize, &str, Kind, u8, u64, bool)> = parsed
+    let found: Vec<(usize, &str, OtpKind, u8, u64, bool)> = parsed
         .items
         .iter()
         .map(|item| {
@@ -57,11 +57,11 @@ fn a_file_as_pam_oath_writes_it() {
     assert_eq!(
         found,
         [
-            (1, "alice", Kind::Hotp, 6, 0, false),
+            (1, "alice", OtpKind::Hotp, 6, 0, false),
             // Its last code is none of the codes around NOW.
             (2, "bob", clock(30), 6, 0, true),
             (3, "carol", clock(60), 8, 0, false),
-            (4, "dave", Kind::Hotp, 6, 8, false),
+            (4, "dave", OtpKind::Hotp, 6, 8, false),
         ]
     );
     assert_eq!(
@@ -74,11 +74,11 @@ fn a_file_as_pam_oath_writes_it() {
 #[test]
 fn every_spelling_of_a_type() {
     for (text, expected, digits) in [
-        ("HOTP", Kind::Hotp, 6),
-        ("HOTP/E", Kind::Hotp, 6),
-        ("HOTP/E/6", Kind::Hotp, 6),
-        ("HOTP/E/7", Kind::Hotp, 7),
-        ("HOTP/E/8", Kind::Hotp, 8),
+        ("HOTP", OtpKind::Hotp, 6),
+        ("HOTP/E", OtpKind::Hotp, 6),
+        ("HOTP/E/6", OtpKind::Hotp, 6),
+        ("HOTP/E/7", OtpKind::Hotp, 7),
+        ("HOTP/E/8", OtpKind::Hotp, 8),
         ("HOTP/T30", clock(30), 6),
         ("HOTP/T30/6", clock(30), 6),
         ("HOTP/T30/7", clock(30), 7),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::import::ImportedToken;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::secret::Secret;
@@ -32,7 +32,7 @@ fn item(name: &str, key: u8) -> ImportedDevice {
         user: "alice".to_owned(),
         name: name.to_owned(),
         token: ImportedToken {
-            kind: Kind::Totp { interval },
+            kind: OtpKind::Totp { interval },
             algorithm: Algorithm::Sha1,
             digits: Digits::SIX,
             secret: Secret::from_bytes(vec![key; 20].into()).unwrap(),
@@ -248,7 +248,7 @@ fn a_scratch_code_that_was_used_here_stays_used() {
 fn an_imported_device_was_never_used_here() {
     let mut draft = draft(None, ExistingDevices::Keep);
     let mut counted = item("token", 1);
-    counted.token.kind = Kind::Hotp;
+    counted.token.kind = OtpKind::Hotp;
     (counted.next, counted.drift) = (42, -2);
     draft.take(&counted).unwrap();
     let entry = draft.entries[0];

@@ -1,7 +1,7 @@
 //! URIs as apps write them, and as an attacker writes them.
 
 use super::*;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::otpauth::{KeyUri, UriKind};
 
@@ -31,7 +31,7 @@ fn the_usual_uri() {
         "otpauth://totp/Example:alice?secret={KEY}&issuer=Example"
     ));
     let interval = Interval::THIRTY;
-    assert_eq!(item.token.kind, Kind::Totp { interval });
+    assert_eq!(item.token.kind, OtpKind::Totp { interval });
     assert_eq!(
         (item.token.algorithm, item.token.digits),
         (Algorithm::Sha1, Digits::SIX)
@@ -145,7 +145,7 @@ fn counters_and_other_settings() {
     let item = one(&format!(
         "otpauth://hotp/alice?secret={KEY}&counter=42&digits=8&algorithm=SHA512"
     ));
-    assert_eq!((item.token.kind, item.next), (Kind::Hotp, 42));
+    assert_eq!((item.token.kind, item.next), (OtpKind::Hotp, 42));
     assert_eq!(
         (item.token.algorithm, item.token.digits.value()),
         (Algorithm::Sha512, 8)
@@ -156,7 +156,7 @@ fn counters_and_other_settings() {
     let interval = Interval::new(60).unwrap();
     assert_eq!(
         (item.token.kind, item.token.algorithm),
-        (Kind::Totp { interval }, Algorithm::Sha256)
+        (OtpKind::Totp { interval }, Algorithm::Sha256)
     );
 }
 
@@ -263,11 +263,11 @@ fn our_own_uris_come_back() {
         assert_eq!(*item.token.secret.to_base32(), KEY);
         match kind {
             UriKind::Hotp { counter } => {
-                assert_eq!((item.token.kind, item.next), (Kind::Hotp, counter))
+                assert_eq!((item.token.kind, item.next), (OtpKind::Hotp, counter))
             }
             UriKind::Totp { interval } => {
                 let interval = Interval::new(interval).unwrap();
-                assert_eq!(item.token.kind, Kind::Totp { interval });
+                assert_eq!(item.token.kind, OtpKind::Totp { interval });
             }
         }
     }

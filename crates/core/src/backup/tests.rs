@@ -1,7 +1,7 @@
 //! What is written is read again, and nothing that is not whole.
 
 use super::*;
-use crate::device::{Device, DeviceName, Id, Kind};
+use crate::device::{Device, DeviceName, CredentialId, OtpKind};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::RecoverySet;
 use crate::secret::Secret;
@@ -9,12 +9,12 @@ use crate::state::graced_sessions::GracedSession;
 use crate::state::{DeviceState, GracePeriod};
 
 fn entry(user: &str, uid: u32) -> (Record, State) {
-    let id = Id::from_number(7).unwrap();
+    let id = CredentialId::from_number(7).unwrap();
     let mut record = Record::new(user.to_owned(), uid);
     record.enroll(Device {
         id,
         name: DeviceName::first(),
-        kind: Kind::Totp {
+        kind: OtpKind::Totp {
             interval: Interval::THIRTY,
         },
         algorithm: Algorithm::Sha1,

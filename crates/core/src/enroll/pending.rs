@@ -1,7 +1,7 @@
 //! A new device on its way: made in memory, confirmed by a code of it, and not stored here.
 
 use crate::account::Account;
-use crate::device::{Device, DeviceName, Kind};
+use crate::device::{Device, DeviceName, OtpKind};
 use crate::policy::{NewDevices, Policy};
 use crate::state::DeviceState;
 use crate::verify::Rejected;
@@ -49,7 +49,7 @@ impl PendingDevice {
     /// When the kernel gives no randomness.
     pub fn generate(
         name: DeviceName,
-        kind: Kind,
+        kind: OtpKind,
         settings: NewDevices,
         now: u64,
     ) -> Result<Self, getrandom::Error> {
@@ -124,7 +124,7 @@ mod tests {
     use crate::otp::{Algorithm, Digits, Interval};
 
     const NOW: u64 = 1_234_567_890;
-    const THIRTY: Kind = Kind::Totp {
+    const THIRTY: OtpKind = OtpKind::Totp {
         interval: Interval::THIRTY,
     };
 
@@ -189,7 +189,7 @@ mod tests {
             ..NewDevices::default()
         };
         let minute = Interval::new(60).unwrap();
-        let kinds = [Kind::Hotp, Kind::Totp { interval: minute }];
+        let kinds = [OtpKind::Hotp, OtpKind::Totp { interval: minute }];
         for kind in kinds {
             let old = new_device("token".parse().unwrap(), kind, settings, 1).unwrap();
             let new = PendingDevice::renewal(&old, NOW).unwrap().device;

@@ -1,6 +1,6 @@
 //! A login with a recovery or bypass code, whose user may set up a new device in the same transaction.
 
-use crate::device::Id;
+use crate::device::CredentialId;
 use crate::policy::Policy;
 use crate::record::Record;
 use crate::recovery::CodeScope;
@@ -11,9 +11,9 @@ use crate::verify::Credential;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryLogin {
     kind: RecoveryKind,
-    devices: Vec<Id>,
-    recovery: Option<Id>,
-    bypass: Option<Id>,
+    devices: Vec<CredentialId>,
+    recovery: Option<CredentialId>,
+    bypass: Option<CredentialId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,31 +65,31 @@ impl RecoveryLogin {
     }
 
     /// Takes in a device that this transaction has added.
-    pub fn added(&mut self, device: Id) {
+    pub fn added(&mut self, device: CredentialId) {
         self.devices.push(device);
     }
 
     /// Takes in that this transaction has put another device in the place of one.
-    pub fn replaced(&mut self, old: Id, new: Id) {
+    pub fn replaced(&mut self, old: CredentialId, new: CredentialId) {
         if let Some(place) = self.devices.iter_mut().find(|id| **id == old) {
             *place = new;
         }
     }
 
     /// Takes in a device that this transaction has removed.
-    pub fn removed(&mut self, device: Id) {
+    pub fn removed(&mut self, device: CredentialId) {
         self.devices.retain(|id| *id != device);
     }
 }
 
-fn ids(record: &Record) -> Vec<Id> {
+fn ids(record: &Record) -> Vec<CredentialId> {
     record.devices.iter().map(|device| device.id).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Device, DeviceName, Kind};
+    use crate::device::{Device, DeviceName, OtpKind};
     use crate::otp::{Algorithm, Digits};
     use crate::recovery::{OneTimeCode, RecoverySet};
     use crate::secret::Secret;
@@ -106,9 +106,9 @@ mod tests {
 
     fn device() -> Device {
         Device {
-            id: Id::from_number(7).unwrap(),
+            id: CredentialId::from_number(7).unwrap(),
             name: DeviceName::first(),
-            kind: Kind::Hotp,
+            kind: OtpKind::Hotp,
             algorithm: Algorithm::Sha1,
             digits: Digits::SIX,
             secret: Secret::from_bytes(vec![7; 20].into()).unwrap(),
@@ -170,11 +170,11 @@ mod tests {
 
     #[test]
     fn own_changes_do_not_end_it() {
-        let [one, two, three] = [1, 2, 3].map(|number| Id::from_number(number).unwrap());
+        let [one, two, three] = [1, 2, 3].map(|number| CredentialId::from_number(number).unwrap());
         let mut record = record(CodeScope::Login);
         record.recovery = None;
         let mut login = RecoveryLogin::of(&record, &RECOVERY).unwrap();
-        let holds = |login: &RecoveryLogin, ids: &[Id]| login.devices == ids;
+        let holds = |login: &RecoveryLogin, ids: &[CredentialId]| login.devices == ids;
         login.added(one);
         login.added(two);
         assert!(holds(&login, &[one, two]) && !login.holds_in(&record));

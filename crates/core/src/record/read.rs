@@ -1,6 +1,6 @@
 //! Reads the TOML form of a record: what makes it a legal one.
 
-use crate::device::{Device, DeviceName, Id, Kind, MAX_DEVICES};
+use crate::device::{Device, DeviceName, CredentialId, OtpKind, MAX_DEVICES};
 use crate::otp::{Digits, Interval};
 use crate::recovery::{CodeForm, CodeHash, CodeScope, OneTimeCode, RecoverySet};
 use crate::secret::Secret;
@@ -124,12 +124,12 @@ fn device(fields: &RecordFields<'_>) -> Result<Device, RecordError> {
     let interval = fields.optional("interval", number)?;
     let kind = match (fields.required("kind", string)?, interval) {
         ("totp", Some(seconds)) => Interval::new(seconds)
-            .map(|interval| Kind::Totp { interval })
+            .map(|interval| OtpKind::Totp { interval })
             .ok_or_else(|| RecordError::new("has a device whose interval is not 5 to 3600"))?,
         ("totp", None) => {
             return Err(RecordError::new("has a totp device without an interval"));
         }
-        ("hotp", None) => Kind::Hotp,
+        ("hotp", None) => OtpKind::Hotp,
         ("hotp", Some(_)) => {
             return Err(RecordError::new("has a hotp device with an interval"));
         }
@@ -200,7 +200,7 @@ fn one_time_code(fields: &RecordFields<'_>, more: &[&str]) -> Result<OneTimeCode
     })
 }
 
-fn id(fields: &RecordFields<'_>) -> Result<Id, RecordError> {
+fn id(fields: &RecordFields<'_>) -> Result<CredentialId, RecordError> {
     fields
         .required("id", string)?
         .parse()

@@ -2,7 +2,7 @@
 
 use super::recent_changes::{ChangeChannel, ChangeOrigin, ChangeWord, OriginName};
 use super::*;
-use crate::device::{DeviceName, Id, Kind, MAX_DEVICES};
+use crate::device::{DeviceName, CredentialId, OtpKind, MAX_DEVICES};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::CodeScope;
 use crate::secret::Secret;
@@ -14,14 +14,14 @@ fn sample() -> Record {
     for (name, kind) in [
         (
             "phone",
-            Kind::Totp {
+            OtpKind::Totp {
                 interval: Interval::THIRTY,
             },
         ),
-        ("token", Kind::Hotp),
+        ("token", OtpKind::Hotp),
     ] {
         record.devices.push(Device {
-            id: Id::generate().unwrap(),
+            id: CredentialId::generate().unwrap(),
             name: name.parse().unwrap(),
             kind,
             algorithm: Algorithm::Sha256,
@@ -214,7 +214,7 @@ fn a_full_record_fits_the_file_limit() {
     let device = record.devices[0].clone();
     record.devices = (0..MAX_DEVICES)
         .map(|n| Device {
-            id: Id::generate().unwrap(),
+            id: CredentialId::generate().unwrap(),
             name: format!("{n:-<32}").parse().unwrap(),
             ..device.clone()
         })

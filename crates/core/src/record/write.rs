@@ -3,7 +3,7 @@
 use base16ct::lower::encode_string as hex;
 use zeroize::Zeroizing;
 
-use crate::device::{Device, Kind};
+use crate::device::{Device, OtpKind};
 use crate::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
 
 use super::recent_changes::{ChangeChannel, RecentChange};
@@ -48,8 +48,8 @@ impl RecordWriter {
         self.string("id", &device.id.to_string());
         self.string("name", device.name.as_str());
         let (kind, interval) = match device.kind {
-            Kind::Totp { interval } => ("totp", Some(interval)),
-            Kind::Hotp => ("hotp", None),
+            OtpKind::Totp { interval } => ("totp", Some(interval)),
+            OtpKind::Hotp => ("hotp", None),
         };
         self.string("kind", kind);
         self.string("algorithm", &device.algorithm.to_string());

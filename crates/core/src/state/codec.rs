@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use sha2::{Digest, Sha256};
 
-use crate::device::Id;
+use crate::device::CredentialId;
 
 use slot_reader::{SlotReader, fields, first_fields};
 
@@ -342,8 +342,8 @@ fn time(seconds: u64) -> [u8; TIME_LEN] {
     [a, b, c, d, e]
 }
 
-fn number(id: Option<Id>) -> u64 {
-    id.map_or(0, Id::number)
+fn number(id: Option<CredentialId>) -> u64 {
+    id.map_or(0, CredentialId::number)
 }
 
 /// The program's version, cut or padded to its field.

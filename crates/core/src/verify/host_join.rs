@@ -1,6 +1,6 @@
 //! The state that all hosts share, joined with that of one host.
 
-use crate::device::Id;
+use crate::device::CredentialId;
 use crate::record::Record;
 use crate::state::{SpentCodes, State};
 
@@ -63,7 +63,7 @@ pub fn counting_part(record: &Record, shared: &State) -> Record {
 }
 
 /// The marks of one set; those of another set mean nothing.
-fn bits(codes: SpentCodes, set: Id) -> u32 {
+fn bits(codes: SpentCodes, set: CredentialId) -> u32 {
     if codes.set == Some(set) {
         codes.bits
     } else {
@@ -77,8 +77,8 @@ mod tests {
     use crate::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
     use crate::state::DeviceState;
 
-    fn id(number: u64) -> Id {
-        Id::from_number(number).unwrap()
+    fn id(number: u64) -> CredentialId {
+        CredentialId::from_number(number).unwrap()
     }
 
     fn entry(number: u64, next: u64, last_used: u64) -> DeviceState {

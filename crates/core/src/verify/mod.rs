@@ -17,7 +17,7 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
-use crate::device::{Device, Kind};
+use crate::device::{Device, OtpKind};
 use crate::otp::Digits;
 use crate::policy::{MAX_WINDOW, Policy};
 use crate::record::Record;
@@ -216,10 +216,10 @@ fn judge_device(
     let found = scan(device, entry, typed, policy.window, now);
     if let Some(matched) = found.fresh {
         let offset = match device.kind {
-            Kind::Totp { interval } => signed_difference(matched, interval.step(now)),
-            Kind::Hotp => signed_difference(matched, entry.next),
+            OtpKind::Totp { interval } => signed_difference(matched, interval.step(now)),
+            OtpKind::Hotp => signed_difference(matched, entry.next),
         };
-        if let Kind::Totp { .. } = device.kind {
+        if let OtpKind::Totp { .. } = device.kind {
             entry.drift = bounded_drift(offset, policy.window);
         }
         entry.next = matched.saturating_add(1);
@@ -243,7 +243,7 @@ fn judge_device(
 /// By how many seconds the last accepted code of a TOTP device lies ahead of now, if that is further than any device
 /// may be ahead: the clock was set back.
 fn clock_lag(device: &Device, next: u64, window: u8, now: u64) -> Option<u64> {
-    let Kind::Totp { interval } = device.kind else {
+    let OtpKind::Totp { interval } = device.kind else {
         return None;
     };
     let ahead = next.saturating_sub(1).saturating_sub(interval.step(now));
@@ -342,7 +342,7 @@ pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> St
     state.daemon = DaemonFailures::NONE;
     state.refused = RefusedAnswers::default();
     for device in &record.devices {
-        let Kind::Totp { interval } = device.kind else {
+        let OtpKind::Totp { interval } = device.kind else {
             continue;
         };
         if let Some(entry) = state.device_mut(device.id)

@@ -2,7 +2,7 @@
 
 use super::answer::TypedAnswer;
 use super::code_scan::{NEAR, bounded_drift};
-use crate::device::{Device, Kind};
+use crate::device::{Device, OtpKind};
 use crate::otp::Interval;
 use crate::state::{COUNTER_UNKNOWN, DeviceState};
 
@@ -32,7 +32,7 @@ pub fn clock_offset(
     second: &TypedAnswer,
     now: u64,
 ) -> Option<i64> {
-    let Kind::Totp { interval } = device.kind else {
+    let OtpKind::Totp { interval } = device.kind else {
         return None;
     };
     let step_now = interval.step(now);

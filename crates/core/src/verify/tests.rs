@@ -17,7 +17,7 @@ mod unlock;
 mod window;
 
 use super::*;
-use crate::device::{DeviceName, Id};
+use crate::device::{DeviceName, CredentialId};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::policy::Throttle;
 use crate::recovery::PlainCode;
@@ -145,12 +145,12 @@ fn is_unchanged(state: &State, charged: &ChargedState, why: &Rejected) -> bool {
     }
 }
 
-fn id(number: u64) -> Id {
-    Id::from_number(number).unwrap()
+fn id(number: u64) -> CredentialId {
+    CredentialId::from_number(number).unwrap()
 }
 
 /// A device with a secret of its own for each `number`.
-fn device(name: &str, number: u64, kind: Kind, digits: u8) -> Device {
+fn device(name: &str, number: u64, kind: OtpKind, digits: u8) -> Device {
     let secret = [number as u8 + 1; 20].to_vec();
     Device {
         id: id(number),
@@ -165,7 +165,7 @@ fn device(name: &str, number: u64, kind: Kind, digits: u8) -> Device {
 
 fn totp(name: &str, number: u64) -> Device {
     let interval = Interval::THIRTY;
-    device(name, number, Kind::Totp { interval }, 6)
+    device(name, number, OtpKind::Totp { interval }, 6)
 }
 
 fn accepted(by: Credential) -> Outcome {

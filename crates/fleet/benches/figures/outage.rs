@@ -8,7 +8,7 @@ use harness::otp::hotp_codes;
 use harness::pam::code;
 use harness::twofactord::Daemon;
 use twofactor_core::STATE_DIR;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::FleetFigure;
@@ -81,7 +81,7 @@ impl CutOffHost {
         let member = MemberHost::start(cluster, &policy("true"));
         member.run(|host| {
             let alice = add_account(&host.machine, "alice");
-            enrolled::write_record(&alice, vec![device("token", Kind::Hotp)]);
+            enrolled::write_record(&alice, vec![device("token", OtpKind::Hotp)]);
         });
         member.found();
         member.serve();

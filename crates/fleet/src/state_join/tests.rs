@@ -5,8 +5,8 @@ use twofactor_core::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
 use twofactor_core::verify::joined_with_own;
 use twofactor_store::testing::phone;
 
-fn id(byte: u8) -> Id {
-    Id::from_number(byte.into()).unwrap()
+fn id(byte: u8) -> CredentialId {
+    CredentialId::from_number(byte.into()).unwrap()
 }
 
 fn entry(number: u8, next: u64, last_used: u64) -> DeviceState {

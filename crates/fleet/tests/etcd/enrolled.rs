@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::policy::{self, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::state::{State, furthest_ahead};
@@ -66,7 +66,7 @@ impl LoginCodeJudge<'_> {
     /// After a restored backup only codes of steps that could not have been accepted yet are unused.
     fn forget_unused(&self, state: &mut State) {
         for device in &self.terms.record.devices {
-            if let (Kind::Totp { interval }, Some(entry)) =
+            if let (OtpKind::Totp { interval }, Some(entry)) =
                 (device.kind, state.device_mut(device.id))
             {
                 let first = interval.step(self.terms.now) + furthest_ahead(WINDOW) + 1;

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::CodeScope;
@@ -154,7 +154,7 @@ fn leave_bypass_alone(record: &mut Record) {
 /// Recovery codes and codes of a counter do not expire: each host that is cut off would accept them.
 fn without_lasting_codes(record: &mut Record) {
     record.recovery = None;
-    record.devices.retain(|device| device.kind != Kind::Hotp);
+    record.devices.retain(|device| device.kind != OtpKind::Hotp);
 }
 
 /// The policy of a host that is cut off: the wrong codes in all are those of the fleet, divided by its hosts.

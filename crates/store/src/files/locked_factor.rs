@@ -5,7 +5,7 @@ mod removal;
 
 use crate::sys::file;
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
@@ -285,8 +285,8 @@ pub(crate) fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
     let entry = |device: &Device| DeviceState {
         id: device.id,
         next: match device.kind {
-            Kind::Totp { interval } => interval.step(now) + state::furthest_ahead(window) + 1,
-            Kind::Hotp => COUNTER_UNKNOWN,
+            OtpKind::Totp { interval } => interval.step(now) + state::furthest_ahead(window) + 1,
+            OtpKind::Hotp => COUNTER_UNKNOWN,
         },
         drift: 0,
         last_used: 0,

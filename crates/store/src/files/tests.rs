@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::testing::*;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Interval;
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State, decode_file};

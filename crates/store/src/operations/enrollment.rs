@@ -1,7 +1,7 @@
 //! A new device, and a new key for a device.
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, DeviceName, Id, MAX_DEVICES};
+use twofactor_core::device::{Device, DeviceName, CredentialId, MAX_DEVICES};
 use twofactor_core::enroll::ConfirmedDevice;
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::record::Record;
@@ -17,7 +17,7 @@ pub enum DevicesBefore {
     /// No device.
     None,
     /// This device, alone or among others.
-    With(Id),
+    With(CredentialId),
 }
 
 /// A device that counts from now on.
@@ -98,7 +98,7 @@ pub fn room_for(
 /// [`ChangeCause::DeviceChanged`] where the old device is there no more; [`ChangeCause::Failed`]; and those of `steps`.
 pub fn renew<S: ChangeSteps>(
     factor: &UserFactor<'_>,
-    old: Id,
+    old: CredentialId,
     new: ConfirmedDevice,
     steps: &mut S,
 ) -> Result<Device, S::Error> {

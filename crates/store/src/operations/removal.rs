@@ -1,7 +1,7 @@
 //! Removal of one device, or of everything that is kept about a user.
 
 use crate::files::{Cause, Error, Store};
-use twofactor_core::device::{Device, Id};
+use twofactor_core::device::{Device, CredentialId};
 use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
@@ -23,7 +23,7 @@ pub struct RemovedDevice {
 /// [`ChangeCause::LastDevice`]; [`ChangeCause::Failed`]; and those of `steps`.
 pub fn remove_device<S: ChangeSteps>(
     factor: &UserFactor<'_>,
-    device: Id,
+    device: CredentialId,
     steps: &mut S,
 ) -> Result<RemovedDevice, S::Error> {
     let UserFactor { store, account, .. } = *factor;
@@ -56,7 +56,7 @@ pub fn remove_device<S: ChangeSteps>(
 /// [`ChangeCause::DevicesChanged`] where it has others; [`ChangeCause::Failed`]; and those of `steps`.
 pub fn remove_all<S: ChangeSteps>(
     factor: &UserFactor<'_>,
-    devices: &[Id],
+    devices: &[CredentialId],
     steps: &mut S,
 ) -> Result<(), S::Error> {
     let UserFactor { store, account, .. } = *factor;
@@ -81,7 +81,7 @@ pub fn remove_all<S: ChangeSteps>(
 /// and those of `permit`, which is asked under the lock. Nothing is removed then.
 pub fn clear<E: From<ChangeError>>(
     factor: &UserFactor<'_>,
-    devices: &[Id],
+    devices: &[CredentialId],
     permit: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
     let UserFactor { store, account, .. } = *factor;
@@ -146,7 +146,7 @@ pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), E
 }
 
 /// The event of a removal: a user without devices had an invitation and nothing else.
-const fn removed(devices: &[Id]) -> FactorChange<'static> {
+const fn removed(devices: &[CredentialId]) -> FactorChange<'static> {
     if devices.is_empty() {
         FactorChange::InvitationWithdrawn
     } else {
@@ -154,7 +154,7 @@ const fn removed(devices: &[Id]) -> FactorChange<'static> {
     }
 }
 
-fn has(record: &Record, devices: &[Id]) -> bool {
+fn has(record: &Record, devices: &[CredentialId]) -> bool {
     let ids = record.devices.iter().map(|device| device.id);
     ids.eq(devices.iter().copied())
 }

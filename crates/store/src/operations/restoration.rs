@@ -3,7 +3,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::backup::BackupEntry;
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
@@ -243,7 +243,7 @@ fn merge_codes(
 
 /// True if a one-time code of the backup was used before the backup or here. A state remembers the last code that was used:
 /// another one than at the backup was issued after those of the backup, and took their place.
-fn was_used(code: Option<Id>, backup: &State, live: &State) -> bool {
+fn was_used(code: Option<CredentialId>, backup: &State, live: &State) -> bool {
     let has_moved_on = live.bypass.is_some() && live.bypass != backup.bypass;
     code.is_some() && (code == backup.bypass || code == live.bypass || has_moved_on)
 }
@@ -259,14 +259,14 @@ fn merged_device(
     let both = || live.into_iter().chain(backup);
     let latest = both().map(|entry| entry.next).max().unwrap_or(0);
     let next = match device.kind {
-        Kind::Totp { interval } => {
+        OtpKind::Totp { interval } => {
             // The policy may have had another window since: the widest one counts.
             let ahead = state::furthest_ahead(MAX_WINDOW);
             let first = interval.step(terms.now).saturating_add(ahead + 1);
             latest.max(first)
         }
-        Kind::Hotp if live.is_some() => latest,
-        Kind::Hotp => COUNTER_UNKNOWN,
+        OtpKind::Hotp if live.is_some() => latest,
+        OtpKind::Hotp => COUNTER_UNKNOWN,
     };
     DeviceState {
         id: device.id,

@@ -1,7 +1,7 @@
 //! The counter of a HOTP token that was pressed too often (RFC 4226 section 7.4), and how far the clock of a TOTP device is
 //! off (RFC 6238 section 6).
 
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::otp::Interval;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State};
@@ -42,7 +42,7 @@ pub enum ResyncedDevice {
 /// [`ChangeCause::Failed`].
 pub fn resync(
     factor: &UserFactor<'_>,
-    device: Id,
+    device: CredentialId,
     codes: [&TypedAnswer; 2],
     window: u8,
     now: u64,
@@ -62,8 +62,8 @@ pub fn resync(
         return Err(refused(ChangeCause::DevicesChanged));
     };
     let (found, resynced) = match device.kind {
-        Kind::Hotp => counter(device, entry, codes, now),
-        Kind::Totp { interval } => offset(device, interval, entry, codes, (window, now)),
+        OtpKind::Hotp => counter(device, entry, codes, now),
+        OtpKind::Totp { interval } => offset(device, interval, entry, codes, (window, now)),
     }
     .map_err(refused)?;
     let resynced_state = |state: &State| {

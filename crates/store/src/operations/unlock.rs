@@ -1,6 +1,6 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
 
-use twofactor_core::device::{DeviceName, Kind};
+use twofactor_core::device::{DeviceName, OtpKind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::{State, furthest_ahead};
@@ -86,8 +86,8 @@ pub fn rebuild_state(
     };
     for device in record.into_iter().flat_map(|record| record.devices) {
         match device.kind {
-            Kind::Hotp => rebuilt.counters_lost.push(device.name),
-            Kind::Totp { interval } => {
+            OtpKind::Hotp => rebuilt.counters_lost.push(device.name),
+            OtpKind::Totp { interval } => {
                 let steps = furthest_ahead(window) + 1;
                 let wait = steps * u64::from(interval.seconds());
                 rebuilt.wait = rebuilt.wait.max(wait);

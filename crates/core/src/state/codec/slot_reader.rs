@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::device::Id;
+use crate::device::CredentialId;
 
 use super::super::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
 use super::super::{
@@ -17,9 +17,9 @@ fn counters(reader: &mut SlotReader<'_>) -> Option<State> {
     state.failures = reader.u32()?;
     state.unreported = reader.u32()?;
     state.last_failure = reader.u64()?;
-    state.recovery.set = Id::from_number(reader.u64()?);
+    state.recovery.set = CredentialId::from_number(reader.u64()?);
     state.recovery.bits = reader.u32()?;
-    state.bypass = Id::from_number(reader.u64()?);
+    state.bypass = CredentialId::from_number(reader.u64()?);
     state.grace_policy = reader.u64()?;
     Some(state)
 }
@@ -40,7 +40,7 @@ pub(super) fn fields(reader: &mut SlotReader<'_>) -> Option<State> {
         let (id, next) = (reader.u64()?, reader.u64()?);
         let ([drift], last_used) = (reader.take::<1>()?, reader.time()?);
         let committed = reader.u8()? & COMMITTED != 0;
-        if let Some(id) = Id::from_number(id) {
+        if let Some(id) = CredentialId::from_number(id) {
             state.devices.push(DeviceState {
                 id,
                 next,
@@ -101,7 +101,7 @@ pub(super) fn first_fields(reader: &mut SlotReader<'_>) -> Option<State> {
     for _ in 0..CAPACITY {
         let (id, next) = (reader.u64()?, reader.u64()?);
         let ([drift], last_used) = (reader.take::<1>()?, reader.u64()?);
-        if let Some(id) = Id::from_number(id) {
+        if let Some(id) = CredentialId::from_number(id) {
             state.devices.push(DeviceState {
                 id,
                 next,

@@ -13,15 +13,15 @@ fn sample() -> State {
     state.last_failure = 1_767_225_600;
     for n in 1..=CAPACITY as u64 {
         state.devices.push(DeviceState {
-            id: Id::from_number(n << 33).unwrap(),
+            id: CredentialId::from_number(n << 33).unwrap(),
             next: u64::MAX - n,
             drift: -(n as i8),
             last_used: n << 34,
             committed: n % 2 == 0,
         });
     }
-    state.spend(Id::from_number(99).unwrap(), 9);
-    state.bypass = Id::from_number(77);
+    state.spend(CredentialId::from_number(99).unwrap(), 9);
+    state.bypass = CredentialId::from_number(77);
     for n in 1..=MAX_GRACE as u64 {
         let address = match n % 2 {
             0 => IpAddr::from([192, 0, 2, n as u8]),
@@ -171,7 +171,7 @@ fn a_state_of_the_first_format_is_read() {
     let stored = decode_file(OF_FIRST_VERSION).unwrap();
     let place = (stored.sequence, stored.slot, stored.standing, stored.moved);
     assert_eq!(place, (9, StateSlot::First, SlotStanding::Settled, false));
-    let id = |number| Id::from_number(number).unwrap();
+    let id = |number| CredentialId::from_number(number).unwrap();
     let mut expected = State::new(1000);
     (expected.failures, expected.unreported) = (3, 4);
     expected.last_failure = 1_767_225_600;

@@ -140,7 +140,7 @@ fn every_guess_that_is_compared_counts() {
 #[test]
 fn used_codes_in_turns_are_counted() {
     for number in [4, 10] {
-        let mut user = User::with([totp("phone", 1), device("token", 2, Kind::Hotp, 6)]);
+        let mut user = User::with([totp("phone", 1), device("token", 2, OtpKind::Hotp, 6)]);
         user.policy = Policy::default();
         let codes: Vec<String> = (0..number).map(|counter| user.code(1, counter)).collect();
         for code in &codes {

@@ -25,7 +25,7 @@ fn r6_the_device_whose_code_it_is_is_named() {
     );
     // Both show it, one of them nearer to now.
     let mut twins = User::with([totp("phone", 1), totp("tablet", 1)]);
-    twins.record.devices[1].kind = Kind::Totp {
+    twins.record.devices[1].kind = OtpKind::Totp {
         interval: Interval::new(25).unwrap(),
     };
     let (code, now) = (twins.code(0, 50), 40 * 30);
@@ -97,7 +97,7 @@ fn a_clock_set_back_revives_no_code() {
 
 #[test]
 fn other_devices_and_recovery_codes_still_work() {
-    let hotp = device("token", 2, Kind::Hotp, 6);
+    let hotp = device("token", 2, OtpKind::Hotp, 6);
     let mut user = User::with([totp("phone", 1), hotp, totp("tablet", 3)]);
     assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));
     let earlier = NOW - 7200;

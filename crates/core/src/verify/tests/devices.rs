@@ -48,7 +48,7 @@ fn no_older_code_after_a_newer() {
 fn each_device_works_and_moves_alone() {
     let digits = |name, number, digits| {
         let interval = Interval::new(60).unwrap();
-        device(name, number, Kind::Totp { interval }, digits)
+        device(name, number, OtpKind::Totp { interval }, digits)
     };
     let mut user = User::with([
         totp("phone", 1),
@@ -113,7 +113,7 @@ fn the_last_code_of_one_is_no_code_of_another() {
 /// Of a counter, older ones are more than a right code can avoid: they are charged, and may be right for another.
 #[test]
 fn an_older_used_counter_may_be_a_code_of_another() {
-    let mut user = User::with([device("key", 1, Kind::Hotp, 6), totp("phone", 1)]);
+    let mut user = User::with([device("key", 1, OtpKind::Hotp, 6), totp("phone", 1)]);
     user.record.devices[1].id = id(2);
     user.state.devices[1].id = id(2);
     // Of one secret, so that the code of a step is that of a counter.

@@ -39,7 +39,7 @@ fn phones(count: u64) -> Vec<Device> {
 }
 
 fn token() -> Device {
-    device("token", 1, Kind::Hotp, 6)
+    device("token", 1, OtpKind::Hotp, 6)
 }
 
 /// Number of different codes that would be accepted now. Candidates reach one step or two counters further than any
@@ -48,8 +48,8 @@ fn acceptable(user: &User, now: u64) -> usize {
     let mut codes = BTreeSet::new();
     for (number, device) in user.record.devices.iter().enumerate() {
         let factors = match device.kind {
-            Kind::Totp { interval } => interval.step(now) - 2..=interval.step(now) + 2,
-            Kind::Hotp => 0..=user.device_state(number).next + LOOK_AHEAD + 2,
+            OtpKind::Totp { interval } => interval.step(now) - 2..=interval.step(now) + 2,
+            OtpKind::Hotp => 0..=user.device_state(number).next + LOOK_AHEAD + 2,
         };
         codes.extend(factors.map(|factor| user.code(number, factor)));
     }

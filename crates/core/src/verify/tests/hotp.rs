@@ -4,7 +4,7 @@ use super::*;
 use crate::state::COUNTER_UNKNOWN;
 
 fn user(next: u64) -> User {
-    let mut user = User::with([device("token", 1, Kind::Hotp, 6)]);
+    let mut user = User::with([device("token", 1, OtpKind::Hotp, 6)]);
     user.state.devices[0].next = next;
     user
 }
@@ -113,7 +113,7 @@ fn the_last_counter_ends_the_device() {
 
 #[test]
 fn resync_finds_two_consecutive_codes_within_reach() {
-    let token = device("token", 1, Kind::Hotp, 6);
+    let token = device("token", 1, OtpKind::Hotp, 6);
     let code = |counter: u64| reads(&token.code(counter).reveal());
     let resync = |from, reach, one, two| resync(&token, from, reach, &code(one), &code(two));
     assert_eq!(resync(100, 1000, 100, 101), Some(102));
@@ -128,7 +128,7 @@ fn resync_finds_two_consecutive_codes_within_reach() {
 
 #[test]
 fn resync_ends_before_the_mark_for_unknown() {
-    let token = device("token", 1, Kind::Hotp, 6);
+    let token = device("token", 1, OtpKind::Hotp, 6);
     let code = |counter: u64| reads(&token.code(counter).reveal());
     let last = COUNTER_UNKNOWN - 3;
     let found = resync(&token, last, 1000, &code(last), &code(last + 1));
@@ -139,7 +139,7 @@ fn resync_ends_before_the_mark_for_unknown() {
 
 #[test]
 fn resync_reads_codes_as_people_type_them() {
-    let token = device("token", 1, Kind::Hotp, 6);
+    let token = device("token", 1, OtpKind::Hotp, 6);
     let spaced = |counter: u64| {
         let code = token.code(counter).reveal();
         reads(&format!("{} {}", &code[..3], &code[3..]))
@@ -152,8 +152,8 @@ fn resync_reads_codes_as_people_type_them() {
 #[test]
 fn a_used_code_of_two_tokens_is_said_of_the_first() {
     let mut user = User::with([
-        device("token", 1, Kind::Hotp, 6),
-        device("again", 2, Kind::Hotp, 6),
+        device("token", 1, OtpKind::Hotp, 6),
+        device("again", 2, OtpKind::Hotp, 6),
     ]);
     user.record.devices[1].secret = user.record.devices[0].secret.clone();
     for entry in &mut user.state.devices {

@@ -23,7 +23,7 @@ fn would(user: &User, typed: &[u8]) -> Outcome {
 
 fn six_and_eight() -> User {
     let interval = Interval::THIRTY;
-    let eight = device("tablet", 2, Kind::Totp { interval }, 8);
+    let eight = device("tablet", 2, OtpKind::Totp { interval }, 8);
     User::with([totp("phone", 1), eight])
 }
 

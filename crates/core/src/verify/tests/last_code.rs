@@ -18,7 +18,7 @@ const BEFORE: Option<usize> = Some(PASSWORD.len());
 
 #[test]
 fn of_a_device_only_the_last_one_is_known() {
-    let mut user = User::with([totp("phone", 1), device("token", 2, Kind::Hotp, 6)]);
+    let mut user = User::with([totp("phone", 1), device("token", 2, OtpKind::Hotp, 6)]);
     assert_eq!(end(&user, &user.code(1, 0)), None, "never used");
     for (number, factor) in [(0, STEP), (0, STEP + 1), (1, 0), (1, 4)] {
         let code = user.code(number, factor);
@@ -39,7 +39,7 @@ fn of_a_device_only_the_last_one_is_known() {
 /// A state that was made anew names steps and counters that were not accepted.
 #[test]
 fn a_code_that_was_not_accepted_is_none() {
-    let mut user = User::with([totp("phone", 1), device("token", 2, Kind::Hotp, 6)]);
+    let mut user = User::with([totp("phone", 1), device("token", 2, OtpKind::Hotp, 6)]);
     user.state.devices[0].next = STEP + 5;
     assert_eq!(end(&user, &user.code(0, STEP + 4)), None);
     (user.state.devices[1].next, user.state.devices[1].last_used) = (COUNTER_UNKNOWN, NOW);

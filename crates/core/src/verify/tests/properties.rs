@@ -154,7 +154,7 @@ fn no_success_follows_the_hard_limit() {
 /// a refusal, also where the code is right.
 #[test]
 fn what_does_not_fit_is_never_a_success() {
-    let mut token = User::with([device("token", 1, Kind::Hotp, 6)]);
+    let mut token = User::with([device("token", 1, OtpKind::Hotp, 6)]);
     let code = token.code(0, 0);
     assert_eq!(token.would(&code, NOW), by_device("token", 0));
     token.state.devices[0].next = COUNTER_UNKNOWN;

@@ -56,7 +56,7 @@ fn only_all_eight_digits_count() {
 #[test]
 fn a_device_with_eight_digits_works_beside_them() {
     let interval = Interval::THIRTY;
-    let mut user = with_scratch_codes([device("tablet", 1, Kind::Totp { interval }, 8)]);
+    let mut user = with_scratch_codes([device("tablet", 1, OtpKind::Totp { interval }, 8)]);
     let code = user.code(0, STEP);
     assert_eq!(user.types(&code, NOW), by_device("tablet", 0));
     assert_eq!(recovery_codes_left(&user.record, &user.state), 3);
@@ -68,7 +68,7 @@ fn a_device_with_eight_digits_works_beside_them() {
 #[test]
 fn a_code_that_is_both_works_once_in_total() {
     let interval = Interval::THIRTY;
-    let mut user = with_scratch_codes([device("tablet", 1, Kind::Totp { interval }, 8)]);
+    let mut user = with_scratch_codes([device("tablet", 1, OtpKind::Totp { interval }, 8)]);
     let code = user.code(0, STEP);
     let set = RecoverySet::from_scratch_codes([code.as_str()], NOW).unwrap();
     user.record.recovery = Some(set);

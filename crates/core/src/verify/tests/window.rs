@@ -4,7 +4,7 @@ use super::*;
 
 fn with_interval(seconds: u32) -> Device {
     let interval = Interval::new(seconds).unwrap();
-    device("phone", 1, Kind::Totp { interval }, 6)
+    device("phone", 1, OtpKind::Totp { interval }, 6)
 }
 
 /// R1: a 6-digit code, new every 30 s unless changed.
@@ -28,7 +28,7 @@ fn r1_a_default_code_has_six_digits_for_30_seconds() {
 fn r2_six_seven_and_eight_digits() {
     for digits in 6..=8 {
         let interval = Interval::THIRTY;
-        let user = User::with([device("phone", 1, Kind::Totp { interval }, digits)]);
+        let user = User::with([device("phone", 1, OtpKind::Totp { interval }, digits)]);
         let code = user.code(0, STEP);
         assert_eq!(code.len(), usize::from(digits));
         assert_eq!(user.would(&code, NOW), by_device("phone", 0));

@@ -1,7 +1,7 @@
 //! Changes between prompt and answer count.
 
 use super::*;
-use twofactor_core::device::{Device, Id};
+use twofactor_core::device::{Device, CredentialId};
 use twofactor_core::state::encode_file;
 
 fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, AttemptFailure> {
@@ -66,7 +66,7 @@ fn a_renewed_device_is_asked_for_its_new_code() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let new = Device {
-        id: Id::from_number(9).unwrap(),
+        id: CredentialId::from_number(9).unwrap(),
         secret: twofactor_core::secret::Secret::from_bytes(vec![9; 20].into()).unwrap(),
         ..phone()
     };

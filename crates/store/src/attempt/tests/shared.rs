@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::token;
-use twofactor_core::device::Id;
+use twofactor_core::device::CredentialId;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::state::SpentCodes;
 use twofactor_core::verify::FailureCounter;
@@ -165,14 +165,14 @@ fn after_a_restored_backup_old_codes_do_not_work() {
     ));
     let next = store
         .state
-        .device(Id::from_number(1).unwrap())
+        .device(CredentialId::from_number(1).unwrap())
         .unwrap()
         .next;
     assert!(next > STEP + 3, "{next}");
 }
 
 /// alice has recovery codes, of which the first was used on this host, and a bypass code that was used nowhere; its id.
-fn with_lasting_codes(machine: &AttemptMachine) -> (SpentCodes, Id) {
+fn with_lasting_codes(machine: &AttemptMachine) -> (SpentCodes, CredentialId) {
     let set = RecoverySet::generate(1).unwrap().0;
     let bypass = OneTimeCode::generate(NOW + 9).unwrap().0;
     let spent = SpentCodes {
@@ -199,7 +199,7 @@ fn marks_of_other_codes_stay_out_of_the_own_file() {
         let [a, _] = two();
         let (own, bypass) = with_lasting_codes(&a);
         let mut store = SharedStore::of(&a);
-        let other = Id::from_number(77);
+        let other = CredentialId::from_number(77);
         let set = own.set.filter(|_| is_same).or(other);
         store.state.recovery = SpentCodes { set, bits: 0b10 };
         let used = Some(bypass).filter(|_| is_same);

@@ -132,7 +132,7 @@ fn a_record_without_a_safe_state_is_kept() {
 fn a_state_takes_entries_as_it_has_room() {
     let store_of = |count: u64| {
         let scratch = ScratchStore::new();
-        let kind = Kind::Hotp;
+        let kind = OtpKind::Hotp;
         let devices: Vec<Device> = (1..=count)
             .map(|number| device(&format!("token{number}"), number, kind))
             .collect();

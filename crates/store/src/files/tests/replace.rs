@@ -8,7 +8,7 @@ use twofactor_core::state::{CAPACITY, GracePeriod};
 
 fn tablet() -> Device {
     let interval = Interval::THIRTY;
-    device("tablet", 3, Kind::Totp { interval })
+    device("tablet", 3, OtpKind::Totp { interval })
 }
 
 fn both_files(scratch: &ScratchStore) -> (Vec<u8>, Vec<u8>) {
@@ -95,7 +95,7 @@ fn every_device_can_be_renewed_at_the_limit() {
         device(
             &format!("d{}", number % 10),
             number,
-            Kind::Totp { interval },
+            OtpKind::Totp { interval },
         )
     };
     let mut devices: Vec<Device> = (1..=7).map(numbered).collect();

@@ -98,7 +98,7 @@ fn a_device_is_added_to_those_that_were_meant() {
 fn no_two_devices_have_one_name() {
     let (scratch, store) = with(&[phone()]);
     let before = kept(&scratch);
-    let namesake = device("phone", 9, Kind::Hotp);
+    let namesake = device("phone", 9, OtpKind::Hotp);
     let taken = refused(ChangeCause::NameTaken("phone".parse().unwrap()));
     assert_eq!(add(&store, namesake, DevicesBefore::Any).err(), Some(taken));
     assert_eq!(kept(&scratch), before);
@@ -108,12 +108,12 @@ fn no_two_devices_have_one_name() {
 fn a_user_has_seven_devices_at_most() {
     let numbers = 1..=MAX_DEVICES as u64;
     let all: Vec<_> = numbers
-        .map(|number| device(&format!("token-{number}"), number, Kind::Hotp))
+        .map(|number| device(&format!("token-{number}"), number, OtpKind::Hotp))
         .collect();
     let (scratch, store) = with(&all);
     let before = kept(&scratch);
     let full = refused(ChangeCause::TooManyDevices);
-    let further = device("further", 99, Kind::Hotp);
+    let further = device("further", 99, OtpKind::Hotp);
     assert_eq!(add(&store, further, DevicesBefore::Any).err(), Some(full));
     assert_eq!(kept(&scratch), before);
 }
@@ -163,10 +163,10 @@ fn no_device_is_added_beside_an_unusable_state() {
 #[test]
 fn a_renewed_device_takes_the_place_of_the_old_one() {
     let (_scratch, store) = with(&[phone(), token()]);
-    let new = device("phone", 3, Kind::Hotp);
+    let new = device("phone", 3, OtpKind::Hotp);
     let stored = renew(&factor(&store), id(1), confirmed(new), &mut RootChange).unwrap();
     assert_eq!(stored.id, id(3));
-    let ids: Vec<Id> = record(&store).devices.iter().map(|it| it.id).collect();
+    let ids: Vec<CredentialId> = record(&store).devices.iter().map(|it| it.id).collect();
     assert_eq!(ids, [id(3), id(2)]);
     let state = store.peek(&alice()).unwrap().unwrap();
     assert!(state.device(id(1)).is_none() && state.device(id(3)).is_some());
@@ -177,7 +177,7 @@ fn a_device_that_is_gone_is_not_renewed() {
     for there in [vec![], vec![token()]] {
         let (scratch, store) = with(&there);
         let before = kept(&scratch);
-        let new = confirmed(device("phone", 3, Kind::Hotp));
+        let new = confirmed(device("phone", 3, OtpKind::Hotp));
         let changed = refused(ChangeCause::DeviceChanged("phone".parse().unwrap()));
         let renewed = renew(&factor(&store), id(1), new, &mut RootChange);
         assert_eq!(renewed.err(), Some(changed));
@@ -190,7 +190,7 @@ fn a_caller_that_refuses_renews_nothing() {
     let (scratch, store) = with(&[phone()]);
     let before = kept(&scratch);
     let mut caller = Refusing::default();
-    let new = confirmed(device("phone", 3, Kind::Hotp));
+    let new = confirmed(device("phone", 3, OtpKind::Hotp));
     let renewed = renew(&factor(&store), id(1), new, &mut caller);
     assert_eq!(renewed.err(), Some(Denied::ByCaller));
     let codes = new_recovery_codes(&factor(&store), NOW, &mut caller);

@@ -9,7 +9,7 @@ fn devices_are_imported_one_after_the_other() {
     let stored = import_devices(&factor(&store), |kept, writer| {
         let (mut record, state) = kept.unwrap();
         assert_eq!(state.devices.len(), 1);
-        for device in [token(), device("spare", 3, Kind::Hotp)] {
+        for device in [token(), device("spare", 3, OtpKind::Hotp)] {
             record.devices.push(device.clone());
             writer.store(&mut record, unused(&device)).unwrap();
         }
@@ -28,7 +28,7 @@ fn what_was_imported_before_a_failure_stays() {
         let mut record = Record::new("alice".to_owned(), 1000);
         record.devices.push(phone());
         writer.store(&mut record, unused(&phone())).unwrap();
-        let namesake = device("phone", 3, Kind::Hotp);
+        let namesake = device("phone", 3, OtpKind::Hotp);
         record.devices.push(namesake.clone());
         writer.store(&mut record, unused(&namesake))
     });

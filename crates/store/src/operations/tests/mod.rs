@@ -20,7 +20,7 @@ use super::*;
 use crate::attempt::AttemptFailure;
 use crate::files::Cause;
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
-use twofactor_core::device::{Device, Id, Kind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
@@ -80,7 +80,7 @@ fn invited(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeErr
 }
 
 /// A removal by root without a condition.
-fn cleared(factor: &UserFactor<'_>, devices: &[Id]) -> Result<(), ChangeError> {
+fn cleared(factor: &UserFactor<'_>, devices: &[CredentialId]) -> Result<(), ChangeError> {
     clear(factor, devices, || Ok(()))
 }
 
@@ -93,11 +93,11 @@ fn factor(store: &Store) -> UserFactor<'_> {
 }
 
 fn token() -> Device {
-    device("token", 2, Kind::Hotp)
+    device("token", 2, OtpKind::Hotp)
 }
 
-fn id(number: u64) -> Id {
-    Id::from_number(number).unwrap()
+fn id(number: u64) -> CredentialId {
+    CredentialId::from_number(number).unwrap()
 }
 
 /// A store in which alice has these devices; no record where there are none.

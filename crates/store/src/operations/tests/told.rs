@@ -59,7 +59,7 @@ fn each_change_is_noted_by_the_operation_itself() {
         &mut RootChange,
     )
     .unwrap();
-    let renewed = confirmed(device("token", 5, Kind::Hotp));
+    let renewed = confirmed(device("token", 5, OtpKind::Hotp));
     renew(&factor, id(2), renewed, &mut RootChange).unwrap();
     new_recovery_codes(&factor, NOW, &mut RootChange).unwrap();
     issue_bypass(
@@ -128,7 +128,7 @@ fn imported_devices_are_told_to_users_who_had_one() {
         import_devices(&factor(&store), |kept, writer| {
             let empty = || Record::new("alice".to_owned(), 1000);
             let mut record = kept.map_or_else(empty, |(record, _)| record);
-            for new in [token(), device("phone", 7, Kind::Hotp)] {
+            for new in [token(), device("phone", 7, OtpKind::Hotp)] {
                 record.devices.retain(|device| device.name != new.name);
                 record.devices.push(new.clone());
                 writer.store(&mut record, unused(&new)).unwrap();

@@ -38,7 +38,7 @@ fn in_fleet(devices: &[Device], fault: ShareFault) -> (ScratchStore, Store) {
 /// All changes, each of which fails.
 fn all(factor: &UserFactor<'_>) {
     let (throttle, root) = (Policy::default().throttle, &mut RootChange);
-    let device = device("second", 3, Kind::Hotp);
+    let device = device("second", 3, OtpKind::Hotp);
     let entry = unused(&device);
     let new = ConfirmedDevice { device, entry };
     let enrolled = enroll(factor, new, DevicesBefore::Any, NOW, root);

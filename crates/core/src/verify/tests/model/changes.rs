@@ -1,7 +1,7 @@
 //! Changes from outside: administrators who set the policy, add and renew devices, and give out codes.
 
 use super::play::{Choices, Life};
-use super::product::device::{Device, Kind};
+use super::product::device::{Device, OtpKind};
 use super::product::otp::{Algorithm, Digits, Interval};
 use super::product::policy::Throttle;
 use super::product::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet, hash};
@@ -73,10 +73,10 @@ impl Life {
             id: self.new_id()?,
             name: name.parse().ok()?,
             kind: match interval {
-                Some(seconds) => Kind::Totp {
+                Some(seconds) => OtpKind::Totp {
                     interval: Interval::new(seconds)?,
                 },
-                None => Kind::Hotp,
+                None => OtpKind::Hotp,
             },
             algorithm,
             digits,

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::product::device::Id;
+use super::product::device::CredentialId;
 use super::product::policy::Policy;
 use super::product::record::Record;
 use super::product::state::{State, decode_file, encode_file};
@@ -122,9 +122,9 @@ impl Life {
         Some(())
     }
 
-    pub(super) fn new_id(&mut self) -> Option<Id> {
+    pub(super) fn new_id(&mut self) -> Option<CredentialId> {
         self.ids += 1;
-        Id::from_number(self.ids)
+        CredentialId::from_number(self.ids)
     }
 
     fn unlock(&mut self) {
