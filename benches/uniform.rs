@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Machine, artefacts};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use harness::enrolled::{Token, add_account, device, write_record_in};
 use libpam::{DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
@@ -54,7 +54,7 @@ fn main() {
     let directory = BuildDirectory::make();
     for user in ["alice", "carol"] {
         let account = add_account(&machine, user);
-        write_record_in(&directory.0, &account, vec![device("token", Kind::Hotp)]);
+        write_record_in(&directory.0, &account, vec![device("token", OtpKind::Hotp)]);
     }
     machine.remove_user("carol");
     add_account(&machine, "bob");

@@ -23,7 +23,7 @@ use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAt
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{Holder, PolicyFile, Store};
+use twofactor_store::{RecordHolder, PolicyFile, Store};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::login_service;
@@ -115,7 +115,7 @@ fn forget_others(host: &mut dyn PamTransaction, user: &[u8]) -> Result<(), NoAns
     }
 }
 
-fn is_enrolled(holder: &Holder) -> bool {
+fn is_enrolled(holder: &RecordHolder) -> bool {
     UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled
 }
 
@@ -236,7 +236,7 @@ impl LoginContext<'_> {
         &self,
         store: &Store,
         account: Option<&Account>,
-    ) -> Result<Option<Holder>, AttemptFailure> {
+    ) -> Result<Option<RecordHolder>, AttemptFailure> {
         if let Some(account) = account {
             return Ok(Some(store.holder(account)?));
         }

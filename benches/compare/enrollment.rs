@@ -6,20 +6,20 @@ use std::path::Path;
 
 use harness::Machine;
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use crate::users::LIMIT;
 use crate::world::{ROOT, command, write};
 use harness::enrolled::SECRET;
 
 /// Enrolls a user for pam_twofactor and google-authenticator, counting time or logins.
-pub fn enroll(machine: &Machine, account: &Account, kind: Kind) {
+pub fn enroll(machine: &Machine, account: &Account, kind: OtpKind) {
     enroll_in(machine, &Path::new(ROOT).join("twofactor"), account, kind);
     enroll_google(machine, account, kind);
 }
 
 /// Enrolls a user with the command, which also gives ten recovery codes, in a state directory.
-pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: Kind) {
+pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: OtpKind) {
     command(machine, state, &["init"]).limit(LIMIT).run().ok();
     let record = state.join("users").join(format!("{}.toml", account.name));
     let entry = state.join("users").join(format!("+{}", account.uid));
@@ -28,8 +28,8 @@ pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: Kind)
     }
     let enroll = ["enroll", &account.name, "--no-confirm", "--qr", "none"];
     let counting = match kind {
-        Kind::Totp { .. } => None,
-        Kind::Hotp => Some("--hotp"),
+        OtpKind::Totp { .. } => None,
+        OtpKind::Hotp => Some("--hotp"),
     };
     let words: Vec<&str> = enroll.into_iter().chain(counting).collect();
     command(machine, state, &words).run().ok();
@@ -39,7 +39,7 @@ pub fn enroll_in(machine: &Machine, state: &Path, account: &Account, kind: Kind)
 }
 
 /// Sets up what google-authenticator's own program does, when its recommendations are followed.
-fn enroll_google(machine: &Machine, account: &Account, kind: Kind) {
+fn enroll_google(machine: &Machine, account: &Account, kind: OtpKind) {
     let own = Path::new(ROOT).join("google").join(&account.name);
     let mut directory = fs::DirBuilder::new();
     directory.recursive(true).mode(0o700).create(&own).unwrap();
@@ -47,7 +47,7 @@ fn enroll_google(machine: &Machine, account: &Account, kind: Kind) {
     fs::remove_file(&state).ok();
     let mut words = vec!["--force", "--quiet", "--qr-mode=NONE", "--no-confirm"];
     words.extend(match kind {
-        Kind::Totp { .. } => [
+        OtpKind::Totp { .. } => [
             "--time-based",
             "--disallow-reuse",
             "--rate-limit=3",
@@ -56,7 +56,7 @@ fn enroll_google(machine: &Machine, account: &Account, kind: Kind) {
         ]
         .as_slice(),
         // It would refuse more than 3 logins in 30 seconds.
-        Kind::Hotp => ["--counter-based", "--no-rate-limit", "--window-size=3"].as_slice(),
+        OtpKind::Hotp => ["--counter-based", "--no-rate-limit", "--window-size=3"].as_slice(),
     });
     let program = machine.program("google-authenticator").args(&words);
     program.arg("--secret").arg(&state).run().ok();
@@ -81,12 +81,12 @@ fn with_key(text: &str, before: &str) -> String {
 }
 
 /// A line of pam_oath's file.
-pub fn oath_line(user: &str, kind: Kind) -> String {
+pub fn oath_line(user: &str, kind: OtpKind) -> String {
     let hex = data_encoding::BASE32.decode(SECRET.as_bytes()).unwrap();
     let hex = data_encoding::HEXLOWER.encode(&hex);
     let word = match kind {
-        Kind::Totp { .. } => "HOTP/T30/6",
-        Kind::Hotp => "HOTP/E/6",
+        OtpKind::Totp { .. } => "HOTP/T30/6",
+        OtpKind::Hotp => "HOTP/E/6",
     };
     format!("{word}\t{user}\t-\t{hex}\n")
 }

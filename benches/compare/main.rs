@@ -34,7 +34,7 @@ use harness::otp::fresh_code_margin;
 use harness::{Machine, artefacts};
 use serde_json::{Map, Value, json};
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use enrollment::{enroll, oath_line, write_oath};
 use harness::enrolled::add_account;
@@ -230,14 +230,14 @@ fn crowds(machine: &Machine, worker: &Worker, extent: &Extent) -> Value {
     let accounts: Vec<_> = (0..most)
         .map(|number| add_account(machine, &member(number)))
         .collect();
-    let line = |number: usize| oath_line(&member(number), Kind::Hotp);
+    let line = |number: usize| oath_line(&member(number), OtpKind::Hotp);
     let lines: String = (0..most).map(line).collect();
     let mut by_size = json!({});
     for service in ["twofactor", "oath", WIDE_OATH, "google"] {
         for &size in extent.crowds {
             step(&format!("{service}, {size} processes at once"));
             // Each crowd begins with the first code.
-            let enroll_all = |account| enroll(machine, account, Kind::Hotp);
+            let enroll_all = |account| enroll(machine, account, OtpKind::Hotp);
             accounts.iter().for_each(enroll_all);
             write_oath(&lines);
             let codes = codes::counted(machine, 8_000 * extent.seconds / size.max(4) + 100);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use harness::Machine;
 use serde_json::{Value, json};
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use crate::enrollment::{enroll_in, oath_line};
 use crate::world::{self, ROOT, USER, stack, stack_arguments};
@@ -28,7 +28,7 @@ pub fn command(machine: &Machine, count: usize) -> Value {
     for number in 0..count {
         let (name, uid) = (format!("user{number}"), FIRST_UID + number);
         writeln!(passwd, "{name}:x:{uid}:{uid}::/nonexistent:/bin/sh").unwrap();
-        lines.push_str(&oath_line(&name, Kind::Hotp));
+        lines.push_str(&oath_line(&name, OtpKind::Hotp));
     }
     fs::write("/etc/passwd", passwd).unwrap();
     machine.write_file("/run/users.oath", lines, 0o600);
@@ -84,9 +84,9 @@ pub fn services(
             fs::create_dir(&directory).unwrap();
             let file = directory.join("users");
             // In the middle: half of the others stand before.
-            let others = (1..count).map(|number| oath_line(&format!("user{number}"), Kind::Hotp));
+            let others = (1..count).map(|number| oath_line(&format!("user{number}"), OtpKind::Hotp));
             let mut lines: Vec<String> = others.collect();
-            lines.insert(lines.len() / 2, oath_line(USER, Kind::Hotp));
+            lines.insert(lines.len() / 2, oath_line(USER, OtpKind::Hotp));
             machine.write_file(&file, lines.concat(), 0o600);
             stack(
                 machine,
@@ -108,7 +108,7 @@ fn enroll_many(
     count: usize,
     enrolled: usize,
 ) {
-    enroll_in(machine, directory, account, Kind::Hotp);
+    enroll_in(machine, directory, account, OtpKind::Hotp);
     let record = fs::read_to_string(directory.join("users").join(format!("{USER}.toml"))).unwrap();
     let state = fs::read(directory.join("state").join(USER)).unwrap();
     for number in enrolled.max(1)..count {

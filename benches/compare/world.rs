@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::{Machine, Program, workspace};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::otp::Interval;
 
 /// Directory of everything: the build directory's disk, under a path that every user can walk.
@@ -151,8 +151,8 @@ pub fn write(path: &Path, content: &[u8]) {
 }
 
 /// A time-based device of thirty seconds.
-pub fn phone() -> Kind {
-    Kind::Totp {
+pub fn phone() -> OtpKind {
+    OtpKind::Totp {
         interval: Interval::THIRTY,
     }
 }

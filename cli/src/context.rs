@@ -13,7 +13,7 @@ use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
-    FactorSnapshot, FoundBy, Holder, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, Store,
+    FactorSnapshot, FoundBy, RecordHolder, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, Store,
     directory_mark,
 };
 
@@ -157,7 +157,7 @@ impl Context {
     }
 
     /// The record of an account: that of an alias or of a renamed user may be kept under another name, which is said.
-    pub fn holder_of(&self, store: &Store, account: &Account) -> Result<Holder, Failure> {
+    pub fn holder_of(&self, store: &Store, account: &Account) -> Result<RecordHolder, Failure> {
         let holder = store
             .holder(account)
             .map_err(|error| for_user(error, &account.name))?;
@@ -250,7 +250,7 @@ impl Context {
         }
     }
 
-    fn found(&self, user: &str) -> Result<(Holder, Store), Failure> {
+    fn found(&self, user: &str) -> Result<(RecordHolder, Store), Failure> {
         let account = self.account(user)?;
         let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
         Ok((self.holder_of(&store, &account)?, store))

@@ -11,7 +11,7 @@ use twofactor_store::attempt::{
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{LoadedPolicy, Locked, PolicyFile, Store};
+use twofactor_store::{LoadedPolicy, LockedFactor, PolicyFile, Store};
 
 use crate::change_log::ChangeLog;
 use crate::change_stop::ChangeStop;
@@ -271,7 +271,7 @@ impl ProvenChange<'_> {
 impl ChangeSteps for ProvenChange<'_> {
     type Error = ChangeStop;
 
-    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), ChangeStop> {
+    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), ChangeStop> {
         let loaded = self.file.load()?;
         if !self.is_allowed(&loaded.policy) {
             return Err(ChangeStop::NotAllowed);

@@ -16,7 +16,7 @@ use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prov
 use twofactor_store::fleet_relay;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{Holder, PolicyFile, Store};
+use twofactor_store::{RecordHolder, PolicyFile, Store};
 
 use crate::change_stop::ChangeStop;
 use crate::factor_report::{allowed_changes, entry, seconds, told};
@@ -66,7 +66,7 @@ impl FileFactors {
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
         let store = self.store()?;
-        let Holder {
+        let RecordHolder {
             account, record, ..
         } = store.holder(account)?;
         if !record.is_some_and(|record| record.is_enrolled()) {
@@ -128,7 +128,7 @@ impl FileFactors {
         let loaded = file.load()?;
         let store = fleet_relay::relayed(self.store()?, &self.policy);
         let login = account.name.as_str();
-        let Holder {
+        let RecordHolder {
             account, record, ..
         } = store.holder(account)?;
         let claimant = ProofContext {

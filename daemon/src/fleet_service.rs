@@ -23,7 +23,7 @@ use twofactor_store::attempt::{
     AttemptFailure, LoginAttempt, ProofCodes, SharedEnd, SharedPurpose,
 };
 use twofactor_store::sys::accounts;
-use twofactor_store::{Holder, PolicyFile, Store};
+use twofactor_store::{RecordHolder, PolicyFile, Store};
 
 use crate::change_relay::ChangeRelay;
 use crate::dispatch::{CallResponse, MessageService};
@@ -147,7 +147,7 @@ impl FleetService {
             return Err(AttemptRefusal::Busy);
         };
         let store = Store::open(&self.state, &self.policy)?;
-        let Holder {
+        let RecordHolder {
             account, record, ..
         } = store.holder(&account)?;
         if !record.is_some_and(|record| record.is_enrolled()) {

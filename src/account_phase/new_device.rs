@@ -11,7 +11,7 @@ use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{FEW_CODES, RecoverySet};
 use twofactor_core::verify;
-use twofactor_store::Locked;
+use twofactor_store::LockedFactor;
 use twofactor_store::attempt::LoginAttempt;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, UserFactor};
 use twofactor_store::sys::clock;
@@ -305,7 +305,7 @@ impl ChangeSteps for StillRecovered<'_, '_> {
 
     fn permit(
         &mut self,
-        _: &mut Locked<'_>,
+        _: &mut LockedFactor<'_>,
         record: Option<&Record>,
     ) -> Result<(), EnrollmentAbort> {
         if !record.is_some_and(|record| self.login.holds_in(record)) {

@@ -4,7 +4,7 @@ use twofactor_core::device::CredentialId;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::OneTimeCode;
-use twofactor_store::Locked;
+use twofactor_store::LockedFactor;
 use twofactor_store::attempt::LoginAttempt;
 use twofactor_store::operations::ChangeSteps;
 
@@ -24,7 +24,7 @@ impl ChangeSteps for StillAllowed<'_, '_> {
 
     fn permit(
         &mut self,
-        _: &mut Locked<'_>,
+        _: &mut LockedFactor<'_>,
         record: Option<&Record>,
     ) -> Result<(), EnrollmentAbort> {
         let open = record.and_then(|record| record.invite.as_ref());

@@ -7,7 +7,7 @@ use twofactor_core::log::unusable_name;
 use twofactor_core::policy::Policy;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_store::attempt::AttemptFailure;
-use twofactor_store::{FoundBy, Holder};
+use twofactor_store::{FoundBy, RecordHolder};
 
 use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
@@ -68,7 +68,7 @@ impl LoginContext<'_> {
     }
 
     /// That the record which counts has another name than the account, where it has.
-    pub(super) fn log_found_by_uid(&self, host: &dyn PamTransaction, holder: &Holder) {
+    pub(super) fn log_found_by_uid(&self, host: &dyn PamTransaction, holder: &RecordHolder) {
         if holder.found_by == FoundBy::Uid {
             let line = self.line(LoginEvent::FoundByUid);
             let line = line.with("record", &holder.account.name);

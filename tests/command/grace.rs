@@ -168,7 +168,7 @@ fn enrolled_again(machine: &Machine) -> Token {
         uid,
         gid: uid,
     };
-    let token = enrolled::device("token", twofactor_core::device::Kind::Hotp);
+    let token = enrolled::device("token", twofactor_core::device::OtpKind::Hotp);
     enrolled::write_record(&account, vec![token]);
     Token::new("alice")
 }

@@ -7,7 +7,7 @@ use harness::desk::{desk, desk_on, give, json, parse};
 use harness::enrolled::{device, record_path, write_record};
 use serde_json::Value;
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 /// The uid of `user0`.
 const FIRST: u32 = 2_000;
@@ -33,7 +33,7 @@ fn with_users(count: u32) -> Machine {
             uid: FIRST + number,
             gid: FIRST + number,
         };
-        write_record(&account, vec![device("token", Kind::Hotp)]);
+        write_record(&account, vec![device("token", OtpKind::Hotp)]);
     }
     for group in ["staff", "robots"] {
         machine.add_group(group);
@@ -121,7 +121,7 @@ fn the_status_of_many_users_is_that_of_each() {
             uid: 61_000 + number as u32,
             gid: 0,
         };
-        write_record(&account, vec![device("token", Kind::Hotp)]);
+        write_record(&account, vec![device("token", OtpKind::Hotp)]);
     }
     // Gone, changed, and doubled: of two entries the first counts, as at a login.
     machine.remove_user("user7");

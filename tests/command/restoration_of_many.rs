@@ -7,7 +7,7 @@ use harness::desk::{desk, desk_on, is_asked, parse};
 use harness::enrolled::{device, record_path, state_path, write_record};
 use serde_json::Value;
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use super::restoration::{FILE, back_up, restore, results};
 
@@ -31,7 +31,7 @@ fn enroll(number: u32) {
         uid: FIRST + number,
         gid: FIRST + number,
     };
-    write_record(&account, vec![device("token", Kind::Hotp)]);
+    write_record(&account, vec![device("token", OtpKind::Hotp)]);
 }
 
 /// A machine with the users, without records of them, and with the backup.
@@ -133,7 +133,7 @@ fn backup_of_two() -> Vec<u8> {
     let machine = desk_on();
     for (name, uid) in [("alice", 60_901), ("bob", 60_902)] {
         machine.add_user_with_id(name, uid);
-        write_record(&account(name, uid), vec![device("token", Kind::Hotp)]);
+        write_record(&account(name, uid), vec![device("token", OtpKind::Hotp)]);
     }
     back_up(&machine)
 }
@@ -168,7 +168,7 @@ fn the_holder_of_a_record_is_restored_of_two_names() {
     let file = backup_of_two();
     let machine = two_names_of_one_id();
     machine.write_file(FILE, &file, 0o600);
-    write_record(&account("bob", 60_801), vec![device("other", Kind::Hotp)]);
+    write_record(&account("bob", 60_801), vec![device("other", OtpKind::Hotp)]);
     let outcomes = [
         (&["--adopt"][..], "kept"),
         (&["--adopt", "--replace", "--dry-run"], "replaced"),

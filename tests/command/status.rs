@@ -8,7 +8,7 @@ use harness::enrolled::{device, login, run, write_record};
 use harness::screen::{COLUMNS, assert_fits};
 use serde_json::Value;
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 /// The uid of `user0`.
 const FIRST: u32 = 2_000;
@@ -21,7 +21,7 @@ fn enroll(count: u32) {
             uid: FIRST + number,
             gid: FIRST + number,
         };
-        write_record(&account, vec![device("token", Kind::Hotp)]);
+        write_record(&account, vec![device("token", OtpKind::Hotp)]);
     }
 }
 

@@ -7,7 +7,7 @@ use harness::enrolled::{
 };
 use harness::twofactord::SOCKET;
 use serde_json::json as value;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, OriginName, RecentChange,
 };
@@ -74,7 +74,7 @@ fn a_user_sees_the_own_changes_as_root_does() {
     let name = |length| OriginName::of(&vec![b'x'; length]);
     change_record("alice", |record| {
         for number in 1..7 {
-            let device = device(&format!("{number}{}", "d".repeat(31)), Kind::Hotp);
+            let device = device(&format!("{number}{}", "d".repeat(31)), OtpKind::Hotp);
             let time = clock::now().unwrap() - number;
             record.note(RecentChange {
                 time,

@@ -5,7 +5,7 @@ use harness::enrolled::{device, write_record};
 use harness::patient::{SSHD, SYNCHRONIZED, doctor, healthy, report, sshd, ways, with_clock};
 use serde_json::Value;
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 /// The uid of `user0`.
 const FIRST: u32 = 2_000;
@@ -24,7 +24,7 @@ fn many() -> Machine {
         };
         write_record(
             &account,
-            vec![device("token", Kind::Hotp), device("spare", Kind::Hotp)],
+            vec![device("token", OtpKind::Hotp), device("spare", OtpKind::Hotp)],
         );
     }
     machine

@@ -7,7 +7,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use harness::enrolled::{Token, record_path};
 use harness::twofactord::FLEET_SOCKET;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::record::Record;
 use twofactor_protocol::fleet::{CodePurpose, FleetAttemptCall};
 use twofactor_protocol::fleet_change::FleetChangeCall;
@@ -61,7 +61,7 @@ fn until_dropped(host: &MemberHost, times: usize) {
 #[test]
 fn a_change_without_its_asker_is_not_made() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let before = record(&hosts[0]);
     hosts[0].run(|host| put(host, &removal(), false));
     until_dropped(&hosts[0], 1);
@@ -78,7 +78,7 @@ fn a_change_without_its_asker_is_not_made() {
 #[test]
 fn a_code_without_its_asker_is_not_judged() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     hosts[0].run(|host| {
         let token = Token::new("alice");
         let call = FleetAttemptCall {

@@ -5,7 +5,7 @@ use std::path::Path;
 use harness::enrolled::{SERVICE, Token, auth, login};
 use harness::pam::code;
 use twofactor_core::STATE_DIR;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_fleet::host_file::{FleetDirectory, FleetLock};
 
 use super::cluster::EtcdCluster;
@@ -23,7 +23,7 @@ fn busy() -> FleetLock {
 #[test]
 fn a_busy_lock_is_no_outage() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, DENY);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, DENY);
     let token = Token::new("alice");
     let first = token.code_at(0).to_owned();
     let is_let_in = hosts[0].run(move |_| {
@@ -38,7 +38,7 @@ fn a_busy_lock_is_no_outage() {
 #[test]
 fn a_service_begins_behind_a_busy_lock() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, DENY);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, DENY);
     let token = Token::new("alice");
     // A service that is killed while it writes a number has to look for it under the lock.
     until_noted(&hosts[0]);

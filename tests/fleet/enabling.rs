@@ -1,7 +1,7 @@
 //! Hosts that are in a fleet before their policy says so.
 
 use harness::enrolled::Token;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
@@ -14,7 +14,7 @@ fn codes_used_before_the_fleet_is_on_are_used() {
     let on = policy("deadline_ms = 2000\n");
     let off = on.replace("[fleet]\nenabled = true", "[fleet]\nenabled = false");
     assert_ne!(on, off);
-    let hosts = two_members(&cluster, Kind::Hotp, &off);
+    let hosts = two_members(&cluster, OtpKind::Hotp, &off);
     let token = Token::new("alice");
     assert!(is_in(&hosts[1], token.code_at(0)));
     for host in &hosts {

@@ -9,7 +9,7 @@ use harness::enrolled::SECRET;
 use harness::otp::hotp_codes;
 use harness::twofactord::FLEET_SOCKET;
 use twofactor_core::STATE_DIR;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_protocol::fleet::{CodePurpose, FleetAnswer, FleetAttemptCall};
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 
@@ -125,7 +125,7 @@ fn sweep(
 
 fn hosts(cluster: &EtcdCluster) -> [MemberHost; 2] {
     let policy = policy(KEYS).replace("[throttle]\n", MANY);
-    let hosts = two_members(cluster, Kind::Hotp, &policy);
+    let hosts = two_members(cluster, OtpKind::Hotp, &policy);
     hosts[1].serve();
     until_met(&hosts[1], 1);
     hosts

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use harness::enrolled::{SERVICE, add_account, auth, login};
 use harness::hotp;
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll::{ConfirmedDevice, PendingDevice};
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;
@@ -82,7 +82,7 @@ impl RelayedKind {
         let device = old.and_then(|it| it.devices.first().cloned());
         match self {
             Self::Enroll => {
-                let new = confirmed(&harness::enrolled::device("token", Kind::Hotp), account);
+                let new = confirmed(&harness::enrolled::device("token", OtpKind::Hotp), account);
                 operations::enroll(factor, new, DevicesBefore::None, NOW, &mut RootChange).map(drop)
             }
             Self::Renew => {
@@ -209,7 +209,7 @@ fn judge(kind: RelayedKind, told: ToldEnd, before: &StoredFactor, account: &Acco
 fn sweep(kinds: [RelayedKind; 2]) {
     let cluster = EtcdCluster::start(&[]);
     let policy = policy(KEYS).replace("[throttle]\n", MANY);
-    let [host, _other] = two_members(&cluster, Kind::Hotp, &policy);
+    let [host, _other] = two_members(&cluster, OtpKind::Hotp, &policy);
     let bob = host.run(|host| add_account(&host.machine, USER));
     let mut wrong = wrong_codes();
     for kind in kinds {

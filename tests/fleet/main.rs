@@ -40,7 +40,7 @@ mod unsure_changes;
 
 use harness::enrolled::{SERVICE, add_account, auth, device, login, record_path, write_record};
 use harness::pam::code;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Interval;
 
 use cluster::EtcdCluster;
@@ -55,7 +55,7 @@ fn policy(keys: &str) -> String {
 }
 
 /// Two hosts of a fleet, on which alice has this device.
-fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [MemberHost; 2] {
+fn two_hosts(cluster: &EtcdCluster, kind: OtpKind, keys: &str) -> [MemberHost; 2] {
     let hosts = two_members(cluster, kind, &policy(keys));
     hosts.iter().for_each(MemberHost::serve);
     hosts.iter().for_each(|host| until_met(host, 1));
@@ -63,7 +63,7 @@ fn two_hosts(cluster: &EtcdCluster, kind: Kind, keys: &str) -> [MemberHost; 2] {
 }
 
 /// The same with this policy, on which no service runs yet.
-fn two_members(cluster: &EtcdCluster, kind: Kind, policy: &str) -> [MemberHost; 2] {
+fn two_members(cluster: &EtcdCluster, kind: OtpKind, policy: &str) -> [MemberHost; 2] {
     let hosts = [(); 2].map(|()| MemberHost::start(cluster, policy));
     let phone: Device = device("phone", kind);
     for host in &hosts {
@@ -98,8 +98,8 @@ fn renewed(host: &MemberHost, is_true: impl Fn() -> bool + Send + 'static) {
     host.until(move |_| is_true());
 }
 
-fn totp() -> Kind {
-    Kind::Totp {
+fn totp() -> OtpKind {
+    OtpKind::Totp {
         interval: Interval::THIRTY,
     }
 }

@@ -6,7 +6,7 @@ use harness::enrolled::{SERVICE, Token, auth, login};
 use harness::pam::code;
 use serde_json::Value;
 use twofactor_core::STATE_DIR;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::lock;
 
@@ -49,7 +49,7 @@ fn withdraw(host: &MemberHost) {
 #[test]
 fn replaced_recovery_codes_work_on_no_host() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let old = new_codes(&hosts[0]);
     assert!(is_in(&hosts[1], &old[0]), "they work on both");
     let new = new_codes(&hosts[0]);
@@ -65,7 +65,7 @@ fn replaced_recovery_codes_work_on_no_host() {
 #[test]
 fn a_withdrawn_bypass_code_works_on_no_host() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let first = bypass_code(&hosts[0]);
     let second = bypass_code(&hosts[0]);
     assert!(!is_in(&hosts[1], &first), "it was replaced");
@@ -78,7 +78,7 @@ fn a_withdrawn_bypass_code_works_on_no_host() {
 #[test]
 fn a_removed_device_works_on_no_host() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     hosts[0].run(|host| host.machine.command(&["unset", "alice", "--yes"]).ok());
     assert_ne!(
         types(&hosts[1], SERVICE, Token::new("alice").code_at(0)),
@@ -91,7 +91,7 @@ fn a_removed_device_works_on_no_host() {
 #[test]
 fn a_record_that_comes_too_late_lets_no_code_in() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, "deadline_ms = 2000\n");
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, "deadline_ms = 2000\n");
     hosts[1].until(|_| FleetContact::read(Path::new(STATE_DIR)).unwrap().is_some());
     let bypass = bypass_code(&hosts[0]);
     assert!(

@@ -2,7 +2,7 @@
 
 use harness::enrolled::{SERVICE, Token, add_account, auth, device, login, write_record};
 use harness::pam::code;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_fleet::store_key::StoreKey;
 
 use super::cluster::EtcdCluster;
@@ -25,7 +25,7 @@ fn a_broken_seal_refuses_its_user_alone() {
     host.run(|host| {
         for user in ["alice", "bob"] {
             let account = add_account(&host.machine, user);
-            write_record(&account, vec![device("phone", Kind::Hotp)]);
+            write_record(&account, vec![device("phone", OtpKind::Hotp)]);
         }
     });
     host.found();

@@ -8,7 +8,7 @@ use harness::enrolled::{
 };
 use harness::pam::code;
 use twofactor_core::STATE_DIR;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::EtcdCluster;
@@ -59,7 +59,7 @@ fn next_code(host: &MemberHost) -> String {
 #[test]
 fn what_a_host_counted_by_itself_is_added() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, QUICK);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, QUICK);
     let token = Token::new("alice");
     let wrong: Vec<String> = token.wrong_codes().take(5).collect();
     assert!(!is_in(&hosts[0], &wrong[0]));
@@ -79,7 +79,7 @@ fn what_a_host_counted_by_itself_is_added() {
 #[test]
 fn what_a_host_counted_is_known_at_once() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, QUICK);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, QUICK);
     let token = Token::new("alice");
     let wrong: Vec<String> = token.wrong_codes().take(5).collect();
     assert!(!is_in(&hosts[0], &wrong[0]));
@@ -114,7 +114,7 @@ fn deny_refuses_all_but_the_console() {
 #[test]
 fn codes_of_a_counter_wait_for_the_store() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, QUICK);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, QUICK);
     let token = Token::new("alice");
     until_noted(&hosts[0]);
     hosts[0].run(|host| add_stack(&host.machine, "login", ""));

@@ -5,7 +5,7 @@ use harness::logins::ASK_CODE;
 use harness::twofactord::DaemonConversation;
 use harness::{Machine, PASSWORD, Totp};
 use serde_json::{Value, json};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
@@ -93,7 +93,7 @@ fn a_key_renewed_on_one_host_counts_on_the_other() {
 #[test]
 fn a_proof_works_on_one_host() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let token = Token::new("alice");
     let begins = |host: &MemberHost, code: &str| {
         let begin = json!({"device": "tablet", "code": code});
@@ -113,7 +113,7 @@ fn a_proof_works_on_one_host() {
 #[test]
 fn the_last_device_unset_on_one_host_is_gone_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     hosts[0].run(|host| {
         let token = Token::new("alice");
         let typed = [token.code_at(0), token.code_at(1)];
@@ -132,7 +132,7 @@ fn the_last_device_unset_on_one_host_is_gone_on_the_other() {
 #[test]
 fn new_recovery_codes_of_one_host_count_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let old = record(&hosts[1]);
     let code = hosts[0].run(|host| {
         let token = Token::new("alice");
@@ -189,7 +189,7 @@ fn a_change_of_an_older_record_is_refused() {
 #[test]
 fn without_the_store_users_change_nothing() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let before = record(&hosts[0]);
     hosts[0].link.set_cut(true);
     let begin = json!({"device": "tablet", "code": Token::new("alice").code_at(0)});
@@ -213,7 +213,7 @@ fn without_the_store_users_change_nothing() {
 #[test]
 fn no_user_reaches_the_service_of_the_fleet() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     hosts[0].run(|host| {
         let socket = harness::twofactord::FLEET_SOCKET;
         let ask = |user: &str| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use harness::enrolled::{SERVICE, Token};
 use twofactor_core::STATE_DIR;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::{leaving, rotation};
 use twofactor_store::fleet_contact::FleetContact;
@@ -43,7 +43,7 @@ fn finds_out(host: &MemberHost, token: &Token, times: usize) {
 #[test]
 fn a_running_service_takes_a_new_key_and_a_new_place() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let token = Token::new("alice");
     assert!(is_in(&hosts[0], token.code_at(0)));
     let key = rotate(&hosts[0]);
@@ -65,7 +65,7 @@ fn a_running_service_takes_a_new_key_and_a_new_place() {
 #[test]
 fn a_running_service_takes_a_new_password() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let token = Token::new("alice");
     for words in [
         &["user", "delete", "host"][..],

@@ -9,7 +9,7 @@ use harness::enrolled::{SERVICE, Token, auth, login};
 use harness::pam::code;
 use serde_json::{Value, json};
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::Store;
 
@@ -72,7 +72,7 @@ fn first_code(shown: &Value) -> String {
 #[test]
 fn roots_change_waits_for_a_slow_store() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let host = &hosts[0];
     until_idle(host);
     let (begun, begins) = channel();
@@ -102,7 +102,7 @@ fn roots_change_waits_for_a_slow_store() {
 #[test]
 fn a_change_without_root_waits_for_a_slow_answer() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     until_idle(&hosts[0]);
     let before = record(&hosts[0]);
     let proof = Token::new("alice").code_at(0).to_owned();
@@ -129,7 +129,7 @@ fn a_change_without_root_waits_for_a_slow_answer() {
 fn a_code_waits_for_a_slow_store() {
     let cluster = EtcdCluster::start(&[]);
     let keys = format!("{PATIENT}on_outage = \"deny\"\n");
-    let hosts = two_hosts(&cluster, Kind::Hotp, &keys);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, &keys);
     let host = &hosts[0];
     let typed = Token::new("alice").code_at(0).to_owned();
     until_idle(host);

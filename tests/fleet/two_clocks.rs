@@ -7,7 +7,7 @@ use harness::enrolled::{SECRET, SERVICE, Token, auth, login};
 use harness::otp::{fresh_code_margin, oathtool, unix_time};
 use harness::pam::code;
 use serde_json::Value;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
 use super::hosts::{HostMachine, KEY, MemberHost};
@@ -20,7 +20,7 @@ const AHEAD: i64 = 7200;
 const STEP: u64 = 30;
 
 /// Two hosts with a service each. The first one's clock is that of the phone; the second one's is so many seconds ahead of it.
-fn hosts_with(cluster: &EtcdCluster, kind: Kind, seconds: i64) -> [MemberHost; 2] {
+fn hosts_with(cluster: &EtcdCluster, kind: OtpKind, seconds: i64) -> [MemberHost; 2] {
     let hosts = two_members(cluster, kind, &policy(KEYS));
     for (host, offset) in hosts.iter().zip([AHEAD, AHEAD + seconds]) {
         host.run(move |host| host.machine.shift_clock(offset));
@@ -80,7 +80,7 @@ fn a_host_far_behind_takes_no_code_from_before_the_last_one() {
 #[test]
 fn guesses_count_together_on_clocks_that_differ() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = hosts_with(&cluster, Kind::Hotp, 3600);
+    let hosts = hosts_with(&cluster, OtpKind::Hotp, 3600);
     let token = Token::new("alice");
     let wrong: Vec<String> = token.wrong_codes().take(7).collect();
     for (number, guess) in wrong[..5].iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use harness::enrolled::Token;
 use harness::{Machine, PASSWORD};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
@@ -27,7 +27,7 @@ fn is_in_by_ssh(host: &MemberHost, typed: &str) -> bool {
 #[test]
 fn a_code_used_on_one_host_is_refused_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let token = Token::new("alice");
     assert!(is_in_by_ssh(&hosts[0], token.code_at(0)));
     assert!(!is_in_by_ssh(&hosts[1], token.code_at(0)));
@@ -40,7 +40,7 @@ fn a_code_used_on_one_host_is_refused_on_the_other() {
 #[test]
 fn wrong_codes_on_one_host_lock_out_on_the_other() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let token = Token::new("alice");
     for wrong in token.wrong_codes().take(5) {
         assert!(!is_in(&hosts[0], &wrong));
@@ -74,7 +74,7 @@ fn verifies(host: &MemberHost, typed: &str) -> Option<i32> {
 #[test]
 fn codes_of_lockers_and_of_verify_count_once() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let token = Token::new("alice");
     assert_eq!(unlocks(&hosts[0], token.code_at(0)), "accepted");
     assert_eq!(unlocks(&hosts[1], token.code_at(0)), "used");

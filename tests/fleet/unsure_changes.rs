@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use harness::enrolled::{Token, login, record_path, run};
 use serde_json::json;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
@@ -37,7 +37,7 @@ fn notifies(host: &MemberHost) {
 #[test]
 fn a_lost_answer_is_logged_and_told_at_the_next_login() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, Kind::Hotp, PATIENT);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     notifies(&hosts[0]);
     let before = record(&hosts[0]);
     let token = Token::new("alice");

@@ -4,7 +4,7 @@
 use harness::Machine;
 use harness::otp::hotp_codes;
 use harness::pam::code;
-use twofactor_core::device::{Device, Kind};
+use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Digits;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::secret::Secret;
@@ -25,7 +25,7 @@ fn alice(policy: &str) -> (Machine, String) {
     let token = Device {
         secret: Secret::from_base32(KEY).unwrap(),
         digits: Digits::new(8).unwrap(),
-        ..device("token", Kind::Hotp)
+        ..device("token", OtpKind::Hotp)
     };
     write_record(&account, vec![token]);
     let mut codes = hotp_codes(KEY, 0, 1, 8);

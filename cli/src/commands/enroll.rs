@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
-use twofactor_store::{Locked, Store};
+use twofactor_store::{LockedFactor, Store};
 
 use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::enrollment_report::EnrollmentReport;
@@ -193,7 +193,7 @@ impl ChangeSteps for FirstCodes<'_> {
     type Error = Failure;
 
     /// The user may have got recovery codes while the code was typed.
-    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Failure> {
+    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), Failure> {
         record.map_or(Ok(()), |record| gives_codes(record, self.args))
     }
 

@@ -6,7 +6,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::Record;
 use twofactor_store::operations::{self, ChangeSteps};
-use twofactor_store::{Locked, Store};
+use twofactor_store::{LockedFactor, Store};
 
 use super::policy_change::{LockoutGuard, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
@@ -84,7 +84,7 @@ struct DeviceRemoval<'a> {
 impl ChangeSteps for DeviceRemoval<'_> {
     type Error = Failure;
 
-    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Failure> {
+    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), Failure> {
         if record.is_none_or(|record| ids(record) != self.shown) {
             return Err(Failure::refused("the devices were changed meanwhile")
                 .of_kind(FailureKind::ChangedMeanwhile)

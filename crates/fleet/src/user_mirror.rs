@@ -10,7 +10,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::file::FileError;
-use twofactor_store::{Locked, Store, UnmirroredUsers};
+use twofactor_store::{LockedFactor, Store, UnmirroredUsers};
 
 use crate::fleet_factor::FleetFactor;
 use crate::host_error::HostError;
@@ -155,7 +155,7 @@ fn is_in_place(
 
 /// Puts in place what the store has, and notes it. The user's lock is held.
 fn put_in_place(
-    mut locked: Locked<'_>,
+    mut locked: LockedFactor<'_>,
     (marks, user): (&MirrorMarks, &str),
     factor: &FleetFactor,
 ) -> Result<MirrorResult, UserFault> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::files::{Cause, LoadedPolicy, LoadedRecord, Locked, PolicyFile, Store};
+use crate::files::{Cause, LoadedPolicy, LoadedRecord, LockedFactor, PolicyFile, Store};
 use crate::sys::clock::{self, BeforeEpoch};
 use crate::sys::random;
 use twofactor_core::account::Account;
@@ -296,7 +296,7 @@ impl LoginAttempt<'_> {
 
     fn judge(
         &mut self,
-        mut locked: Locked<'_>,
+        mut locked: LockedFactor<'_>,
         record: &Record,
         answer: (&[u8], AnswerForm),
         against: CredentialSet,
@@ -362,7 +362,7 @@ fn lock_recorded<'s>(
     store: &'s Store,
     account: &Account,
     known: Option<LoadedRecord>,
-) -> Result<Option<(Locked<'s>, LoadedRecord)>, AttemptFailure> {
+) -> Result<Option<(LockedFactor<'s>, LoadedRecord)>, AttemptFailure> {
     let locked = match store.lock(account) {
         Err(error) if matches!(error.cause, Cause::MissingState) => {
             return match store.record(account)? {
@@ -378,7 +378,7 @@ fn lock_recorded<'s>(
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
 /// further would leave a slot in flight that the next process takes for flushed.
-fn rebase(locked: &mut Locked<'_>, now: u64) -> Result<State, AttemptFailure> {
+fn rebase(locked: &mut LockedFactor<'_>, now: u64) -> Result<State, AttemptFailure> {
     if let Some(state) = verify::rebased(locked.state(), now) {
         locked.write(state)?;
         locked.flush()?;

@@ -23,8 +23,8 @@ pub mod testing;
 pub mod tickets;
 
 pub use files::{
-    BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, Holder, Inventory, LoadedPolicy,
-    LoadedRecord, Locked, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation,
+    BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, RecordHolder, Inventory, LoadedPolicy,
+    LoadedRecord, LockedFactor, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation,
     ShareFault, SharedChange, SharedFactors, Store, UnmirroredUsers, directory_mark,
 };
 

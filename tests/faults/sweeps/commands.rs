@@ -318,7 +318,7 @@ pub(super) fn changed_again(account: &Account) -> Result<(), String> {
         Some(record) => locked.replace_record(&record, &[]),
         None => {
             let mut record = Record::new(account.name.clone(), account.uid);
-            let token = device("token", twofactor_core::device::Kind::Hotp);
+            let token = device("token", twofactor_core::device::OtpKind::Hotp);
             let entry = twofactor_core::state::DeviceState {
                 id: token.id,
                 next: 0,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
-use twofactor_store::{Holder, Store};
+use twofactor_store::{RecordHolder, Store};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum KeptEntry {
@@ -87,7 +87,7 @@ pub fn open_store() -> Store {
 
 /// The user whose record counts for an account; the reason why neither it nor its absence is proven. By another name of
 /// the same uid the same is found.
-pub fn holder(account: &Account) -> Result<Holder, String> {
+pub fn holder(account: &Account) -> Result<RecordHolder, String> {
     let store = open_store();
     let found = store.holder(account).map_err(|error| error.to_string())?;
     let alias = Account {

@@ -7,7 +7,7 @@ use harness::fault::{Call, Halt, Traced, Window};
 use harness::otp::hotp;
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, freezer};
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
@@ -337,8 +337,8 @@ fn right_code(record: &Record, state: &State) -> String {
     let device = &record.devices[0];
     let secret = device.secret.to_base32();
     match device.kind {
-        Kind::Hotp => hotp(&secret, state.device(device.id).unwrap().next, 6),
-        Kind::Totp { .. } => Totp::new(&secret).code_after(1),
+        OtpKind::Hotp => hotp(&secret, state.device(device.id).unwrap().next, 6),
+        OtpKind::Totp { .. } => Totp::new(&secret).code_after(1),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::otp::hotp_codes;
 use crate::pam::{Drive, EXACT, ModuleMessage, PamOutcome, code};
 use crate::{Machine, Totp};
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, Id, OtpKind};
+use twofactor_core::device::{Device, CredentialId, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
@@ -127,7 +127,7 @@ pub fn add_account(machine: &Machine, user: &str) -> Account {
 /// A device with `SECRET`, six digits and SHA1.
 pub fn device(name: &str, kind: OtpKind) -> Device {
     Device {
-        id: Id::generate().unwrap(),
+        id: CredentialId::generate().unwrap(),
         name: name.parse().unwrap(),
         kind,
         algorithm: Algorithm::Sha1,

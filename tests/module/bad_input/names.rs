@@ -164,7 +164,7 @@ fn r42_an_alias_of_a_uid_needs_the_same_code() {
         uid: 61_000,
         gid: 61_000,
     };
-    let kind = twofactor_core::device::Kind::Hotp;
+    let kind = twofactor_core::device::OtpKind::Hotp;
     write_record(&one, vec![harness::enrolled::device("token", kind)]);
     assert_eq!(auth(login("one")), code::CONV_ERR, "asked");
     assert_eq!(auth(login("two")), code::CONV_ERR, "asked as well");

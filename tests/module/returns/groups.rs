@@ -4,7 +4,7 @@
 use harness::Machine;
 use harness::pam::{Drive, code};
 use twofactor_core::account::Account;
-use twofactor_core::device::Kind;
+use twofactor_core::device::OtpKind;
 
 use harness::enrolled::{
     IGNORED, SERVICE, Token, add_account, add_stack, auth, device, logged, machine, write_record,
@@ -30,7 +30,7 @@ fn with_root(entry: &str) -> (Machine, Token) {
         uid: 0,
         gid: 0,
     };
-    write_record(&root, vec![device("token", Kind::Hotp)]);
+    write_record(&root, vec![device("token", OtpKind::Hotp)]);
     (machine, Token::new("root"))
 }
 
@@ -70,7 +70,7 @@ fn a_member_of_a_group_is_exempt_and_others_are_asked() {
     let (machine, token) = with_root("groups = [\"robots\"]");
     let names = machine.name_service();
     let alice = add_account(&machine, "alice");
-    write_record(&alice, vec![device("token", Kind::Hotp)]);
+    write_record(&alice, vec![device("token", OtpKind::Hotp)]);
     for answer in ["found 61000 bob,alice", "slow 1 found 61000 alice"] {
         names.answers(&format!("group robots {answer}\n"));
         let login = Drive::installed().service(SERVICE).user("alice");

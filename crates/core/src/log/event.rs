@@ -56,7 +56,7 @@ events! {
         /// Locked out for some seconds.
         Throttled = "throttled",
         /// Locked out until `twofactor unlock`.
-        Locked = "locked",
+        LockedFactor = "locked",
         /// The password, given as the code.
         PasswordAsCode = "password-as-code",
         /// An answer without a code in it.

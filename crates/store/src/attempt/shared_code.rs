@@ -17,7 +17,7 @@ use super::{
     AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, JudgementTerms, LoginAttempt,
     SharedPurpose, lock_recorded, rebase,
 };
-use crate::files::{Locked, nothing_reusable};
+use crate::files::{LockedFactor, nothing_reusable};
 use crate::sys::life_sign::{LONGEST, alive};
 use crate::sys::random;
 
@@ -204,7 +204,7 @@ impl LoginAttempt<'_> {
 
 /// Stores the result in the host's own file: only then may it be told. Entries of devices come and go with the record alone.
 pub(super) fn write_through(
-    mut locked: Locked<'_>,
+    mut locked: LockedFactor<'_>,
     (record, own): (&Record, &State),
     mut state: State,
 ) -> Result<(), AttemptFailure> {

@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{self, DeviceState, State};
 
 use super::generations::StateFiles;
-use super::locked_factor::{Locked, knows_all};
+use super::locked_factor::{LockedFactor, knows_all};
 use super::{Cause, Error, Store, uid_index, file_names};
 
 /// Most newcomers of one call: each keeps two files open, one of them locked.
@@ -48,7 +48,7 @@ struct StagedRecord<'s> {
 /// A newcomer whose state has its name and is locked, so that no other process makes a record beside it.
 struct ClaimedName<'s> {
     position: usize,
-    locked: Locked<'s>,
+    locked: LockedFactor<'s>,
     record: NewFile<'s>,
     record_file: String,
 }
@@ -216,7 +216,7 @@ impl Store {
         };
         Ok(Some(ClaimedName {
             position: staged.position,
-            locked: Locked::of_new(self, account, staged.files, held),
+            locked: LockedFactor::of_new(self, account, staged.files, held),
             record: staged.record,
             record_file: staged.record_file,
         }))
@@ -234,7 +234,7 @@ impl Store {
     }
 
     /// Gives the record its name, unless the state was taken over while this process did not move.
-    fn publish<'s>(&self, claimed: ClaimedName<'s>) -> Result<Option<(usize, Locked<'s>)>, Error> {
+    fn publish<'s>(&self, claimed: ClaimedName<'s>) -> Result<Option<(usize, LockedFactor<'s>)>, Error> {
         claimed.locked.confirm()?;
         let path = self.path.join("users").join(&claimed.record_file);
         let made = claimed

@@ -5,7 +5,7 @@ use rustix::fs::Dir;
 use crate::sys::file;
 use twofactor_core::account::Account;
 
-use super::{Error, Locked, Store, file_names};
+use super::{Error, LockedFactor, Store, file_names};
 
 impl Store {
     /// Removes the temporary records of users whose lock can be had at once. One that is held may be that of the change which writes
@@ -39,7 +39,7 @@ impl Store {
             uid: record.uid,
             gid: record.uid,
         };
-        match Locked::at_once(self, &account)? {
+        match LockedFactor::at_once(self, &account)? {
             Some(locked) => locked.remove_temporary_records(),
             None => Ok(()),
         }

@@ -10,15 +10,15 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
 use super::generations::{HeldFile, LockWaiting, StateFiles};
-use super::{Cause, Error, Holder, LoadedRecord, SharedChange, Store};
+use super::{Cause, Error, RecordHolder, LoadedRecord, SharedChange, Store};
 
 /// Number of times that a state is looked for, or made, before a change.
 const CHANGE_TRIES: u32 = 4;
 
 /// Exclusive access to one user's record and state. The kernel ends it when it is dropped or its process dies; it
 /// must not be kept while a person is asked something. From a process that does not move it is taken over:
-/// [`Locked::confirm`] tells.
-pub struct Locked<'s> {
+/// [`LockedFactor::confirm`] tells.
+pub struct LockedFactor<'s> {
     store: &'s Store,
     account: Account,
     files: StateFiles<'s>,
@@ -35,7 +35,7 @@ pub struct Locked<'s> {
     size_limit: Option<u64>,
 }
 
-impl<'s> Locked<'s> {
+impl<'s> LockedFactor<'s> {
     pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
         match Self::find(store, account, LockWaiting::Patient)? {
             Some(locked) => Ok(locked),
@@ -58,7 +58,7 @@ impl<'s> Locked<'s> {
     pub(super) fn for_change(
         store: &'s Store,
         account: &Account,
-        mut holder: Holder,
+        mut holder: RecordHolder,
     ) -> Result<Self, Error> {
         let files = StateFiles::of(store, &account.name)?;
         for _ in 0..CHANGE_TRIES {
@@ -132,10 +132,10 @@ impl<'s> Locked<'s> {
         Ok(loaded.map(|loaded| loaded.record))
     }
 
-    /// [`Locked::record`] where it was read before: parsed again only where the file has another text now.
+    /// [`LockedFactor::record`] where it was read before: parsed again only where the file has another text now.
     ///
     /// # Errors
-    /// [`Error`] as for [`Locked::record`].
+    /// [`Error`] as for [`LockedFactor::record`].
     pub fn record_again(
         &self,
         before: Option<LoadedRecord>,
@@ -156,7 +156,7 @@ impl<'s> Locked<'s> {
         self.files.confirm(&self.held)
     }
 
-    /// Writes the state, in place; it is seen by others at once, and survives a power cut after [`Locked::flush`].
+    /// Writes the state, in place; it is seen by others at once, and survives a power cut after [`LockedFactor::flush`].
     ///
     /// # Errors
     /// [`Error`] when it cannot be written; then the state is what was flushed last, or what was written last.
@@ -189,7 +189,7 @@ impl<'s> Locked<'s> {
     }
 
     /// Writes the state once more as it is, which shows processes that wait for the lock that this one moves. Nothing follows from a
-    /// write that fails, nor from one after the state was taken over: [`Locked::confirm`] tells of that.
+    /// write that fails, nor from one after the state was taken over: [`LockedFactor::confirm`] tells of that.
     pub fn show_life(&mut self) {
         let _ = self.write(self.state.clone());
     }

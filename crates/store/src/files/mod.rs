@@ -38,9 +38,9 @@ use twofactor_core::state::State;
 
 pub use bulk_enrollment::{BATCH, BulkEnrollment, NewRecord};
 pub use error::{Cause, Error};
-pub use record_holder::{FactorSnapshot, FoundBy, Holder};
+pub use record_holder::{FactorSnapshot, FoundBy, RecordHolder};
 pub use directory_inventory::Inventory;
-pub use locked_factor::Locked;
+pub use locked_factor::LockedFactor;
 pub(crate) use locked_factor::nothing_reusable;
 pub use directory_mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
@@ -154,16 +154,16 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when the state is missing, unsafe, damaged, of another uid, or another process holds the lock.
-    pub fn lock(&self, account: &Account) -> Result<Locked<'_>, Error> {
-        Locked::existing(self, account)
+    pub fn lock(&self, account: &Account) -> Result<LockedFactor<'_>, Error> {
+        LockedFactor::existing(self, account)
     }
 
     /// Locks the state of an account for a change of its record; makes the state when there is neither.
     ///
     /// # Errors
     /// [`Error`] as for [`Store::lock`]; a missing or damaged state beside a record is an error, never made anew.
-    pub fn lock_for_change(&self, account: &Account) -> Result<Locked<'_>, Error> {
-        Locked::existing_or_new(self, account)
+    pub fn lock_for_change(&self, account: &Account) -> Result<LockedFactor<'_>, Error> {
+        LockedFactor::existing_or_new(self, account)
     }
 
     /// Makes a new state for an account whose state is missing, damaged, or does not know its devices.
@@ -173,8 +173,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when there is no valid record, or the state cannot be written.
-    pub fn rebuild(&self, account: &Account, window: u8, now: u64) -> Result<Locked<'_>, Error> {
-        Locked::rebuilt(self, account, window, now)
+    pub fn rebuild(&self, account: &Account, window: u8, now: u64) -> Result<LockedFactor<'_>, Error> {
+        LockedFactor::rebuilt(self, account, window, now)
     }
 
     /// The state of an account, read without a lock: for prompts and displays, never for a verdict. `None` when there is
@@ -223,8 +223,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] as for [`Store::lock`].
-    pub fn try_lock(&self, account: &Account) -> Result<Option<Locked<'_>>, Error> {
-        Locked::at_once(self, account)
+    pub fn try_lock(&self, account: &Account) -> Result<Option<LockedFactor<'_>>, Error> {
+        LockedFactor::at_once(self, account)
     }
 
     /// The index of uids as it is on the disk: each entry's uid with its name.

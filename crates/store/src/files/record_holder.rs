@@ -13,7 +13,7 @@ use super::{Cause, Error, Store, uid_index};
 
 /// The record that counts for an account.
 #[derive(Debug, Clone)]
-pub struct Holder {
+pub struct RecordHolder {
     /// The account with the name under which record and state are kept.
     pub account: Account,
     /// The record, `None` only where it is proven that there is none.
@@ -24,7 +24,7 @@ pub struct Holder {
     text: RecordText,
 }
 
-impl Holder {
+impl RecordHolder {
     fn of(account: Account, loaded: LoadedRecord, found_by: FoundBy) -> Self {
         Self {
             account,
@@ -34,7 +34,7 @@ impl Holder {
         }
     }
 
-    /// The account under which both files are kept, and the record for [`super::Locked::record_again`].
+    /// The account under which both files are kept, and the record for [`super::LockedFactor::record_again`].
     #[must_use]
     pub fn into_loaded(self) -> (Account, Option<LoadedRecord>) {
         let text = self.text;
@@ -56,7 +56,7 @@ pub enum FoundBy {
 #[derive(Debug, Default)]
 pub(super) struct FoundRecords {
     /// The record with the account that has it.
-    holder: Option<Holder>,
+    holder: Option<RecordHolder>,
     /// Names that the index has for the uid, and that have no record.
     without: Vec<String>,
 }
@@ -85,7 +85,7 @@ impl Store {
     }
 
     fn try_snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
-        let Holder {
+        let RecordHolder {
             account, record, ..
         } = self.holder(account)?;
         let Some(record) = record else {
@@ -111,7 +111,7 @@ impl Store {
     /// # Errors
     /// [`Error`] for everything that is neither one valid record nor proven absence: also [`Cause::LostRecord`] where
     /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
-    pub fn holder(&self, account: &Account) -> Result<Holder, Error> {
+    pub fn holder(&self, account: &Account) -> Result<RecordHolder, Error> {
         let found = self.look_up(account)?;
         self.holder_of(account, found)
     }
@@ -120,7 +120,7 @@ impl Store {
     pub(super) fn look_up(&self, account: &Account) -> Result<FoundRecords, Error> {
         let mut found = FoundRecords::default();
         if let Some(loaded) = self.record_again(account, None)? {
-            found.holder = Some(Holder::of(account.clone(), loaded, FoundBy::Name));
+            found.holder = Some(RecordHolder::of(account.clone(), loaded, FoundBy::Name));
             return Ok(found);
         }
         let names = uid_index::names_of(self.users.directory()?, account.uid)
@@ -133,7 +133,7 @@ impl Store {
             match (self.record_again(&account, None)?, &found.holder) {
                 (None, _) => found.without.push(name.clone()),
                 (Some(loaded), None) => {
-                    found.holder = Some(Holder::of(account, loaded, FoundBy::Uid));
+                    found.holder = Some(RecordHolder::of(account, loaded, FoundBy::Uid));
                 }
                 (Some(_), Some(_)) => {
                     return Err(Error {
@@ -152,7 +152,7 @@ impl Store {
         &self,
         account: &Account,
         found: FoundRecords,
-    ) -> Result<Holder, Error> {
+    ) -> Result<RecordHolder, Error> {
         match self.proven(account, found) {
             Err(error) if matches!(error.cause, Cause::LostRecord) => {
                 let found = self.look_up(account)?;
@@ -163,9 +163,9 @@ impl Store {
     }
 
     /// The record that was found, where no state contradicts it.
-    pub(super) fn proven(&self, account: &Account, found: FoundRecords) -> Result<Holder, Error> {
+    pub(super) fn proven(&self, account: &Account, found: FoundRecords) -> Result<RecordHolder, Error> {
         let FoundRecords { holder, without } = found;
-        if let Some(Holder {
+        if let Some(RecordHolder {
             account,
             record: Some(record),
             ..
@@ -188,7 +188,7 @@ impl Store {
         if !awaits(&account.name) {
             self.prove_removed(&account.name)?;
         }
-        Ok(holder.unwrap_or_else(|| Holder {
+        Ok(holder.unwrap_or_else(|| RecordHolder {
             account: account.clone(),
             record: None,
             found_by: FoundBy::Name,

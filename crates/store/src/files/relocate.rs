@@ -25,7 +25,7 @@ use twofactor_core::state::State;
 
 use super::generations::StateFiles;
 use super::locked_factor::knows_all;
-use super::{Cause, Error, Locked, Store, uid_index, file_names};
+use super::{Cause, Error, LockedFactor, Store, uid_index, file_names};
 
 /// Progress of a move.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl Store {
     /// Steps 1 to 4.
     pub(super) fn change_owner(
         &self,
-        locked: &mut Locked<'_>,
+        locked: &mut LockedFactor<'_>,
         from: &str,
         mut record: Record,
         to: &Account,

@@ -1,6 +1,6 @@
 //! The user whose factor is changed, and the log of its changes.
 
-use crate::files::{Error, Locked, Store};
+use crate::files::{Error, LockedFactor, Store};
 use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
@@ -59,7 +59,7 @@ impl UserFactor<'_> {
     /// Stores the record that a change has made, with a note of the change for its user, and reports it.
     pub(super) fn store_record(
         &self,
-        locked: &mut Locked<'_>,
+        locked: &mut LockedFactor<'_>,
         record: &mut Record,
         entries: &[DeviceState],
         change: FactorChange<'_>,

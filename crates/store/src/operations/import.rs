@@ -1,7 +1,7 @@
 //! Devices that come from elsewhere, one after the other under one lock: a state has no room for all that a user had and all
 //! that comes.
 
-use crate::files::Locked;
+use crate::files::LockedFactor;
 use twofactor_core::device::DeviceName;
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::record::Record;
@@ -12,7 +12,7 @@ use super::{ChangeError, UserFactor, begin, leave_nothing};
 /// The place to which devices are written.
 pub struct DeviceWriter<'l, 's> {
     factor: &'l UserFactor<'l>,
-    locked: &'l mut Locked<'s>,
+    locked: &'l mut LockedFactor<'s>,
     /// The devices before the import.
     before: &'l [DeviceName],
 }

@@ -18,7 +18,7 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
-use crate::files::{Locked, Store};
+use crate::files::{LockedFactor, Store};
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::PlainCode;
@@ -54,7 +54,7 @@ pub trait ChangeSteps {
     /// The reason why it is not allowed.
     fn permit(
         &mut self,
-        locked: &mut Locked<'_>,
+        locked: &mut LockedFactor<'_>,
         record: Option<&Record>,
     ) -> Result<(), Self::Error> {
         let _ = (locked, record);
@@ -84,7 +84,7 @@ impl ChangeSteps for RootChange {
 fn change<'s, T, E: From<ChangeError>>(
     store: &'s Store,
     account: &Account,
-    make: impl FnOnce(&mut Locked<'s>, Option<Record>) -> Result<T, E>,
+    make: impl FnOnce(&mut LockedFactor<'s>, Option<Record>) -> Result<T, E>,
 ) -> Result<T, E> {
     let (mut locked, before) = begin(store, account)?;
     let is_new = before.is_none();
@@ -99,7 +99,7 @@ fn change<'s, T, E: From<ChangeError>>(
 fn begin<'s>(
     store: &'s Store,
     account: &Account,
-) -> Result<(Locked<'s>, Option<Record>), ChangeError> {
+) -> Result<(LockedFactor<'s>, Option<Record>), ChangeError> {
     let failed = |error| ChangeError::new(account, error);
     let locked = store.lock_for_change(account).map_err(failed)?;
     let before = locked.record().map_err(failed)?;
@@ -107,7 +107,7 @@ fn begin<'s>(
 }
 
 /// Removes the state that was made for an account without a record, unless it has one by now.
-fn leave_nothing(locked: Locked<'_>) {
+fn leave_nothing(locked: LockedFactor<'_>) {
     if matches!(locked.record(), Ok(None)) {
         // The error before this one is the one to report; a state alone is harmless.
         let _ = locked.remove();

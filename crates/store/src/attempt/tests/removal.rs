@@ -3,7 +3,7 @@
 use super::*;
 
 /// The lock of a removal that has looked for the last time whether it still has it.
-fn marked(machine: &AttemptMachine) -> Locked<'_> {
+fn marked(machine: &AttemptMachine) -> LockedFactor<'_> {
     let mut locked = machine.store.lock(&machine.alice).unwrap();
     locked.mark_removal().unwrap();
     assert!(!machine.stored().state.has_committed());

@@ -7,11 +7,11 @@ use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, DeviceState, SpentCodes, State};
 
-use super::{Locked, knows_all, refuse_while_moving};
+use super::{LockedFactor, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
 use crate::files::{Cause, Error, ShareResult, SharedChange, uid_index, file_names};
 
-impl Locked<'_> {
+impl LockedFactor<'_> {
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
     /// none of those that are new is committed; then the index and the record; then the state of the new record alone.
     ///
@@ -36,11 +36,11 @@ impl Locked<'_> {
     }
 
     /// Puts a record in place whose state is `base`: what it says of failures and one-time codes, and of all devices of
-    /// the record. In the order of [`Locked::replace_record`]. Where a record was lost, which its state tells, the state goes on
+    /// the record. In the order of [`LockedFactor::replace_record`]. Where a record was lost, which its state tells, the state goes on
     /// telling it until the record is in place.
     ///
     /// # Errors
-    /// As [`Locked::replace_record`]; what `base` says of devices that stay, of failures and codes can be in force already.
+    /// As [`LockedFactor::replace_record`]; what `base` says of devices that stay, of failures and codes can be in force already.
     pub fn restore_record(&mut self, record: &Record, base: State) -> Result<(), Error> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
@@ -50,10 +50,10 @@ impl Locked<'_> {
         replaced.map_err(|error| shared.told(error))
     }
 
-    /// [`Locked::restore_record`] for a record that counts in the fleet of this host already.
+    /// [`LockedFactor::restore_record`] for a record that counts in the fleet of this host already.
     ///
     /// # Errors
-    /// As [`Locked::restore_record`].
+    /// As [`LockedFactor::restore_record`].
     pub fn mirror_record(&mut self, record: &Record, base: State) -> Result<(), Error> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;

@@ -7,14 +7,14 @@
 use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
-use super::{Locked, refuse_while_moving};
+use super::{LockedFactor, refuse_while_moving};
 use crate::files::{Cause, Error, SharedChange, Store, uid_index, file_names};
 use crate::sys::file;
 
 /// Number of times that a state which was taken over is looked for, once its record is removed.
 const TRIES: u32 = 3;
 
-impl Locked<'_> {
+impl LockedFactor<'_> {
     /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
     ///
     /// # Errors
@@ -32,10 +32,10 @@ impl Locked<'_> {
         self.mirror_removal().map_err(|error| shared.told(error))
     }
 
-    /// [`Locked::remove`] for a record that is removed in the fleet of this host already.
+    /// [`LockedFactor::remove`] for a record that is removed in the fleet of this host already.
     ///
     /// # Errors
-    /// As [`Locked::remove`].
+    /// As [`LockedFactor::remove`].
     pub fn mirror_removal(mut self) -> Result<(), Error> {
         let record = self.store.record(&self.account)?;
         refuse_while_moving(self.store, &self.account, record.as_ref())?;
@@ -105,7 +105,7 @@ fn remove_anew(
     taken_over: Error,
 ) -> Result<(), Error> {
     for _ in 0..TRIES {
-        let mut current = match Locked::existing(store, account) {
+        let mut current = match LockedFactor::existing(store, account) {
             // Another process has removed the rest, or begun to.
             Err(error) if matches!(error.cause, Cause::MissingState) => {
                 return store
@@ -131,7 +131,7 @@ fn remove_anew(
 }
 
 /// True if what is left tells of no other device than of those that were removed.
-fn is_rest_of(current: &Locked<'_>, removed: &Record) -> Result<bool, Error> {
+fn is_rest_of(current: &LockedFactor<'_>, removed: &Record) -> Result<bool, Error> {
     let was = |id| removed.devices.iter().any(|device| device.id == id);
     let mut committed = current.state.devices.iter().filter(|d| d.committed);
     Ok(current.store.record(&current.account)?.is_none() && committed.all(|d| was(d.id)))

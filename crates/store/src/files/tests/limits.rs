@@ -36,7 +36,7 @@ fn a_state_that_cannot_be_written_stays_as_it_was() {
     }
     let (scratch, store) = enrolled();
     let before = fs::read(scratch.state()).unwrap();
-    let failed_once = |locked: &Locked<'_>| {
+    let failed_once = |locked: &LockedFactor<'_>| {
         let mut state = locked.state().clone();
         state.failures = 1;
         state

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The lock of a removal that has looked for the last time whether it still has it.
-fn marked(store: &Store) -> (Locked<'_>, Record) {
+fn marked(store: &Store) -> (LockedFactor<'_>, Record) {
     let mut locked = store.lock(&alice()).unwrap();
     let record = locked.record().unwrap().unwrap();
     locked.mark_removal().unwrap();
@@ -165,7 +165,7 @@ fn a_removal_in_between_is_no_missing_state() {
     let (_scratch, store) = enrolled();
     let seen = store.holder(&alice()).unwrap();
     store.lock(&alice()).unwrap().remove().unwrap();
-    let mut locked = Locked::for_change(&store, &alice(), seen.clone()).unwrap();
+    let mut locked = LockedFactor::for_change(&store, &alice(), seen.clone()).unwrap();
     assert!(locked.record().unwrap().is_none());
     let record = record_of(&alice(), &[token()]);
     locked.replace_record(&record, &[unused(&token())]).unwrap();
@@ -173,7 +173,7 @@ fn a_removal_in_between_is_no_missing_state() {
     assert!(found(&store));
     // A state that is really missing stays an error.
     fs::remove_file(store.state_path("alice")).unwrap();
-    let lost = Locked::for_change(&store, &alice(), seen).err();
+    let lost = LockedFactor::for_change(&store, &alice(), seen).err();
     assert_eq!(lost.map(|error| error.cause), Some(Cause::MissingState));
 }
 

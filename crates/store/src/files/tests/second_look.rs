@@ -15,7 +15,7 @@ fn judged(
     who: &Account,
     [first, again]: [FoundRecords; 2],
 ) -> (LookResult, LookResult) {
-    let answer = |result: Result<Holder, Error>| {
+    let answer = |result: Result<RecordHolder, Error>| {
         let holder = result.map_err(|error| error.cause)?;
         assert!(holder.record.is_none() || holder.account == alice());
         Ok(holder.record.is_some_and(|record| record.is_enrolled()))

@@ -21,7 +21,7 @@ fn changed(before: &[Vec<u8>; 2], after: &[Vec<u8>; 2]) -> Vec<StateSlot> {
 }
 
 /// Writes a state with that many failures and says which slots changed.
-fn write(scratch: &ScratchStore, locked: &mut Locked<'_>, failures: u32) -> Vec<StateSlot> {
+fn write(scratch: &ScratchStore, locked: &mut LockedFactor<'_>, failures: u32) -> Vec<StateSlot> {
     let before = halves(scratch);
     let mut state = locked.state().clone();
     state.failures = failures;

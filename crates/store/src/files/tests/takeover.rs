@@ -8,7 +8,7 @@ use crate::sys::life_sign::alive;
 use twofactor_core::state::{SlotStanding, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.
-fn taken_over(store: &Store) -> (Locked<'_>, Locked<'_>) {
+fn taken_over(store: &Store) -> (LockedFactor<'_>, LockedFactor<'_>) {
     let stopped = store.lock(&alice()).unwrap();
     let taker = thread::scope(|scope| scope.spawn(|| store.lock(&alice()).unwrap()).join());
     (stopped, taker.unwrap())
@@ -53,7 +53,7 @@ fn signs_of_life_after_a_takeover_change_nothing() {
     assert_eq!(store.peek(&alice()).unwrap().unwrap().failures, 3);
 }
 
-fn with_failures(locked: &Locked<'_>, failures: u32) -> State {
+fn with_failures(locked: &LockedFactor<'_>, failures: u32) -> State {
     let mut state = locked.state().clone();
     state.failures = failures;
     state
@@ -111,7 +111,7 @@ fn what_a_stopped_holder_wrote_before_is_kept() {
 #[test]
 fn a_state_is_taken_over_again_and_again() {
     let (scratch, store) = enrolled();
-    let mut stopped: Vec<Locked<'_>> = Vec::new();
+    let mut stopped: Vec<LockedFactor<'_>> = Vec::new();
     for number in 0..3 {
         let mut locked = store.lock(&alice()).unwrap();
         assert_eq!(locked.state().failures, number);

@@ -1,4 +1,4 @@
-//! An exhaustive model of `generations.rs`, `relocate.rs` and `Locked::remove`: some processes that each judge one attempt
+//! An exhaustive model of `generations.rs`, `relocate.rs` and `LockedFactor::remove`: some processes that each judge one attempt
 //! with the same code, or change the files, each of which may stop for ever, or be killed, between any two system calls;
 //! and power cuts, after which any part of what was not flushed is lost.
 //!
@@ -8,7 +8,7 @@
 //! leaves no device that counts and has no record. And each part of the design is
 //! needed: without it the model finds what breaks.
 //!
-//! Signs of life (`Locked::show_life`) are no step of it: they write what is there. Patience is none either: a process may take a state
+//! Signs of life (`LockedFactor::show_life`) are no step of it: they write what is there. Patience is none either: a process may take a state
 //! over at any moment, so that what is held here does not depend on how long others wait.
 
 mod changes;

@@ -156,7 +156,7 @@ impl From<ChangeError> for Denied {
 impl ChangeSteps for Refusing {
     type Error = Denied;
 
-    fn permit(&mut self, _: &mut Locked<'_>, record: Option<&Record>) -> Result<(), Denied> {
+    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), Denied> {
         self.shown = Some(record.map_or(0, |record| record.devices.len()));
         Err(Denied::ByCaller)
     }

@@ -73,7 +73,7 @@ fn entrance(world: &mut World) -> usize {
     world.new_inode(content, None)
 }
 
-/// `Locked::remove`: the mark, the record, and then what tells of it.
+/// `LockedFactor::remove`: the mark, the record, and then what tells of it.
 fn remove(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
     let process = &world.processes[me];
     let (name, file) = (process.name, process.file.unwrap_or(0));
