@@ -18,9 +18,9 @@ use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::BeforeEpoch;
 
 use crate::arguments::ModuleArguments;
-use crate::login_dialogue::{Dialogue, DialogueClose};
+use crate::login_dialogue::{LoginDialogue, DialogueClose};
 use crate::return_codes::AccountResult;
-use crate::transaction::{MessageMode, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{MessageMode, NoAnswer, PamTransaction, LogPriority};
 use crate::{log_lines, text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
@@ -37,7 +37,7 @@ pub fn run(
 ) -> AccountResult {
     let user = host.user().unwrap_or_default();
     let about = LogLine::about(&user, &host.rhost().unwrap_or_default());
-    let mut dialogue = Dialogue::new(host, messages);
+    let mut dialogue = LoginDialogue::new(host, messages);
     let ended = admit(&mut dialogue, arguments, marked, &about);
     // The finding does not hold for another user, who may have been put in that place while a question was open.
     let ended = if is_open(&ended) && dialogue.host().user().as_ref() != Ok(&user) {
@@ -59,26 +59,26 @@ pub fn run(
 }
 
 /// Tells the user why there is no device, where there is something to tell. Returns the line for the log.
-fn told(dialogue: &mut Dialogue<'_>, about: LogLine, abort: &EnrollmentAbort) -> (Priority, LogLine) {
+fn told(dialogue: &mut LoginDialogue<'_>, about: LogLine, abort: &EnrollmentAbort) -> (LogPriority, LogLine) {
     match abort {
-        EnrollmentAbort::Skipped => (Priority::Info, about.result(LoginEvent::EnrollmentSkipped)),
+        EnrollmentAbort::Skipped => (LogPriority::Info, about.result(LoginEvent::EnrollmentSkipped)),
         EnrollmentAbort::Enrolled => {
             dialogue.say(enrollment_text::MEANWHILE);
             (
-                Priority::Notice,
+                LogPriority::Notice,
                 about.result(LoginEvent::EnrolledMeanwhile),
             )
         }
         EnrollmentAbort::Uninvited(invitation) => {
             let line = about.result(LoginEvent::NotInvited);
-            (Priority::Info, line.with("invitation", &invitation.word()))
+            (LogPriority::Info, line.with("invitation", &invitation.word()))
         }
         EnrollmentAbort::Withdrawn(what) => {
             dialogue.say(match what {
                 EnrollmentPermission::Policy => enrollment_text::WITHDRAWN,
                 EnrollmentPermission::Invitation => enrollment_text::INVITATION_WITHDRAWN,
             });
-            (Priority::Notice, withdrawn(about, *what))
+            (LogPriority::Notice, withdrawn(about, *what))
         }
         EnrollmentAbort::Required(uninvited) => {
             let line = about.result(LoginEvent::EnrollmentRequired);
@@ -86,9 +86,9 @@ fn told(dialogue: &mut Dialogue<'_>, about: LogLine, abort: &EnrollmentAbort) ->
                 Some(invitation) => line.with("invitation", &invitation.word()),
                 None => line,
             };
-            (Priority::Notice, line)
+            (LogPriority::Notice, line)
         }
-        EnrollmentAbort::Refused(why) => (Priority::Notice, about.result(*why)),
+        EnrollmentAbort::Refused(why) => (LogPriority::Notice, about.result(*why)),
         EnrollmentAbort::Unstored(failure) => {
             dialogue.say(if failure.may_be_made() {
                 enrollment_text::UNSURE
@@ -96,7 +96,7 @@ fn told(dialogue: &mut Dialogue<'_>, about: LogLine, abort: &EnrollmentAbort) ->
                 enrollment_text::UNSTORED
             });
             let line = about.result(LoginEvent::EnrollmentFailed);
-            (Priority::Error, line.saying("error", failure))
+            (LogPriority::Error, line.saying("error", failure))
         }
         EnrollmentAbort::Failed(failure) => {
             dialogue.say(if failure.may_be_made() {
@@ -105,7 +105,7 @@ fn told(dialogue: &mut Dialogue<'_>, about: LogLine, abort: &EnrollmentAbort) ->
                 enrollment_text::FAILED
             });
             let service = dialogue.host().service().unwrap_or_default();
-            (Priority::Error, log_lines::failed(about, failure, &service))
+            (LogPriority::Error, log_lines::failed(about, failure, &service))
         }
     }
 }
@@ -236,7 +236,7 @@ enum EnrollmentMode {
 
 /// Finds out what the policy wants by now, and gets it.
 fn admit(
-    dialogue: &mut Dialogue<'_>,
+    dialogue: &mut LoginDialogue<'_>,
     arguments: &ModuleArguments,
     marked: &str,
     about: &LogLine,

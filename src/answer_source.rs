@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use twofactor_core::verify::{self, TypedAnswer, AnswerForm};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
-use crate::code_prompt::{Prompt, QuestionState};
-use crate::transaction::{Echo, NoAnswer, PamTransaction};
+use crate::code_prompt::{CodePrompt, QuestionState};
+use crate::transaction::{EchoMode, NoAnswer, PamTransaction};
 
 /// Answer that sshd gives in place of a user it will refuse anyway, repeated or cut to the length of what was typed
 /// (auth-pam.c).
@@ -71,8 +71,8 @@ impl NonCodeAnswer {
 pub fn next(
     host: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
-    prompt: &Prompt,
-    echo: Echo,
+    prompt: &CodePrompt,
+    echo: EchoMode,
 ) -> Result<Option<LoginAnswer>, NoAnswer> {
     if prompt.asked() == QuestionState::Never {
         match (arguments.first_pass, host.password()) {
@@ -85,7 +85,7 @@ pub fn next(
     }
     let echo = match arguments.layout {
         PromptLayout::Code => echo,
-        PromptLayout::PasswordThenCode => Echo::Hidden,
+        PromptLayout::PasswordThenCode => EchoMode::Hidden,
     };
     Ok(Some(LoginAnswer::Typed(host.ask(prompt.text(), echo)?)))
 }

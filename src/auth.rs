@@ -31,7 +31,7 @@ use crate::log_lines;
 use crate::return_codes::AuthResult;
 use crate::text;
 use crate::ticket;
-use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction, LogPriority};
 use as_user::FactorSource;
 use fleet_judge::FleetJudge;
 use twofactor_core::log::event::LoginEvent;
@@ -47,7 +47,7 @@ pub fn authenticate(
 ) -> AuthResult {
     let Ok(user) = host.user() else {
         let line = LogLine::default().result(LoginEvent::Aborted);
-        host.log(Priority::Notice, line.as_str());
+        host.log(LogPriority::Notice, line.as_str());
         return AuthResult::NoAnswer;
     };
     // In one field a mark is made before the password is checked: that of an attempt that failed goes.
@@ -73,7 +73,7 @@ pub fn authenticate(
             if host.user().as_ref() != Ok(&login.user) =>
         {
             host.log(
-                Priority::Notice,
+                LogPriority::Notice,
                 login.line(LoginEvent::AnotherUser).as_str(),
             );
             forget_claims(host);
@@ -89,7 +89,7 @@ pub fn authenticate(
             AuthResult::Unavailable
         }
         Err(AuthAbort::NoAnswer) => {
-            host.log(Priority::Notice, login.line(LoginEvent::Aborted).as_str());
+            host.log(LogPriority::Notice, login.line(LoginEvent::Aborted).as_str());
             AuthResult::NoAnswer
         }
     }
@@ -220,7 +220,7 @@ impl LoginContext<'_> {
         let decision = decide_before_enrollment(policy, request, &mut groups);
         for group in groups.unusable() {
             let line = log_lines::unusable_group(self.about(), &group);
-            host.log(Priority::Warning, line.as_str());
+            host.log(LogPriority::Warning, line.as_str());
         }
         decision
     }
@@ -266,7 +266,7 @@ impl LoginContext<'_> {
             _ => self.line(LoginEvent::Disabled),
         };
         match decision {
-            PolicyDecision::Exempt(_) => host.log(Priority::Info, line.as_str()),
+            PolicyDecision::Exempt(_) => host.log(LogPriority::Info, line.as_str()),
             _ => self.debug(host, &line),
         }
         self.forward_whole(host, text::PASSWORD)?;
@@ -279,7 +279,7 @@ impl LoginContext<'_> {
             && self.arguments.first_pass != FirstPass::Only
             && !(self.arguments.first_pass == FirstPass::Try && host.password().is_some());
         if wanted {
-            let password = host.ask(prompt, Echo::Hidden)?;
+            let password = host.ask(prompt, EchoMode::Hidden)?;
             host.set_password(&password)?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The text of the question, which says why it is asked again where a message would be lost.
 
 /// The prompt of one login.
-pub struct Prompt {
+pub struct CodePrompt {
     question: String,
     asked: QuestionState,
     reason: Option<String>,
@@ -27,7 +27,7 @@ pub enum EmptyAnswer {
     Again,
 }
 
-impl Prompt {
+impl CodePrompt {
     /// A prompt that was not shown yet.
     #[must_use]
     pub fn new(question: &str) -> Self {

@@ -140,12 +140,12 @@ fn inform(host: &mut dyn PamTransaction, notice: &LoginNotice) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::stage::Stage;
+    use crate::tests::stage::StagedTransaction;
     use twofactor_core::verify::Credential;
 
     #[test]
     fn a_note_of_an_earlier_code_does_not_stay() {
-        let mut stage = Stage::new("enabled = true\n");
+        let mut stage = StagedTransaction::new("enabled = true\n");
         stage.tty = Some(SSHD_TTY.to_vec());
         let accepted = |failures_before| Accepted {
             by: Credential::Bypass,
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn confirmations_wait_for_a_session_of_sshd() {
-        let mut stage = Stage::new("enabled = true\n");
+        let mut stage = StagedTransaction::new("enabled = true\n");
         stage.tty = Some(SSHD_TTY.to_vec());
         confirm(&mut stage, "One.");
         confirm(&mut stage, "Two.");
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn confirmations_are_not_told_unasked_nor_of_another_code() {
-        let mut stage = Stage::new("enabled = true\n");
+        let mut stage = StagedTransaction::new("enabled = true\n");
         stage.tty = Some(SSHD_TTY.to_vec());
         confirm(&mut stage, "One.");
         show(&mut stage, MessageMode::Unwanted);
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn of_replaced_codes_nothing_is_told() {
         for (before, after) in [("0,2", Some("-,2")), ("3,0", None), ("x", Some("x"))] {
-            let mut stage = Stage::new("enabled = true\n");
+            let mut stage = StagedTransaction::new("enabled = true\n");
             stage.variables.insert(VARIABLE.into(), before.into());
             forget_codes(&mut stage);
             assert_eq!(stage.variables.get(VARIABLE).map(String::as_str), after);

@@ -8,7 +8,7 @@ use twofactor_store::attempt::{AttemptFailure, claim_session};
 use twofactor_store::{LoadedPolicy, Store};
 
 use crate::login_service;
-use crate::transaction::{PamTransaction, Priority};
+use crate::transaction::{PamTransaction, LogPriority};
 
 /// The variable in which sshd says how the user came in, a method a line (sshd_config(5), `ExposeAuthInfo`).
 const SSH_METHODS: &str = "SSH_AUTH_INFO_0";
@@ -31,7 +31,7 @@ pub fn begin(
         let line = line
             .with("session", &session.id)
             .with("left", &session.left);
-        host.log(Priority::Info, line.as_str());
+        host.log(LogPriority::Info, line.as_str());
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ fn is_by_pam(host: &dyn PamTransaction) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::stage::Stage;
+    use crate::tests::stage::StagedTransaction;
 
     #[test]
     fn grace_begins_with_logins_where_the_policy_has_it() {
@@ -69,7 +69,7 @@ mod tests {
             (300, "sshd", Some("publickey ssh-ed25519 AAAA\n"), false),
         ] {
             let policy = format!("enabled = true\ngrace_session = {seconds}\n");
-            let mut stage = Stage::new(&policy);
+            let mut stage = StagedTransaction::new(&policy);
             stage.service = Some(service.into());
             let methods = methods.map(|it| (SSH_METHODS.to_owned(), it.to_owned()));
             stage.variables.extend(methods);
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_login_by_key_alone_begins_no_grace() {
         let by = |service: &str, methods: Option<&str>| {
-            let mut stage = Stage::new("enabled = true\n");
+            let mut stage = StagedTransaction::new("enabled = true\n");
             stage.service = Some(service.into());
             let methods = methods.map(|it| (SSH_METHODS.to_owned(), it.to_owned()));
             stage.variables.extend(methods);

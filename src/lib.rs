@@ -43,7 +43,7 @@ use twofactor_store::sys::wipe;
 use arguments::{AUTH_FAIL, ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
-use transaction::{MessageMode, PamTransaction, Priority};
+use transaction::{MessageMode, PamTransaction, LogPriority};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 
@@ -143,7 +143,7 @@ fn complain_of(host: &dyn PamTransaction, error: &ModuleArgumentError) {
     let line = LogLine::default()
         .result(LoginEvent::Error)
         .saying("error", error);
-    host.log(Priority::Error, line.as_str());
+    host.log(LogPriority::Error, line.as_str());
 }
 
 /// Runs an entry point. A panic denies, and shows nothing: the default hook would print to the standard error of a

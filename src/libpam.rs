@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::line_break;
 use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{Echo, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{EchoMode, NoAnswer, PamTransaction, LogPriority};
 
 #[cfg(test)]
 mod tests;
@@ -144,10 +144,10 @@ impl PamTransaction for LibpamTransaction<'_> {
         (result == PAM_SUCCESS).then_some(()).ok_or(NoAnswer)
     }
 
-    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
+    fn ask(&mut self, prompt: &str, echo: EchoMode) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
         let style = match echo {
-            Echo::Hidden => PAM_PROMPT_ECHO_OFF,
-            Echo::Shown => PAM_PROMPT_ECHO_ON,
+            EchoMode::Hidden => PAM_PROMPT_ECHO_OFF,
+            EchoMode::Shown => PAM_PROMPT_ECHO_ON,
         };
         self.converse(style, prompt)?.ok_or(NoAnswer)
     }
@@ -220,13 +220,13 @@ impl PamTransaction for LibpamTransaction<'_> {
         unsafe { pam_fail_delay(&raw mut *self.0, seconds.saturating_mul(1_000_000)) };
     }
 
-    fn log(&self, priority: Priority, line: &str) {
+    fn log(&self, priority: LogPriority, line: &str) {
         let priority = match priority {
-            Priority::Error => libc::LOG_ERR,
-            Priority::Warning => libc::LOG_WARNING,
-            Priority::Notice => libc::LOG_NOTICE,
-            Priority::Info => libc::LOG_INFO,
-            Priority::Debug => libc::LOG_DEBUG,
+            LogPriority::Error => libc::LOG_ERR,
+            LogPriority::Warning => libc::LOG_WARNING,
+            LogPriority::Notice => libc::LOG_NOTICE,
+            LogPriority::Info => libc::LOG_INFO,
+            LogPriority::Debug => libc::LOG_DEBUG,
         };
         let Ok(line) = CString::new(line) else { return };
         // SAFETY: the handle is libpam's own; the format takes exactly one C string, which is valid for the call

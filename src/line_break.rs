@@ -49,7 +49,7 @@ fn wrapped(text: &str, columns: usize) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::stage::Stage;
+    use crate::tests::stage::StagedTransaction;
 
     #[test]
     fn lines_end_between_words_and_a_key_is_one_line() {
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_text_fits_the_terminal_where_there_is_one() {
         let text = "One wrong code was entered since your last right one. If that was not you, change your password.";
-        let mut stage = Stage::new("enabled = true\n");
+        let mut stage = StagedTransaction::new("enabled = true\n");
         for (columns, tty, most) in [
             (None, "ssh", 80),
             (None, "", text.len()),

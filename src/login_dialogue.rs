@@ -6,7 +6,7 @@ use crate::deferred_text;
 use crate::line_break;
 use crate::login_service;
 use crate::text;
-use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction};
+use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction};
 
 /// Services whose questions stand on a web page.
 const PAGES: [&str; 1] = ["cockpit"];
@@ -42,7 +42,7 @@ pub fn is_told_by_question(host: &dyn PamTransaction, messages: MessageMode) -> 
 
 /// Text is shown as part of the next question. Some applications write messages to a log (Cockpit does), or keep them for
 /// a session that never begins (sshd, when it cannot ask); questions go to the person or nowhere.
-pub struct Dialogue<'a> {
+pub struct LoginDialogue<'a> {
     host: &'a mut dyn PamTransaction,
     messages: MessageMode,
     paragraphs: Vec<DialogueParagraph>,
@@ -72,7 +72,7 @@ pub enum DialogueClose {
     Refused,
 }
 
-impl<'a> Dialogue<'a> {
+impl<'a> LoginDialogue<'a> {
     /// A dialogue in which nothing was said yet.
     pub fn new(host: &'a mut dyn PamTransaction, messages: MessageMode) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl<'a> Dialogue<'a> {
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
         let text = self.before(question);
         self.paragraphs.clear();
-        self.host.ask(&text, Echo::Shown)
+        self.host.ask(&text, EchoMode::Shown)
     }
 
     /// The question, after what was said.
@@ -136,7 +136,7 @@ impl<'a> Dialogue<'a> {
             && is_told_by_question(self.host, self.messages);
         if is_asked {
             let question = self.before(text::GO_ON);
-            if self.host.ask(&question, Echo::Shown).is_ok() {
+            if self.host.ask(&question, EchoMode::Shown).is_ok() {
                 return self.paragraphs.clear();
             }
         }

@@ -82,7 +82,7 @@ pub fn session_role(host: &dyn PamTransaction) -> SessionRole {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::stage::Stage;
+    use crate::tests::stage::StagedTransaction;
 
     use SessionRole::{Apart, Begins, Within};
 
@@ -107,7 +107,7 @@ mod tests {
             ("SUDO", "pts/0", Apart),
             ("", "", Apart),
         ] {
-            let mut stage = Stage::new("enabled = true\n");
+            let mut stage = StagedTransaction::new("enabled = true\n");
             stage.service = Some(service.into());
             stage.tty = Some(tty.into());
             assert_eq!(is_login(&stage), role == Begins, "{service} {tty}");
@@ -142,7 +142,7 @@ mod tests {
             ("polkit-1", false),
             ("cron", false),
         ] {
-            let mut stage = Stage::new("enabled = true\n");
+            let mut stage = StagedTransaction::new("enabled = true\n");
             stage.service = Some(service.into());
             assert_eq!(tells_changes(&stage), is_told, "{service}");
         }
@@ -151,11 +151,11 @@ mod tests {
     #[test]
     fn a_service_without_a_name_is_no_login() {
         for service in [None, Some(b"su\xff".to_vec())] {
-            let mut nameless = Stage::new("enabled = true\n");
+            let mut nameless = StagedTransaction::new("enabled = true\n");
             nameless.service = service;
             assert_eq!(session_role(&nameless), Apart);
         }
-        let mut nameless = Stage::new("enabled = true\n");
+        let mut nameless = StagedTransaction::new("enabled = true\n");
         nameless.service = None;
         nameless.tty = Some(SSHD_TTY.into());
         assert!(!is_login(&nameless));

@@ -15,7 +15,7 @@ use crate::arguments::ModuleArguments;
 use crate::graced_session;
 use crate::login_service;
 use crate::text;
-use crate::transaction::{MessageMode, PamTransaction, Priority};
+use crate::transaction::{MessageMode, PamTransaction, LogPriority};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 
@@ -35,7 +35,7 @@ pub fn open(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages
             let line = LogLine::default()
                 .result(LoginEvent::Error)
                 .saying("error", &error);
-            host.log(Priority::Error, line.as_str());
+            host.log(LogPriority::Error, line.as_str());
         }
     }
 }

@@ -14,7 +14,7 @@ use twofactor_store::tickets::TicketStore;
 
 use crate::arguments::{FileChoice, ModuleArguments, PromptLayout};
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{PamTransaction, Priority};
+use crate::transaction::{PamTransaction, LogPriority};
 
 /// Claims a ticket for a user whose code was right.
 pub fn claim_with_code(
@@ -126,6 +126,6 @@ pub fn issue(host: &mut dyn PamTransaction) {
             .with("user", &String::from_utf8_lossy(&claim.user))
             .result(LoginEvent::NoTicket)
             .saying("error", &error);
-        host.log(Priority::Warning, line.as_str());
+        host.log(LogPriority::Warning, line.as_str());
     }
 }

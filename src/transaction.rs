@@ -11,7 +11,7 @@ use crate::ticket_claim::TicketClaim;
 pub struct NoAnswer;
 
 /// Visibility of an answer while it is typed.
-pub use twofactor_core::policy::Echo;
+pub use twofactor_core::policy::EchoMode;
 
 /// Treatment of messages: whether the application wants none (`PAM_SILENT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl From<PamFlag> for MessageMode {
 
 /// Importance of a log line (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
+pub enum LogPriority {
     /// The login cannot be judged.
     Error,
     /// A guess may be going on.
@@ -81,7 +81,7 @@ pub trait PamTransaction {
     ///
     /// # Errors
     /// [`NoAnswer`].
-    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, NoAnswer>;
+    fn ask(&mut self, prompt: &str, echo: EchoMode) -> Result<Zeroizing<Vec<u8>>, NoAnswer>;
     /// Shows a line of information. A client that cannot show it is no reason to fail.
     fn inform(&mut self, text: &str);
     /// Shows a line about something that went wrong. A client that cannot show it is no reason to fail.
@@ -115,5 +115,5 @@ pub trait PamTransaction {
     /// Asks libpam to wait so many seconds before it reports a failure (pam_fail_delay(3)).
     fn delay_failure(&mut self, seconds: u32);
     /// Writes a log line (pam_syslog(3)).
-    fn log(&self, priority: Priority, line: &str);
+    fn log(&self, priority: LogPriority, line: &str);
 }

@@ -15,10 +15,10 @@ use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment,
 use twofactor_store::sys::{clock, host_name};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
-use super::shown_invitation::{InviteTicket, StillAllowed};
+use super::shown_invitation::{ShownInvitation, StillAllowed};
 use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
-use crate::login_dialogue::{Dialogue, DialogueMedium};
-use crate::transaction::{PamTransaction, Priority};
+use crate::login_dialogue::{LoginDialogue, DialogueMedium};
+use crate::transaction::{PamTransaction, LogPriority};
 use crate::{login_origin, log_lines, text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
@@ -55,13 +55,13 @@ impl EnrollmentDialogue<'_> {
         let decision = decide(policy, time, &request, &mut groups, enrollment);
         for name in groups.unanswered() {
             let line = log_lines::unanswered_name(self.about.clone(), name);
-            host.log(Priority::Warning, line.as_str());
+            host.log(LogPriority::Warning, line.as_str());
         }
         Ok(decision)
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
-    pub fn enroll(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
+    pub fn enroll(&mut self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
         let invite = self.begin(dialogue)?;
         let new = self.confirmed(dialogue, DeviceName::first(), self.mode)?;
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
@@ -93,12 +93,12 @@ impl EnrollmentDialogue<'_> {
                     &failure,
                     self.attempt.service.as_bytes(),
                 );
-                dialogue.host().log(Priority::Error, line.as_str());
+                dialogue.host().log(LogPriority::Error, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(EnrollmentAbort::Withdrawn(what)) => {
                 let line = withdrawn(self.about.clone(), what);
-                dialogue.host().log(Priority::Notice, line.as_str());
+                dialogue.host().log(LogPriority::Notice, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(EnrollmentAbort::Enrolled) => dialogue.say(enrollment_text::SECOND_FAILED),
@@ -110,7 +110,7 @@ impl EnrollmentDialogue<'_> {
 
     /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
     /// answer ends here, before anything secret is shown.
-    fn begin(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
+    fn begin(&mut self, dialogue: &mut LoginDialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
         let invited = self.attempt.loaded.policy.enroll_needs_invite;
         if invited {
             self.invitation()?;
@@ -126,7 +126,7 @@ impl EnrollmentDialogue<'_> {
         }
     }
 
-    fn ask_to_begin(&self, dialogue: &mut Dialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
+    fn ask_to_begin(&self, dialogue: &mut LoginDialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
         match self.mode {
             EnrollmentMode::Demanded => {
                 dialogue.ask(enrollment_text::BEGIN)?;
@@ -155,7 +155,7 @@ impl EnrollmentDialogue<'_> {
 
     fn ask_for_invitation(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
     ) -> Result<Option<CredentialId>, EnrollmentAbort> {
         for _ in 0..self.attempt.loaded.policy.tries {
             if let PreCheck::Throttle(closed) = self.attempt.before()?
@@ -175,7 +175,7 @@ impl EnrollmentDialogue<'_> {
                 }
                 AttemptResult::Compared(Outcome::Rejected(why)) => {
                     let line = self.about.clone().result(LoginEvent::InviteWrong);
-                    dialogue.host().log(Priority::Notice, line.as_str());
+                    dialogue.host().log(LogPriority::Notice, line.as_str());
                     dialogue.say(text::rejected(&why));
                 }
                 AttemptResult::Refused(closed) => return Err(self.throttled(dialogue, closed)),
@@ -188,16 +188,16 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// The invitation went while its code was typed. A user who needs a device is told at the end.
-    fn gone(&self, dialogue: &mut Dialogue<'_>, invitation: NoInvitation) -> EnrollmentAbort {
+    fn gone(&self, dialogue: &mut LoginDialogue<'_>, invitation: NoInvitation) -> EnrollmentAbort {
         if self.mode == EnrollmentMode::Offered {
             dialogue.say(enrollment_text::no_longer_invited(invitation));
         }
         EnrollmentAbort::Uninvited(invitation)
     }
 
-    fn throttled(&self, dialogue: &mut Dialogue<'_>, closed: ThrottleStatus) -> EnrollmentAbort {
+    fn throttled(&self, dialogue: &mut LoginDialogue<'_>, closed: ThrottleStatus) -> EnrollmentAbort {
         let line = log_lines::closed(self.about.clone(), closed);
-        dialogue.host().log(Priority::Warning, line.as_str());
+        dialogue.host().log(LogPriority::Warning, line.as_str());
         dialogue.say(&text::closed(closed));
         EnrollmentAbort::Skipped
     }
@@ -205,7 +205,7 @@ impl EnrollmentDialogue<'_> {
     /// Makes a device, shows it, and asks for a code of it.
     pub(super) fn confirmed(
         &self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         name: DeviceName,
         mode: EnrollmentMode,
     ) -> Result<ConfirmedDevice, EnrollmentAbort> {
@@ -257,22 +257,22 @@ impl EnrollmentDialogue<'_> {
     /// codes, and the invitation that this took.
     fn store_first(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         new: ConfirmedDevice,
         invite: Option<CredentialId>,
-    ) -> Result<(NewEnrollment, InviteTicket), EnrollmentAbort> {
+    ) -> Result<(NewEnrollment, ShownInvitation), EnrollmentAbort> {
         let (new, ticket) = self.stored(dialogue, new, DevicesBefore::None, (invite, None))?;
-        Ok((new, ticket.unwrap_or(InviteTicket::NotAsked)))
+        Ok((new, ticket.unwrap_or(ShownInvitation::NotAsked)))
     }
 
     /// Stores a device beside those of `before`; `invite` and `ticket` are those of [`StillAllowed`].
     fn stored(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         new: ConfirmedDevice,
         before: DevicesBefore,
-        (invite, ticket): (Option<CredentialId>, Option<InviteTicket>),
-    ) -> Result<(NewEnrollment, Option<InviteTicket>), EnrollmentAbort> {
+        (invite, ticket): (Option<CredentialId>, Option<ShownInvitation>),
+    ) -> Result<(NewEnrollment, Option<ShownInvitation>), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let factor = UserFactor {
             store: self.attempt.store,
@@ -289,7 +289,7 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// Refuses where another module has put another user in this place since.
-    pub(super) fn same_user(&self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
+    pub(super) fn same_user(&self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
         let account = account(dialogue.host(), &self.account.name)?;
         if account.uid == self.account.uid {
             Ok(())
@@ -301,9 +301,9 @@ impl EnrollmentDialogue<'_> {
     /// Offers one more device, as a backup.
     fn second(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         first: CredentialId,
-        ticket: InviteTicket,
+        ticket: ShownInvitation,
     ) -> Result<NewEnrollment, EnrollmentAbort> {
         if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::ANOTHER)?) {
             return Err(EnrollmentAbort::Skipped);
@@ -323,10 +323,10 @@ impl EnrollmentDialogue<'_> {
         DialogueMedium::of(self.attempt.service)
     }
 
-    pub(super) fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
+    pub(super) fn log(&self, dialogue: &mut LoginDialogue<'_>, event: LoginEvent, device: &DeviceName) {
         let line = self.about.clone().result(event);
         let line = line.with("device", device);
-        dialogue.host().log(Priority::Notice, line.as_str());
+        dialogue.host().log(LogPriority::Notice, line.as_str());
     }
 }
 

@@ -23,9 +23,9 @@ use super::{
     new_device_text as text, withdrawn,
 };
 use crate::arguments::ModuleArguments;
-use crate::login_dialogue::{Dialogue, DialogueClose};
+use crate::login_dialogue::{LoginDialogue, DialogueClose};
 use crate::recovery_claim::RecoveryClaim;
-use crate::transaction::{MessageMode, PamTransaction, Priority};
+use crate::transaction::{MessageMode, PamTransaction, LogPriority};
 use crate::{deferred_text, log_lines};
 
 /// Number of times that the name of a device is asked for.
@@ -42,25 +42,25 @@ pub fn offer(
         return;
     }
     let about = LogLine::about(&claim.user, &host.rhost().unwrap_or_default());
-    let mut dialogue = Dialogue::new(host, messages);
+    let mut dialogue = LoginDialogue::new(host, messages);
     if let Err(stop) = run(&mut dialogue, arguments, claim, &about) {
         let (priority, line) = match &stop {
             EnrollmentAbort::Failed(failure) => {
                 dialogue.say(text::FAILED);
                 let service = dialogue.host().service().unwrap_or_default();
-                (Priority::Error, log_lines::failed(about, failure, &service))
+                (LogPriority::Error, log_lines::failed(about, failure, &service))
             }
             EnrollmentAbort::Enrolled => {
                 dialogue.say(text::CHANGED);
                 let line = about.result(LoginEvent::EnrolledMeanwhile);
-                (Priority::Notice, line)
+                (LogPriority::Notice, line)
             }
             EnrollmentAbort::Withdrawn(what) => {
                 dialogue.say(text::CHANGED);
-                (Priority::Notice, withdrawn(about, *what))
+                (LogPriority::Notice, withdrawn(about, *what))
             }
-            EnrollmentAbort::Refused(why) => (Priority::Notice, about.result(*why)),
-            _ => (Priority::Info, about.result(LoginEvent::EnrollmentSkipped)),
+            EnrollmentAbort::Refused(why) => (LogPriority::Notice, about.result(*why)),
+            _ => (LogPriority::Info, about.result(LoginEvent::EnrollmentSkipped)),
         };
         dialogue.host().log(priority, line.as_str());
     }
@@ -68,7 +68,7 @@ pub fn offer(
 }
 
 fn run(
-    dialogue: &mut Dialogue<'_>,
+    dialogue: &mut LoginDialogue<'_>,
     arguments: &ModuleArguments,
     claim: RecoveryClaim,
     about: &LogLine,
@@ -97,7 +97,7 @@ struct RecoveredUser<'a> {
 }
 
 impl<'a> RecoveredUser<'a> {
-    fn run(&mut self, dialogue: &mut Dialogue<'_>) -> Result<(), EnrollmentAbort> {
+    fn run(&mut self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
         let decision = self.enrollment.wanted(dialogue.host())?;
         let attempt = &self.enrollment.attempt;
         let snapshot = attempt.store.snapshot(attempt.holder)?;
@@ -133,7 +133,7 @@ impl<'a> RecoveredUser<'a> {
     /// Sets up a device. Returns the number of recovery codes that came with it.
     fn new_device(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         record: &Record,
     ) -> Result<usize, EnrollmentAbort> {
         let devices = &record.devices;
@@ -172,7 +172,7 @@ impl<'a> RecoveredUser<'a> {
     /// Sets up a device in the place of another one, where there is no room for one more.
     fn replace_one(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         devices: &[Device],
     ) -> Result<usize, EnrollmentAbort> {
         dialogue.say(&text::full(devices));
@@ -193,7 +193,7 @@ impl<'a> RecoveredUser<'a> {
     /// Offers to remove devices that were there before the new one.
     fn remove_old(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         devices: &[Device],
     ) -> Result<(), EnrollmentAbort> {
         let mut old = devices.to_vec();
@@ -227,7 +227,7 @@ impl<'a> RecoveredUser<'a> {
     /// Offers new recovery codes. They are seen before they count, so that a client that goes away takes none with it.
     fn new_codes(
         &mut self,
-        dialogue: &mut Dialogue<'_>,
+        dialogue: &mut LoginDialogue<'_>,
         left: usize,
     ) -> Result<(), EnrollmentAbort> {
         dialogue.say(&text::codes_left(left));
@@ -247,7 +247,7 @@ impl<'a> RecoveredUser<'a> {
         deferred_text::forget_codes(dialogue.host());
         let line = self.enrollment.about.clone();
         let line = line.result(LoginEvent::NewRecoveryCodes);
-        dialogue.host().log(Priority::Notice, line.as_str());
+        dialogue.host().log(LogPriority::Notice, line.as_str());
         dialogue.confirm(text::CODES_STORED);
         Ok(())
     }
@@ -269,14 +269,14 @@ impl<'a> RecoveredUser<'a> {
         (factor, steps)
     }
 
-    fn log(&self, dialogue: &mut Dialogue<'_>, event: LoginEvent, device: &DeviceName) {
+    fn log(&self, dialogue: &mut LoginDialogue<'_>, event: LoginEvent, device: &DeviceName) {
         self.enrollment.log(dialogue, event, device);
     }
 }
 
 /// The device that the user names. Nothing is a no.
 fn named<'d>(
-    dialogue: &mut Dialogue<'_>,
+    dialogue: &mut LoginDialogue<'_>,
     devices: &'d [Device],
     question: &str,
 ) -> Result<&'d Device, EnrollmentAbort> {

@@ -16,7 +16,7 @@ pub(super) struct StillAllowed<'s, 'a> {
     /// The invitation whose code was typed.
     pub(super) invite: Option<CredentialId>,
     /// Result of that; `None` before the first device.
-    pub(super) ticket: Option<InviteTicket>,
+    pub(super) ticket: Option<ShownInvitation>,
 }
 
 impl ChangeSteps for StillAllowed<'_, '_> {
@@ -31,7 +31,7 @@ impl ChangeSteps for StillAllowed<'_, '_> {
         let invite = self.invite;
         let ticket = *self
             .ticket
-            .get_or_insert_with(|| InviteTicket::of(invite, open));
+            .get_or_insert_with(|| ShownInvitation::of(invite, open));
         let (service, clock) = (self.attempt.service, self.attempt.clock);
         let policy = self.attempt.current_policy()?;
         still_allowed(policy, service, ticket, clock()?).map_err(EnrollmentAbort::Withdrawn)
@@ -40,7 +40,7 @@ impl ChangeSteps for StillAllowed<'_, '_> {
 
 /// Permission that a person has shown, by the time a device is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InviteTicket {
+pub(super) enum ShownInvitation {
     /// No invitation: none was asked for.
     NotAsked,
     /// An invitation that counts until then, in seconds since 1970-01-01 UTC.
@@ -49,7 +49,7 @@ pub(super) enum InviteTicket {
     Gone,
 }
 
-impl InviteTicket {
+impl ShownInvitation {
     /// Of the invitation that was shown, and the one that stands in the record.
     pub(super) fn of(shown: Option<CredentialId>, open: Option<&OneTimeCode>) -> Self {
         match (shown, open) {
@@ -65,7 +65,7 @@ impl InviteTicket {
 fn still_allowed(
     policy: &Policy,
     service: &str,
-    ticket: InviteTicket,
+    ticket: ShownInvitation,
     now: u64,
 ) -> Result<(), EnrollmentPermission> {
     let off = !policy.enabled
@@ -74,9 +74,9 @@ fn still_allowed(
     match ticket {
         _ if off => Err(EnrollmentPermission::Policy),
         _ if !policy.enroll_needs_invite => Ok(()),
-        InviteTicket::NotAsked => Err(EnrollmentPermission::Policy),
-        InviteTicket::Until(expires) if now < expires => Ok(()),
-        InviteTicket::Until(_) | InviteTicket::Gone => Err(EnrollmentPermission::Invitation),
+        ShownInvitation::NotAsked => Err(EnrollmentPermission::Policy),
+        ShownInvitation::Until(expires) if now < expires => Ok(()),
+        ShownInvitation::Until(_) | ShownInvitation::Gone => Err(EnrollmentPermission::Invitation),
     }
 }
 
@@ -98,24 +98,24 @@ mod tests {
             Err(EnrollmentPermission::Invitation),
         );
         for (lines, ticket, expected) in [
-            (offer, InviteTicket::NotAsked, Ok(())),
-            (offer, InviteTicket::Gone, Ok(())),
-            (invited, InviteTicket::Until(101), Ok(())),
-            (invited, InviteTicket::Until(100), invitation),
-            (invited, InviteTicket::Until(99), invitation),
-            (invited, InviteTicket::Gone, invitation),
-            (invited, InviteTicket::NotAsked, policy),
-            ("", InviteTicket::NotAsked, policy),
-            ("", InviteTicket::Until(101), policy),
+            (offer, ShownInvitation::NotAsked, Ok(())),
+            (offer, ShownInvitation::Gone, Ok(())),
+            (invited, ShownInvitation::Until(101), Ok(())),
+            (invited, ShownInvitation::Until(100), invitation),
+            (invited, ShownInvitation::Until(99), invitation),
+            (invited, ShownInvitation::Gone, invitation),
+            (invited, ShownInvitation::NotAsked, policy),
+            ("", ShownInvitation::NotAsked, policy),
+            ("", ShownInvitation::Until(101), policy),
         ] {
             assert_eq!(allowed(lines, ticket), expected, "{lines}{ticket:?}");
         }
         let off = format!("{offer}[services]\nlogin = false\n");
-        assert_eq!(allowed(&off, InviteTicket::NotAsked), policy);
+        assert_eq!(allowed(&off, ShownInvitation::NotAsked), policy);
         assert_eq!(
             allowed(
                 &format!("{offer}[services]\nsshd = true\n"),
-                InviteTicket::NotAsked
+                ShownInvitation::NotAsked
             ),
             Ok(())
         );
@@ -125,15 +125,15 @@ mod tests {
     fn an_invitation_is_the_one_that_was_shown() {
         let (open, _) = OneTimeCode::generate(7).unwrap();
         let (other, _) = OneTimeCode::generate(8).unwrap();
-        assert_eq!(InviteTicket::of(None, Some(&open)), InviteTicket::NotAsked);
+        assert_eq!(ShownInvitation::of(None, Some(&open)), ShownInvitation::NotAsked);
         assert_eq!(
-            InviteTicket::of(Some(open.id), Some(&open)),
-            InviteTicket::Until(7)
+            ShownInvitation::of(Some(open.id), Some(&open)),
+            ShownInvitation::Until(7)
         );
         assert_eq!(
-            InviteTicket::of(Some(open.id), Some(&other)),
-            InviteTicket::Gone
+            ShownInvitation::of(Some(open.id), Some(&other)),
+            ShownInvitation::Gone
         );
-        assert_eq!(InviteTicket::of(Some(open.id), None), InviteTicket::Gone);
+        assert_eq!(ShownInvitation::of(Some(open.id), None), ShownInvitation::Gone);
     }
 }

@@ -95,7 +95,7 @@ impl LoginContext<'_> {
 mod tests {
     use super::*;
 
-    use crate::tests::stage::{ENROLLED, NEWCOMER, Stage};
+    use crate::tests::stage::{ENROLLED, NEWCOMER, StagedTransaction};
     use crate::transaction::MessageMode;
     use std::time::Duration;
     use twofactor_core::policy::PolicyTime;
@@ -103,7 +103,7 @@ mod tests {
 
     /// The daemon's answer about this user to a program that runs as `uid`, at arguments that name no file of the daemon's.
     fn told(user: &str, uid: u32, policy: &str) -> String {
-        let mut stage = Stage::new(policy);
+        let mut stage = StagedTransaction::new(policy);
         let login = LoginContext {
             user: user.into(),
             rhost: Vec::new(),

@@ -14,9 +14,9 @@ use super::{AuthAbort, LoginContext, expected_session};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::login_dialogue::is_told_by_question;
-use crate::code_prompt::{EmptyAnswer, Prompt};
+use crate::code_prompt::{EmptyAnswer, CodePrompt};
 use crate::return_codes::AuthResult;
-use crate::transaction::{MessageMode, PamTransaction, Priority};
+use crate::transaction::{MessageMode, PamTransaction, LogPriority};
 use crate::{deferred_text, log_lines, text, ticket};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
@@ -55,7 +55,7 @@ impl LoginContext<'_> {
             let echo = judge.policy().echo;
             let Some(input) = answer_source::next(host, self.arguments, &rest.prompt, echo)? else {
                 host.log(
-                    Priority::Notice,
+                    LogPriority::Notice,
                     self.line(LoginEvent::NoFirstPass).as_str(),
                 );
                 return Ok(AuthResult::Refused);
@@ -93,7 +93,7 @@ impl LoginContext<'_> {
         account: Option<&'n Account>,
     ) -> RemainingTries<'n> {
         RemainingTries {
-            prompt: Prompt::new(match self.arguments.layout {
+            prompt: CodePrompt::new(match self.arguments.layout {
                 PromptLayout::Code => &policy.prompt,
                 PromptLayout::PasswordThenCode => text::PASSWORD_AND_CODE,
             }),
@@ -127,7 +127,7 @@ impl LoginContext<'_> {
                 line.with("session", &id)
             }
         };
-        host.log(Priority::Info, line.as_str());
+        host.log(LogPriority::Info, line.as_str());
         self.forward_password(host, judge)?;
         Ok(QuestionGate::Ended(AuthResult::NotAsked))
     }
@@ -178,7 +178,7 @@ impl LoginContext<'_> {
             }
             Ok(AttemptResult::Gone) => {
                 host.log(
-                    Priority::Notice,
+                    LogPriority::Notice,
                     self.line(LoginEvent::UnenrolledMeanwhile).as_str(),
                 );
                 return Ok(ControlFlow::Break(AuthResult::Refused));
@@ -207,7 +207,7 @@ impl LoginContext<'_> {
         why: &Rejected,
     ) -> &'static str {
         let line = log_lines::rejected(self.about(), why);
-        host.log(Priority::Notice, line.as_str());
+        host.log(LogPriority::Notice, line.as_str());
         match why {
             Rejected::Wrong | Rejected::ClockDiffers { .. }
                 if self.may_tell() && judge.has_recovery_codes() =>
@@ -238,7 +238,7 @@ impl LoginContext<'_> {
         // A user who has given a code has a device by now.
         host.unmark()?;
         let line = log_lines::accepted(self.about(), accepted);
-        host.log(Priority::Info, line.as_str());
+        host.log(LogPriority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
             (MessageMode::Wanted, PromptLayout::Code) => {
@@ -262,7 +262,7 @@ impl LoginContext<'_> {
         host: &mut dyn PamTransaction,
         policy: &Policy,
         pace: &UniformTiming,
-        prompt: &mut Prompt,
+        prompt: &mut CodePrompt,
         why: &str,
     ) {
         pace.wait();
@@ -272,7 +272,7 @@ impl LoginContext<'_> {
 
     /// Says why a code was refused: as a message, or before the next prompt where a message would be lost. In one field the
     /// password is yet to be checked: a stranger learns no more than that something was wrong.
-    fn refuse(&self, host: &mut dyn PamTransaction, prompt: &mut Prompt, why: &str) {
+    fn refuse(&self, host: &mut dyn PamTransaction, prompt: &mut CodePrompt, why: &str) {
         let why = match self.arguments.layout {
             PromptLayout::Code => why,
             PromptLayout::PasswordThenCode => text::WRONG,

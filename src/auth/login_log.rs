@@ -13,7 +13,7 @@ use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
 use crate::arguments::LogDetail;
 use crate::log_lines;
-use crate::transaction::{PamTransaction, Priority};
+use crate::transaction::{PamTransaction, LogPriority};
 
 impl LoginContext<'_> {
     /// Reports an `[[exempt]]` entry that names the user as typed, where that is no login name: it exempts no login. Nothing is
@@ -35,7 +35,7 @@ impl LoginContext<'_> {
             None => unusable_name::NO_ACCOUNT,
         };
         let line = unusable_name::unusable_user(self.about(), account, &error);
-        host.log(Priority::Warning, line.as_str());
+        host.log(LogPriority::Warning, line.as_str());
     }
 
     /// A log line about this login.
@@ -50,7 +50,7 @@ impl LoginContext<'_> {
     pub(super) fn log_failed(&self, host: &dyn PamTransaction, failure: &AttemptFailure) {
         let service = host.service().unwrap_or_default();
         let line = log_lines::failed(self.about(), failure, &service);
-        host.log(Priority::Error, line.as_str());
+        host.log(LogPriority::Error, line.as_str());
     }
 
     /// That a code was left to this host's files, where it was.
@@ -64,7 +64,7 @@ impl LoginContext<'_> {
         } else {
             line.saying("error", &why)
         };
-        host.log(Priority::Warning, line.as_str());
+        host.log(LogPriority::Warning, line.as_str());
     }
 
     /// That the record which counts has another name than the account, where it has.
@@ -72,13 +72,13 @@ impl LoginContext<'_> {
         if holder.found_by == FoundBy::Uid {
             let line = self.line(LoginEvent::FoundByUid);
             let line = line.with("record", &holder.account.name);
-            host.log(Priority::Notice, line.as_str());
+            host.log(LogPriority::Notice, line.as_str());
         }
     }
 
     pub(super) fn log_closed(&self, host: &dyn PamTransaction, gate: ThrottleStatus) {
         let line = log_lines::closed(self.about(), gate);
-        host.log(Priority::Warning, line.as_str());
+        host.log(LogPriority::Warning, line.as_str());
     }
 
     pub(super) fn log_passed_over(&self, host: &dyn PamTransaction, cause: NonCodeAnswer) {
@@ -94,12 +94,12 @@ impl LoginContext<'_> {
                     .saying("hint", &log_lines::password_as_code(&service))
             }
         };
-        host.log(Priority::Notice, line.as_str());
+        host.log(LogPriority::Notice, line.as_str());
     }
 
     pub(super) fn debug(&self, host: &dyn PamTransaction, line: &LogLine) {
         if self.arguments.detail == LogDetail::Debug {
-            host.log(Priority::Debug, line.as_str());
+            host.log(LogPriority::Debug, line.as_str());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::line_break;
 use crate::login_service;
 use crate::text;
-use crate::transaction::{Echo, MessageMode, PamTransaction};
+use crate::transaction::{EchoMode, MessageMode, PamTransaction};
 
 impl LoginContext<'_> {
     /// Tells why the login is refused, where that may be told.
@@ -23,7 +23,7 @@ impl LoginContext<'_> {
             DialogueMedium::Terminal => self.tell_at_the_end(host, text),
             DialogueMedium::Page if self.arguments.first_pass != FirstPass::Only => {
                 // Whatever is answered, the login is refused.
-                let _ = host.ask(&format!("{text} {}", text::GO_BACK), Echo::Shown);
+                let _ = host.ask(&format!("{text} {}", text::GO_BACK), EchoMode::Shown);
             }
             DialogueMedium::Page => {}
         }
@@ -41,7 +41,7 @@ impl LoginContext<'_> {
             let question = format!("{lead}{text}\n{}", text::GO_ON);
             let question = line_break::for_terminal(host, &question);
             // Whatever is answered, the login is refused.
-            if host.ask(&question, Echo::Hidden).is_ok() {
+            if host.ask(&question, EchoMode::Hidden).is_ok() {
                 return;
             }
         }

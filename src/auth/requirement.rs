@@ -8,7 +8,7 @@ use twofactor_store::sys::clock;
 
 use super::LoginContext;
 use crate::log_lines;
-use crate::transaction::{PamTransaction, Priority};
+use crate::transaction::{PamTransaction, LogPriority};
 
 impl LoginContext<'_> {
     /// Looks it up, and logs what could not be looked up.
@@ -23,7 +23,7 @@ impl LoginContext<'_> {
         let requirement = groups.requirement(&loaded.policy, time, account);
         for name in groups.unanswered() {
             let line = log_lines::unanswered_name(self.about(), name);
-            host.log(Priority::Warning, line.as_str());
+            host.log(LogPriority::Warning, line.as_str());
         }
         requirement
     }

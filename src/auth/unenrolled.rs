@@ -14,7 +14,7 @@ use super::{AuthAbort, LoginContext, is_enrolled};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
-use crate::transaction::{PamTransaction, Priority};
+use crate::transaction::{PamTransaction, LogPriority};
 use crate::{answer_source, text, ticket};
 
 impl LoginContext<'_> {
@@ -55,7 +55,7 @@ impl LoginContext<'_> {
     ) -> Result<AuthResult, AuthAbort> {
         if decision == PolicyDecision::DeviceRequired {
             host.log(
-                Priority::Notice,
+                LogPriority::Notice,
                 self.line(LoginEvent::DeviceRequired).as_str(),
             );
             if pace.is_even() {
@@ -82,7 +82,7 @@ impl LoginContext<'_> {
         // A question may stay open for long.
         if is_enrolled()? {
             host.log(
-                Priority::Notice,
+                LogPriority::Notice,
                 self.line(LoginEvent::EnrolledMeanwhile).as_str(),
             );
             return Ok(AuthResult::Refused);
@@ -110,7 +110,7 @@ impl LoginContext<'_> {
             // A name that no user has: no user will be there to enroll, and nothing is said that would tell.
             (PolicyDecision::EnrollmentRequired, None) => {
                 host.log(
-                    Priority::Notice,
+                    LogPriority::Notice,
                     self.line(LoginEvent::DeviceRequired).as_str(),
                 );
                 host.delay_failure(policy.throttle.delay);
@@ -118,7 +118,7 @@ impl LoginContext<'_> {
             }
             _ => {}
         }
-        host.log(Priority::Info, self.line(LoginEvent::Unenrolled).as_str());
+        host.log(LogPriority::Info, self.line(LoginEvent::Unenrolled).as_str());
         Ok(AuthResult::NotAsked)
     }
 

@@ -11,7 +11,7 @@ use twofactor_core::verify::Rejected;
 use twofactor_store::sys::clock;
 
 use crate::answer_source::NonCodeAnswer;
-use crate::code_prompt::Prompt;
+use crate::code_prompt::CodePrompt;
 use crate::text;
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
@@ -30,7 +30,7 @@ pub struct UniformTiming(Option<Duration>);
 /// The questions that a login still has, and what they need of those before.
 pub struct RemainingTries<'n> {
     /// The question.
-    pub prompt: Prompt,
+    pub prompt: CodePrompt,
     /// The last answer that was refused, if there was one.
     pub refused: Option<Zeroizing<Vec<u8>>>,
     /// Number of questions of the whole login.

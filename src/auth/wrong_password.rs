@@ -26,7 +26,7 @@ pub fn refuse(host: &mut dyn PamTransaction) -> AuthResult {
 mod tests {
     use super::*;
     use crate::recovery_claim::RecoveryClaim;
-    use crate::tests::stage::{ENROLLED, Stage};
+    use crate::tests::stage::{ENROLLED, StagedTransaction};
     use crate::ticket_claim::TicketClaim;
     use twofactor_core::enroll::RecoveryLogin;
     use twofactor_core::verify::Credential;
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_attempt_is_left() {
-        let mut stage = Stage::new("enabled = true\n");
+        let mut stage = StagedTransaction::new("enabled = true\n");
         let account = accounts::by_name(ENROLLED).unwrap().unwrap();
         let factor = stage.scratch.store().snapshot(&account).unwrap().unwrap();
         let by = Credential::RecoveryCode { left: 9 };

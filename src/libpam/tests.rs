@@ -88,7 +88,7 @@ fn an_answer_is_taken_over_and_freed() {
     let mut host = application(&transaction);
     let answers = [c"123456", c"", c"\xff \n"];
     transaction.answers(answers.map(FakeAnswer::Text));
-    for (echo, answer) in [Echo::Hidden, Echo::Shown, Echo::Hidden]
+    for (echo, answer) in [EchoMode::Hidden, EchoMode::Shown, EchoMode::Hidden]
         .into_iter()
         .zip(answers)
     {
@@ -103,7 +103,7 @@ fn an_answer_is_taken_over_and_freed() {
 fn an_application_that_cannot_ask_gives_no_answer() {
     let transaction = FakeTransaction::start(&[]);
     let mut host = application(&transaction);
-    let mut ask = |prompt| host.ask(prompt, Echo::Hidden);
+    let mut ask = |prompt| host.ask(prompt, EchoMode::Hidden);
     assert_eq!(ask("Code: "), Err(NoAnswer), "no conversation");
     transaction.answers([
         FakeAnswer::Failure,

@@ -1,11 +1,11 @@
 //! Passwords that earlier modules asked for, and password and code in one field.
 
-use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::auth::wrong_password;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::Priority;
+use crate::transaction::LogPriority;
 
 const ON: &str = "enabled = true\n";
 const BOTH: (&str, &str) = ("asks", "Password & verification code: ");
@@ -16,8 +16,8 @@ fn with(
     first_pass: FirstPass,
     layout: PromptLayout,
     password: Option<&str>,
-) -> Stage {
-    let mut stage = Stage::new(policy);
+) -> StagedTransaction {
+    let mut stage = StagedTransaction::new(policy);
     stage.arguments.first_pass = first_pass;
     stage.arguments.layout = layout;
     stage.password = password.map(|it| it.as_bytes().to_vec());
@@ -38,7 +38,7 @@ fn use_first_pass_asks_nothing_and_tries_once() {
     assert_eq!(none.run(&[&code]), AuthResult::Refused);
     assert!(none.said().is_empty());
     let line = "user=root rhost= result=no-first-pass".into();
-    assert_eq!(none.line(), (Priority::Notice, line));
+    assert_eq!(none.line(), (LogPriority::Notice, line));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn one_field_passes_whole_answers_where_no_code() {
         assert_eq!(stage.password.as_deref(), Some(&b"hunter2"[..]));
         assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
     }
-    let mut code_only = Stage::new(off);
+    let mut code_only = StagedTransaction::new(off);
     assert_eq!(code_only.run(&[]), AuthResult::NotAsked);
 }
 
@@ -142,7 +142,7 @@ fn the_password_as_code_ends_the_login_uncounted() {
     let again = "That was the password again. Log in once more, and type the code of your device when it is asked for.";
     assert_eq!(stage.said(), [QUESTION, ("complains", again)]);
     let (priority, line) = stage.line();
-    assert_eq!(priority, Priority::Notice);
+    assert_eq!(priority, LogPriority::Notice);
     assert!(
         line.contains("result=password-as-code hint=\"the password was given"),
         "{line}"

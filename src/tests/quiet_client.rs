@@ -1,13 +1,13 @@
 //! Refusals in sshd, whose messages a client may not show: what ends a login is told in a question.
 
-use super::stage::{NEWCOMER, QUESTION, Stage, code};
+use super::stage::{NEWCOMER, QUESTION, StagedTransaction, code};
 use crate::arguments::FirstPass;
 use crate::login_service::SSHD_TTY;
 use crate::return_codes::AuthResult;
 
 /// sshd in a login of the user with a token.
-fn sshd(policy: &str) -> Stage {
-    let mut stage = Stage::new(&format!("{policy}[services]\nsshd = true\n"));
+fn sshd(policy: &str) -> StagedTransaction {
+    let mut stage = StagedTransaction::new(&format!("{policy}[services]\nsshd = true\n"));
     stage.service = Some(b"sshd".to_vec());
     stage.tty = Some(SSHD_TTY.to_vec());
     stage

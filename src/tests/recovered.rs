@@ -1,6 +1,6 @@
 //! Logins after which a new device may be offered.
 
-use super::stage::{ENROLLED, Stage, WRONG, code};
+use super::stage::{ENROLLED, StagedTransaction, WRONG, code};
 use crate::arguments::PromptLayout;
 use crate::return_codes::AuthResult;
 use crate::text;
@@ -13,8 +13,8 @@ use twofactor_core::recovery::RecoverySet;
 use twofactor_store::sys::accounts;
 
 /// A stage whose user's record was changed.
-fn changed(change: impl FnOnce(&mut Record)) -> Stage {
-    let stage = Stage::new("enabled = true\n");
+fn changed(change: impl FnOnce(&mut Record)) -> StagedTransaction {
+    let stage = StagedTransaction::new("enabled = true\n");
     let account = accounts::by_name(ENROLLED).unwrap().unwrap();
     let store = stage.scratch.store();
     let mut record = store.record(&account).unwrap().unwrap();
@@ -26,7 +26,7 @@ fn changed(change: impl FnOnce(&mut Record)) -> Stage {
 }
 
 /// A stage whose user has recovery codes, and the first of them.
-fn with_codes() -> (Stage, String) {
+fn with_codes() -> (StagedTransaction, String) {
     let (set, codes) = RecoverySet::generate(1).unwrap();
     let stage = changed(|record| record.recovery = Some(set));
     (stage, codes[0].grouped().to_string())
@@ -50,7 +50,7 @@ fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
     assert_eq!(stage.run(&["1"]), AuthResult::NoAnswer);
     assert!(stage.said().contains(&("complains", text::WRONG_OF_MANY)));
     // Not where the password is yet to be checked, and not where all are told the same.
-    let hidden: [fn(&mut Stage); 2] = [
+    let hidden: [fn(&mut StagedTransaction); 2] = [
         |stage| stage.arguments.layout = PromptLayout::PasswordThenCode,
         |stage| stage.set_policy("enabled = true\nuniform_prompt = true\n"),
     ];
@@ -60,7 +60,7 @@ fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
         assert_eq!(stage.run(&["hunter2111111"]), AuthResult::NoAnswer);
         assert!(stage.said().contains(&WRONG), "{:?}", stage.said());
     }
-    let mut without = Stage::new("enabled = true\n");
+    let mut without = StagedTransaction::new("enabled = true\n");
     assert_eq!(without.run(&["1"]), AuthResult::NoAnswer);
     assert!(without.said().contains(&WRONG));
 }
@@ -90,7 +90,7 @@ fn a_right_code_is_told_of_changes_of_the_factor() {
 
 #[test]
 fn where_a_dialogue_has_no_place_none_is_offered() {
-    let changes: [fn(&mut Stage); 3] = [
+    let changes: [fn(&mut StagedTransaction); 3] = [
         |stage| stage.service = Some(b"sudo".to_vec()),
         |stage| stage.messages = MessageMode::Unwanted,
         |stage| stage.arguments.layout = PromptLayout::PasswordThenCode,

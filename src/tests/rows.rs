@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::stage::{ENROLLED, NEWCOMER, QUESTION, Stage, code};
+use super::stage::{ENROLLED, NEWCOMER, QUESTION, StagedTransaction, code};
 use crate::arguments::LogDetail;
 use crate::return_codes::AuthResult;
-use crate::transaction::{MessageMode, Priority};
+use crate::transaction::{MessageMode, LogPriority};
 
 const ON: &str = "enabled = true\n";
 
@@ -19,11 +19,11 @@ fn about_newcomer(rest: &str) -> String {
 
 #[test]
 fn a_device_owner_is_asked_and_a_right_code_verifies() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.said(), [QUESTION]);
     let line = about("result=accepted device=token offset=0");
-    assert_eq!(stage.line(), (Priority::Info, line));
+    assert_eq!(stage.line(), (LogPriority::Info, line));
     assert_eq!(stage.state().devices[0].next, 1);
 }
 
@@ -34,36 +34,36 @@ fn switched_off_logins_are_logged_with_debug_only() {
         ("enabled = false", "result=disabled"),
         (off, "result=service-off"),
     ] {
-        let mut stage = Stage::new(policy);
+        let mut stage = StagedTransaction::new(policy);
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert!(stage.said().is_empty() && stage.logged().is_empty());
         stage.arguments.detail = LogDetail::Debug;
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
-        assert_eq!(stage.line(), (Priority::Debug, about(result)));
+        assert_eq!(stage.line(), (LogPriority::Debug, about(result)));
     }
 }
 
 #[test]
 fn an_exemption_is_logged_with_its_number() {
     let policy = "enabled = true\n[[exempt]]\nusers = [\"x\"]\n[[exempt]]\nusers = [\"root\"]\n";
-    let mut stage = Stage::new(policy);
+    let mut stage = StagedTransaction::new(policy);
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     let line = about("result=exempt entry=2");
-    assert_eq!(stage.line(), (Priority::Info, line));
+    assert_eq!(stage.line(), (LogPriority::Info, line));
 }
 
 #[test]
 fn groups_exempt_their_members_only() {
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\"]\n";
-    assert_eq!(Stage::new(policy).run(&[]), AuthResult::NotAsked);
+    assert_eq!(StagedTransaction::new(policy).run(&[]), AuthResult::NotAsked);
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"daemon\"]\n";
-    assert_eq!(Stage::new(policy).run(&[&code(0)]), AuthResult::Verified);
+    assert_eq!(StagedTransaction::new(policy).run(&[&code(0)]), AuthResult::Verified);
 }
 
 #[test]
 fn addresses_exempt_by_what_the_application_says() {
     let policy = "enabled = true\n[[exempt]]\nnetworks = [\"192.0.2.0/24\"]\n";
-    let mut stage = Stage::new(policy);
+    let mut stage = StagedTransaction::new(policy);
     stage.rhost = Some(b"192.0.2.7".to_vec());
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     stage.rhost = Some(b"198.51.100.7".to_vec());
@@ -74,7 +74,7 @@ fn addresses_exempt_by_what_the_application_says() {
 
 #[test]
 fn a_service_without_a_name_follows_the_default() {
-    let mut stage = Stage::new("enabled = true\n[services]\ndefault = false\nlogin = true\n");
+    let mut stage = StagedTransaction::new("enabled = true\n[services]\ndefault = false\nlogin = true\n");
     for service in [None, Some(b"\xff".to_vec())] {
         stage.service = service;
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
@@ -85,16 +85,16 @@ fn a_service_without_a_name_follows_the_default() {
 
 #[test]
 fn the_unenrolled_are_not_asked_where_optional() {
-    let mut stage = Stage::of(NEWCOMER, ON);
+    let mut stage = StagedTransaction::of(NEWCOMER, ON);
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     assert!(stage.said().is_empty() && stage.marked.is_none());
     let line = about_newcomer("result=unenrolled");
-    assert_eq!(stage.line(), (Priority::Info, line));
+    assert_eq!(stage.line(), (LogPriority::Info, line));
 }
 
 #[test]
 fn the_unenrolled_are_refused_if_mandatory() {
-    let mut stage = Stage::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
+    let mut stage = StagedTransaction::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
     assert_eq!(stage.run(&[]), AuthResult::Refused);
     let [(how, text)] = stage.said()[..] else {
         panic!("{:?}", stage.said());
@@ -103,7 +103,7 @@ fn the_unenrolled_are_refused_if_mandatory() {
     let text = text.to_owned();
     assert_eq!(text, crate::text::DEVICE_REQUIRED);
     let line = about_newcomer("result=device-required");
-    assert_eq!(stage.line(), (Priority::Notice, line));
+    assert_eq!(stage.line(), (LogPriority::Notice, line));
     stage.messages = MessageMode::Unwanted;
     assert_eq!(stage.run(&[]), AuthResult::Refused);
     let question = format!("{text}\nPress Enter to go on: ");
@@ -114,7 +114,7 @@ fn the_unenrolled_are_refused_if_mandatory() {
 fn users_who_may_enroll_are_marked_for_later() {
     for at_login in ["offer", "require"] {
         let policy = format!("enabled = true\nenroll_at_login = \"{at_login}\"\n");
-        let mut stage = Stage::of(NEWCOMER, &policy);
+        let mut stage = StagedTransaction::of(NEWCOMER, &policy);
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
         assert_eq!(stage.marked.as_deref(), Some(NEWCOMER));
         assert!(stage.delays.is_empty());
@@ -124,15 +124,15 @@ fn users_who_may_enroll_are_marked_for_later() {
 #[test]
 fn an_unknown_name_is_refused_where_mandatory() {
     let policy = "enabled = true\nenroll_at_login = \"require\"\n[throttle]\ndelay = 7\n";
-    let mut stage = Stage::of("no-user-of-that-name", policy);
+    let mut stage = StagedTransaction::of("no-user-of-that-name", policy);
     assert_eq!(stage.run(&[]), AuthResult::Refused);
     assert_eq!(
         (stage.marked.clone(), stage.delays.clone()),
         (None, vec![7])
     );
     let line = "user=no-user-of-that-name rhost= result=device-required".into();
-    assert_eq!(stage.line(), (Priority::Notice, line));
-    let mut offered = Stage::of(
+    assert_eq!(stage.line(), (LogPriority::Notice, line));
+    let mut offered = StagedTransaction::of(
         "no-user-of-that-name",
         "enabled = true\nenroll_at_login = \"offer\"\n",
     );
@@ -142,14 +142,14 @@ fn an_unknown_name_is_refused_where_mandatory() {
 
 #[test]
 fn a_name_that_is_no_text_belongs_to_no_user() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     stage.user = Some(b"\xff\xfe".to_vec());
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
 }
 
 #[test]
 fn a_record_without_an_account_is_an_error() {
-    let mut stage = Stage::of("no-user-of-that-name", ON);
+    let mut stage = StagedTransaction::of("no-user-of-that-name", ON);
     let users = stage.scratch.top().join("users");
     let record = fs::read_to_string(users.join("root.toml")).unwrap();
     let orphan = record.replace("user = \"root\"", "user = \"no-user-of-that-name\"");
@@ -158,7 +158,7 @@ fn a_record_without_an_account_is_an_error() {
     fs::write(&path, orphan).unwrap();
     assert_eq!(stage.run(&[]), AuthResult::Unavailable);
     let (priority, line) = stage.line();
-    assert_eq!(priority, Priority::Error);
+    assert_eq!(priority, LogPriority::Error);
     assert!(
         line.contains("there is a record (uid 0) but no such account"),
         "{line}"
@@ -167,12 +167,12 @@ fn a_record_without_an_account_is_an_error() {
 
 #[test]
 fn without_a_policy_no_user_is_let_through() {
-    let mut stage = Stage::new("enabled = maybe");
+    let mut stage = StagedTransaction::new("enabled = maybe");
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Unavailable);
     fs::remove_file(&stage.arguments.policy).unwrap();
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Unavailable);
     let (priority, line) = stage.line();
-    assert_eq!(priority, Priority::Error);
+    assert_eq!(priority, LogPriority::Error);
     assert!(line.starts_with(&about("result=error error=\"")), "{line}");
     assert!(
         line.ends_with("hint=\"twofactor doctor says what to do\""),
@@ -182,15 +182,15 @@ fn without_a_policy_no_user_is_let_through() {
 
 #[test]
 fn an_application_that_names_no_user_gets_no_verdict() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     stage.user = None;
     assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
-    assert_eq!(stage.line(), (Priority::Notice, "result=aborted".into()));
+    assert_eq!(stage.line(), (LogPriority::Notice, "result=aborted".into()));
 }
 
 #[test]
 fn a_mark_is_kept_for_the_same_account_only() {
-    let mut stage = Stage::of(NEWCOMER, ON);
+    let mut stage = StagedTransaction::of(NEWCOMER, ON);
     for (marked, kept) in [(NEWCOMER, Some(NEWCOMER)), (ENROLLED, None)] {
         stage.marked = Some(marked.into());
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);

@@ -1,12 +1,12 @@
 //! Logins whose session may not have to ask again.
 
-use super::stage::{Stage, code};
+use super::stage::{StagedTransaction, code};
 use crate::return_codes::AuthResult;
 
 const GRACED: &str = "enabled = true\ngrace_session = 3600\n";
 
-fn expects(policy: &str, service: &str) -> Stage {
-    let mut stage = Stage::new(policy);
+fn expects(policy: &str, service: &str) -> StagedTransaction {
+    let mut stage = StagedTransaction::new(policy);
     stage.service = Some(service.into());
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     stage

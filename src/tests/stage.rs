@@ -14,7 +14,7 @@ use crate::auth;
 use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{Echo, MessageMode, NoAnswer, PamTransaction, Priority};
+use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction, LogPriority};
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::state::State;
 use twofactor_store::PolicyFile;
@@ -30,7 +30,7 @@ pub const QUESTION: (&str, &str) = ("asks", "Verification code: ");
 pub const WRONG: (&str, &str) = ("complains", "Wrong code.");
 
 /// One machine and one transaction on it.
-pub struct Stage {
+pub struct StagedTransaction {
     pub scratch: ScratchStore,
     pub arguments: ModuleArguments,
     pub messages: MessageMode,
@@ -53,10 +53,10 @@ pub struct Stage {
     pub meanwhile: Option<fn(&mut Self)>,
     answers: VecDeque<Vec<u8>>,
     said: Vec<(&'static str, String)>,
-    logged: RefCell<Vec<(Priority, String)>>,
+    logged: RefCell<Vec<(LogPriority, String)>>,
 }
 
-impl Stage {
+impl StagedTransaction {
     pub fn new(policy: &str) -> Self {
         let scratch = ScratchStore::new();
         let account = accounts::by_name(ENROLLED).unwrap().unwrap();
@@ -125,12 +125,12 @@ impl Stage {
     }
 
     /// The log lines, without the part that all of them begin with.
-    pub fn logged(&self) -> Vec<(Priority, String)> {
+    pub fn logged(&self) -> Vec<(LogPriority, String)> {
         self.logged.borrow().clone()
     }
 
     /// The only log line.
-    pub fn line(&self) -> (Priority, String) {
+    pub fn line(&self) -> (LogPriority, String) {
         let lines = self.logged();
         assert_eq!(lines.len(), 1, "{lines:?}");
         lines[0].clone()
@@ -162,7 +162,7 @@ pub fn code(counter: u64) -> String {
     token().code(counter).reveal().to_string()
 }
 
-impl PamTransaction for Stage {
+impl PamTransaction for StagedTransaction {
     fn user(&mut self) -> Result<Vec<u8>, NoAnswer> {
         self.user.clone().ok_or(NoAnswer)
     }
@@ -213,10 +213,10 @@ impl PamTransaction for Stage {
         Ok(())
     }
 
-    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
+    fn ask(&mut self, prompt: &str, echo: EchoMode) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
         let how = match echo {
-            Echo::Hidden => "asks",
-            Echo::Shown => "asks, showing",
+            EchoMode::Hidden => "asks",
+            EchoMode::Shown => "asks, showing",
         };
         self.said.push((how, prompt.to_owned()));
         if let Some(meanwhile) = self.meanwhile.take() {
@@ -279,7 +279,7 @@ impl PamTransaction for Stage {
         self.delays.push(seconds);
     }
 
-    fn log(&self, priority: Priority, line: &str) {
+    fn log(&self, priority: LogPriority, line: &str) {
         self.logged.borrow_mut().push((priority, line.to_owned()));
     }
 }

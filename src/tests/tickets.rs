@@ -1,6 +1,6 @@
 //! Logins after which a ticket is written.
 
-use super::stage::{NEWCOMER, Stage};
+use super::stage::{NEWCOMER, StagedTransaction};
 use crate::arguments::FileChoice;
 use crate::return_codes::AuthResult;
 
@@ -17,7 +17,7 @@ fn claimed_under(
     password: &str,
     variables: &[(&str, &str)],
 ) -> Option<Vec<u8>> {
-    let mut stage = Stage::of(NEWCOMER, policy);
+    let mut stage = StagedTransaction::of(NEWCOMER, policy);
     stage.arguments.files = FileChoice::Daemons;
     stage.service = Some(service.into());
     stage.password = Some(password.into());
@@ -58,7 +58,7 @@ fn r13_a_password_claims_a_ticket_while_it_is_disabled() {
 #[test]
 fn one_look_tells_whether_a_login_is_over_ssh() {
     for policy in [ON, "enabled = false\n"] {
-        let mut stage = Stage::of(NEWCOMER, policy);
+        let mut stage = StagedTransaction::of(NEWCOMER, policy);
         stage.arguments.files = FileChoice::Daemons;
         stage.service = Some("su".into());
         stage.password = Some("secret".into());
@@ -71,7 +71,7 @@ fn one_look_tells_whether_a_login_is_over_ssh() {
 /// Switching it off is the way out of an emergency: no directory of users is asked then without need.
 #[test]
 fn no_ticket_is_claimed_while_it_is_disabled_without_a_daemon() {
-    let mut stage = Stage::of(NEWCOMER, "enabled = false\n");
+    let mut stage = StagedTransaction::of(NEWCOMER, "enabled = false\n");
     stage.arguments.files = FileChoice::Daemons;
     stage.service = Some("su".into());
     stage.password = Some("secret".into());
@@ -84,7 +84,7 @@ fn no_ticket_is_claimed_while_it_is_disabled_without_a_daemon() {
 #[test]
 fn a_line_with_other_files_claims_no_ticket() {
     for policy in [ON, "enabled = false\n"] {
-        let mut stage = Stage::of(NEWCOMER, policy);
+        let mut stage = StagedTransaction::of(NEWCOMER, policy);
         stage.service = Some("su".into());
         stage.password = Some("secret".into());
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
@@ -94,7 +94,7 @@ fn a_line_with_other_files_claims_no_ticket() {
 
 #[test]
 fn a_claim_ends_where_the_user_came_in_by_key() {
-    let mut stage = Stage::of(NEWCOMER, "enabled = true\n");
+    let mut stage = StagedTransaction::of(NEWCOMER, "enabled = true\n");
     stage.arguments.files = FileChoice::Daemons;
     stage.password = Some("wrong".into());
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);

@@ -2,16 +2,16 @@
 
 use std::fs;
 
-use super::stage::{NEWCOMER, QUESTION, Stage, WRONG, code};
+use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
 use crate::arguments::FileChoice;
 use crate::return_codes::AuthResult;
-use crate::transaction::{MessageMode, Priority};
+use crate::transaction::{MessageMode, LogPriority};
 use twofactor_store::sys::clock;
 
 const ON: &str = "enabled = true\n[throttle]\ndelay = 4\n";
 const UNIFORM: &str = "enabled = true\nenforcement = \"mandatory\"\nuniform_prompt = true\ntries = 2\n[throttle]\ndelay = 4\n";
 
-fn results(stage: &Stage) -> Vec<String> {
+fn results(stage: &StagedTransaction) -> Vec<String> {
     let lines = stage.logged();
     let rest = |line: &str| line.split_once("rhost= ").unwrap().1.to_owned();
     lines.iter().map(|(_, line)| rest(line)).collect()
@@ -19,7 +19,7 @@ fn results(stage: &Stage) -> Vec<String> {
 
 #[test]
 fn wrong_codes_are_delayed_and_end_after_the_tries() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     assert_eq!(stage.run(&["1", "2", "3", "4"]), AuthResult::NoMoreTries);
     assert_eq!(
         stage.said(),
@@ -31,14 +31,14 @@ fn wrong_codes_are_delayed_and_end_after_the_tries() {
         stage
             .logged()
             .iter()
-            .all(|(priority, _)| *priority == Priority::Notice)
+            .all(|(priority, _)| *priority == LogPriority::Notice)
     );
     assert_eq!(stage.state().failures, 3);
 }
 
 #[test]
 fn a_success_tells_its_owner_of_wrong_codes() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     assert_eq!(stage.run(&["1", &code(0)]), AuthResult::Verified);
     let told = "One wrong code was entered since your last right one. If that was not you, change your password.";
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, ("informs", told)]);
@@ -54,7 +54,7 @@ fn a_success_tells_its_owner_of_wrong_codes() {
 
 #[test]
 fn what_is_no_guess_uses_up_tries_and_counts_nothing() {
-    let mut stage = Stage::new("enabled = true\ntries = 4\n");
+    let mut stage = StagedTransaction::new("enabled = true\ntries = 4\n");
     let answers = [" -", "root", "111111", "111 111"];
     assert_eq!(stage.run(&answers), AuthResult::NoMoreTries);
     let told = |text| ("complains", text);
@@ -86,7 +86,7 @@ fn what_is_no_guess_uses_up_tries_and_counts_nothing() {
 
 #[test]
 fn a_used_code_gets_its_own_words() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.run(&[&code(0)]), AuthResult::NoAnswer);
     let used = (
@@ -103,14 +103,14 @@ fn a_used_code_gets_its_own_words() {
 #[test]
 fn a_lock_out_asks_nothing_and_says_for_how_long() {
     let mut stage =
-        Stage::new("enabled = true\ntries = 10\n[throttle]\nattempts = 2\nlockout = 900\n");
+        StagedTransaction::new("enabled = true\ntries = 10\n[throttle]\nattempts = 2\nlockout = 900\n");
     assert_eq!(stage.run(&["1", "2", &code(0)]), AuthResult::NoMoreTries);
     let locked = (
         "complains",
         "Too many wrong codes. Try again in 15 minutes.",
     );
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG, locked]);
-    assert_eq!(stage.logged()[2].0, Priority::Warning);
+    assert_eq!(stage.logged()[2].0, LogPriority::Warning);
     assert!(results(&stage)[2].starts_with("result=throttled seconds="));
     assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     assert_eq!(stage.said(), [locked]);
@@ -124,7 +124,7 @@ fn a_lock_out_asks_nothing_and_says_for_how_long() {
 fn a_second_empty_answer_is_the_last() {
     let nothing = ("complains", "No code was typed.");
     for answers in [["", " ", "1"], ["", "1", "\t"], ["1", "", ""]] {
-        let mut stage = Stage::new("enabled = true\ntries = 9\n");
+        let mut stage = StagedTransaction::new("enabled = true\ntries = 9\n");
         let given: Vec<&str> = answers.into_iter().chain(["2"]).collect();
         assert_eq!(stage.run(&given), AuthResult::NoMoreTries, "{answers:?}");
         let counted = results(&stage)
@@ -135,14 +135,14 @@ fn a_second_empty_answer_is_the_last() {
         assert_eq!(stage.said().iter().filter(|it| **it == nothing).count(), 2);
         assert_eq!(results(&stage).last().unwrap(), "result=empty-answer");
     }
-    let mut stage = Stage::new("enabled = true\ntries = 2\n");
+    let mut stage = StagedTransaction::new("enabled = true\ntries = 2\n");
     assert_eq!(
         stage.run(&["", &code(0)]),
         AuthResult::Verified,
         "one more try"
     );
     assert_eq!(stage.said(), [QUESTION, nothing, QUESTION]);
-    let mut stage = Stage::new("enabled = true\ntries = 1\n");
+    let mut stage = StagedTransaction::new("enabled = true\ntries = 1\n");
     assert_eq!(
         stage.run(&["", &code(0)]),
         AuthResult::NoMoreTries,
@@ -153,7 +153,7 @@ fn a_second_empty_answer_is_the_last() {
 #[test]
 fn uniform_prompt_hides_an_empty_answer() {
     for user in ["root", NEWCOMER] {
-        let mut stage = Stage::of(user, UNIFORM);
+        let mut stage = StagedTransaction::of(user, UNIFORM);
         assert_eq!(stage.run(&["", "", "1"]), AuthResult::NoMoreTries);
         assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG]);
     }
@@ -161,7 +161,7 @@ fn uniform_prompt_hides_an_empty_answer() {
 
 #[test]
 fn the_hard_limit_is_logged_with_what_helps() {
-    let mut stage = Stage::new("enabled = true\n[throttle]\nattempts = 1\nmax_failures = 1\n");
+    let mut stage = StagedTransaction::new("enabled = true\n[throttle]\nattempts = 1\nmax_failures = 1\n");
     assert_eq!(stage.run(&["1", "2"]), AuthResult::NoMoreTries);
     assert_eq!(
         results(&stage)[1],
@@ -171,13 +171,13 @@ fn the_hard_limit_is_logged_with_what_helps() {
 
 #[test]
 fn grace_asks_nothing_from_the_same_address() {
-    let mut stage = Stage::new("enabled = true\ngrace = 3600\n");
+    let mut stage = StagedTransaction::new("enabled = true\ngrace = 3600\n");
     stage.rhost = Some(b"192.0.2.7".to_vec());
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
     assert!(stage.said().is_empty());
     let (priority, line) = stage.line();
-    assert_eq!(priority, Priority::Info);
+    assert_eq!(priority, LogPriority::Info);
     assert!(
         line.starts_with("user=root rhost=192.0.2.7 result=grace left="),
         "{line}"
@@ -188,7 +188,7 @@ fn grace_asks_nothing_from_the_same_address() {
 
 #[test]
 fn prompt_and_echo_are_the_policys() {
-    let mut stage = Stage::new("enabled = true\nprompt = \"Token? \"\necho = true\n");
+    let mut stage = StagedTransaction::new("enabled = true\nprompt = \"Token? \"\necho = true\n");
     assert_eq!(stage.run(&[]), AuthResult::NoAnswer);
     assert_eq!(stage.said(), [("asks, showing", "Token? ")]);
     assert_eq!(results(&stage), ["result=aborted"]);
@@ -197,7 +197,7 @@ fn prompt_and_echo_are_the_policys() {
 #[test]
 fn uniform_prompt_hides_users_with_a_device() {
     let play = |user: &str, messages: MessageMode, answers: &[&str]| {
-        let mut stage = Stage::of(user, UNIFORM);
+        let mut stage = StagedTransaction::of(user, UNIFORM);
         stage.messages = messages;
         let ending = stage.run(answers);
         let said = stage.said();
@@ -223,21 +223,21 @@ fn uniform_prompt_hides_users_with_a_device() {
 /// Only the log tells of it: a stranger could learn who had a device.
 #[test]
 fn uniform_prompt_hides_a_lost_record() {
-    let mut real = Stage::new(UNIFORM);
+    let mut real = StagedTransaction::new(UNIFORM);
     assert_eq!(real.run(&["1", "2", "3"]), AuthResult::NoMoreTries);
-    let mut lost = Stage::new(UNIFORM);
+    let mut lost = StagedTransaction::new(UNIFORM);
     fs::remove_file(lost.scratch.top().join("users/root.toml")).unwrap();
     assert_eq!(lost.run(&["1", "2", "3"]), AuthResult::NoMoreTries);
     assert_eq!(lost.said(), real.said());
     assert!(!lost.logged().is_empty());
-    let mut open = Stage::new(ON);
+    let mut open = StagedTransaction::new(ON);
     fs::remove_file(open.scratch.top().join("users/root.toml")).unwrap();
     assert_eq!(open.run(&["1"]), AuthResult::Unavailable);
     assert!(!open.said().contains(&QUESTION), "{:?}", open.said());
 }
 
 /// Other sessions of the user have used up the failures.
-fn lock_out(stage: &mut Stage) {
+fn lock_out(stage: &mut StagedTransaction) {
     let mut state = stage.state();
     state.failures = 5;
     state.last_failure = clock::now().unwrap();
@@ -247,7 +247,7 @@ fn lock_out(stage: &mut Stage) {
 /// An application, or another module, has put another user there.
 #[test]
 fn a_code_is_no_verdict_on_another_user() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     stage.marked = Some(NEWCOMER.to_owned());
     stage.arguments.files = FileChoice::Daemons;
     stage.meanwhile = Some(|stage| stage.user = Some(NEWCOMER.into()));
@@ -264,7 +264,7 @@ fn a_code_is_no_verdict_on_another_user() {
 
 #[test]
 fn a_lock_out_during_typing_ends_the_login() {
-    let mut stage = Stage::new(ON);
+    let mut stage = StagedTransaction::new(ON);
     stage.meanwhile = Some(lock_out);
     assert_eq!(stage.run(&[&code(0)]), AuthResult::NoMoreTries);
     let said = stage.said();
@@ -276,7 +276,7 @@ fn a_lock_out_during_typing_ends_the_login() {
 
 #[test]
 fn uniform_prompt_hides_such_a_lock_out() {
-    let mut stage = Stage::new(UNIFORM);
+    let mut stage = StagedTransaction::new(UNIFORM);
     stage.meanwhile = Some(lock_out);
     assert_eq!(stage.run(&[&code(0), &code(0)]), AuthResult::NoMoreTries);
     assert_eq!(stage.said(), [QUESTION, WRONG, QUESTION, WRONG]);
@@ -287,7 +287,7 @@ fn uniform_prompt_hides_such_a_lock_out() {
 
 #[test]
 fn uniform_prompt_asks_the_unenrolled_once() {
-    let mut stage = Stage::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
+    let mut stage = StagedTransaction::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
     assert_eq!(stage.run(&["anything"]), AuthResult::NotAsked);
     assert_eq!(stage.said(), [QUESTION]);
     assert_eq!(stage.run(&[]), AuthResult::NoAnswer);

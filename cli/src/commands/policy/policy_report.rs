@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Key, Value};
-use twofactor_core::policy::{Echo, ExemptEntry, FleetPolicy, Policy, RequireEntry};
+use twofactor_core::policy::{EchoMode, ExemptEntry, FleetPolicy, Policy, RequireEntry};
 use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
@@ -112,7 +112,7 @@ impl PolicyReport {
             window: policy.window,
             tries: policy.tries,
             prompt: policy.prompt.clone(),
-            echo: policy.echo == Echo::Shown,
+            echo: policy.echo == EchoMode::Shown,
             issuer: policy.issuer.clone(),
             grace: policy.grace,
             grace_session: policy.grace_session,

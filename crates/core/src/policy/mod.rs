@@ -55,7 +55,7 @@ pub struct Policy {
     /// The prompt for the code: 1..=200 bytes, no control characters.
     pub prompt: String,
     /// Visibility of the code while it is typed.
-    pub echo: Echo,
+    pub echo: EchoMode,
     /// The issuer in provisioning URIs: 1..=64 characters, no colon or control character.
     /// `None` is the host name.
     pub issuer: Option<String>,
@@ -106,7 +106,7 @@ pub enum EnrollAtLogin {
 
 /// Visibility of the code while it is typed. In the file: `echo = true` or `false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Echo {
+pub enum EchoMode {
     /// PAM_PROMPT_ECHO_OFF.
     Hidden,
     /// PAM_PROMPT_ECHO_ON.
@@ -188,7 +188,7 @@ impl Default for Policy {
             window: 1,
             tries: 3,
             prompt: "Verification code: ".to_owned(),
-            echo: Echo::Hidden,
+            echo: EchoMode::Hidden,
             issuer: None,
             grace: 0,
             grace_session: 0,
@@ -279,7 +279,7 @@ mod tests {
         assert!(!policy.enroll_needs_invite);
         assert_eq!((policy.window, policy.tries, policy.grace), (1, 3, 0));
         assert_eq!(policy.prompt, "Verification code: ");
-        assert_eq!(policy.echo, Echo::Hidden);
+        assert_eq!(policy.echo, EchoMode::Hidden);
         assert_eq!(policy.issuer, None);
         assert!(!policy.uniform_prompt);
         let devices = policy.new_devices;

@@ -6,7 +6,7 @@ use toml::de::{DeTable, Error as TomlError};
 
 use super::error::{PolicyFault, quoted};
 use super::policy_table::{PolicyTable, TextRule};
-use super::{Echo, Enforcement, EnrollAtLogin, MAX_WINDOW, Policy};
+use super::{EchoMode, Enforcement, EnrollAtLogin, MAX_WINDOW, Policy};
 use setting_tables::{exempt, fleet, new_devices, require, self_service, services, throttle};
 
 /// Reads the whole file.
@@ -121,8 +121,8 @@ const PROGRAM: TextRule = TextRule {
 const MISSING_ENABLED: &str =
     "key \"enabled\" is missing; write enabled = true or enabled = false in the first line";
 
-fn echo(shown: bool) -> Echo {
-    if shown { Echo::Shown } else { Echo::Hidden }
+fn echo(shown: bool) -> EchoMode {
+    if shown { EchoMode::Shown } else { EchoMode::Hidden }
 }
 
 fn plain(text: &str) -> bool {

@@ -38,7 +38,7 @@ fn every_key_is_read() {
             window: 2,
             tries: 4,
             prompt: "Code: ".to_owned(),
-            echo: Echo::Shown,
+            echo: EchoMode::Shown,
             issuer: Some("Example, Inc.".to_owned()),
             grace: 60,
             grace_session: 90,
@@ -133,8 +133,8 @@ fn words_are_exact() {
 
 #[test]
 fn flags_are_booleans() {
-    assert_eq!(top("echo = true").unwrap().echo, Echo::Shown);
-    assert_eq!(top("echo = false").unwrap().echo, Echo::Hidden);
+    assert_eq!(top("echo = true").unwrap().echo, EchoMode::Shown);
+    assert_eq!(top("echo = false").unwrap().echo, EchoMode::Hidden);
     assert!(
         top("enroll_needs_invite = true")
             .unwrap()
