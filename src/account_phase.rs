@@ -30,24 +30,24 @@ use twofactor_core::log::line::LogLine;
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
 /// one.
 pub fn run(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     messages: MessageMode,
     marked: &str,
 ) -> AccountResult {
-    let user = host.user().unwrap_or_default();
-    let about = LogLine::about(&user, &host.rhost().unwrap_or_default());
-    let mut dialogue = LoginDialogue::new(host, messages);
+    let user = transaction.user().unwrap_or_default();
+    let about = LogLine::about(&user, &transaction.rhost().unwrap_or_default());
+    let mut dialogue = LoginDialogue::new(transaction, messages);
     let ended = admit(&mut dialogue, arguments, marked, &about);
     // The finding does not hold for another user, who may have been put in that place while a question was open.
-    let ended = if is_open(&ended) && dialogue.host().user().as_ref() != Ok(&user) {
+    let ended = if is_open(&ended) && dialogue.transaction().user().as_ref() != Ok(&user) {
         Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser))
     } else {
         ended
     };
     if let Err(abort) = &ended {
         let (priority, line) = told(&mut dialogue, about, abort);
-        dialogue.host().log(priority, line.as_str());
+        dialogue.transaction().log(priority, line.as_str());
     }
     let (admission, how) = if is_open(&ended) {
         (AccountResult::Open, DialogueClose::Open)
@@ -104,7 +104,7 @@ fn told(dialogue: &mut LoginDialogue<'_>, about: LogLine, abort: &EnrollmentAbor
             } else {
                 enrollment_text::FAILED
             });
-            let service = dialogue.host().service().unwrap_or_default();
+            let service = dialogue.transaction().service().unwrap_or_default();
             (LogPriority::Error, log_lines::failed(about, failure, &service))
         }
     }
@@ -241,15 +241,15 @@ fn admit(
     marked: &str,
     about: &LogLine,
 ) -> Result<(), EnrollmentAbort> {
-    let account = account(dialogue.host(), marked)?;
-    let files = LoginFiles::open(dialogue.host(), arguments, &account)?;
+    let account = account(dialogue.transaction(), marked)?;
+    let files = LoginFiles::open(dialogue.transaction(), arguments, &account)?;
     let mut newcomer = EnrollmentDialogue {
         attempt: files.attempt()?,
         account: &account,
         mode: EnrollmentMode::Offered,
         about,
     };
-    match newcomer.wanted(dialogue.host())? {
+    match newcomer.wanted(dialogue.transaction())? {
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff
         | PolicyDecision::Exempt(_)
@@ -273,7 +273,7 @@ fn admit(
     };
     // A user who holds a dialogue open must not be let in by what was asked when it began.
     newcomer.attempt.current_policy()?;
-    match (newcomer.wanted(dialogue.host())?, newcomer.mode) {
+    match (newcomer.wanted(dialogue.transaction())?, newcomer.mode) {
         (PolicyDecision::CodeRequired, _) => Err(EnrollmentAbort::Enrolled),
         (PolicyDecision::EnrollmentRequired | PolicyDecision::DeviceRequired, _)
         | (_, EnrollmentMode::Demanded) => {
@@ -289,8 +289,8 @@ fn admit(
 }
 
 /// The account of `PAM_USER`, which must be the one that was marked.
-fn account(host: &mut dyn PamTransaction, marked: &str) -> Result<Account, EnrollmentAbort> {
-    let user = host
+fn account(transaction: &mut dyn PamTransaction, marked: &str) -> Result<Account, EnrollmentAbort> {
+    let user = transaction
         .user()
         .ok()
         .and_then(|user| String::from_utf8(user).ok());

@@ -69,13 +69,13 @@ impl NonCodeAnswer {
 /// # Errors
 /// [`NoAnswer`].
 pub fn next(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     prompt: &CodePrompt,
     echo: EchoMode,
 ) -> Result<Option<LoginAnswer>, NoAnswer> {
     if prompt.asked() == QuestionState::Never {
-        match (arguments.first_pass, host.password()) {
+        match (arguments.first_pass, transaction.password()) {
             (FirstPass::Only, password) => return Ok(password.map(LoginAnswer::First)),
             (FirstPass::Try, Some(password)) if may_be_a_code(arguments, &password) => {
                 return Ok(Some(LoginAnswer::First(password)));
@@ -87,13 +87,13 @@ pub fn next(
         PromptLayout::Code => echo,
         PromptLayout::PasswordThenCode => EchoMode::Hidden,
     };
-    Ok(Some(LoginAnswer::Typed(host.ask(prompt.text(), echo)?)))
+    Ok(Some(LoginAnswer::Typed(transaction.ask(prompt.text(), echo)?)))
 }
 
 /// The reason if an answer is one of those that no person gave to this question, or a person by mistake. `refused` is
 /// the answer before it, `names` are those of the user.
 pub fn not_for_us(
-    host: &dyn PamTransaction,
+    transaction: &dyn PamTransaction,
     arguments: &ModuleArguments,
     input: &LoginAnswer,
     refused: Option<&Zeroizing<Vec<u8>>>,
@@ -102,7 +102,7 @@ pub fn not_for_us(
     let bytes = input.bytes();
     let is_repeated = refused.is_some_and(|before| same(before, bytes));
     let is_password = || {
-        let password = host.password().filter(|password| !password.is_empty());
+        let password = transaction.password().filter(|password| !password.is_empty());
         password.is_some_and(|password| same(&password, bytes))
     };
     match (arguments.layout, input) {

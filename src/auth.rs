@@ -41,77 +41,77 @@ use uniform_timing::UniformTiming;
 /// Runs the authentication phase. Whatever goes wrong ends in something else than
 /// [`AuthResult::Verified`] and [`AuthResult::NotAsked`].
 pub fn authenticate(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     messages: MessageMode,
 ) -> AuthResult {
-    let Ok(user) = host.user() else {
+    let Ok(user) = transaction.user() else {
         let line = LogLine::default().result(LoginEvent::Aborted);
-        host.log(LogPriority::Notice, line.as_str());
+        transaction.log(LogPriority::Notice, line.as_str());
         return AuthResult::NoAnswer;
     };
     // In one field a mark is made before the password is checked: that of an attempt that failed goes.
     let forgotten = match arguments.layout {
-        PromptLayout::Code => forget_others(host, &user),
-        PromptLayout::PasswordThenCode => host.unmark(),
+        PromptLayout::Code => forget_others(transaction, &user),
+        PromptLayout::PasswordThenCode => transaction.unmark(),
     };
     if forgotten.is_err() {
         return AuthResult::NoAnswer;
     }
-    forget_claims(host);
+    forget_claims(transaction);
     let mut login = LoginContext {
         user,
-        rhost: host.rhost().unwrap_or_default(),
+        rhost: transaction.rhost().unwrap_or_default(),
         arguments,
         messages,
         uniform: false,
     };
-    match login.run(host) {
+    match login.run(transaction) {
         // The judgement is no verdict on another user, which the application or another module has put in that place
         // while a question was open.
         Ok(AuthResult::Verified | AuthResult::NotAsked)
-            if host.user().as_ref() != Ok(&login.user) =>
+            if transaction.user().as_ref() != Ok(&login.user) =>
         {
-            host.log(
+            transaction.log(
                 LogPriority::Notice,
                 login.line(LoginEvent::AnotherUser).as_str(),
             );
-            forget_claims(host);
-            match host.unmark() {
+            forget_claims(transaction);
+            match transaction.unmark() {
                 Ok(()) => AuthResult::Refused,
                 Err(NoAnswer) => AuthResult::NoAnswer,
             }
         }
         Ok(ending) => ending,
         Err(AuthAbort::Failed(failure)) => {
-            login.log_failed(host, &failure);
-            login.last_word(host, text::UNUSABLE);
+            login.log_failed(transaction, &failure);
+            login.last_word(transaction, text::UNUSABLE);
             AuthResult::Unavailable
         }
         Err(AuthAbort::NoAnswer) => {
-            host.log(LogPriority::Notice, login.line(LoginEvent::Aborted).as_str());
+            transaction.log(LogPriority::Notice, login.line(LoginEvent::Aborted).as_str());
             AuthResult::NoAnswer
         }
     }
 }
 
 /// Forgets what an earlier attempt of the transaction left for its later phases.
-fn forget_claims(host: &mut dyn PamTransaction) {
-    ticket::forget(host);
-    recovery_offer::forget(host);
-    expected_session::forget(host);
+fn forget_claims(transaction: &mut dyn PamTransaction) {
+    ticket::forget(transaction);
+    recovery_offer::forget(transaction);
+    expected_session::forget(transaction);
 }
 
 /// An earlier attempt of this transaction may have been another user's. A mark of the same account stays: another line
 /// of the module, with another policy, may have made it.
-fn forget_others(host: &mut dyn PamTransaction, user: &[u8]) -> Result<(), NoAnswer> {
-    let Some(marked) = host.marked_unenrolled() else {
+fn forget_others(transaction: &mut dyn PamTransaction, user: &[u8]) -> Result<(), NoAnswer> {
+    let Some(marked) = transaction.marked_unenrolled() else {
         return Ok(());
     };
     let name = std::str::from_utf8(user).unwrap_or_default();
     match accounts::by_name(name) {
         Ok(Some(account)) if account.name == marked => Ok(()),
-        _ => host.unmark(),
+        _ => transaction.unmark(),
     }
 }
 
@@ -148,18 +148,18 @@ struct LoginContext<'a> {
 }
 
 impl LoginContext<'_> {
-    fn run(&mut self, host: &mut dyn PamTransaction) -> Result<AuthResult, AuthAbort> {
+    fn run(&mut self, transaction: &mut dyn PamTransaction) -> Result<AuthResult, AuthAbort> {
         let began = clock::monotonic();
         let file = PolicyFile::new(&self.arguments.policy);
         let loaded = file.load()?;
         self.uniform = loaded.policy.uniform_prompt;
         // A service without a readable name follows the policy's default.
-        let service = login_service::name(host).unwrap_or_default();
+        let service = login_service::name(transaction).unwrap_or_default();
         if let Some(decision) = switched_off(&loaded.policy, &service) {
             if decision == PolicyDecision::Disabled {
-                ticket::claim_while_disabled(host, self.arguments, &loaded.policy, &self.user);
+                ticket::claim_while_disabled(transaction, self.arguments, &loaded.policy, &self.user);
             }
-            return self.not_asked(host, decision);
+            return self.not_asked(transaction, decision);
         }
         let address = std::str::from_utf8(&self.rhost)
             .ok()
@@ -170,49 +170,49 @@ impl LoginContext<'_> {
             service: &service,
             address,
         };
-        if let Some(decision) = self.decided(host, &loaded.policy, &request) {
-            return self.not_asked(host, decision);
+        if let Some(decision) = self.decided(transaction, &loaded.policy, &request) {
+            return self.not_asked(transaction, decision);
         }
-        self.log_unusable_name(host, &loaded.policy, account.as_ref());
+        self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());
         let pace = UniformTiming::of(&loaded.policy, time, began);
         let store = match self.source()? {
             FactorSource::Files(store) => store,
             FactorSource::Daemon(uid) => {
-                return self.through_daemon(host, &loaded, account.as_ref(), uid, pace);
+                return self.through_daemon(transaction, &loaded, account.as_ref(), uid, pace);
             }
         };
         let holder = match self.holder(&store, account.as_ref()) {
             Err(failure) if pace.is_even() && failure.is_contradiction() => {
-                self.log_failed(host, &failure);
-                return self.refuse_like_a_wrong_code(host, &loaded.policy, pace, account.as_ref());
+                self.log_failed(transaction, &failure);
+                return self.refuse_like_a_wrong_code(transaction, &loaded.policy, pace, account.as_ref());
             }
             known => known?,
         };
         let Some(holder) = holder.filter(is_enrolled) else {
             let account = account.as_ref();
-            return self.unenrolled_by_files(host, (&store, &loaded), &service, account, pace);
+            return self.unenrolled_by_files(transaction, (&store, &loaded), &service, account, pace);
         };
-        self.log_found_by_uid(host, &holder);
+        self.log_found_by_uid(transaction, &holder);
         let (holder, known) = holder.into_loaded();
         let mut attempt = LoginAttempt {
             address,
-            role: login_service::session_role(host),
+            role: login_service::session_role(transaction),
             known: KnownFactor::found(known),
             ..LoginAttempt::new(&file, loaded, &store, &holder, &service)
         };
         if attempt.loaded.policy.fleet.enabled {
             let name = account.as_ref().map_or("", |account| &account.name);
             let mut judge = FleetJudge::new(attempt, name);
-            return self.ask(host, &mut judge, pace, account.as_ref());
+            return self.ask(transaction, &mut judge, pace, account.as_ref());
         }
-        self.ask(host, &mut attempt, pace, account.as_ref())
+        self.ask(transaction, &mut attempt, pace, account.as_ref())
     }
 
     /// The policy's decision where it needs no record: an exemption.
     fn decided(
         &self,
-        host: &dyn PamTransaction,
+        transaction: &dyn PamTransaction,
         policy: &Policy,
         request: &LoginRequest<'_>,
     ) -> Option<PolicyDecision> {
@@ -220,7 +220,7 @@ impl LoginContext<'_> {
         let decision = decide_before_enrollment(policy, request, &mut groups);
         for group in groups.unusable() {
             let line = log_lines::unusable_group(self.about(), &group);
-            host.log(LogPriority::Warning, line.as_str());
+            transaction.log(LogPriority::Warning, line.as_str());
         }
         decision
     }
@@ -255,7 +255,7 @@ impl LoginContext<'_> {
     /// Nothing is asked. A stack that leaves the password to this module still needs it.
     fn not_asked(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         decision: PolicyDecision,
     ) -> Result<AuthResult, AuthAbort> {
         let line = match decision {
@@ -266,21 +266,21 @@ impl LoginContext<'_> {
             _ => self.line(LoginEvent::Disabled),
         };
         match decision {
-            PolicyDecision::Exempt(_) => host.log(LogPriority::Info, line.as_str()),
-            _ => self.debug(host, &line),
+            PolicyDecision::Exempt(_) => transaction.log(LogPriority::Info, line.as_str()),
+            _ => self.debug(transaction, &line),
         }
-        self.forward_whole(host, text::PASSWORD)?;
+        self.forward_whole(transaction, text::PASSWORD)?;
         Ok(AuthResult::NotAsked)
     }
 
     /// Hands the whole input to the modules after this one, as the password.
-    fn forward_whole(&self, host: &mut dyn PamTransaction, prompt: &str) -> Result<(), AuthAbort> {
+    fn forward_whole(&self, transaction: &mut dyn PamTransaction, prompt: &str) -> Result<(), AuthAbort> {
         let wanted = self.arguments.layout == PromptLayout::PasswordThenCode
             && self.arguments.first_pass != FirstPass::Only
-            && !(self.arguments.first_pass == FirstPass::Try && host.password().is_some());
+            && !(self.arguments.first_pass == FirstPass::Try && transaction.password().is_some());
         if wanted {
-            let password = host.ask(prompt, EchoMode::Hidden)?;
-            host.set_password(&password)?;
+            let password = transaction.ask(prompt, EchoMode::Hidden)?;
+            transaction.set_password(&password)?;
         }
         Ok(())
     }

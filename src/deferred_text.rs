@@ -18,10 +18,10 @@ const CONFIRMED: &str = "TWOFACTOR_CONFIRMED";
 
 /// The changes that are told in this service, of these.
 pub fn told_here(
-    host: &dyn PamTransaction,
+    transaction: &dyn PamTransaction,
     changes: impl FnOnce() -> Vec<RecentChange>,
 ) -> Vec<RecentChange> {
-    if login_service::tells_changes(host) {
+    if login_service::tells_changes(transaction) {
         changes()
     } else {
         Vec::new()
@@ -31,109 +31,109 @@ pub fn told_here(
 /// Tells what has to be told after a right code: at once, or in sshd once the session is there. `few` is the number of recovery
 /// codes that are left, where they are few.
 pub fn tell(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     accepted: &Accepted,
     few: Option<usize>,
     changes: &[RecentChange],
 ) {
-    forget(host);
-    let few = few.filter(|_| login_service::tells_changes(host));
+    forget(transaction);
+    let few = few.filter(|_| login_service::tells_changes(transaction));
     let notice = LoginNotice::new(accepted, few, changes);
     if notice.is_empty() {
         return;
     }
-    let is_left = is_sshd(host) && put(host, &notice).is_ok();
+    let is_left = is_sshd(transaction) && put(transaction, &notice).is_ok();
     if !is_left {
-        inform(host, &notice);
+        inform(transaction, &notice);
     }
 }
 
 /// Tells what the last answer of a dialogue has done, which holds nothing secret: at once, or in sshd once the session is
 /// there.
-pub fn confirm(host: &mut dyn PamTransaction, line: &str) {
-    let mut lines = host.variable(CONFIRMED).unwrap_or_default();
+pub fn confirm(transaction: &mut dyn PamTransaction, line: &str) {
+    let mut lines = transaction.variable(CONFIRMED).unwrap_or_default();
     if !lines.is_empty() {
         lines.push('\n');
     }
     lines.push_str(line);
-    let is_left = is_sshd(host) && host.set_variable(&format!("{CONFIRMED}={lines}")).is_ok();
+    let is_left = is_sshd(transaction) && transaction.set_variable(&format!("{CONFIRMED}={lines}")).is_ok();
     if !is_left {
-        host.inform(line);
+        transaction.inform(line);
     }
 }
 
-fn is_sshd(host: &dyn PamTransaction) -> bool {
-    host.tty().as_deref() == Some(SSHD_TTY)
+fn is_sshd(transaction: &dyn PamTransaction) -> bool {
+    transaction.tty().as_deref() == Some(SSHD_TTY)
 }
 
 /// Leaves the changes to the phase that sets credentials, which no application comes to before all of the stack has succeeded.
-pub fn leave(host: &mut dyn PamTransaction, changes: &[RecentChange]) {
-    forget(host);
+pub fn leave(transaction: &mut dyn PamTransaction, changes: &[RecentChange]) {
+    forget(transaction);
     if !changes.is_empty() {
         // Where libpam has no room for it, the log has the changes.
-        let _ = put(host, &LoginNotice::of_changes(changes));
+        let _ = put(transaction, &LoginNotice::of_changes(changes));
     }
 }
 
 /// Takes back what was left to be told of the recovery codes: they are others by now.
-pub fn forget_codes(host: &mut dyn PamTransaction) {
-    let Some(notice) = host
+pub fn forget_codes(transaction: &mut dyn PamTransaction) {
+    let Some(notice) = transaction
         .variable(VARIABLE)
         .as_deref()
         .and_then(LoginNotice::read)
     else {
         return;
     };
-    let _ = host.set_variable(VARIABLE);
+    let _ = transaction.set_variable(VARIABLE);
     let notice = notice.without_codes();
     if !notice.is_empty() {
-        let _ = put(host, &notice);
+        let _ = put(transaction, &notice);
     }
 }
 
 /// Tells what was left to this phase.
-pub fn show(host: &mut dyn PamTransaction, messages: MessageMode) {
-    show_confirmed(host, messages);
-    let Some(text) = host.variable(VARIABLE) else {
+pub fn show(transaction: &mut dyn PamTransaction, messages: MessageMode) {
+    show_confirmed(transaction, messages);
+    let Some(text) = transaction.variable(VARIABLE) else {
         return;
     };
     // The user's programs have no use for it.
-    let _ = host.set_variable(VARIABLE);
+    let _ = transaction.set_variable(VARIABLE);
     let notice = LoginNotice::read(&text).filter(|_| messages == MessageMode::Wanted);
     if let Some(notice) = notice {
-        inform(host, &notice);
+        inform(transaction, &notice);
     }
 }
 
-fn show_confirmed(host: &mut dyn PamTransaction, messages: MessageMode) {
-    let Some(lines) = host.variable(CONFIRMED) else {
+fn show_confirmed(transaction: &mut dyn PamTransaction, messages: MessageMode) {
+    let Some(lines) = transaction.variable(CONFIRMED) else {
         return;
     };
-    let _ = host.set_variable(CONFIRMED);
+    let _ = transaction.set_variable(CONFIRMED);
     if messages == MessageMode::Wanted {
         for line in lines.lines() {
-            host.inform(line);
+            transaction.inform(line);
         }
     }
 }
 
 /// What an earlier code of this transaction left is not true of this one.
-pub fn forget(host: &mut dyn PamTransaction) {
+pub fn forget(transaction: &mut dyn PamTransaction) {
     for name in [VARIABLE, CONFIRMED] {
-        if host.variable(name).is_some() {
-            let _ = host.set_variable(name);
+        if transaction.variable(name).is_some() {
+            let _ = transaction.set_variable(name);
         }
     }
 }
 
-fn put(host: &mut dyn PamTransaction, notice: &LoginNotice) -> Result<(), NoAnswer> {
-    host.set_variable(&format!("{VARIABLE}={}", notice.text()))
+fn put(transaction: &mut dyn PamTransaction, notice: &LoginNotice) -> Result<(), NoAnswer> {
+    transaction.set_variable(&format!("{VARIABLE}={}", notice.text()))
 }
 
-fn inform(host: &mut dyn PamTransaction, notice: &LoginNotice) {
-    let columns = host.columns();
+fn inform(transaction: &mut dyn PamTransaction, notice: &LoginNotice) {
+    let columns = transaction.columns();
     for line in notice.lines(columns) {
-        host.inform(&line);
+        transaction.inform(&line);
     }
 }
 

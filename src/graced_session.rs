@@ -16,36 +16,36 @@ const SSH_METHODS: &str = "SSH_AUTH_INFO_0";
 /// Begins it, if this session is that of a login with a code. sudo and su begin none: their sessions are within another one, and the
 /// session phase of sudo is about root.
 pub fn begin(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     store: &Store,
     holder: &Account,
     loaded: &LoadedPolicy,
 ) -> Result<(), AttemptFailure> {
-    if !may_begin(host, &loaded.policy) {
+    if !may_begin(transaction, &loaded.policy) {
         return Ok(());
     }
     if let Some(session) = claim_session(store, holder, loaded)? {
-        let user = host.user().unwrap_or_default();
-        let line = LogLine::about(&user, &host.rhost().unwrap_or_default());
+        let user = transaction.user().unwrap_or_default();
+        let line = LogLine::about(&user, &transaction.rhost().unwrap_or_default());
         let line = line.result(LoginEvent::SessionGrace);
         let line = line
             .with("session", &session.id)
             .with("left", &session.left);
-        host.log(LogPriority::Info, line.as_str());
+        transaction.log(LogPriority::Info, line.as_str());
     }
     Ok(())
 }
 
 /// True for a login after which the policy has such grace.
-fn may_begin(host: &dyn PamTransaction, policy: &Policy) -> bool {
-    policy.grace_session != 0 && login_service::is_login(host) && is_by_pam(host)
+fn may_begin(transaction: &dyn PamTransaction, policy: &Policy) -> bool {
+    policy.grace_session != 0 && login_service::is_login(transaction) && is_by_pam(transaction)
 }
 
 /// False in sshd for users who came in by key alone: in one field a right code may have stood after a wrong password, in the same
 /// process. The variable grants nothing, so one that is forged takes away at most.
-fn is_by_pam(host: &dyn PamTransaction) -> bool {
-    !login_service::is_sshd(host)
-        || host.variable(SSH_METHODS).is_some_and(|methods| {
+fn is_by_pam(transaction: &dyn PamTransaction) -> bool {
+    !login_service::is_sshd(transaction)
+        || transaction.variable(SSH_METHODS).is_some_and(|methods| {
             let by_pam = |line: &str| {
                 line.starts_with("password") || line.starts_with("keyboard-interactive")
             };

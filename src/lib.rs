@@ -58,12 +58,12 @@ pam::pam_hooks!(TwofactorModule);
 impl PamHooks for TwofactorModule {
     fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
-            let mut host = LibpamTransaction(handle);
+            let mut transaction = LibpamTransaction(handle);
             let ending = match ModuleArguments::parse(&words) {
-                _ if words == [AUTH_FAIL] => auth::wrong_password::refuse(&mut host),
-                Ok(arguments) => auth::authenticate(&mut host, &arguments, flags.into()),
+                _ if words == [AUTH_FAIL] => auth::wrong_password::refuse(&mut transaction),
+                Ok(arguments) => auth::authenticate(&mut transaction, &arguments, flags.into()),
                 Err(error) => {
-                    complain_of(&host, &error);
+                    complain_of(&transaction, &error);
                     AuthResult::BadArguments
                 }
             };
@@ -81,21 +81,21 @@ impl PamHooks for TwofactorModule {
     /// come here without having passed that phase: they are never asked and never refused.
     fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
-            let mut host = LibpamTransaction(handle);
-            let Some(account) = host.marked_unenrolled() else {
-                offer_new_device(&mut host, &words, flags.into());
-                ticket::issue(&mut host);
+            let mut transaction = LibpamTransaction(handle);
+            let Some(account) = transaction.marked_unenrolled() else {
+                offer_new_device(&mut transaction, &words, flags.into());
+                ticket::issue(&mut transaction);
                 return PamResultCode::PAM_IGNORE;
             };
             let admission = match ModuleArguments::parse(&words) {
-                Ok(arguments) => account_phase::run(&mut host, &arguments, flags.into(), &account),
+                Ok(arguments) => account_phase::run(&mut transaction, &arguments, flags.into(), &account),
                 Err(error) => {
-                    complain_of(&host, &error);
+                    complain_of(&transaction, &error);
                     AccountResult::Refused
                 }
             };
             if admission == AccountResult::Open {
-                ticket::issue(&mut host);
+                ticket::issue(&mut transaction);
             }
             admission.code()
         })
@@ -104,11 +104,11 @@ impl PamHooks for TwofactorModule {
     /// Never refuses.
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         unrefusing(|| {
-            let mut host = LibpamTransaction(handle);
-            ticket::issue(&mut host);
+            let mut transaction = LibpamTransaction(handle);
+            ticket::issue(&mut transaction);
             match ModuleArguments::parse(&words) {
-                Ok(arguments) => session::open(&mut host, &arguments, flags.into()),
-                Err(error) => complain_of(&host, &error),
+                Ok(arguments) => session::open(&mut transaction, &arguments, flags.into()),
+                Err(error) => complain_of(&transaction, &error),
             }
         });
         PamResultCode::PAM_SUCCESS
@@ -126,24 +126,24 @@ impl PamHooks for TwofactorModule {
 
 /// Offers a new device after a login with a recovery or bypass code, once. The code was right: neither an error nor a panic in here
 /// refuses the login.
-fn offer_new_device(host: &mut LibpamTransaction<'_>, words: &[&CStr], messages: MessageMode) {
-    let Some(claim) = host.recovery_claim() else {
+fn offer_new_device(transaction: &mut LibpamTransaction<'_>, words: &[&CStr], messages: MessageMode) {
+    let Some(claim) = transaction.recovery_claim() else {
         return;
     };
     unrefusing(|| {
-        host.claim_recovery(None);
+        transaction.claim_recovery(None);
         match ModuleArguments::parse(words) {
-            Ok(arguments) => account_phase::new_device::offer(host, &arguments, messages, claim),
-            Err(error) => complain_of(host, &error),
+            Ok(arguments) => account_phase::new_device::offer(transaction, &arguments, messages, claim),
+            Err(error) => complain_of(transaction, &error),
         }
     });
 }
 
-fn complain_of(host: &dyn PamTransaction, error: &ModuleArgumentError) {
+fn complain_of(transaction: &dyn PamTransaction, error: &ModuleArgumentError) {
     let line = LogLine::default()
         .result(LoginEvent::Error)
         .saying("error", error);
-    host.log(LogPriority::Error, line.as_str());
+    transaction.log(LogPriority::Error, line.as_str());
 }
 
 /// Runs an entry point. A panic denies, and shows nothing: the default hook would print to the standard error of a

@@ -14,10 +14,10 @@ const IN_ONE_PIECE: [&str; 2] = ["Key: ", "URI: "];
 
 /// The text in lines that fit the terminal, whose width is asked for only where that matters. Windows and pages break lines
 /// by themselves.
-pub fn for_terminal(host: &dyn PamTransaction, text: &str) -> Zeroizing<String> {
+pub fn for_terminal(transaction: &dyn PamTransaction, text: &str) -> Zeroizing<String> {
     let columns = || {
-        let is_far = || login_service::is_sshd(host).then_some(COLUMNS);
-        host.columns().or_else(is_far)
+        let is_far = || login_service::is_sshd(transaction).then_some(COLUMNS);
+        transaction.columns().or_else(is_far)
     };
     let is_short = text.len() <= FEWEST;
     let columns = if is_short { None } else { columns() };

@@ -36,14 +36,14 @@ impl DialogueMedium {
 /// sudo wants no messages. sshd sends them as the instruction of a request without questions, which OpenSSH's client shows at
 /// its log level INFO only: not with `-q`, not with `LogLevel ERROR`, and in no window of an askpass program. Questions are always
 /// shown.
-pub fn is_told_by_question(host: &dyn PamTransaction, messages: MessageMode) -> bool {
-    messages == MessageMode::Unwanted || login_service::is_sshd(host)
+pub fn is_told_by_question(transaction: &dyn PamTransaction, messages: MessageMode) -> bool {
+    messages == MessageMode::Unwanted || login_service::is_sshd(transaction)
 }
 
 /// Text is shown as part of the next question. Some applications write messages to a log (Cockpit does), or keep them for
 /// a session that never begins (sshd, when it cannot ask); questions go to the person or nowhere.
 pub struct LoginDialogue<'a> {
-    host: &'a mut dyn PamTransaction,
+    transaction: &'a mut dyn PamTransaction,
     messages: MessageMode,
     paragraphs: Vec<DialogueParagraph>,
 }
@@ -74,17 +74,17 @@ pub enum DialogueClose {
 
 impl<'a> LoginDialogue<'a> {
     /// A dialogue in which nothing was said yet.
-    pub fn new(host: &'a mut dyn PamTransaction, messages: MessageMode) -> Self {
+    pub fn new(transaction: &'a mut dyn PamTransaction, messages: MessageMode) -> Self {
         Self {
-            host,
+            transaction,
             messages,
             paragraphs: Vec::new(),
         }
     }
 
     /// The application, for all else.
-    pub fn host(&mut self) -> &mut dyn PamTransaction {
-        self.host
+    pub fn transaction(&mut self) -> &mut dyn PamTransaction {
+        self.transaction
     }
 
     /// Adds a paragraph.
@@ -110,7 +110,7 @@ impl<'a> LoginDialogue<'a> {
     pub fn ask(&mut self, question: &str) -> Result<Zeroizing<Vec<u8>>, NoAnswer> {
         let text = self.before(question);
         self.paragraphs.clear();
-        self.host.ask(&text, EchoMode::Shown)
+        self.transaction.ask(&text, EchoMode::Shown)
     }
 
     /// The question, after what was said.
@@ -125,7 +125,7 @@ impl<'a> LoginDialogue<'a> {
             text.push('\n');
         }
         text.push_str(question);
-        line_break::for_terminal(self.host, &text)
+        line_break::for_terminal(self.transaction, &text)
     }
 
     /// Shows what was said after the last question, which holds nothing secret: as messages, or in one more question where a
@@ -133,10 +133,10 @@ impl<'a> LoginDialogue<'a> {
     pub fn close(&mut self, how: DialogueClose) {
         let is_asked = how == DialogueClose::Refused
             && !self.paragraphs.is_empty()
-            && is_told_by_question(self.host, self.messages);
+            && is_told_by_question(self.transaction, self.messages);
         if is_asked {
             let question = self.before(text::GO_ON);
-            if self.host.ask(&question, EchoMode::Shown).is_ok() {
+            if self.transaction.ask(&question, EchoMode::Shown).is_ok() {
                 return self.paragraphs.clear();
             }
         }
@@ -144,10 +144,10 @@ impl<'a> LoginDialogue<'a> {
             match (self.messages, how) {
                 (MessageMode::Unwanted, _) => {}
                 (MessageMode::Wanted, DialogueClose::Open) => match delay {
-                    MessageDelay::None => self.host.inform(&text),
-                    MessageDelay::UntilSession => deferred_text::confirm(self.host, &text),
+                    MessageDelay::None => self.transaction.inform(&text),
+                    MessageDelay::UntilSession => deferred_text::confirm(self.transaction, &text),
                 },
-                (MessageMode::Wanted, DialogueClose::Refused) => self.host.complain(&text),
+                (MessageMode::Wanted, DialogueClose::Refused) => self.transaction.complain(&text),
             }
         }
     }

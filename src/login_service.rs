@@ -31,8 +31,8 @@ const LOCAL_SERVICES: [&str; 8] = [
 pub const SSHD_TTY: &[u8] = b"ssh";
 
 /// The name of the service; `None` where there is none, or one that is not UTF-8.
-pub fn name(host: &dyn PamTransaction) -> Option<String> {
-    host.service().and_then(|name| String::from_utf8(name).ok())
+pub fn name(transaction: &dyn PamTransaction) -> Option<String> {
+    transaction.service().and_then(|name| String::from_utf8(name).ok())
 }
 
 /// True for a service whose sessions are no logins.
@@ -42,37 +42,37 @@ pub fn is_quiet(service: &str) -> bool {
 
 /// True for the login of a person at a terminal, over ssh (under whatever name of its PAM service) or on Cockpit's page. What is granted to
 /// logins is granted to no other service: sudo and su run at the wish of programs of the user, too.
-pub fn is_login(host: &dyn PamTransaction) -> bool {
-    let Some(service) = name(host) else {
+pub fn is_login(transaction: &dyn PamTransaction) -> bool {
+    let Some(service) = name(transaction) else {
         return false;
     };
     !is_quiet(&service)
-        && (LOGIN_SERVICES.contains(&service.as_str()) || host.tty().as_deref() == Some(SSHD_TTY))
+        && (LOGIN_SERVICES.contains(&service.as_str()) || transaction.tty().as_deref() == Some(SSHD_TTY))
 }
 
 /// True where users are told of changes of their factor: not in a program within a session, whose login has told them.
-pub fn tells_changes(host: &dyn PamTransaction) -> bool {
-    let service = host.service().unwrap_or_default();
-    !is_local(host) && !is_quiet(&String::from_utf8_lossy(&service))
+pub fn tells_changes(transaction: &dyn PamTransaction) -> bool {
+    let service = transaction.service().unwrap_or_default();
+    !is_local(transaction) && !is_quiet(&String::from_utf8_lossy(&service))
 }
 
 /// True in sshd, under whatever name of its PAM service.
-pub fn is_sshd(host: &dyn PamTransaction) -> bool {
-    host.service().as_deref() == Some(b"sshd") || host.tty().as_deref() == Some(SSHD_TTY)
+pub fn is_sshd(transaction: &dyn PamTransaction) -> bool {
+    transaction.service().as_deref() == Some(b"sshd") || transaction.tty().as_deref() == Some(SSHD_TTY)
 }
 
 /// True for a program that a user starts within a login session. A service without a readable name is none.
-fn is_local(host: &dyn PamTransaction) -> bool {
+fn is_local(transaction: &dyn PamTransaction) -> bool {
     let is_listed = |name: &str| LOCAL_SERVICES.contains(&name);
-    name(host).is_some_and(|name| is_listed(&name))
+    name(transaction).is_some_and(|name| is_listed(&name))
 }
 
 /// The part of this login in the sessions of this machine. Only listed services can be within one, and only without a remote host: most
 /// daemons set none.
-pub fn session_role(host: &dyn PamTransaction) -> SessionRole {
-    if is_login(host) {
+pub fn session_role(transaction: &dyn PamTransaction) -> SessionRole {
+    if is_login(transaction) {
         SessionRole::Begins
-    } else if is_local(host) && host.rhost().is_none_or(|rhost| rhost.is_empty()) {
+    } else if is_local(transaction) && transaction.rhost().is_none_or(|rhost| rhost.is_empty()) {
         SessionRole::Within
     } else {
         SessionRole::Apart

@@ -23,29 +23,29 @@ use twofactor_core::log::line::LogLine;
 const ROOT: u32 = 0;
 
 /// Shows the line where it belongs, and begins the grace of a session that began with a code. Nothing here can refuse a session.
-pub fn open(host: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
-    let is_shown = messages == MessageMode::Wanted && host.has_terminal();
-    if !is_shown && !host.expects_session() {
+pub fn open(transaction: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
+    let is_shown = messages == MessageMode::Wanted && transaction.has_terminal();
+    if !is_shown && !transaction.expects_session() {
         return;
     }
-    match line(host, arguments) {
-        Ok(Some(text)) if is_shown => host.inform(&text),
+    match line(transaction, arguments) {
+        Ok(Some(text)) if is_shown => transaction.inform(&text),
         Ok(_) => {}
         Err(error) => {
             let line = LogLine::default()
                 .result(LoginEvent::Error)
                 .saying("error", &error);
-            host.log(LogPriority::Error, line.as_str());
+            transaction.log(LogPriority::Error, line.as_str());
         }
     }
 }
 
 fn line(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
 ) -> Result<Option<String>, AttemptFailure> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let (Some(user), Some(service)) = (text(host.user().ok()), login_service::name(host)) else {
+    let (Some(user), Some(service)) = (text(transaction.user().ok()), login_service::name(transaction)) else {
         return Ok(None);
     };
     if login_service::is_quiet(&service) {
@@ -67,13 +67,13 @@ fn line(
     };
     let holder = store.holder(&account)?;
     if UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled {
-        graced_session::begin(host, &store, &holder.account, &loaded)?;
+        graced_session::begin(transaction, &store, &holder.account, &loaded)?;
         return Ok(None);
     }
     let request = LoginRequest {
         account: Some(&account),
         service: &service,
-        address: text(host.rhost()).as_deref().and_then(rhost_address),
+        address: text(transaction.rhost()).as_deref().and_then(rhost_address),
     };
     without_device(&loaded, &account, &request, holder.record.as_ref())
 }

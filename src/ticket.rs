@@ -18,25 +18,25 @@ use crate::transaction::{PamTransaction, LogPriority};
 
 /// Claims a ticket for a user whose code was right.
 pub fn claim_with_code(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     policy: &Policy,
     account: Option<&Account>,
 ) {
     if policy.self_service.manage {
-        claim(host, arguments, account);
+        claim(transaction, arguments, account);
     }
 }
 
 /// Claims a ticket for a user without a device, whose password the stack has checked or will check.
 pub fn claim_with_password(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     policy: &Policy,
     account: Option<&Account>,
 ) {
-    if gave_password(host, policy) {
-        claim(host, arguments, account);
+    if gave_password(transaction, policy) {
+        claim(transaction, arguments, account);
     }
 }
 
@@ -44,88 +44,88 @@ pub fn claim_with_password(
 /// turned on. With a device such a ticket admits nothing without a code. A user that cannot be looked up gets none; programs that run as
 /// a user write none.
 pub fn claim_while_disabled(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     policy: &Policy,
     user: &[u8],
 ) {
-    if can_have_ticket(host, arguments)
+    if can_have_ticket(transaction, arguments)
         && process::ordinary_uid().is_none()
-        && gave_password(host, policy)
+        && gave_password(transaction, policy)
         // While it is off no directory is asked that no ticket depends on.
-        && host.has_daemon()
+        && transaction.has_daemon()
     {
         let account = accounts::by_bytes(user).ok().flatten();
-        note_claim(host, arguments, account.as_ref());
+        note_claim(transaction, arguments, account.as_ref());
     }
 }
 
 /// True if a password was given, and is the proof for a first device.
-fn gave_password(host: &dyn PamTransaction, policy: &Policy) -> bool {
-    policy.first_device() == FirstDevice::Login && host.password().is_some_and(|it| !it.is_empty())
+fn gave_password(transaction: &dyn PamTransaction, policy: &Policy) -> bool {
+    policy.first_device() == FirstDevice::Login && transaction.password().is_some_and(|it| !it.is_empty())
 }
 
-fn claim(host: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
-    if can_have_ticket(host, arguments) {
-        note_claim(host, arguments, account);
+fn claim(transaction: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
+    if can_have_ticket(transaction, arguments) {
+        note_claim(transaction, arguments, account);
     }
 }
 
 /// True where a login can have a ticket. A line with files of its own says nothing of those that the daemon goes by.
-fn can_have_ticket(host: &dyn PamTransaction, arguments: &ModuleArguments) -> bool {
-    arguments.files == FileChoice::Daemons && !is_over_ssh(host)
+fn can_have_ticket(transaction: &dyn PamTransaction, arguments: &ModuleArguments) -> bool {
+    arguments.files == FileChoice::Daemons && !is_over_ssh(transaction)
 }
 
 /// In one field the password is checked later, and another attempt of the same transaction may succeed where this one fails.
 fn note_claim(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     account: Option<&Account>,
 ) {
-    if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, host.user())
+    if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, transaction.user())
     {
         let uid = account.uid;
-        host.claim_ticket(Some(TicketClaim { user, uid }));
+        transaction.claim_ticket(Some(TicketClaim { user, uid }));
     }
 }
 
 /// True in sshd, which gets no ticket. Its method `password` runs the authentication phase in the transaction in which a login by key
 /// runs the account phase later, so that the user may come in by key after a wrong password. It sets the variable when it knows how
 /// the user came in, under whatever name of its PAM service.
-fn is_over_ssh(host: &dyn PamTransaction) -> bool {
-    host.service().as_deref() == Some(b"sshd") || host.variable("SSH_AUTH_INFO_0").is_some()
+fn is_over_ssh(transaction: &dyn PamTransaction) -> bool {
+    transaction.service().as_deref() == Some(b"sshd") || transaction.variable("SSH_AUTH_INFO_0").is_some()
 }
 
 /// Forgets what an earlier attempt of the transaction claimed.
-pub fn forget(host: &mut dyn PamTransaction) {
-    if host.ticket_claim().is_some() {
-        host.claim_ticket(None);
+pub fn forget(transaction: &mut dyn PamTransaction) {
+    if transaction.ticket_claim().is_some() {
+        transaction.claim_ticket(None);
     }
 }
 
 /// Writes the ticket that was claimed. Where there is no audit session yet it is tried again in the next phase; a ticket that cannot be
 /// written is none.
-pub fn issue(host: &mut dyn PamTransaction) {
-    let Some(claim) = host.ticket_claim() else {
+pub fn issue(transaction: &mut dyn PamTransaction) {
+    let Some(claim) = transaction.ticket_claim() else {
         return;
     };
-    if is_over_ssh(host) {
-        host.claim_ticket(None);
+    if is_over_ssh(transaction) {
+        transaction.claim_ticket(None);
         return;
     }
-    if host.user().as_ref() != Ok(&claim.user) {
+    if transaction.user().as_ref() != Ok(&claim.user) {
         return;
     }
     let Some(session) = process::own_audit_session(claim.uid) else {
         return;
     };
-    host.claim_ticket(None);
+    transaction.claim_ticket(None);
     // No login depends on it.
     if let Err(error) = TicketStore::default().issue(claim.uid, session) {
         let line = LogLine::default()
             .with("user", &String::from_utf8_lossy(&claim.user))
             .result(LoginEvent::NoTicket)
             .saying("error", &error);
-        host.log(LogPriority::Warning, line.as_str());
+        transaction.log(LogPriority::Warning, line.as_str());
     }
 }

@@ -40,7 +40,7 @@ pub struct EnrollmentDialogue<'a> {
 
 impl EnrollmentDialogue<'_> {
     /// The policy's present decision on this login. What cannot be looked up for it is logged.
-    pub fn wanted(&self, host: &dyn PamTransaction) -> Result<PolicyDecision, AttemptFailure> {
+    pub fn wanted(&self, transaction: &dyn PamTransaction) -> Result<PolicyDecision, AttemptFailure> {
         let attempt = &self.attempt;
         let policy = &attempt.loaded.policy;
         let request = LoginRequest {
@@ -55,7 +55,7 @@ impl EnrollmentDialogue<'_> {
         let decision = decide(policy, time, &request, &mut groups, enrollment);
         for name in groups.unanswered() {
             let line = log_lines::unanswered_name(self.about.clone(), name);
-            host.log(LogPriority::Warning, line.as_str());
+            transaction.log(LogPriority::Warning, line.as_str());
         }
         Ok(decision)
     }
@@ -66,7 +66,7 @@ impl EnrollmentDialogue<'_> {
         let new = self.confirmed(dialogue, DeviceName::first(), self.mode)?;
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
         // A stack may have a second account line.
-        let _ = dialogue.host().unmark();
+        let _ = dialogue.transaction().unmark();
         self.log(dialogue, LoginEvent::Enrolled, &new.device.name);
         dialogue.say(enrollment_text::STORED);
         dialogue.say(&enrollment_text::recovery(
@@ -93,12 +93,12 @@ impl EnrollmentDialogue<'_> {
                     &failure,
                     self.attempt.service.as_bytes(),
                 );
-                dialogue.host().log(LogPriority::Error, line.as_str());
+                dialogue.transaction().log(LogPriority::Error, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(EnrollmentAbort::Withdrawn(what)) => {
                 let line = withdrawn(self.about.clone(), what);
-                dialogue.host().log(LogPriority::Notice, line.as_str());
+                dialogue.transaction().log(LogPriority::Notice, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(EnrollmentAbort::Enrolled) => dialogue.say(enrollment_text::SECOND_FAILED),
@@ -175,7 +175,7 @@ impl EnrollmentDialogue<'_> {
                 }
                 AttemptResult::Compared(Outcome::Rejected(why)) => {
                     let line = self.about.clone().result(LoginEvent::InviteWrong);
-                    dialogue.host().log(LogPriority::Notice, line.as_str());
+                    dialogue.transaction().log(LogPriority::Notice, line.as_str());
                     dialogue.say(text::rejected(&why));
                 }
                 AttemptResult::Refused(closed) => return Err(self.throttled(dialogue, closed)),
@@ -197,7 +197,7 @@ impl EnrollmentDialogue<'_> {
 
     fn throttled(&self, dialogue: &mut LoginDialogue<'_>, closed: ThrottleStatus) -> EnrollmentAbort {
         let line = log_lines::closed(self.about.clone(), closed);
-        dialogue.host().log(LogPriority::Warning, line.as_str());
+        dialogue.transaction().log(LogPriority::Warning, line.as_str());
         dialogue.say(&text::closed(closed));
         EnrollmentAbort::Skipped
     }
@@ -219,7 +219,7 @@ impl EnrollmentDialogue<'_> {
         let device = pending.device();
         let uris = enroll::uris(device, &account.name, policy, &host_name::name(), 0);
         let mut style = DrawingStyle::FIRST;
-        let columns = dialogue.host().columns();
+        let columns = dialogue.transaction().columns();
         let (text, shown) = enrollment_text::device(device, &uris, self.medium(), style, columns);
         dialogue.say(&text);
         let mut redrawn = 0;
@@ -277,7 +277,7 @@ impl EnrollmentDialogue<'_> {
         let factor = UserFactor {
             store: self.attempt.store,
             account: self.attempt.holder,
-            audit: &self.origin(dialogue.host()),
+            audit: &self.origin(dialogue.transaction()),
         };
         let mut allowed = StillAllowed {
             attempt: &mut self.attempt,
@@ -290,7 +290,7 @@ impl EnrollmentDialogue<'_> {
 
     /// Refuses where another module has put another user in this place since.
     pub(super) fn same_user(&self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
-        let account = account(dialogue.host(), &self.account.name)?;
+        let account = account(dialogue.transaction(), &self.account.name)?;
         if account.uid == self.account.uid {
             Ok(())
         } else {
@@ -315,8 +315,8 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// The place of this login.
-    pub(super) fn origin(&self, host: &dyn PamTransaction) -> DialogueLog {
-        DialogueLog(login_origin::of(host, self.account.uid))
+    pub(super) fn origin(&self, transaction: &dyn PamTransaction) -> DialogueLog {
+        DialogueLog(login_origin::of(transaction, self.account.uid))
     }
 
     pub(super) fn medium(&self) -> DialogueMedium {
@@ -326,7 +326,7 @@ impl EnrollmentDialogue<'_> {
     pub(super) fn log(&self, dialogue: &mut LoginDialogue<'_>, event: LoginEvent, device: &DeviceName) {
         let line = self.about.clone().result(event);
         let line = line.with("device", device);
-        dialogue.host().log(LogPriority::Notice, line.as_str());
+        dialogue.transaction().log(LogPriority::Notice, line.as_str());
     }
 }
 

@@ -24,19 +24,19 @@ pub(super) struct LoginFiles {
 impl LoginFiles {
     /// Opens them for a user.
     pub(super) fn open(
-        host: &dyn PamTransaction,
+        transaction: &dyn PamTransaction,
         arguments: &ModuleArguments,
         account: &Account,
     ) -> Result<Self, AttemptFailure> {
         let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
         let store = fleet_relay::relayed(store, &arguments.policy);
-        let rhost = host.rhost().and_then(|rhost| String::from_utf8(rhost).ok());
+        let rhost = transaction.rhost().and_then(|rhost| String::from_utf8(rhost).ok());
         Ok(Self {
             file: PolicyFile::new(&arguments.policy),
             holder: store.holder(account)?.account,
             store,
             // A service without a readable name follows the policy's default, as in the authentication phase.
-            service: login_service::name(host).unwrap_or_default(),
+            service: login_service::name(transaction).unwrap_or_default(),
             address: rhost.as_deref().and_then(rhost_address),
         })
     }

@@ -33,21 +33,21 @@ const MOST_NAMES: usize = 5;
 
 /// Offers a new device, the removal of old ones, and new recovery codes where few are left.
 pub fn offer(
-    host: &mut dyn PamTransaction,
+    transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     messages: MessageMode,
     claim: RecoveryClaim,
 ) {
-    if messages == MessageMode::Unwanted || host.user().as_ref() != Ok(&claim.user) {
+    if messages == MessageMode::Unwanted || transaction.user().as_ref() != Ok(&claim.user) {
         return;
     }
-    let about = LogLine::about(&claim.user, &host.rhost().unwrap_or_default());
-    let mut dialogue = LoginDialogue::new(host, messages);
+    let about = LogLine::about(&claim.user, &transaction.rhost().unwrap_or_default());
+    let mut dialogue = LoginDialogue::new(transaction, messages);
     if let Err(stop) = run(&mut dialogue, arguments, claim, &about) {
         let (priority, line) = match &stop {
             EnrollmentAbort::Failed(failure) => {
                 dialogue.say(text::FAILED);
-                let service = dialogue.host().service().unwrap_or_default();
+                let service = dialogue.transaction().service().unwrap_or_default();
                 (LogPriority::Error, log_lines::failed(about, failure, &service))
             }
             EnrollmentAbort::Enrolled => {
@@ -62,7 +62,7 @@ pub fn offer(
             EnrollmentAbort::Refused(why) => (LogPriority::Notice, about.result(*why)),
             _ => (LogPriority::Info, about.result(LoginEvent::EnrollmentSkipped)),
         };
-        dialogue.host().log(priority, line.as_str());
+        dialogue.transaction().log(priority, line.as_str());
     }
     dialogue.close(DialogueClose::Open);
 }
@@ -73,11 +73,11 @@ fn run(
     claim: RecoveryClaim,
     about: &LogLine,
 ) -> Result<(), EnrollmentAbort> {
-    let account = account(dialogue.host(), &claim.account)?;
+    let account = account(dialogue.transaction(), &claim.account)?;
     if account.uid != claim.uid {
         return Err(EnrollmentAbort::Refused(LoginEvent::AnotherUser));
     }
-    let files = LoginFiles::open(dialogue.host(), arguments, &account)?;
+    let files = LoginFiles::open(dialogue.transaction(), arguments, &account)?;
     let mut recovered = RecoveredUser {
         enrollment: EnrollmentDialogue {
             attempt: files.attempt()?,
@@ -98,7 +98,7 @@ struct RecoveredUser<'a> {
 
 impl<'a> RecoveredUser<'a> {
     fn run(&mut self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
-        let decision = self.enrollment.wanted(dialogue.host())?;
+        let decision = self.enrollment.wanted(dialogue.transaction())?;
         let attempt = &self.enrollment.attempt;
         let snapshot = attempt.store.snapshot(attempt.holder)?;
         let Some(snapshot) = snapshot.filter(|it| self.login.holds_in(&it.record)) else {
@@ -151,7 +151,7 @@ impl<'a> RecoveredUser<'a> {
             .enrollment
             .confirmed(dialogue, name, EnrollmentMode::Offered)?;
         self.enrollment.same_user(dialogue)?;
-        let audit = self.enrollment.origin(dialogue.host());
+        let audit = self.enrollment.origin(dialogue.transaction());
         let (factor, mut steps) = self.change(&audit);
         let before = DevicesBefore::Any;
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut steps)?;
@@ -181,7 +181,7 @@ impl<'a> RecoveredUser<'a> {
             .enrollment
             .confirmed(dialogue, old.name.clone(), EnrollmentMode::Offered)?;
         self.enrollment.same_user(dialogue)?;
-        let audit = self.enrollment.origin(dialogue.host());
+        let audit = self.enrollment.origin(dialogue.transaction());
         let (factor, mut steps) = self.change(&audit);
         let new = operations::renew(&factor, old.id, new, &mut steps)?;
         self.login.replaced(old.id, new.id);
@@ -213,7 +213,7 @@ impl<'a> RecoveredUser<'a> {
                 }
             };
             self.enrollment.same_user(dialogue)?;
-            let audit = self.enrollment.origin(dialogue.host());
+            let audit = self.enrollment.origin(dialogue.transaction());
             let (factor, mut steps) = self.change(&audit);
             operations::remove_device(&factor, lost.id, &mut steps)?;
             self.login.removed(lost.id);
@@ -241,13 +241,13 @@ impl<'a> RecoveredUser<'a> {
             return Err(EnrollmentAbort::Skipped);
         }
         self.enrollment.same_user(dialogue)?;
-        let audit = self.enrollment.origin(dialogue.host());
+        let audit = self.enrollment.origin(dialogue.transaction());
         let (factor, mut steps) = self.change(&audit);
         operations::adopt_recovery_codes(&factor, set, &mut steps)?;
-        deferred_text::forget_codes(dialogue.host());
+        deferred_text::forget_codes(dialogue.transaction());
         let line = self.enrollment.about.clone();
         let line = line.result(LoginEvent::NewRecoveryCodes);
-        dialogue.host().log(LogPriority::Notice, line.as_str());
+        dialogue.transaction().log(LogPriority::Notice, line.as_str());
         dialogue.confirm(text::CODES_STORED);
         Ok(())
     }

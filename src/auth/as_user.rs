@@ -48,7 +48,7 @@ impl LoginContext<'_> {
     /// a web server that could tell who has no device would let those in.
     pub(super) fn through_daemon(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         loaded: &LoadedPolicy,
         account: Option<&Account>,
         uid: u32,
@@ -71,10 +71,10 @@ impl LoginContext<'_> {
             return Err(AttemptFailure::from(client.fault(DaemonFault::OtherFiles)).into());
         }
         if let Some(mut judge) = DaemonJudge::of_enrolled(policy, &client)? {
-            return self.ask(host, &mut judge, pace, account);
+            return self.ask(transaction, &mut judge, pace, account);
         }
         // Here no device can be given out: who may have one is let in, and who must have one is not.
-        let requirement = self.requirement(host, loaded, account);
+        let requirement = self.requirement(transaction, loaded, account);
         let decision = match decide_without_device(policy, requirement) {
             PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
             PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
@@ -87,7 +87,7 @@ impl LoginContext<'_> {
             PolicyDecision::DeviceRequired
         };
         let is_enrolled = || Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
-        self.unenrolled(host, policy, decision, &is_enrolled, (account, pace))
+        self.unenrolled(transaction, policy, decision, &is_enrolled, (account, pace))
     }
 }
 

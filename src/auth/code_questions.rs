@@ -36,7 +36,7 @@ impl LoginContext<'_> {
     /// The user has a device: up to `tries` answers are judged.
     pub(super) fn ask(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         judge: &mut dyn CodeJudge,
         mut pace: UniformTiming,
         account: Option<&Account>,
@@ -44,45 +44,45 @@ impl LoginContext<'_> {
         let mut rest = self.all_tries(judge.policy(), account);
         for left in (1..=rest.left).rev() {
             rest.left = left;
-            match self.question_gate(host, judge, &pace)? {
+            match self.question_gate(transaction, judge, &pace)? {
                 QuestionGate::Open => {}
                 QuestionGate::RefuseAll => {
-                    return self.refuse_all(host, judge.policy(), pace, rest);
+                    return self.refuse_all(transaction, judge.policy(), pace, rest);
                 }
                 QuestionGate::Ended(ending) => return Ok(ending),
             }
             pace.wait();
             let echo = judge.policy().echo;
-            let Some(input) = answer_source::next(host, self.arguments, &rest.prompt, echo)? else {
-                host.log(
+            let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, echo)? else {
+                transaction.log(
                     LogPriority::Notice,
                     self.line(LoginEvent::NoFirstPass).as_str(),
                 );
                 return Ok(AuthResult::Refused);
             };
             pace.answered();
-            let judged = self.judged(host, judge, &input, &rest)?;
+            let judged = self.judged(transaction, judge, &input, &rest)?;
             let was_closed = matches!(judged, Ok(AttemptResult::Refused(_)));
             let is_empty = matches!(judged, Err(NonCodeAnswer::Empty));
             let bytes = input.into_bytes();
-            match self.after_answer(host, judge, &pace, judged, (account, &bytes))? {
+            match self.after_answer(transaction, judge, &pace, judged, (account, &bytes))? {
                 ControlFlow::Break(ending) => return Ok(ending),
                 ControlFlow::Continue(words) => {
-                    self.refuse_in_time(host, judge.policy(), &pace, &mut rest.prompt, words);
+                    self.refuse_in_time(transaction, judge.policy(), &pace, &mut rest.prompt, words);
                 }
             }
             if self.arguments.first_pass == FirstPass::Only {
-                self.tell_last_try(host, &rest);
+                self.tell_last_try(transaction, &rest);
                 return Ok(AuthResult::Refused);
             }
             if is_empty && rest.prompt.left_empty() == EmptyAnswer::Again {
-                self.tell_last_try(host, &rest);
+                self.tell_last_try(transaction, &rest);
                 return Ok(AuthResult::NoMoreTries);
             }
             // An answer that was not looked at may be right.
             rest.refused = (!was_closed).then_some(bytes);
         }
-        self.tell_last_try(host, &rest);
+        self.tell_last_try(transaction, &rest);
         Ok(AuthResult::NoMoreTries)
     }
 
@@ -107,7 +107,7 @@ impl LoginContext<'_> {
     /// Decides before a question whether it is asked: not during grace, and not while the user is locked out.
     fn question_gate(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
         pace: &UniformTiming,
     ) -> Result<QuestionGate, AuthAbort> {
@@ -115,11 +115,11 @@ impl LoginContext<'_> {
             PreCheck::Throttle(ThrottleStatus::Open) => return Ok(QuestionGate::Open),
             // A user without a device is never locked out.
             PreCheck::Throttle(closed) if pace.is_even() => {
-                self.log_closed(host, closed);
+                self.log_closed(transaction, closed);
                 return Ok(QuestionGate::RefuseAll);
             }
             PreCheck::Throttle(closed) => {
-                return Ok(QuestionGate::Ended(self.closed(host, closed)));
+                return Ok(QuestionGate::Ended(self.closed(transaction, closed)));
             }
             PreCheck::Grace(left) => self.line(LoginEvent::Grace).with("left", &left),
             PreCheck::SessionGrace(RunningSession { id, left }) => {
@@ -127,34 +127,34 @@ impl LoginContext<'_> {
                 line.with("session", &id)
             }
         };
-        host.log(LogPriority::Info, line.as_str());
-        self.forward_password(host, judge)?;
+        transaction.log(LogPriority::Info, line.as_str());
+        self.forward_password(transaction, judge)?;
         Ok(QuestionGate::Ended(AuthResult::NotAsked))
     }
 
     /// Has an answer judged, unless it is none to this question.
     fn judged(
         &self,
-        host: &dyn PamTransaction,
+        transaction: &dyn PamTransaction,
         judge: &mut dyn CodeJudge,
         input: &LoginAnswer,
         rest: &RemainingTries<'_>,
     ) -> Result<JudgedAnswer, AuthAbort> {
         let before = rest.refused.as_ref();
         if let Some(cause) =
-            answer_source::not_for_us(host, self.arguments, input, before, &rest.names)
+            answer_source::not_for_us(transaction, self.arguments, input, before, &rest.names)
         {
             return Ok(Err(cause));
         }
         let judged = judge.attempt(input.bytes(), self.form());
-        self.log_outage(host, judge.outage());
+        self.log_outage(transaction, judge.outage());
         Ok(Ok(judged?))
     }
 
     /// Decides what follows from an answer: the end of the login, or a refusal in these words and the next question.
     fn after_answer(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
         pace: &UniformTiming,
         judged: JudgedAnswer,
@@ -162,22 +162,22 @@ impl LoginContext<'_> {
     ) -> Result<ControlFlow<AuthResult, &'static str>, AuthAbort> {
         let cause = match judged {
             Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
-                let ending = self.accepted(host, judge, account, &accepted, input)?;
+                let ending = self.accepted(transaction, judge, account, &accepted, input)?;
                 return Ok(ControlFlow::Break(ending));
             }
             Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {
-                let words = self.rejected(host, judge, pace, &why);
+                let words = self.rejected(transaction, judge, pace, &why);
                 return Ok(ControlFlow::Continue(words));
             }
             Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
-                self.log_closed(host, closed);
+                self.log_closed(transaction, closed);
                 return Ok(ControlFlow::Continue(text::WRONG));
             }
             Ok(AttemptResult::Refused(closed)) => {
-                return Ok(ControlFlow::Break(self.closed(host, closed)));
+                return Ok(ControlFlow::Break(self.closed(transaction, closed)));
             }
             Ok(AttemptResult::Gone) => {
-                host.log(
+                transaction.log(
                     LogPriority::Notice,
                     self.line(LoginEvent::UnenrolledMeanwhile).as_str(),
                 );
@@ -186,14 +186,14 @@ impl LoginContext<'_> {
             Ok(AttemptResult::Repeated) => NonCodeAnswer::RepeatedCode,
             Err(cause) => cause,
         };
-        self.log_passed_over(host, cause);
+        self.log_passed_over(transaction, cause);
         // With an even pace, ending the login here would tell which users sshd refuses.
         if !cause.ends_login() || pace.is_even() {
             return Ok(ControlFlow::Continue(pace.words_of(cause)));
         }
         let is_told = self.may_tell() && self.messages == MessageMode::Wanted;
         if let Some(text) = text::passed_over(cause).filter(|_| is_told) {
-            self.tell_at_the_end(host, text);
+            self.tell_at_the_end(transaction, text);
         }
         Ok(ControlFlow::Break(AuthResult::Refused))
     }
@@ -201,13 +201,13 @@ impl LoginContext<'_> {
     /// Logs a code that was compared and is not right. Returns the words for the user.
     fn rejected(
         &self,
-        host: &dyn PamTransaction,
+        transaction: &dyn PamTransaction,
         judge: &dyn CodeJudge,
         pace: &UniformTiming,
         why: &Rejected,
     ) -> &'static str {
         let line = log_lines::rejected(self.about(), why);
-        host.log(LogPriority::Notice, line.as_str());
+        transaction.log(LogPriority::Notice, line.as_str());
         match why {
             Rejected::Wrong | Rejected::ClockDiffers { .. }
                 if self.may_tell() && judge.has_recovery_codes() =>
@@ -221,67 +221,67 @@ impl LoginContext<'_> {
     /// Does what follows from a right code, whose use is on the disk.
     fn accepted(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
         account: Option<&Account>,
         accepted: &Accepted,
         input: &[u8],
     ) -> Result<AuthResult, AuthAbort> {
-        self.claim_recovery(host, account, judge.recovery_login(accepted));
-        expected_session::expect(host, judge.policy());
-        ticket::claim_with_code(host, self.arguments, judge.policy(), account);
-        let changes = deferred_text::told_here(host, || judge.changes_to_tell());
+        self.claim_recovery(transaction, account, judge.recovery_login(accepted));
+        expected_session::expect(transaction, judge.policy());
+        ticket::claim_with_code(transaction, self.arguments, judge.policy(), account);
+        let changes = deferred_text::told_here(transaction, || judge.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();
-            host.set_password(password)?;
+            transaction.set_password(password)?;
         }
         // A user who has given a code has a device by now.
-        host.unmark()?;
+        transaction.unmark()?;
         let line = log_lines::accepted(self.about(), accepted);
-        host.log(LogPriority::Info, line.as_str());
+        transaction.log(LogPriority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
             (MessageMode::Wanted, PromptLayout::Code) => {
-                deferred_text::tell(host, accepted, judge.few_recovery_codes(), &changes);
+                deferred_text::tell(transaction, accepted, judge.few_recovery_codes(), &changes);
             }
             // The password is yet to be checked: only its owner may be told.
-            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => deferred_text::leave(host, &changes),
+            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => deferred_text::leave(transaction, &changes),
         }
         Ok(AuthResult::Verified)
     }
 
-    fn closed(&self, host: &mut dyn PamTransaction, gate: ThrottleStatus) -> AuthResult {
-        self.log_closed(host, gate);
-        self.last_word(host, &text::closed(gate));
+    fn closed(&self, transaction: &mut dyn PamTransaction, gate: ThrottleStatus) -> AuthResult {
+        self.log_closed(transaction, gate);
+        self.last_word(transaction, &text::closed(gate));
         AuthResult::NoMoreTries
     }
 
     /// Refuses an answer after the time that every refusal takes.
     pub(super) fn refuse_in_time(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         policy: &Policy,
         pace: &UniformTiming,
         prompt: &mut CodePrompt,
         why: &str,
     ) {
         pace.wait();
-        host.delay_failure(policy.throttle.delay);
-        self.refuse(host, prompt, why);
+        transaction.delay_failure(policy.throttle.delay);
+        self.refuse(transaction, prompt, why);
     }
 
     /// Says why a code was refused: as a message, or before the next prompt where a message would be lost. In one field the
     /// password is yet to be checked: a stranger learns no more than that something was wrong.
-    fn refuse(&self, host: &mut dyn PamTransaction, prompt: &mut CodePrompt, why: &str) {
+    fn refuse(&self, transaction: &mut dyn PamTransaction, prompt: &mut CodePrompt, why: &str) {
         let why = match self.arguments.layout {
             PromptLayout::Code => why,
             PromptLayout::PasswordThenCode => text::WRONG,
         };
         prompt.repeat();
-        if is_told_by_question(host, self.messages) {
+        if is_told_by_question(transaction, self.messages) {
             prompt.explain(why);
         } else {
-            host.complain(why);
+            transaction.complain(why);
         }
     }
 

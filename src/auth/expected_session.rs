@@ -6,15 +6,15 @@ use crate::login_service;
 use crate::transaction::PamTransaction;
 
 /// Leaves the note where the policy has such grace.
-pub(super) fn expect(host: &mut dyn PamTransaction, policy: &Policy) {
-    if policy.grace_session > 0 && login_service::is_login(host) {
-        host.expect_session(true);
+pub(super) fn expect(transaction: &mut dyn PamTransaction, policy: &Policy) {
+    if policy.grace_session > 0 && login_service::is_login(transaction) {
+        transaction.expect_session(true);
     }
 }
 
 /// Takes back what an earlier attempt of the transaction left.
-pub(super) fn forget(host: &mut dyn PamTransaction) {
-    if host.expects_session() {
-        host.expect_session(false);
+pub(super) fn forget(transaction: &mut dyn PamTransaction) {
+    if transaction.expects_session() {
+        transaction.expect_session(false);
     }
 }

@@ -20,7 +20,7 @@ impl LoginContext<'_> {
     /// looked up for it.
     pub(super) fn log_unusable_name(
         &self,
-        host: &dyn PamTransaction,
+        transaction: &dyn PamTransaction,
         policy: &Policy,
         account: Option<&Account>,
     ) {
@@ -35,7 +35,7 @@ impl LoginContext<'_> {
             None => unusable_name::NO_ACCOUNT,
         };
         let line = unusable_name::unusable_user(self.about(), account, &error);
-        host.log(LogPriority::Warning, line.as_str());
+        transaction.log(LogPriority::Warning, line.as_str());
     }
 
     /// A log line about this login.
@@ -47,14 +47,14 @@ impl LoginContext<'_> {
         LogLine::about(&self.user, &self.rhost)
     }
 
-    pub(super) fn log_failed(&self, host: &dyn PamTransaction, failure: &AttemptFailure) {
-        let service = host.service().unwrap_or_default();
+    pub(super) fn log_failed(&self, transaction: &dyn PamTransaction, failure: &AttemptFailure) {
+        let service = transaction.service().unwrap_or_default();
         let line = log_lines::failed(self.about(), failure, &service);
-        host.log(LogPriority::Error, line.as_str());
+        transaction.log(LogPriority::Error, line.as_str());
     }
 
     /// That a code was left to this host's files, where it was.
-    pub(super) fn log_outage(&self, host: &dyn PamTransaction, why: Option<&str>) {
+    pub(super) fn log_outage(&self, transaction: &dyn PamTransaction, why: Option<&str>) {
         let Some(why) = why else {
             return;
         };
@@ -64,24 +64,24 @@ impl LoginContext<'_> {
         } else {
             line.saying("error", &why)
         };
-        host.log(LogPriority::Warning, line.as_str());
+        transaction.log(LogPriority::Warning, line.as_str());
     }
 
     /// That the record which counts has another name than the account, where it has.
-    pub(super) fn log_found_by_uid(&self, host: &dyn PamTransaction, holder: &RecordHolder) {
+    pub(super) fn log_found_by_uid(&self, transaction: &dyn PamTransaction, holder: &RecordHolder) {
         if holder.found_by == FoundBy::Uid {
             let line = self.line(LoginEvent::FoundByUid);
             let line = line.with("record", &holder.account.name);
-            host.log(LogPriority::Notice, line.as_str());
+            transaction.log(LogPriority::Notice, line.as_str());
         }
     }
 
-    pub(super) fn log_closed(&self, host: &dyn PamTransaction, gate: ThrottleStatus) {
+    pub(super) fn log_closed(&self, transaction: &dyn PamTransaction, gate: ThrottleStatus) {
         let line = log_lines::closed(self.about(), gate);
-        host.log(LogPriority::Warning, line.as_str());
+        transaction.log(LogPriority::Warning, line.as_str());
     }
 
-    pub(super) fn log_passed_over(&self, host: &dyn PamTransaction, cause: NonCodeAnswer) {
+    pub(super) fn log_passed_over(&self, transaction: &dyn PamTransaction, cause: NonCodeAnswer) {
         let line = match cause {
             NonCodeAnswer::SshdStandIn => self.line(LoginEvent::SshdStandIn),
             NonCodeAnswer::Repeated => self.line(LoginEvent::RepeatedAnswer),
@@ -89,17 +89,17 @@ impl LoginContext<'_> {
             NonCodeAnswer::UserName => self.line(LoginEvent::UserNameAsCode),
             NonCodeAnswer::Empty => self.line(LoginEvent::EmptyAnswer),
             NonCodeAnswer::Password => {
-                let service = host.service().unwrap_or_default();
+                let service = transaction.service().unwrap_or_default();
                 self.line(LoginEvent::PasswordAsCode)
                     .saying("hint", &log_lines::password_as_code(&service))
             }
         };
-        host.log(LogPriority::Notice, line.as_str());
+        transaction.log(LogPriority::Notice, line.as_str());
     }
 
-    pub(super) fn debug(&self, host: &dyn PamTransaction, line: &LogLine) {
+    pub(super) fn debug(&self, transaction: &dyn PamTransaction, line: &LogLine) {
         if self.arguments.detail == LogDetail::Debug {
-            host.log(LogPriority::Debug, line.as_str());
+            transaction.log(LogPriority::Debug, line.as_str());
         }
     }
 }

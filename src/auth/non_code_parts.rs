@@ -19,17 +19,17 @@ impl LoginContext<'_> {
     /// sent again.
     pub(super) fn forward_password(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
     ) -> Result<(), AuthAbort> {
-        self.forward_whole(host, text::PASSWORD)?;
-        if let Some(answer) = host
+        self.forward_whole(transaction, text::PASSWORD)?;
+        if let Some(answer) = transaction
             .password()
             .filter(|_| self.arguments.layout == PromptLayout::PasswordThenCode)
         {
             let len = judge.password_len(&answer)?;
             let password = answer.get(..len).filter(|_| len < answer.len());
-            password.map_or(Ok(()), |password| host.set_password(password))?;
+            password.map_or(Ok(()), |password| transaction.set_password(password))?;
         }
         Ok(())
     }

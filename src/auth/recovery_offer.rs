@@ -14,7 +14,7 @@ impl LoginContext<'_> {
     /// checked.
     pub(super) fn claim_recovery(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         account: Option<&Account>,
         login: Option<RecoveryLogin>,
     ) {
@@ -23,9 +23,9 @@ impl LoginContext<'_> {
         };
         let has_place = self.arguments.layout == PromptLayout::Code
             && self.messages == MessageMode::Wanted
-            && login_service::is_login(host);
+            && login_service::is_login(transaction);
         if has_place {
-            host.claim_recovery(Some(RecoveryClaim {
+            transaction.claim_recovery(Some(RecoveryClaim {
                 user: self.user.clone(),
                 account: account.name.clone(),
                 uid: account.uid,
@@ -36,8 +36,8 @@ impl LoginContext<'_> {
 }
 
 /// Forgets what an earlier attempt of the transaction claimed.
-pub(super) fn forget(host: &mut dyn PamTransaction) {
-    if host.recovery_claim().is_some() {
-        host.claim_recovery(None);
+pub(super) fn forget(transaction: &mut dyn PamTransaction) {
+    if transaction.recovery_claim().is_some() {
+        transaction.claim_recovery(None);
     }
 }

@@ -14,45 +14,45 @@ impl LoginContext<'_> {
     ///
     /// On a page it has to be a question: messages are not shown there, and without one Cockpit says of this refusal that
     /// the password was wrong.
-    pub(super) fn last_word(&self, host: &mut dyn PamTransaction, text: &str) {
+    pub(super) fn last_word(&self, transaction: &mut dyn PamTransaction, text: &str) {
         if !self.may_tell() {
             return;
         }
-        let service = login_service::name(host).unwrap_or_default();
+        let service = login_service::name(transaction).unwrap_or_default();
         match DialogueMedium::of(&service) {
-            DialogueMedium::Terminal => self.tell_at_the_end(host, text),
+            DialogueMedium::Terminal => self.tell_at_the_end(transaction, text),
             DialogueMedium::Page if self.arguments.first_pass != FirstPass::Only => {
                 // Whatever is answered, the login is refused.
-                let _ = host.ask(&format!("{text} {}", text::GO_BACK), EchoMode::Shown);
+                let _ = transaction.ask(&format!("{text} {}", text::GO_BACK), EchoMode::Shown);
             }
             DialogueMedium::Page => {}
         }
     }
 
     /// Tells it on a terminal: in a question where a message would be lost.
-    pub(super) fn tell_at_the_end(&self, host: &mut dyn PamTransaction, text: &str) {
+    pub(super) fn tell_at_the_end(&self, transaction: &mut dyn PamTransaction, text: &str) {
         let may_ask = self.arguments.first_pass != FirstPass::Only;
-        if may_ask && is_told_by_question(host, self.messages) {
+        if may_ask && is_told_by_question(transaction, self.messages) {
             // sshd's client puts the user's name before it.
             let lead = match self.messages {
                 MessageMode::Wanted => "\n",
                 MessageMode::Unwanted => "",
             };
             let question = format!("{lead}{text}\n{}", text::GO_ON);
-            let question = line_break::for_terminal(host, &question);
+            let question = line_break::for_terminal(transaction, &question);
             // Whatever is answered, the login is refused.
-            if host.ask(&question, EchoMode::Hidden).is_ok() {
+            if transaction.ask(&question, EchoMode::Hidden).is_ok() {
                 return;
             }
         }
-        self.complain(host, text);
+        self.complain(transaction, text);
     }
 
     /// Tells why the last answer was refused, where the next question would have said it.
     ///
     /// Where there is one try only, in a message: sshd ends the process that waits in a question of a client that hangs up, so that no
     /// module after this one, such as pam_faillock, and no line of sshd would learn of any wrong code.
-    pub(super) fn tell_last_try(&self, host: &mut dyn PamTransaction, rest: &RemainingTries<'_>) {
+    pub(super) fn tell_last_try(&self, transaction: &mut dyn PamTransaction, rest: &RemainingTries<'_>) {
         let Some(why) = rest
             .prompt
             .reason()
@@ -61,16 +61,16 @@ impl LoginContext<'_> {
             return;
         };
         if self.may_tell() && rest.all > 1 {
-            self.tell_at_the_end(host, &format!("{why}\n{}", text::LAST_TRY));
+            self.tell_at_the_end(transaction, &format!("{why}\n{}", text::LAST_TRY));
         } else {
-            host.complain(why);
+            transaction.complain(why);
         }
     }
 
     /// Shows a message, where the application wants any.
-    pub(super) fn complain(&self, host: &mut dyn PamTransaction, text: &str) {
+    pub(super) fn complain(&self, transaction: &mut dyn PamTransaction, text: &str) {
         if self.messages == MessageMode::Wanted {
-            host.complain(text);
+            transaction.complain(text);
         }
     }
 

@@ -14,7 +14,7 @@ impl LoginContext<'_> {
     /// Looks it up, and logs what could not be looked up.
     pub(super) fn requirement(
         &self,
-        host: &dyn PamTransaction,
+        transaction: &dyn PamTransaction,
         loaded: &LoadedPolicy,
         account: Option<&Account>,
     ) -> DeviceRequirement {
@@ -23,7 +23,7 @@ impl LoginContext<'_> {
         let requirement = groups.requirement(&loaded.policy, time, account);
         for name in groups.unanswered() {
             let line = log_lines::unanswered_name(self.about(), name);
-            host.log(LogPriority::Warning, line.as_str());
+            transaction.log(LogPriority::Warning, line.as_str());
         }
         requirement
     }

@@ -21,7 +21,7 @@ impl LoginContext<'_> {
     /// The files of this host have no device of the user.
     pub(super) fn unenrolled_by_files(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         (store, loaded): (&Store, &LoadedPolicy),
         service: &str,
         account: Option<&Account>,
@@ -33,13 +33,13 @@ impl LoginContext<'_> {
             let files = (self.arguments.state.as_path(), name);
             prove_unenrolled(policy, files, service, clock::now()?)?;
         }
-        let requirement = self.requirement(host, loaded, account);
+        let requirement = self.requirement(transaction, loaded, account);
         let decision = decide_without_device(policy, requirement);
         let is_enrolled = || {
             let holder = self.holder(store, account)?;
             Ok(holder.as_ref().is_some_and(is_enrolled))
         };
-        self.unenrolled(host, policy, decision, &is_enrolled, (account, pace))
+        self.unenrolled(transaction, policy, decision, &is_enrolled, (account, pace))
     }
 
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
@@ -47,54 +47,54 @@ impl LoginContext<'_> {
     /// that a user with a device gets.
     pub(super) fn unenrolled(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         policy: &Policy,
         decision: PolicyDecision,
         is_enrolled: &dyn Fn() -> Result<bool, AttemptFailure>,
         (account, mut pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         if decision == PolicyDecision::DeviceRequired {
-            host.log(
+            transaction.log(
                 LogPriority::Notice,
                 self.line(LoginEvent::DeviceRequired).as_str(),
             );
             if pace.is_even() {
-                return self.refuse_like_a_wrong_code(host, policy, pace, account);
+                return self.refuse_like_a_wrong_code(transaction, policy, pace, account);
             }
         }
         // Question and result come as late as those of the users who are refused.
         pace.wait();
         match self.arguments.layout {
-            PromptLayout::PasswordThenCode => self.forward_whole(host, text::PASSWORD_AND_CODE)?,
+            PromptLayout::PasswordThenCode => self.forward_whole(transaction, text::PASSWORD_AND_CODE)?,
             PromptLayout::Code
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
             {
-                host.ask(&policy.prompt, policy.echo)?;
+                transaction.ask(&policy.prompt, policy.echo)?;
             }
             PromptLayout::Code => {}
         }
         pace.answered();
         pace.wait();
         if decision == PolicyDecision::DeviceRequired {
-            self.last_word(host, text::DEVICE_REQUIRED);
+            self.last_word(transaction, text::DEVICE_REQUIRED);
             return Ok(AuthResult::Refused);
         }
         // A question may stay open for long.
         if is_enrolled()? {
-            host.log(
+            transaction.log(
                 LogPriority::Notice,
                 self.line(LoginEvent::EnrolledMeanwhile).as_str(),
             );
             return Ok(AuthResult::Refused);
         }
-        ticket::claim_with_password(host, self.arguments, policy, account);
-        self.leave_to_account_phase(host, policy, decision, account)
+        ticket::claim_with_password(transaction, self.arguments, policy, account);
+        self.leave_to_account_phase(transaction, policy, decision, account)
     }
 
     /// The end without a question: a user who may or must get a device is marked for the account phase.
     fn leave_to_account_phase(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         policy: &Policy,
         decision: PolicyDecision,
         account: Option<&Account>,
@@ -105,46 +105,46 @@ impl LoginContext<'_> {
                 Some(account),
             ) => {
                 // Without the mark the account phase would let in a user who must enroll.
-                host.mark_unenrolled(&account.name)?;
+                transaction.mark_unenrolled(&account.name)?;
             }
             // A name that no user has: no user will be there to enroll, and nothing is said that would tell.
             (PolicyDecision::EnrollmentRequired, None) => {
-                host.log(
+                transaction.log(
                     LogPriority::Notice,
                     self.line(LoginEvent::DeviceRequired).as_str(),
                 );
-                host.delay_failure(policy.throttle.delay);
+                transaction.delay_failure(policy.throttle.delay);
                 return Ok(AuthResult::Refused);
             }
             _ => {}
         }
-        host.log(LogPriority::Info, self.line(LoginEvent::Unenrolled).as_str());
+        transaction.log(LogPriority::Info, self.line(LoginEvent::Unenrolled).as_str());
         Ok(AuthResult::NotAsked)
     }
 
     /// The dialogue of a user who has a device and types wrong codes.
     pub(super) fn refuse_like_a_wrong_code(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         policy: &Policy,
         pace: UniformTiming,
         account: Option<&Account>,
     ) -> Result<AuthResult, AuthAbort> {
         let all = self.all_tries(policy, account);
-        self.refuse_all(host, policy, pace, all)
+        self.refuse_all(transaction, policy, pace, all)
     }
 
     /// The rest of that dialogue.
     pub(super) fn refuse_all(
         &self,
-        host: &mut dyn PamTransaction,
+        transaction: &mut dyn PamTransaction,
         policy: &Policy,
         mut pace: UniformTiming,
         mut rest: RemainingTries<'_>,
     ) -> Result<AuthResult, AuthAbort> {
         for _ in 0..rest.left {
             pace.wait();
-            let Some(input) = answer_source::next(host, self.arguments, &rest.prompt, policy.echo)?
+            let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, policy.echo)?
             else {
                 return Ok(AuthResult::Refused);
             };
@@ -154,22 +154,22 @@ impl LoginContext<'_> {
             let refused = rest.refused.as_ref();
             let names = &rest.names;
             if let Some(cause) =
-                answer_source::not_for_us(host, self.arguments, &input, refused, names)
+                answer_source::not_for_us(transaction, self.arguments, &input, refused, names)
             {
-                self.log_passed_over(host, cause);
+                self.log_passed_over(transaction, cause);
             }
-            self.refuse_in_time(host, policy, &pace, &mut rest.prompt, text::WRONG);
+            self.refuse_in_time(transaction, policy, &pace, &mut rest.prompt, text::WRONG);
             if self.arguments.first_pass == FirstPass::Only {
-                self.tell_last_try(host, &rest);
+                self.tell_last_try(transaction, &rest);
                 return Ok(AuthResult::Refused);
             }
             if again {
-                self.tell_last_try(host, &rest);
+                self.tell_last_try(transaction, &rest);
                 return Ok(AuthResult::NoMoreTries);
             }
             rest.refused = Some(input.into_bytes());
         }
-        self.tell_last_try(host, &rest);
+        self.tell_last_try(transaction, &rest);
         Ok(AuthResult::NoMoreTries)
     }
 }

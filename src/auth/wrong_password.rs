@@ -11,12 +11,12 @@ use crate::ticket;
 use crate::transaction::{NoAnswer, PamTransaction};
 
 /// Takes back what this attempt left for the later phases, and refuses.
-pub fn refuse(host: &mut dyn PamTransaction) -> AuthResult {
-    ticket::forget(host);
-    recovery_offer::forget(host);
-    expected_session::forget(host);
-    deferred_text::forget(host);
-    match host.unmark() {
+pub fn refuse(transaction: &mut dyn PamTransaction) -> AuthResult {
+    ticket::forget(transaction);
+    recovery_offer::forget(transaction);
+    expected_session::forget(transaction);
+    deferred_text::forget(transaction);
+    match transaction.unmark() {
         Ok(()) => AuthResult::Refused,
         Err(NoAnswer) => AuthResult::NoAnswer,
     }

@@ -31,68 +31,68 @@ fn items_are_copied_and_outlive_a_change() {
         (PASSWORD, c"hunter2"),
     ];
     let transaction = FakeTransaction::start(&all);
-    let mut host = application(&transaction);
-    let password = host.password().unwrap();
-    assert_eq!(host.user().unwrap(), b"alice");
-    assert_eq!(host.service().unwrap(), b"sshd");
-    assert_eq!(host.rhost().unwrap(), b"192.0.2.7");
-    assert!(host.has_terminal());
-    host.set_password(b"another").unwrap();
+    let mut application = application(&transaction);
+    let password = application.password().unwrap();
+    assert_eq!(application.user().unwrap(), b"alice");
+    assert_eq!(application.service().unwrap(), b"sshd");
+    assert_eq!(application.rhost().unwrap(), b"192.0.2.7");
+    assert!(application.has_terminal());
+    application.set_password(b"another").unwrap();
     assert_eq!(*password, b"hunter2");
-    assert_eq!(*host.password().unwrap(), b"another");
+    assert_eq!(*application.password().unwrap(), b"another");
 }
 
 #[test]
 fn variables_are_set_copied_and_removed() {
     let transaction = FakeTransaction::start(&[(TTY, c"ssh")]);
-    let mut host = application(&transaction);
-    assert_eq!(host.tty().as_deref(), Some(&b"ssh"[..]));
-    assert_eq!(host.variable("NAME"), None);
-    host.set_variable("NAME=a=b").unwrap();
-    let value = host.variable("NAME").unwrap();
-    host.set_variable("NAME=c").unwrap();
+    let mut application = application(&transaction);
+    assert_eq!(application.tty().as_deref(), Some(&b"ssh"[..]));
+    assert_eq!(application.variable("NAME"), None);
+    application.set_variable("NAME=a=b").unwrap();
+    let value = application.variable("NAME").unwrap();
+    application.set_variable("NAME=c").unwrap();
     assert_eq!(
-        (value.as_str(), host.variable("NAME").as_deref()),
+        (value.as_str(), application.variable("NAME").as_deref()),
         ("a=b", Some("c"))
     );
-    host.set_variable("NAME").unwrap();
-    assert_eq!(host.variable("NAME"), None);
-    assert_eq!(host.set_variable("NUL\0=x"), Err(NoAnswer));
+    application.set_variable("NAME").unwrap();
+    assert_eq!(application.variable("NAME"), None);
+    assert_eq!(application.set_variable("NUL\0=x"), Err(NoAnswer));
 }
 
 #[test]
 fn what_libpam_does_not_know_is_none() {
     let transaction = FakeTransaction::start(&[(TTY, c"")]);
-    let mut host = application(&transaction);
-    assert_eq!(host.user(), Err(NoAnswer));
-    assert_eq!((host.service(), host.rhost()), (None, None));
-    assert!(host.password().is_none());
-    assert!(!host.has_terminal());
-    assert_eq!(host.marked_unenrolled(), None);
+    let mut application = application(&transaction);
+    assert_eq!(application.user(), Err(NoAnswer));
+    assert_eq!((application.service(), application.rhost()), (None, None));
+    assert!(application.password().is_none());
+    assert!(!application.has_terminal());
+    assert_eq!(application.marked_unenrolled(), None);
 }
 
 #[test]
 fn a_password_that_libpam_does_not_take_is_an_error() {
     let transaction = FakeTransaction::start(&[]);
-    let mut host = application(&transaction);
-    assert_eq!(host.set_password(b"hun\0ter2"), Err(NoAnswer));
-    host.set_password(b"").unwrap();
+    let mut application = application(&transaction);
+    assert_eq!(application.set_password(b"hun\0ter2"), Err(NoAnswer));
+    application.set_password(b"").unwrap();
     assert_eq!(transaction.item(PASSWORD).unwrap().as_c_str(), c"");
     transaction.fills_up();
-    assert_eq!(host.set_password(b"hunter2"), Err(NoAnswer));
+    assert_eq!(application.set_password(b"hunter2"), Err(NoAnswer));
 }
 
 #[test]
 fn an_answer_is_taken_over_and_freed() {
     let transaction = FakeTransaction::start(&[]);
-    let mut host = application(&transaction);
+    let mut application = application(&transaction);
     let answers = [c"123456", c"", c"\xff \n"];
     transaction.answers(answers.map(FakeAnswer::Text));
     for (echo, answer) in [EchoMode::Hidden, EchoMode::Shown, EchoMode::Hidden]
         .into_iter()
         .zip(answers)
     {
-        assert_eq!(*host.ask("Code: ", echo).unwrap(), answer.to_bytes());
+        assert_eq!(*application.ask("Code: ", echo).unwrap(), answer.to_bytes());
     }
     let asked = |style| (style, "Code: ".to_owned());
     let styles = [PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_PROMPT_ECHO_OFF];
@@ -102,8 +102,8 @@ fn an_answer_is_taken_over_and_freed() {
 #[test]
 fn an_application_that_cannot_ask_gives_no_answer() {
     let transaction = FakeTransaction::start(&[]);
-    let mut host = application(&transaction);
-    let mut ask = |prompt| host.ask(prompt, EchoMode::Hidden);
+    let mut application = application(&transaction);
+    let mut ask = |prompt| application.ask(prompt, EchoMode::Hidden);
     assert_eq!(ask("Code: "), Err(NoAnswer), "no conversation");
     transaction.answers([
         FakeAnswer::Failure,
@@ -121,7 +121,7 @@ fn an_application_that_cannot_ask_gives_no_answer() {
 #[test]
 fn messages_are_shown_whatever_comes_back() {
     let transaction = FakeTransaction::start(&[]);
-    let mut host = application(&transaction);
+    let mut application = application(&transaction);
     let answers = [
         FakeAnswer::Nothing,
         FakeAnswer::Text(c"thanks"),
@@ -130,8 +130,8 @@ fn messages_are_shown_whatever_comes_back() {
     ];
     transaction.answers(answers);
     for _ in 0..2 {
-        host.inform("2 recovery codes are left.");
-        host.complain("That code is wrong.");
+        application.inform("2 recovery codes are left.");
+        application.complain("That code is wrong.");
     }
     let styles: Vec<c_int> = transaction.said().iter().map(|(style, _)| *style).collect();
     let both = [PAM_TEXT_INFO, PAM_ERROR_MSG];
@@ -141,26 +141,26 @@ fn messages_are_shown_whatever_comes_back() {
 #[test]
 fn a_mark_lasts_until_replaced_or_the_end() {
     let transaction = FakeTransaction::start(&[]);
-    let mut host = application(&transaction);
-    host.unmark().unwrap();
-    host.mark_unenrolled("alice").unwrap();
-    host.mark_unenrolled("bob").unwrap();
-    assert_eq!(host.marked_unenrolled().as_deref(), Some("bob"));
-    host.unmark().unwrap();
-    assert_eq!(host.marked_unenrolled(), None);
-    host.mark_unenrolled("alice").unwrap();
+    let mut application = application(&transaction);
+    application.unmark().unwrap();
+    application.mark_unenrolled("alice").unwrap();
+    application.mark_unenrolled("bob").unwrap();
+    assert_eq!(application.marked_unenrolled().as_deref(), Some("bob"));
+    application.unmark().unwrap();
+    assert_eq!(application.marked_unenrolled(), None);
+    application.mark_unenrolled("alice").unwrap();
     transaction.fills_up();
-    assert_eq!(host.unmark(), Err(NoAnswer));
-    assert_eq!(host.mark_unenrolled("bob"), Err(NoAnswer));
-    assert_eq!(host.marked_unenrolled().as_deref(), Some("alice"));
+    assert_eq!(application.unmark(), Err(NoAnswer));
+    assert_eq!(application.mark_unenrolled("bob"), Err(NoAnswer));
+    assert_eq!(application.marked_unenrolled().as_deref(), Some("alice"));
 }
 
 #[test]
 fn a_delay_is_told_in_microseconds_and_never_wraps() {
     let transaction = FakeTransaction::start(&[]);
-    let mut host = application(&transaction);
-    host.delay_failure(4);
-    host.delay_failure(u32::MAX);
+    let mut application = application(&transaction);
+    application.delay_failure(4);
+    application.delay_failure(u32::MAX);
     assert_eq!(transaction.delays(), [4_000_000, u32::MAX]);
 }
 

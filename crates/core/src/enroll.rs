@@ -63,16 +63,16 @@ pub fn uris(
     device: &Device,
     account: &str,
     policy: &Policy,
-    host: &str,
+    host_name: &str,
     next: u64,
 ) -> Vec<Zeroizing<String>> {
-    let issuer = policy.issuer.as_deref().unwrap_or(host);
+    let issuer = policy.issuer.as_deref().unwrap_or(host_name);
     let mut forms = vec![
         key_uri(device, account, issuer, next, |uri| uri.build()),
         key_uri(device, account, issuer, next, |uri| uri.build_shorter()),
     ];
-    let short = host.split('.').next().unwrap_or(host);
-    if policy.issuer.is_none() && !short.is_empty() && short != host {
+    let short = host_name.split('.').next().unwrap_or(host_name);
+    if policy.issuer.is_none() && !short.is_empty() && short != host_name {
         let form = key_uri(device, account, short, next, |uri| uri.build_shorter());
         forms.push(form);
     }
@@ -212,9 +212,9 @@ mod tests {
 
     #[test]
     fn shorter_uris_shorten_the_host_name_last() {
-        let forms = |policy: &str, host: &str| -> Vec<String> {
+        let forms = |policy: &str, host_name: &str| -> Vec<String> {
             let policy: Policy = policy.parse().unwrap();
-            let forms = uris(&device(THIRTY), "alice", &policy, host, 0);
+            let forms = uris(&device(THIRTY), "alice", &policy, host_name, 0);
             let behind =
                 |uri: &Zeroizing<String>| uri.strip_prefix("otpauth://totp/").map(str::to_owned);
             forms.iter().filter_map(behind).collect()

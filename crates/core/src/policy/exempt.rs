@@ -87,11 +87,11 @@ pub fn rhost_address(rhost: &str) -> Option<IpAddr> {
 /// A network as the policy writes it: `address/prefix` or one address. IPv4-mapped ones become
 /// IPv4, since that is what addresses are compared as.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let (host, prefix) = match text.split_once('/') {
-        Some((host, prefix)) => (host, Some(prefix)),
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
     };
-    let given: IpAddr = host.parse().map_err(|_| not_an_address(text))?;
+    let given: IpAddr = address.parse().map_err(|_| not_an_address(text))?;
     let widest = IpNet::from(given).max_prefix_len();
     let prefix = prefix.map_or(Some(widest), |digits| prefix_length(digits, widest));
     let Some(prefix) = prefix else {
