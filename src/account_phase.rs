@@ -5,10 +5,10 @@
 
 mod enrollment;
 mod enrollment_text;
-mod shown_invitation;
 mod login_files;
 pub mod new_device;
 mod new_device_text;
+mod shown_invitation;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::PolicyDecision;
@@ -18,9 +18,9 @@ use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::BeforeEpoch;
 
 use crate::arguments::ModuleArguments;
-use crate::login_dialogue::{LoginDialogue, DialogueClose};
+use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::return_codes::AccountResult;
-use crate::transaction::{MessageMode, NoAnswer, PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
 use crate::{log_lines, text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
@@ -59,9 +59,16 @@ pub fn run(
 }
 
 /// Tells the user why there is no device, where there is something to tell. Returns the line for the log.
-fn told(dialogue: &mut LoginDialogue<'_>, about: LogLine, abort: &EnrollmentAbort) -> (LogPriority, LogLine) {
+fn told(
+    dialogue: &mut LoginDialogue<'_>,
+    about: LogLine,
+    abort: &EnrollmentAbort,
+) -> (LogPriority, LogLine) {
     match abort {
-        EnrollmentAbort::Skipped => (LogPriority::Info, about.result(LoginEvent::EnrollmentSkipped)),
+        EnrollmentAbort::Skipped => (
+            LogPriority::Info,
+            about.result(LoginEvent::EnrollmentSkipped),
+        ),
         EnrollmentAbort::Enrolled => {
             dialogue.say(enrollment_text::MEANWHILE);
             (
@@ -71,7 +78,10 @@ fn told(dialogue: &mut LoginDialogue<'_>, about: LogLine, abort: &EnrollmentAbor
         }
         EnrollmentAbort::Uninvited(invitation) => {
             let line = about.result(LoginEvent::NotInvited);
-            (LogPriority::Info, line.with("invitation", &invitation.word()))
+            (
+                LogPriority::Info,
+                line.with("invitation", &invitation.word()),
+            )
         }
         EnrollmentAbort::Withdrawn(what) => {
             dialogue.say(match what {
@@ -105,7 +115,10 @@ fn told(dialogue: &mut LoginDialogue<'_>, about: LogLine, abort: &EnrollmentAbor
                 enrollment_text::FAILED
             });
             let service = dialogue.transaction().service().unwrap_or_default();
-            (LogPriority::Error, log_lines::failed(about, failure, &service))
+            (
+                LogPriority::Error,
+                log_lines::failed(about, failure, &service),
+            )
         }
     }
 }

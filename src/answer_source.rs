@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use twofactor_core::verify::{self, TypedAnswer, AnswerForm};
+use twofactor_core::verify::{self, AnswerForm, TypedAnswer};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::code_prompt::{CodePrompt, QuestionState};
@@ -87,7 +87,9 @@ pub fn next(
         PromptLayout::Code => echo,
         PromptLayout::PasswordThenCode => EchoMode::Hidden,
     };
-    Ok(Some(LoginAnswer::Typed(transaction.ask(prompt.text(), echo)?)))
+    Ok(Some(LoginAnswer::Typed(
+        transaction.ask(prompt.text(), echo)?,
+    )))
 }
 
 /// The reason if an answer is one of those that no person gave to this question, or a person by mistake. `refused` is
@@ -102,7 +104,9 @@ pub fn not_for_us(
     let bytes = input.bytes();
     let is_repeated = refused.is_some_and(|before| same(before, bytes));
     let is_password = || {
-        let password = transaction.password().filter(|password| !password.is_empty());
+        let password = transaction
+            .password()
+            .filter(|password| !password.is_empty());
         password.is_some_and(|password| same(&password, bytes))
     };
     match (arguments.layout, input) {
@@ -125,7 +129,9 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 /// With `try_first_pass` a password that cannot be a code is not worth a failure.
 fn may_be_a_code(arguments: &ModuleArguments, password: &[u8]) -> bool {
     match arguments.layout {
-        PromptLayout::Code => TypedAnswer::read(password, AnswerForm::Code, &[]).looks_like_a_code(),
+        PromptLayout::Code => {
+            TypedAnswer::read(password, AnswerForm::Code, &[]).looks_like_a_code()
+        }
         PromptLayout::PasswordThenCode => true,
     }
 }

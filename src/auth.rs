@@ -1,15 +1,15 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 
 mod as_user;
+mod code_judge;
 mod code_questions;
 mod expected_session;
 mod fleet_judge;
-mod code_judge;
-mod refusal_text;
 mod login_log;
-mod recovery_offer;
-mod requirement;
 mod non_code_parts;
+mod recovery_offer;
+mod refusal_text;
+mod requirement;
 mod unenrolled;
 pub mod uniform_timing;
 pub mod wrong_password;
@@ -23,15 +23,15 @@ use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAt
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{RecordHolder, PolicyFile, Store};
+use twofactor_store::{PolicyFile, RecordHolder, Store};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
-use crate::login_service;
 use crate::log_lines;
+use crate::login_service;
 use crate::return_codes::AuthResult;
 use crate::text;
 use crate::ticket;
-use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction, LogPriority};
+use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
 use as_user::FactorSource;
 use fleet_judge::FleetJudge;
 use twofactor_core::log::event::LoginEvent;
@@ -89,7 +89,10 @@ pub fn authenticate(
             AuthResult::Unavailable
         }
         Err(AuthAbort::NoAnswer) => {
-            transaction.log(LogPriority::Notice, login.line(LoginEvent::Aborted).as_str());
+            transaction.log(
+                LogPriority::Notice,
+                login.line(LoginEvent::Aborted).as_str(),
+            );
             AuthResult::NoAnswer
         }
     }
@@ -157,7 +160,12 @@ impl LoginContext<'_> {
         let service = login_service::name(transaction).unwrap_or_default();
         if let Some(decision) = switched_off(&loaded.policy, &service) {
             if decision == PolicyDecision::Disabled {
-                ticket::claim_while_disabled(transaction, self.arguments, &loaded.policy, &self.user);
+                ticket::claim_while_disabled(
+                    transaction,
+                    self.arguments,
+                    &loaded.policy,
+                    &self.user,
+                );
             }
             return self.not_asked(transaction, decision);
         }
@@ -185,13 +193,24 @@ impl LoginContext<'_> {
         let holder = match self.holder(&store, account.as_ref()) {
             Err(failure) if pace.is_even() && failure.is_contradiction() => {
                 self.log_failed(transaction, &failure);
-                return self.refuse_like_a_wrong_code(transaction, &loaded.policy, pace, account.as_ref());
+                return self.refuse_like_a_wrong_code(
+                    transaction,
+                    &loaded.policy,
+                    pace,
+                    account.as_ref(),
+                );
             }
             known => known?,
         };
         let Some(holder) = holder.filter(is_enrolled) else {
             let account = account.as_ref();
-            return self.unenrolled_by_files(transaction, (&store, &loaded), &service, account, pace);
+            return self.unenrolled_by_files(
+                transaction,
+                (&store, &loaded),
+                &service,
+                account,
+                pace,
+            );
         };
         self.log_found_by_uid(transaction, &holder);
         let (holder, known) = holder.into_loaded();
@@ -274,7 +293,11 @@ impl LoginContext<'_> {
     }
 
     /// Hands the whole input to the modules after this one, as the password.
-    fn forward_whole(&self, transaction: &mut dyn PamTransaction, prompt: &str) -> Result<(), AuthAbort> {
+    fn forward_whole(
+        &self,
+        transaction: &mut dyn PamTransaction,
+        prompt: &str,
+    ) -> Result<(), AuthAbort> {
         let wanted = self.arguments.layout == PromptLayout::PasswordThenCode
             && self.arguments.first_pass != FirstPass::Only
             && !(self.arguments.first_pass == FirstPass::Try && transaction.password().is_some());

@@ -89,7 +89,10 @@ fn place(origin: &ChangeOrigin) -> String {
         ChangeChannel::Login(service) => format!("at a login ({service})"),
     };
     let on = terminal.map(|terminal| format!(" on {terminal}"));
-    let from = origin.address.as_ref().map(|address| format!(" from {address}"));
+    let from = origin
+        .address
+        .as_ref()
+        .map(|address| format!(" from {address}"));
     what + &on.unwrap_or_default() + &from.unwrap_or_default()
 }
 

@@ -56,7 +56,10 @@ pub fn confirm(transaction: &mut dyn PamTransaction, line: &str) {
         lines.push('\n');
     }
     lines.push_str(line);
-    let is_left = is_sshd(transaction) && transaction.set_variable(&format!("{CONFIRMED}={lines}")).is_ok();
+    let is_left = is_sshd(transaction)
+        && transaction
+            .set_variable(&format!("{CONFIRMED}={lines}"))
+            .is_ok();
     if !is_left {
         transaction.inform(line);
     }

@@ -8,7 +8,7 @@ use twofactor_store::attempt::{AttemptFailure, claim_session};
 use twofactor_store::{LoadedPolicy, Store};
 
 use crate::login_service;
-use crate::transaction::{PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, PamTransaction};
 
 /// The variable in which sshd says how the user came in, a method a line (sshd_config(5), `ExposeAuthInfo`).
 const SSH_METHODS: &str = "SSH_AUTH_INFO_0";

@@ -10,17 +10,17 @@ mod answer_source;
 mod arguments;
 mod auth;
 mod change_text;
-mod login_dialogue;
-mod graced_session;
+mod code_prompt;
 mod deferred_text;
+mod graced_session;
 mod libpam;
 mod line_break;
+mod log_lines;
+mod login_dialogue;
 mod login_notice;
 mod login_origin;
 mod login_service;
-mod code_prompt;
 mod recovery_claim;
-mod log_lines;
 mod return_codes;
 mod session;
 mod text;
@@ -43,7 +43,7 @@ use twofactor_store::sys::wipe;
 use arguments::{AUTH_FAIL, ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
-use transaction::{MessageMode, PamTransaction, LogPriority};
+use transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 
@@ -88,7 +88,9 @@ impl PamHooks for TwofactorModule {
                 return PamResultCode::PAM_IGNORE;
             };
             let admission = match ModuleArguments::parse(&words) {
-                Ok(arguments) => account_phase::run(&mut transaction, &arguments, flags.into(), &account),
+                Ok(arguments) => {
+                    account_phase::run(&mut transaction, &arguments, flags.into(), &account)
+                }
                 Err(error) => {
                     complain_of(&transaction, &error);
                     AccountResult::Refused
@@ -126,14 +128,20 @@ impl PamHooks for TwofactorModule {
 
 /// Offers a new device after a login with a recovery or bypass code, once. The code was right: neither an error nor a panic in here
 /// refuses the login.
-fn offer_new_device(transaction: &mut LibpamTransaction<'_>, words: &[&CStr], messages: MessageMode) {
+fn offer_new_device(
+    transaction: &mut LibpamTransaction<'_>,
+    words: &[&CStr],
+    messages: MessageMode,
+) {
     let Some(claim) = transaction.recovery_claim() else {
         return;
     };
     unrefusing(|| {
         transaction.claim_recovery(None);
         match ModuleArguments::parse(words) {
-            Ok(arguments) => account_phase::new_device::offer(transaction, &arguments, messages, claim),
+            Ok(arguments) => {
+                account_phase::new_device::offer(transaction, &arguments, messages, claim)
+            }
             Err(error) => complain_of(transaction, &error),
         }
     });

@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::line_break;
 use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{EchoMode, NoAnswer, PamTransaction, LogPriority};
+use crate::transaction::{EchoMode, LogPriority, NoAnswer, PamTransaction};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
-use twofactor_store::Cause;
+use twofactor_store::FileFault;
 use twofactor_store::attempt::{AttemptFailure, UnansweredName, UnusableGroup};
 use twofactor_store::daemon::DaemonFault;
 use twofactor_store::sys::file::FileError;
@@ -38,7 +38,7 @@ const fn is_denied(failure: &AttemptFailure) -> bool {
     };
     matches!(
         error.cause,
-        Cause::File(FileError::System(_, Errno::ACCESS | Errno::PERM))
+        FileFault::File(FileError::System(_, Errno::ACCESS | Errno::PERM))
     )
 }
 
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_only_root_may_do_names_the_uid_of_the_program() {
         let of_file = |errno| -> AttemptFailure {
-            let cause = Cause::File(FileError::System("open", errno));
+            let cause = FileFault::File(FileError::System("open", errno));
             let path = "/etc/security/twofactor.toml".into();
             Error { path, cause }.into()
         };

@@ -32,7 +32,9 @@ pub const SSHD_TTY: &[u8] = b"ssh";
 
 /// The name of the service; `None` where there is none, or one that is not UTF-8.
 pub fn name(transaction: &dyn PamTransaction) -> Option<String> {
-    transaction.service().and_then(|name| String::from_utf8(name).ok())
+    transaction
+        .service()
+        .and_then(|name| String::from_utf8(name).ok())
 }
 
 /// True for a service whose sessions are no logins.
@@ -47,7 +49,8 @@ pub fn is_login(transaction: &dyn PamTransaction) -> bool {
         return false;
     };
     !is_quiet(&service)
-        && (LOGIN_SERVICES.contains(&service.as_str()) || transaction.tty().as_deref() == Some(SSHD_TTY))
+        && (LOGIN_SERVICES.contains(&service.as_str())
+            || transaction.tty().as_deref() == Some(SSHD_TTY))
 }
 
 /// True where users are told of changes of their factor: not in a program within a session, whose login has told them.
@@ -58,7 +61,8 @@ pub fn tells_changes(transaction: &dyn PamTransaction) -> bool {
 
 /// True in sshd, under whatever name of its PAM service.
 pub fn is_sshd(transaction: &dyn PamTransaction) -> bool {
-    transaction.service().as_deref() == Some(b"sshd") || transaction.tty().as_deref() == Some(SSHD_TTY)
+    transaction.service().as_deref() == Some(b"sshd")
+        || transaction.tty().as_deref() == Some(SSHD_TTY)
 }
 
 /// True for a program that a user starts within a login session. A service without a readable name is none.

@@ -15,7 +15,7 @@ use crate::arguments::ModuleArguments;
 use crate::graced_session;
 use crate::login_service;
 use crate::text;
-use crate::transaction::{MessageMode, PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 
@@ -23,7 +23,11 @@ use twofactor_core::log::line::LogLine;
 const ROOT: u32 = 0;
 
 /// Shows the line where it belongs, and begins the grace of a session that began with a code. Nothing here can refuse a session.
-pub fn open(transaction: &mut dyn PamTransaction, arguments: &ModuleArguments, messages: MessageMode) {
+pub fn open(
+    transaction: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    messages: MessageMode,
+) {
     let is_shown = messages == MessageMode::Wanted && transaction.has_terminal();
     if !is_shown && !transaction.expects_session() {
         return;
@@ -45,7 +49,10 @@ fn line(
     arguments: &ModuleArguments,
 ) -> Result<Option<String>, AttemptFailure> {
     let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let (Some(user), Some(service)) = (text(transaction.user().ok()), login_service::name(transaction)) else {
+    let (Some(user), Some(service)) = (
+        text(transaction.user().ok()),
+        login_service::name(transaction),
+    ) else {
         return Ok(None);
     };
     if login_service::is_quiet(&service) {

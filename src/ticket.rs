@@ -14,7 +14,7 @@ use twofactor_store::tickets::TicketStore;
 
 use crate::arguments::{FileChoice, ModuleArguments, PromptLayout};
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, PamTransaction};
 
 /// Claims a ticket for a user whose code was right.
 pub fn claim_with_code(
@@ -62,10 +62,15 @@ pub fn claim_while_disabled(
 
 /// True if a password was given, and is the proof for a first device.
 fn gave_password(transaction: &dyn PamTransaction, policy: &Policy) -> bool {
-    policy.first_device() == FirstDevice::Login && transaction.password().is_some_and(|it| !it.is_empty())
+    policy.first_device() == FirstDevice::Login
+        && transaction.password().is_some_and(|it| !it.is_empty())
 }
 
-fn claim(transaction: &mut dyn PamTransaction, arguments: &ModuleArguments, account: Option<&Account>) {
+fn claim(
+    transaction: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+    account: Option<&Account>,
+) {
     if can_have_ticket(transaction, arguments) {
         note_claim(transaction, arguments, account);
     }
@@ -82,7 +87,8 @@ fn note_claim(
     arguments: &ModuleArguments,
     account: Option<&Account>,
 ) {
-    if let (PromptLayout::Code, Some(account), Ok(user)) = (arguments.layout, account, transaction.user())
+    if let (PromptLayout::Code, Some(account), Ok(user)) =
+        (arguments.layout, account, transaction.user())
     {
         let uid = account.uid;
         transaction.claim_ticket(Some(TicketClaim { user, uid }));
@@ -93,7 +99,8 @@ fn note_claim(
 /// runs the account phase later, so that the user may come in by key after a wrong password. It sets the variable when it knows how
 /// the user came in, under whatever name of its PAM service.
 fn is_over_ssh(transaction: &dyn PamTransaction) -> bool {
-    transaction.service().as_deref() == Some(b"sshd") || transaction.variable("SSH_AUTH_INFO_0").is_some()
+    transaction.service().as_deref() == Some(b"sshd")
+        || transaction.variable("SSH_AUTH_INFO_0").is_some()
 }
 
 /// Forgets what an earlier attempt of the transaction claimed.

@@ -84,7 +84,8 @@ pub fn services(
             fs::create_dir(&directory).unwrap();
             let file = directory.join("users");
             // In the middle: half of the others stand before.
-            let others = (1..count).map(|number| oath_line(&format!("user{number}"), OtpKind::Hotp));
+            let others =
+                (1..count).map(|number| oath_line(&format!("user{number}"), OtpKind::Hotp));
             let mut lines: Vec<String> = others.collect();
             lines.insert(lines.len() / 2, oath_line(USER, OtpKind::Hotp));
             machine.write_file(&file, lines.concat(), 0o600);

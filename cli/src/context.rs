@@ -13,8 +13,8 @@ use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
-    FactorSnapshot, FoundBy, RecordHolder, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, Store,
-    directory_mark,
+    FactorSnapshot, FoundBy, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, RecordHolder,
+    Store, directory_mark,
 };
 
 use serde::Serialize;

@@ -9,7 +9,7 @@ use twofactor_core::state::State;
 use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
-use crate::formatting::Moment;
+use crate::formatting::ReportedTime;
 
 /// A device without its secret. The keys are part of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,9 +25,9 @@ pub struct DeviceInfo {
     /// Seconds for which a code is shown; `null` for HOTP.
     pub interval: Option<u32>,
     /// When it was enrolled, ISO 8601 UTC.
-    pub enrolled: Moment,
+    pub enrolled: ReportedTime,
     /// When a code was last accepted, ISO 8601 UTC; `null` for never.
-    pub last_used: Option<Moment>,
+    pub last_used: Option<ReportedTime>,
 }
 
 impl DeviceInfo {
@@ -46,8 +46,8 @@ impl DeviceInfo {
             algorithm: device.algorithm.name(),
             digits: device.digits.value(),
             interval,
-            enrolled: Moment(device.created),
-            last_used: used.filter(|used| *used > 0).map(Moment),
+            enrolled: ReportedTime(device.created),
+            last_used: used.filter(|used| *used > 0).map(ReportedTime),
         }
     }
 
@@ -103,7 +103,13 @@ pub fn uris(
     policy: &Policy,
     state: Option<&State>,
 ) -> Vec<Zeroizing<String>> {
-    enroll::uris(device, account, policy, &host_name::name(), next(device, state))
+    enroll::uris(
+        device,
+        account,
+        policy,
+        &host_name::name(),
+        next(device, state),
+    )
 }
 
 fn next(device: &Device, state: Option<&State>) -> u64 {
@@ -144,7 +150,10 @@ mod tests {
             interval: Interval::new(60).unwrap(),
         };
         assert_eq!(app_warning(&device(THIRTY, 6, Algorithm::Sha1)), None);
-        assert_eq!(app_warning(&device(OtpKind::Hotp, 6, Algorithm::Sha1)), None);
+        assert_eq!(
+            app_warning(&device(OtpKind::Hotp, 6, Algorithm::Sha1)),
+            None
+        );
         assert!(app_warning(&device(sixty, 6, Algorithm::Sha1)).is_some());
         assert!(app_warning(&device(THIRTY, 8, Algorithm::Sha1)).is_some());
         assert!(app_warning(&device(THIRTY, 6, Algorithm::Sha256)).is_some());

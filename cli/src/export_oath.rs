@@ -45,11 +45,17 @@ pub fn line(user: &str, device: &Device, state: &State) -> Result<Zeroizing<Stri
         return Ok(line);
     };
     // pam_oath keeps the counter of the last code, and none for a clock.
-    let counter = if device.kind == OtpKind::Hotp { last } else { 0 };
+    let counter = if device.kind == OtpKind::Hotp {
+        last
+    } else {
+        0
+    };
     let used = state.device(device.id).map_or(0, |entry| entry.last_used);
     // One that was used elsewhere only: when its last code was shown is near enough.
     let used = match device.kind {
-        OtpKind::Totp { interval } if used == 0 => last.saturating_mul(u64::from(interval.seconds())),
+        OtpKind::Totp { interval } if used == 0 => {
+            last.saturating_mul(u64::from(interval.seconds()))
+        }
         _ => used,
     };
     let code = device.code(last).reveal();

@@ -9,22 +9,22 @@ use twofactor_store::sys::local_time;
 /// A moment, in seconds since 1970-01-01 UTC. People are shown the minute of this machine's time zone, as at logins; programs
 /// get [`utc`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub u64);
+pub struct ReportedTime(pub u64);
 
-impl fmt::Display for Moment {
+impl fmt::Display for ReportedTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&local_time::minute(self.0).unwrap_or_else(|| utc(self.0)))
     }
 }
 
-impl Moment {
+impl ReportedTime {
     /// The minute with the time zone, for what is handed to users, who may be elsewhere: `2026-02-03 04:05 UTC+01:00`.
     pub fn with_zone(self) -> String {
         local_time::minute_with_zone(self.0).unwrap_or_else(|| utc(self.0))
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for ReportedTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&utc(self.0))
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn people_read_local_minutes_and_programs_utc() {
-        let moment = Moment(1_234_567_890);
+        let moment = ReportedTime(1_234_567_890);
         assert_eq!(Some(moment.to_string()), local_time::minute(1_234_567_890));
         let elsewhere = moment.with_zone();
         let zone = elsewhere.strip_prefix(&format!("{moment} UTC")).unwrap();

@@ -7,7 +7,8 @@ use crate::commands::policy::PolicyReport;
 use crate::output::Report as _;
 
 pub use crate::import::{
-    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, google_authenticator, oath_users, uri_list,
+    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, google_authenticator, oath_users,
+    uri_list,
 };
 
 /// Output of `policy show`.

@@ -7,9 +7,9 @@ use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, Policy};
 
 use crate::roster::{AccountRole, EnrollmentStatus};
 
+pub mod affected_users;
 mod device_deadlines;
 mod exemption_scope;
-pub mod affected_users;
 
 pub use device_deadlines::{DeviceDeadline, deadline};
 pub use exemption_scope::{ExemptionRules, ExemptionScope};
@@ -126,7 +126,9 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
         .collect();
     let mut known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(after);
-    impact.warnings.extend(device_deadlines::lock_out(after, people));
+    impact
+        .warnings
+        .extend(device_deadlines::lock_out(after, people));
     known.extend(same.and_then(|before| device_deadlines::lock_out(before, people)));
     impact.warnings.retain(|warning| !known.contains(warning));
     impact

@@ -40,8 +40,8 @@ mod remedy;
 mod roster;
 #[cfg(test)]
 mod scratch_directory;
-mod suggested_command;
 mod suggest;
+mod suggested_command;
 mod terminal;
 mod wrapping;
 

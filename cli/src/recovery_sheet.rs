@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::escaping;
-use crate::formatting::Moment;
+use crate::formatting::ReportedTime;
 use crate::interrupt;
 use crate::private_file::{PrivateFile, reader};
 use crate::suggested_command;
@@ -143,7 +143,7 @@ fn printable(user: &str, codes: &[PlainCode], now: u64) -> Zeroizing<String> {
     let _ = write!(
         text,
         "Recovery codes for two-factor login\n\nUser: {shown}\nHost: {host}\nMade: {}\n\n",
-        Moment(now).with_zone()
+        ReportedTime(now).with_zone()
     );
     text.push_str(&recovery::list(codes));
     let _ = write!(
@@ -172,7 +172,7 @@ mod tests {
             ),
         ] {
             let text = printable(user, &codes, 1_234_567_890);
-            let made = Moment(1_234_567_890).with_zone();
+            let made = ReportedTime(1_234_567_890).with_zone();
             assert!(text.contains(&format!("\nMade: {made}\n")), "{}", *text);
             assert!(text.contains(&format!("\nUser: {shown}\n")), "{}", *text);
             assert!(text.ends_with(&format!(": {command}\n")), "{}", *text);

@@ -9,7 +9,7 @@ use twofactor_fleet::outage::OutageReason;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::sys::file::FileError;
-use twofactor_store::{Cause, attempt};
+use twofactor_store::{FileFault, attempt};
 
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
@@ -18,16 +18,17 @@ use crate::suggested_command;
 impl From<twofactor_store::Error> for Failure {
     fn from(error: twofactor_store::Error) -> Self {
         let failure = match &error.cause {
-            Cause::File(FileError::System(..))
-            | Cause::Busy(_)
-            | Cause::System(_)
-            | Cause::Fleet(_)
-            | Cause::FleetConflict
-            | Cause::FleetAhead(_)
-            | Cause::InFleet => Self::system(&error),
-            Cause::NameTooLong | Cause::Changed | Cause::KeptAs(_) | Cause::Occupied => {
-                Self::refused(&error)
-            }
+            FileFault::File(FileError::System(..))
+            | FileFault::Busy(_)
+            | FileFault::System(_)
+            | FileFault::Fleet(_)
+            | FileFault::FleetConflict
+            | FileFault::FleetAhead(_)
+            | FileFault::InFleet => Self::system(&error),
+            FileFault::NameTooLong
+            | FileFault::Changed
+            | FileFault::KeptAs(_)
+            | FileFault::Occupied => Self::refused(&error),
             _ => Self::invalid(&error),
         };
         let failure = failure.of_kind(kind_of(&error));
@@ -41,19 +42,22 @@ impl From<twofactor_store::Error> for Failure {
 /// The kind of error that a file's trouble is.
 fn kind_of(error: &twofactor_store::Error) -> FailureKind {
     match &error.cause {
-        Cause::File(FileError::System(..)) | Cause::System(_) => FailureKind::System,
-        Cause::Busy(_) => FailureKind::Busy,
-        Cause::Changed | Cause::TakenOver => FailureKind::ChangedMeanwhile,
-        Cause::Occupied | Cause::KeptAs(_) => FailureKind::Exists,
-        Cause::Unmarked | Cause::OtherMark | Cause::NotNoted(_) => FailureKind::NoStore,
-        Cause::Policy(_) => FailureKind::InvalidPolicy,
-        Cause::NameTooLong => FailureKind::Refused,
-        Cause::Fleet(_) | Cause::FleetConflict | Cause::FleetAhead(_) | Cause::InFleet => {
-            FailureKind::Fleet
+        FileFault::File(FileError::System(..)) | FileFault::System(_) => FailureKind::System,
+        FileFault::Busy(_) => FailureKind::Busy,
+        FileFault::Changed | FileFault::TakenOver => FailureKind::ChangedMeanwhile,
+        FileFault::Occupied | FileFault::KeptAs(_) => FailureKind::Exists,
+        FileFault::Unmarked | FileFault::OtherMark | FileFault::NotNoted(_) => FailureKind::NoStore,
+        FileFault::Policy(_) => FailureKind::InvalidPolicy,
+        FileFault::NameTooLong => FailureKind::Refused,
+        FileFault::Fleet(_)
+        | FileFault::FleetConflict
+        | FileFault::FleetAhead(_)
+        | FileFault::InFleet => FailureKind::Fleet,
+        FileFault::File(_) | FileFault::NotUtf8 if holds_secrets(&error.path) => {
+            FailureKind::InvalidRecord
         }
-        Cause::File(_) | Cause::NotUtf8 if holds_secrets(&error.path) => FailureKind::InvalidRecord,
-        Cause::File(_) | Cause::NotUtf8 if is_of_store(&error.path) => FailureKind::NoStore,
-        Cause::File(_) | Cause::NotUtf8 => FailureKind::InvalidPolicy,
+        FileFault::File(_) | FileFault::NotUtf8 if is_of_store(&error.path) => FailureKind::NoStore,
+        FileFault::File(_) | FileFault::NotUtf8 => FailureKind::InvalidPolicy,
         _ => FailureKind::InvalidRecord,
     }
 }
@@ -147,44 +151,44 @@ fn next_step(error: &twofactor_store::Error) -> Option<String> {
         _ if error.fixed_by_unlock() => {
             Some("To make a new one: twofactor unlock USER".to_owned())
         }
-        Cause::File(FileError::NotRoots) => {
+        FileFault::File(FileError::NotRoots) => {
             let chown = suggested_command::other("chown root:root", path);
             Some(format!("See who changed it; then: {chown}"))
         }
-        Cause::File(FileError::TooOpen(mode)) => {
+        FileFault::File(FileError::TooOpen(mode)) => {
             let chmod = rights_to_take_away(path, *mode);
             Some(format!("See who changed it; then: {chmod}"))
         }
-        Cause::Policy(_) | Cause::NotUtf8 => {
+        FileFault::Policy(_) | FileFault::NotUtf8 => {
             Some("Correct it, then: twofactor policy check".to_owned())
         }
-        Cause::OtherUid { .. } => Some(of_other_uid(&error.user().unwrap_or_default())),
-        Cause::OtherUser(user) => Some(of_other_user(user, &error.user().unwrap_or_default())),
-        Cause::Fleet(_) | Cause::FleetConflict | Cause::FleetAhead(_) | Cause::InFleet => {
+        FileFault::OtherUid { .. } => Some(of_other_uid(&error.user().unwrap_or_default())),
+        FileFault::OtherUser(user) => Some(of_other_user(user, &error.user().unwrap_or_default())),
+        FileFault::Fleet(_) | FileFault::FleetConflict | FileFault::FleetAhead(_) | FileFault::InFleet => {
             Some("To see the fleet: twofactor fleet status".to_owned())
         }
-        Cause::Occupied => Some("See what it is: twofactor show USER".to_owned()),
-        Cause::State(StateError::Version(..)) => {
+        FileFault::Occupied => Some("See what it is: twofactor show USER".to_owned()),
+        FileFault::State(StateError::Version(..)) => {
             Some("Install the version that wrote it.".to_owned())
         }
-        Cause::Record(_) => Some(
+        FileFault::Record(_) => Some(
             "If a newer version wrote it, install that one. To remove it and enroll again: twofactor unset USER"
                 .to_owned(),
         ),
-        Cause::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
+        FileFault::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
             Some("See who changed it. To remove it and enroll again: twofactor unset USER".to_owned())
         }
-        Cause::LostRecord => Some(
+        FileFault::LostRecord => Some(
             "Restore the record from a backup. To remove what is left of it: twofactor unset USER"
                 .to_owned(),
         ),
-        Cause::Unmarked | Cause::OtherMark => Some(
+        FileFault::Unmarked | FileFault::OtherMark => Some(
             "Mount or restore the right directory. If this is the right one: twofactor init --force"
                 .to_owned(),
         ),
-        Cause::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
-        Cause::Busy(_) | Cause::TakenOver | Cause::Changed | Cause::KeptAs(_) => Some("Try again.".to_owned()),
-        Cause::SeveralRecords(_) => {
+        FileFault::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
+        FileFault::Busy(_) | FileFault::TakenOver | FileFault::Changed | FileFault::KeptAs(_) => Some("Try again.".to_owned()),
+        FileFault::SeveralRecords(_) => {
             Some("Use the name of one of them, or remove all but one: twofactor unset NAME".to_owned())
         }
         _ => None,
@@ -239,7 +243,7 @@ mod tests {
     #[test]
     fn rights_to_take_away_depend_on_the_file() {
         let step = |path: &str, mode| {
-            let cause = Cause::File(FileError::TooOpen(mode));
+            let cause = FileFault::File(FileError::TooOpen(mode));
             Failure::from(twofactor_store::Error {
                 path: path.into(),
                 cause,
@@ -261,7 +265,7 @@ mod tests {
     fn a_damaged_state_names_the_command_for_it() {
         let error = twofactor_store::Error {
             path: "/x".into(),
-            cause: Cause::MissingState,
+            cause: FileFault::MissingState,
         };
         let failure = Failure::from(error);
         assert_eq!(

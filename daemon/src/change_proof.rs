@@ -15,9 +15,9 @@ use twofactor_store::{LoadedPolicy, LockedFactor, PolicyFile, Store};
 
 use crate::change_log::ChangeLog;
 use crate::change_stop::ChangeStop;
+use crate::connection_memory::{self, ChangeProof};
 use crate::factor_report;
 use crate::log;
-use crate::connection_memory::{self, ChangeProof};
 use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// Kind of a change: what it takes besides a code.
@@ -271,7 +271,11 @@ impl ProvenChange<'_> {
 impl ChangeSteps for ProvenChange<'_> {
     type Error = ChangeStop;
 
-    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), ChangeStop> {
+    fn permit(
+        &mut self,
+        _: &mut LockedFactor<'_>,
+        record: Option<&Record>,
+    ) -> Result<(), ChangeStop> {
         let loaded = self.file.load()?;
         if !self.is_allowed(&loaded.policy) {
             return Err(ChangeStop::NotAllowed);

@@ -10,9 +10,9 @@ use rustix::net::SendFlags;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
-use crate::dispatch::{CallResponse, MessageService};
 use crate::connection_memory::ConnectionMemory;
 use crate::connection_place::{ConnectionPlace, refuse};
+use crate::dispatch::{CallResponse, MessageService};
 use crate::user_factors::CallingProcess;
 
 /// Time limit for sending one message, and for taking one reply.

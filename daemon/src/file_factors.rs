@@ -6,7 +6,7 @@ use std::time::Duration;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{
-    self, Accepted, Credential, FailureCounter, AnswerForm, Outcome, Rejected, ThrottleStatus,
+    self, Accepted, AnswerForm, Credential, FailureCounter, Outcome, Rejected, ThrottleStatus,
 };
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
@@ -16,13 +16,13 @@ use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prov
 use twofactor_store::fleet_relay;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{RecordHolder, PolicyFile, Store};
+use twofactor_store::{PolicyFile, RecordHolder, Store};
 
+use crate::change_proof::{ProofContext, may_unset_last, requirement};
 use crate::change_stop::ChangeStop;
+use crate::connection_memory::ConnectionMemory;
 use crate::factor_report::{allowed_changes, entry, seconds, told};
 use crate::log;
-use crate::connection_memory::ConnectionMemory;
-use crate::change_proof::{ProofContext, may_unset_last, requirement};
 use crate::self_service;
 use crate::user_factors::{AskedAccount, CallingProcess, FactorUnavailable, UserFactors};
 use crate::verify_turn::VerifyTurns;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::verify::{FailureCounter, AnswerForm};
+use twofactor_core::verify::{AnswerForm, FailureCounter};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::gateway::TimeLeft as _;
 use twofactor_fleet::host_handle::HostHandle;
@@ -23,14 +23,14 @@ use twofactor_store::attempt::{
     AttemptFailure, LoginAttempt, ProofCodes, SharedEnd, SharedPurpose,
 };
 use twofactor_store::sys::accounts;
-use twofactor_store::{RecordHolder, PolicyFile, Store};
+use twofactor_store::{PolicyFile, RecordHolder, Store};
 
 use crate::change_relay::ChangeRelay;
+use crate::connection_memory::ConnectionMemory;
 use crate::dispatch::{CallResponse, MessageService};
 use crate::file_factors::verify_answer;
 use crate::locked_code::settle;
 use crate::log;
-use crate::connection_memory::ConnectionMemory;
 use crate::store_breaker::StoreBreaker;
 use crate::user_factors::CallingProcess;
 use crate::verify_turn::VerifyTurns;

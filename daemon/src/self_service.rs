@@ -17,10 +17,10 @@ use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{self, DevicesBefore};
 use twofactor_store::sys::{clock, host_name};
 
-use crate::change_stop::ChangeStop;
-use crate::factor_report::entry;
-use crate::connection_memory::{self, ChangeProof, ConnectionMemory, PendingChange};
 use crate::change_proof::{ChangeKind, ProofContext};
+use crate::change_stop::ChangeStop;
+use crate::connection_memory::{self, ChangeProof, ConnectionMemory, PendingChange};
+use crate::factor_report::entry;
 
 /// Columns of a QR code in characters. One that does not fit is left out.
 const COLUMNS: usize = 200;
@@ -206,7 +206,10 @@ fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, Chan
 }
 
 /// Kind and settings of a new device: those of the policy where the call says nothing.
-fn settings(defaults: NewDevices, call: &NewDeviceCall) -> Result<(OtpKind, NewDevices), ChangeStop> {
+fn settings(
+    defaults: NewDevices,
+    call: &NewDeviceCall,
+) -> Result<(OtpKind, NewDevices), ChangeStop> {
     let digits = match call.digits {
         Some(digits) => Digits::new(digits).ok_or(ChangeStop::Parameter("digits"))?,
         None => defaults.digits,

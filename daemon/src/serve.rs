@@ -16,11 +16,11 @@ use twofactor_store::sys::socket::peer_credentials;
 
 use crate::admission::EvictedConnection;
 use crate::connection::PATIENCE;
+use crate::connection_place::{self, SharedAdmission, SharedConnections};
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
-use crate::connection_place::{self, SharedAdmission, SharedConnections};
 use crate::silent_connections::{AcceptedConnection, ConnectionNews, SilentConnections};
 use crate::stop_signal::StopSignal;
 use crate::worker;

@@ -10,9 +10,9 @@ use twofactor_store::sys::peer_process::peer_origin;
 use twofactor_store::sys::wipe;
 
 use crate::connection;
+use crate::connection_place::{self, ConnectionPlace};
 use crate::dispatch::MessageService;
 use crate::log;
-use crate::connection_place::{self, ConnectionPlace};
 use crate::silent_connections::AcceptedConnection;
 use crate::user_factors::CallingProcess;
 

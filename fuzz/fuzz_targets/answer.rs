@@ -9,7 +9,7 @@ use fuzz::people::{RECOVERY, Someone};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::otp::Digits;
 use twofactor_core::verify::{
-    Accepted, TypedAnswer, Credential, AnswerForm, MAX_INPUT, Outcome, charge, verdict,
+    Accepted, AnswerForm, Credential, MAX_INPUT, Outcome, TypedAnswer, charge, verdict,
 };
 
 fuzz_target!(|bytes: &[u8]| {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy;
 use twofactor_core::record::Record;

@@ -1,7 +1,7 @@
 //! A device that waits for a code of it, in the rules of the protocol.
 #![forbid(unsafe_code)]
 
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};
 use twofactor_core::secret::Secret;
 

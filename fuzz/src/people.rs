@@ -1,7 +1,7 @@
 //! A user with devices and codes that are the same in every run.
 #![forbid(unsafe_code)]
 
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};
 use twofactor_core::policy::Policy;
 use twofactor_core::record::Record;

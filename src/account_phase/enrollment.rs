@@ -1,7 +1,7 @@
 //! The dialogue in which a user who gave the right password gets a device.
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{DeviceName, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, DeviceName, OtpKind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
@@ -17,9 +17,9 @@ use twofactor_store::sys::{clock, host_name};
 use super::enrollment_text::{DisplayForm, DrawingStyle};
 use super::shown_invitation::{ShownInvitation, StillAllowed};
 use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
-use crate::login_dialogue::{LoginDialogue, DialogueMedium};
-use crate::transaction::{PamTransaction, LogPriority};
-use crate::{login_origin, log_lines, text};
+use crate::login_dialogue::{DialogueMedium, LoginDialogue};
+use crate::transaction::{LogPriority, PamTransaction};
+use crate::{log_lines, login_origin, text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 
@@ -40,7 +40,10 @@ pub struct EnrollmentDialogue<'a> {
 
 impl EnrollmentDialogue<'_> {
     /// The policy's present decision on this login. What cannot be looked up for it is logged.
-    pub fn wanted(&self, transaction: &dyn PamTransaction) -> Result<PolicyDecision, AttemptFailure> {
+    pub fn wanted(
+        &self,
+        transaction: &dyn PamTransaction,
+    ) -> Result<PolicyDecision, AttemptFailure> {
         let attempt = &self.attempt;
         let policy = &attempt.loaded.policy;
         let request = LoginRequest {
@@ -93,12 +96,16 @@ impl EnrollmentDialogue<'_> {
                     &failure,
                     self.attempt.service.as_bytes(),
                 );
-                dialogue.transaction().log(LogPriority::Error, line.as_str());
+                dialogue
+                    .transaction()
+                    .log(LogPriority::Error, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(EnrollmentAbort::Withdrawn(what)) => {
                 let line = withdrawn(self.about.clone(), what);
-                dialogue.transaction().log(LogPriority::Notice, line.as_str());
+                dialogue
+                    .transaction()
+                    .log(LogPriority::Notice, line.as_str());
                 dialogue.say(enrollment_text::SECOND_FAILED);
             }
             Err(EnrollmentAbort::Enrolled) => dialogue.say(enrollment_text::SECOND_FAILED),
@@ -110,7 +117,10 @@ impl EnrollmentDialogue<'_> {
 
     /// Asks whether to begin: for the administrator's invitation, where the policy wants one. A client that cannot
     /// answer ends here, before anything secret is shown.
-    fn begin(&mut self, dialogue: &mut LoginDialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
+    fn begin(
+        &mut self,
+        dialogue: &mut LoginDialogue<'_>,
+    ) -> Result<Option<CredentialId>, EnrollmentAbort> {
         let invited = self.attempt.loaded.policy.enroll_needs_invite;
         if invited {
             self.invitation()?;
@@ -126,7 +136,10 @@ impl EnrollmentDialogue<'_> {
         }
     }
 
-    fn ask_to_begin(&self, dialogue: &mut LoginDialogue<'_>) -> Result<Option<CredentialId>, EnrollmentAbort> {
+    fn ask_to_begin(
+        &self,
+        dialogue: &mut LoginDialogue<'_>,
+    ) -> Result<Option<CredentialId>, EnrollmentAbort> {
         match self.mode {
             EnrollmentMode::Demanded => {
                 dialogue.ask(enrollment_text::BEGIN)?;
@@ -175,7 +188,9 @@ impl EnrollmentDialogue<'_> {
                 }
                 AttemptResult::Compared(Outcome::Rejected(why)) => {
                     let line = self.about.clone().result(LoginEvent::InviteWrong);
-                    dialogue.transaction().log(LogPriority::Notice, line.as_str());
+                    dialogue
+                        .transaction()
+                        .log(LogPriority::Notice, line.as_str());
                     dialogue.say(text::rejected(&why));
                 }
                 AttemptResult::Refused(closed) => return Err(self.throttled(dialogue, closed)),
@@ -195,9 +210,15 @@ impl EnrollmentDialogue<'_> {
         EnrollmentAbort::Uninvited(invitation)
     }
 
-    fn throttled(&self, dialogue: &mut LoginDialogue<'_>, closed: ThrottleStatus) -> EnrollmentAbort {
+    fn throttled(
+        &self,
+        dialogue: &mut LoginDialogue<'_>,
+        closed: ThrottleStatus,
+    ) -> EnrollmentAbort {
         let line = log_lines::closed(self.about.clone(), closed);
-        dialogue.transaction().log(LogPriority::Warning, line.as_str());
+        dialogue
+            .transaction()
+            .log(LogPriority::Warning, line.as_str());
         dialogue.say(&text::closed(closed));
         EnrollmentAbort::Skipped
     }
@@ -289,7 +310,10 @@ impl EnrollmentDialogue<'_> {
     }
 
     /// Refuses where another module has put another user in this place since.
-    pub(super) fn same_user(&self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
+    pub(super) fn same_user(
+        &self,
+        dialogue: &mut LoginDialogue<'_>,
+    ) -> Result<(), EnrollmentAbort> {
         let account = account(dialogue.transaction(), &self.account.name)?;
         if account.uid == self.account.uid {
             Ok(())
@@ -323,10 +347,17 @@ impl EnrollmentDialogue<'_> {
         DialogueMedium::of(self.attempt.service)
     }
 
-    pub(super) fn log(&self, dialogue: &mut LoginDialogue<'_>, event: LoginEvent, device: &DeviceName) {
+    pub(super) fn log(
+        &self,
+        dialogue: &mut LoginDialogue<'_>,
+        event: LoginEvent,
+        device: &DeviceName,
+    ) {
         let line = self.about.clone().result(event);
         let line = line.with("device", device);
-        dialogue.transaction().log(LogPriority::Notice, line.as_str());
+        dialogue
+            .transaction()
+            .log(LogPriority::Notice, line.as_str());
     }
 }
 

@@ -30,7 +30,9 @@ impl LoginFiles {
     ) -> Result<Self, AttemptFailure> {
         let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
         let store = fleet_relay::relayed(store, &arguments.policy);
-        let rhost = transaction.rhost().and_then(|rhost| String::from_utf8(rhost).ok());
+        let rhost = transaction
+            .rhost()
+            .and_then(|rhost| String::from_utf8(rhost).ok());
         Ok(Self {
             file: PolicyFile::new(&arguments.policy),
             holder: store.holder(account)?.account,

@@ -23,9 +23,9 @@ use super::{
     new_device_text as text, withdrawn,
 };
 use crate::arguments::ModuleArguments;
-use crate::login_dialogue::{LoginDialogue, DialogueClose};
+use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::recovery_claim::RecoveryClaim;
-use crate::transaction::{MessageMode, PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use crate::{deferred_text, log_lines};
 
 /// Number of times that the name of a device is asked for.
@@ -48,7 +48,10 @@ pub fn offer(
             EnrollmentAbort::Failed(failure) => {
                 dialogue.say(text::FAILED);
                 let service = dialogue.transaction().service().unwrap_or_default();
-                (LogPriority::Error, log_lines::failed(about, failure, &service))
+                (
+                    LogPriority::Error,
+                    log_lines::failed(about, failure, &service),
+                )
             }
             EnrollmentAbort::Enrolled => {
                 dialogue.say(text::CHANGED);
@@ -60,7 +63,10 @@ pub fn offer(
                 (LogPriority::Notice, withdrawn(about, *what))
             }
             EnrollmentAbort::Refused(why) => (LogPriority::Notice, about.result(*why)),
-            _ => (LogPriority::Info, about.result(LoginEvent::EnrollmentSkipped)),
+            _ => (
+                LogPriority::Info,
+                about.result(LoginEvent::EnrollmentSkipped),
+            ),
         };
         dialogue.transaction().log(priority, line.as_str());
     }
@@ -247,7 +253,9 @@ impl<'a> RecoveredUser<'a> {
         deferred_text::forget_codes(dialogue.transaction());
         let line = self.enrollment.about.clone();
         let line = line.result(LoginEvent::NewRecoveryCodes);
-        dialogue.transaction().log(LogPriority::Notice, line.as_str());
+        dialogue
+            .transaction()
+            .log(LogPriority::Notice, line.as_str());
         dialogue.confirm(text::CODES_STORED);
         Ok(())
     }

@@ -125,7 +125,10 @@ mod tests {
     fn an_invitation_is_the_one_that_was_shown() {
         let (open, _) = OneTimeCode::generate(7).unwrap();
         let (other, _) = OneTimeCode::generate(8).unwrap();
-        assert_eq!(ShownInvitation::of(None, Some(&open)), ShownInvitation::NotAsked);
+        assert_eq!(
+            ShownInvitation::of(None, Some(&open)),
+            ShownInvitation::NotAsked
+        );
         assert_eq!(
             ShownInvitation::of(Some(open.id), Some(&open)),
             ShownInvitation::Until(7)
@@ -134,6 +137,9 @@ mod tests {
             ShownInvitation::of(Some(open.id), Some(&other)),
             ShownInvitation::Gone
         );
-        assert_eq!(ShownInvitation::of(Some(open.id), None), ShownInvitation::Gone);
+        assert_eq!(
+            ShownInvitation::of(Some(open.id), None),
+            ShownInvitation::Gone
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, AnswerTail, AnswerForm, ThrottleStatus};
+use twofactor_core::verify::{Accepted, AnswerForm, AnswerTail, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};

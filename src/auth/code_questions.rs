@@ -13,10 +13,10 @@ use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, expected_session};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
+use crate::code_prompt::{CodePrompt, EmptyAnswer};
 use crate::login_dialogue::is_told_by_question;
-use crate::code_prompt::{EmptyAnswer, CodePrompt};
 use crate::return_codes::AuthResult;
-use crate::transaction::{MessageMode, PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use crate::{deferred_text, log_lines, text, ticket};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
@@ -53,7 +53,8 @@ impl LoginContext<'_> {
             }
             pace.wait();
             let echo = judge.policy().echo;
-            let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, echo)? else {
+            let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, echo)?
+            else {
                 transaction.log(
                     LogPriority::Notice,
                     self.line(LoginEvent::NoFirstPass).as_str(),
@@ -68,7 +69,13 @@ impl LoginContext<'_> {
             match self.after_answer(transaction, judge, &pace, judged, (account, &bytes))? {
                 ControlFlow::Break(ending) => return Ok(ending),
                 ControlFlow::Continue(words) => {
-                    self.refuse_in_time(transaction, judge.policy(), &pace, &mut rest.prompt, words);
+                    self.refuse_in_time(
+                        transaction,
+                        judge.policy(),
+                        &pace,
+                        &mut rest.prompt,
+                        words,
+                    );
                 }
             }
             if self.arguments.first_pass == FirstPass::Only {
@@ -245,7 +252,9 @@ impl LoginContext<'_> {
                 deferred_text::tell(transaction, accepted, judge.few_recovery_codes(), &changes);
             }
             // The password is yet to be checked: only its owner may be told.
-            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => deferred_text::leave(transaction, &changes),
+            (MessageMode::Wanted, PromptLayout::PasswordThenCode) => {
+                deferred_text::leave(transaction, &changes)
+            }
         }
         Ok(AuthResult::Verified)
     }

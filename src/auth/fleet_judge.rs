@@ -4,7 +4,7 @@
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, FailureCounter, AnswerForm, ThrottleStatus};
+use twofactor_core::verify::{Accepted, AnswerForm, FailureCounter, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
 use super::code_judge::CodeJudge;

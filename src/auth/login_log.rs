@@ -13,7 +13,7 @@ use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
 use crate::arguments::LogDetail;
 use crate::log_lines;
-use crate::transaction::{PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, PamTransaction};
 
 impl LoginContext<'_> {
     /// Reports an `[[exempt]]` entry that names the user as typed, where that is no login name: it exempts no login. Nothing is

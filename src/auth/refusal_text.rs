@@ -3,8 +3,8 @@
 use super::LoginContext;
 use super::uniform_timing::RemainingTries;
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::line_break;
+use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::login_service;
 use crate::text;
 use crate::transaction::{EchoMode, MessageMode, PamTransaction};
@@ -52,7 +52,11 @@ impl LoginContext<'_> {
     ///
     /// Where there is one try only, in a message: sshd ends the process that waits in a question of a client that hangs up, so that no
     /// module after this one, such as pam_faillock, and no line of sshd would learn of any wrong code.
-    pub(super) fn tell_last_try(&self, transaction: &mut dyn PamTransaction, rest: &RemainingTries<'_>) {
+    pub(super) fn tell_last_try(
+        &self,
+        transaction: &mut dyn PamTransaction,
+        rest: &RemainingTries<'_>,
+    ) {
         let Some(why) = rest
             .prompt
             .reason()

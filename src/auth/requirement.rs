@@ -8,7 +8,7 @@ use twofactor_store::sys::clock;
 
 use super::LoginContext;
 use crate::log_lines;
-use crate::transaction::{PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, PamTransaction};
 
 impl LoginContext<'_> {
     /// Looks it up, and logs what could not be looked up.

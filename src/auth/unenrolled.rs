@@ -14,7 +14,7 @@ use super::{AuthAbort, LoginContext, is_enrolled};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
-use crate::transaction::{PamTransaction, LogPriority};
+use crate::transaction::{LogPriority, PamTransaction};
 use crate::{answer_source, text, ticket};
 
 impl LoginContext<'_> {
@@ -65,7 +65,9 @@ impl LoginContext<'_> {
         // Question and result come as late as those of the users who are refused.
         pace.wait();
         match self.arguments.layout {
-            PromptLayout::PasswordThenCode => self.forward_whole(transaction, text::PASSWORD_AND_CODE)?,
+            PromptLayout::PasswordThenCode => {
+                self.forward_whole(transaction, text::PASSWORD_AND_CODE)?
+            }
             PromptLayout::Code
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
             {
@@ -118,7 +120,10 @@ impl LoginContext<'_> {
             }
             _ => {}
         }
-        transaction.log(LogPriority::Info, self.line(LoginEvent::Unenrolled).as_str());
+        transaction.log(
+            LogPriority::Info,
+            self.line(LoginEvent::Unenrolled).as_str(),
+        );
         Ok(AuthResult::NotAsked)
     }
 
@@ -144,7 +149,8 @@ impl LoginContext<'_> {
     ) -> Result<AuthResult, AuthAbort> {
         for _ in 0..rest.left {
             pace.wait();
-            let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, policy.echo)?
+            let Some(input) =
+                answer_source::next(transaction, self.arguments, &rest.prompt, policy.echo)?
             else {
                 return Ok(AuthResult::Refused);
             };

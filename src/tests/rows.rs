@@ -5,7 +5,7 @@ use std::fs;
 use super::stage::{ENROLLED, NEWCOMER, QUESTION, StagedTransaction, code};
 use crate::arguments::LogDetail;
 use crate::return_codes::AuthResult;
-use crate::transaction::{MessageMode, LogPriority};
+use crate::transaction::{LogPriority, MessageMode};
 
 const ON: &str = "enabled = true\n";
 
@@ -55,9 +55,15 @@ fn an_exemption_is_logged_with_its_number() {
 #[test]
 fn groups_exempt_their_members_only() {
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"root\"]\n";
-    assert_eq!(StagedTransaction::new(policy).run(&[]), AuthResult::NotAsked);
+    assert_eq!(
+        StagedTransaction::new(policy).run(&[]),
+        AuthResult::NotAsked
+    );
     let policy = "enabled = true\n[[exempt]]\ngroups = [\"daemon\"]\n";
-    assert_eq!(StagedTransaction::new(policy).run(&[&code(0)]), AuthResult::Verified);
+    assert_eq!(
+        StagedTransaction::new(policy).run(&[&code(0)]),
+        AuthResult::Verified
+    );
 }
 
 #[test]
@@ -74,7 +80,8 @@ fn addresses_exempt_by_what_the_application_says() {
 
 #[test]
 fn a_service_without_a_name_follows_the_default() {
-    let mut stage = StagedTransaction::new("enabled = true\n[services]\ndefault = false\nlogin = true\n");
+    let mut stage =
+        StagedTransaction::new("enabled = true\n[services]\ndefault = false\nlogin = true\n");
     for service in [None, Some(b"\xff".to_vec())] {
         stage.service = service;
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
@@ -94,7 +101,8 @@ fn the_unenrolled_are_not_asked_where_optional() {
 
 #[test]
 fn the_unenrolled_are_refused_if_mandatory() {
-    let mut stage = StagedTransaction::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
+    let mut stage =
+        StagedTransaction::of(NEWCOMER, "enabled = true\nenforcement = \"mandatory\"\n");
     assert_eq!(stage.run(&[]), AuthResult::Refused);
     let [(how, text)] = stage.said()[..] else {
         panic!("{:?}", stage.said());

@@ -14,7 +14,7 @@ use crate::auth;
 use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
-use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction, LogPriority};
+use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::state::State;
 use twofactor_store::PolicyFile;

@@ -5,7 +5,7 @@ use std::fs;
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
 use crate::arguments::FileChoice;
 use crate::return_codes::AuthResult;
-use crate::transaction::{MessageMode, LogPriority};
+use crate::transaction::{LogPriority, MessageMode};
 use twofactor_store::sys::clock;
 
 const ON: &str = "enabled = true\n[throttle]\ndelay = 4\n";
@@ -102,8 +102,9 @@ fn a_used_code_gets_its_own_words() {
 
 #[test]
 fn a_lock_out_asks_nothing_and_says_for_how_long() {
-    let mut stage =
-        StagedTransaction::new("enabled = true\ntries = 10\n[throttle]\nattempts = 2\nlockout = 900\n");
+    let mut stage = StagedTransaction::new(
+        "enabled = true\ntries = 10\n[throttle]\nattempts = 2\nlockout = 900\n",
+    );
     assert_eq!(stage.run(&["1", "2", &code(0)]), AuthResult::NoMoreTries);
     let locked = (
         "complains",
@@ -161,7 +162,8 @@ fn uniform_prompt_hides_an_empty_answer() {
 
 #[test]
 fn the_hard_limit_is_logged_with_what_helps() {
-    let mut stage = StagedTransaction::new("enabled = true\n[throttle]\nattempts = 1\nmax_failures = 1\n");
+    let mut stage =
+        StagedTransaction::new("enabled = true\n[throttle]\nattempts = 1\nmax_failures = 1\n");
     assert_eq!(stage.run(&["1", "2"]), AuthResult::NoMoreTries);
     assert_eq!(
         results(&stage)[1],

@@ -168,7 +168,10 @@ fn the_holder_of_a_record_is_restored_of_two_names() {
     let file = backup_of_two();
     let machine = two_names_of_one_id();
     machine.write_file(FILE, &file, 0o600);
-    write_record(&account("bob", 60_801), vec![device("other", OtpKind::Hotp)]);
+    write_record(
+        &account("bob", 60_801),
+        vec![device("other", OtpKind::Hotp)],
+    );
     let outcomes = [
         (&["--adopt"][..], "kept"),
         (&["--adopt", "--replace", "--dry-run"], "replaced"),

@@ -24,7 +24,10 @@ fn many() -> Machine {
         };
         write_record(
             &account,
-            vec![device("token", OtpKind::Hotp), device("spare", OtpKind::Hotp)],
+            vec![
+                device("token", OtpKind::Hotp),
+                device("spare", OtpKind::Hotp),
+            ],
         );
     }
     machine

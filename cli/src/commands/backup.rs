@@ -10,7 +10,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_store::sys::clock;
-use twofactor_store::{Cause, Error as StoreError, Store};
+use twofactor_store::{Error as StoreError, FileFault, Store};
 use zeroize::Zeroizing;
 
 use crate::args::BackupArgs;
@@ -141,7 +141,7 @@ fn read(store: &Store, name: &str) -> Result<Option<(Record, State)>, StoreError
     };
     if found.user != name {
         let path = store.record_path(name);
-        let cause = Cause::OtherUser(found.user);
+        let cause = FileFault::OtherUser(found.user);
         return Err(StoreError { path, cause });
     }
     let account = Account {

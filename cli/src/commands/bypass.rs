@@ -11,7 +11,7 @@ use crate::args::BypassArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::formatting::{Moment, span};
+use crate::formatting::{ReportedTime, span};
 use crate::output::Report;
 use crate::suggested_command;
 
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
         operations::issue_bypass(&factor, scope, &throttle, expires, now).map(Some)
     };
     let issued = issued.map_err(|error| unmade(error, args))?;
-    let until = issued.as_ref().map(|_| Moment(expires));
+    let until = issued.as_ref().map(|_| ReportedTime(expires));
     let locked_out = issued
         .as_ref()
         .is_some_and(|issued| issued.gate != ThrottleStatus::Open);
@@ -75,7 +75,7 @@ fn unmade(error: ChangeError, args: &BypassArgs) -> Failure {
 struct BypassReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
-    expires: Option<Moment>,
+    expires: Option<ReportedTime>,
     /// The login with it offers to set up a new device.
     new_device: bool,
     /// The code works on this host alone.

@@ -11,17 +11,19 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::clock;
 use twofactor_store::sys::passwd_listing::{self, PasswdEntry};
 
-use crate::args::transfer_options::{GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs};
+use crate::args::transfer_options::{
+    GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs,
+};
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::import::user_import::UserImport;
-use crate::import::record_draft::ImportRow;
 use crate::import::file_source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
 use crate::import::import_report::unlisted;
+use crate::import::record_draft::ImportRow;
+use crate::import::user_import::UserImport;
 use crate::import::{
-    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google_authenticator, unlisted_users, oath_users,
-    uri_list,
+    ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google_authenticator,
+    oath_users, unlisted_users, uri_list,
 };
 use crate::progress::ProgressLine;
 use crate::roster::AccountLookup;
@@ -112,7 +114,9 @@ fn residents(
         return Ok((residents, silent));
     };
     let account = context.account(user)?;
-    let listed = passwd_listing::all()?.into_iter().find(|one| one.account == account);
+    let listed = passwd_listing::all()?
+        .into_iter()
+        .find(|one| one.account == account);
     // Not listed, or not under that name: then the file has to be named.
     let entry = listed.unwrap_or_else(|| PasswdEntry {
         account,

@@ -38,7 +38,9 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     }
     context.write(&InitReport {
         directory,
-        id_file: directory_mark::id_file(context.policy_path()).display().to_string(),
+        id_file: directory_mark::id_file(context.policy_path())
+            .display()
+            .to_string(),
         mark,
         indexed,
         users: store.users()?.len(),

@@ -2,10 +2,9 @@
 
 mod backup;
 mod bypass;
-pub mod policy_change;
 mod completions;
 mod device_confirmation;
-mod policy_editor;
+pub mod enable_disable;
 mod enroll;
 mod enrollment_report;
 mod event_dialogue;
@@ -20,6 +19,8 @@ mod invite;
 mod manual;
 pub mod own_factor;
 pub mod policy;
+pub mod policy_change;
+mod policy_editor;
 mod recovery_codes;
 mod relocation;
 mod removal_impact;
@@ -32,7 +33,6 @@ mod resync;
 mod setup;
 mod show;
 mod status;
-pub mod enable_disable;
 mod unlock;
 mod unset;
 pub mod verify;

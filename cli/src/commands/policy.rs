@@ -1,7 +1,7 @@
 //! `policy show` and `policy check`: reading the policy.
 
-pub mod setting_change;
 pub mod policy_report;
+pub mod setting_change;
 
 use std::io::Read;
 use std::path::Path;

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
-use super::policy_change::{LockoutGuard, PolicyChange, PolicySetting, current_text};
 use super::policy::{draft_text, setting_change};
+use super::policy_change::{LockoutGuard, PolicyChange, PolicySetting, current_text};
 use crate::args::PolicyEditArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};

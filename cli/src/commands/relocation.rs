@@ -8,7 +8,7 @@ use twofactor_core::verify::{AnswerForm, Outcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{Relocation, Store};
+use twofactor_store::{RelocationProgress, Store};
 use zeroize::Zeroizing;
 
 use super::verify::locked_out;
@@ -31,7 +31,7 @@ pub fn rename(context: &Context, args: &RenameArgs) -> Result<(), Failure> {
     let from = args.old.as_str();
     let named = |error| for_user(Failure::from(error), from);
     let begun = store.relocation(from, &to).map_err(named)?;
-    if let Some(Relocation::Ahead(record)) = &begun {
+    if let Some(RelocationProgress::Ahead(record)) = &begun {
         may_be_renamed(from, &to, record)?;
         is_free(&store, from, &to)?;
         context.terminal.confirm(&format!(
@@ -78,7 +78,7 @@ pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
     let from = args.from.as_deref().unwrap_or(&to.name);
     let named = |error| for_user(Failure::from(error), from);
     let begun = store.relocation(from, &to).map_err(named)?;
-    if let Some(Relocation::Ahead(record)) = &begun {
+    if let Some(RelocationProgress::Ahead(record)) = &begun {
         may_be_adopted(from, &to, record)?;
         is_free(&store, from, &to)?;
         context.terminal.prose(&format!(
@@ -204,15 +204,15 @@ fn finish(
     store: &Store,
     from: &str,
     to: &Account,
-    begun: Option<Relocation>,
+    begun: Option<RelocationProgress>,
     action: CommandEvent,
 ) -> Result<(), Failure> {
     let Some(begun) = begun else {
         return Err(nothing_to_move(store, from, to));
     };
     let from_uid = match &begun {
-        Relocation::Ahead(record) => record.uid,
-        Relocation::Begun | Relocation::Moved => to.uid,
+        RelocationProgress::Ahead(record) => record.uid,
+        RelocationProgress::Begun | RelocationProgress::Moved => to.uid,
     };
     store
         .relocate(from, to)
@@ -224,7 +224,7 @@ fn finish(
         uid: to.uid,
         from,
         from_uid,
-        completed: !matches!(begun, Relocation::Ahead(_)),
+        completed: !matches!(begun, RelocationProgress::Ahead(_)),
         devices: record.as_ref().map(devices).unwrap_or_default(),
     })
 }

@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{self, PasswdEntry};
-use twofactor_store::{Cause, FoundBy, Store};
+use twofactor_store::{FileFault, FoundBy, Store};
 
 use crate::context::Context;
 use crate::error::{Failure, for_user};
@@ -35,10 +35,10 @@ impl RemovalTarget {
             }
             // The rest of a record that is gone is removed under its own name, also where another name of the same uid
             // was given.
-            Err(error) if error.cause == Cause::LostRecord => {
+            Err(error) if error.cause == FileFault::LostRecord => {
                 error.user().unwrap_or_else(|| account.name.clone())
             }
-            Err(error) if matches!(error.cause, Cause::SeveralRecords(_)) => {
+            Err(error) if matches!(error.cause, FileFault::SeveralRecords(_)) => {
                 return Err(for_user(error, &account.name));
             }
             Err(_) => account.name.clone(),

@@ -2,7 +2,7 @@
 //! a TOTP device is off (RFC 6238 section 6).
 
 use serde::Serialize;
-use twofactor_core::verify::{TypedAnswer, AnswerForm};
+use twofactor_core::verify::{AnswerForm, TypedAnswer};
 use twofactor_store::operations::{self, ResyncedDevice};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -45,7 +45,10 @@ fn named_in_place(failure: Failure, user: &str) -> Failure {
     if failure.exit != ExitStatus::Usage {
         return failure;
     }
-    failure.next(format!("{} NAME", suggested_command::twofactor("resync", &[user], &[])))
+    failure.next(format!(
+        "{} NAME",
+        suggested_command::twofactor("resync", &[user], &[])
+    ))
 }
 
 fn code(context: &Context, given: Option<&str>, question: &str) -> Result<TypedAnswer, Failure> {

@@ -1,13 +1,13 @@
 //! `status`: what is switched on, and who has a device. Never a secret.
 
+mod enrollment_totals;
 mod grace_periods;
 mod lock_status;
 mod login_facts;
+mod prometheus;
 mod status_lookup;
 mod status_report;
-mod prometheus;
 mod told_changes;
-mod enrollment_totals;
 mod user_selection;
 mod user_status;
 mod user_table;
@@ -25,12 +25,12 @@ use crate::doctor::login_effect;
 use crate::error::{ExitStatus, Failure};
 use crate::impact;
 use crate::output::OutputFormat;
-use crate::roster::{self, Roster};
-pub use lock_status::{DaemonStatus, LockStatus};
-use status_report::{PolicyStatus, ServiceSwitches, StatusReport};
-use prometheus::LoginFigures;
-pub use told_changes::{ChangeStatus, lines as told_lines, told_by_daemon};
+use crate::roster::{self, UserRoster};
 use enrollment_totals::EnrollmentTotals;
+pub use lock_status::{DaemonStatus, LockStatus};
+use prometheus::LoginFigures;
+use status_report::{PolicyStatus, ServiceSwitches, StatusReport};
+pub use told_changes::{ChangeStatus, lines as told_lines, told_by_daemon};
 use user_selection::UserSelection;
 use user_status::UserStatus;
 
@@ -106,10 +106,10 @@ fn listed(
                 Some(store) => context.shown_name(store, user)?,
                 None => context.account(user)?.name,
             };
-            Roster::new(store.as_ref(), [name])
+            UserRoster::new(store.as_ref(), [name])
         }
         None => {
-            let mut roster = Roster::new(store.as_ref(), recorded.iter().cloned());
+            let mut roster = UserRoster::new(store.as_ref(), recorded.iter().cloned());
             roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
             roster
         }

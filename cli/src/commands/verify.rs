@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::verify::{FailureCounter, AnswerForm, ThrottleStatus};
+use twofactor_core::verify::{AnswerForm, FailureCounter, ThrottleStatus};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 
 use super::verify_report::VerifyReport;

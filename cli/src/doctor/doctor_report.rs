@@ -6,8 +6,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
-use super::login_groups::LoginGroup;
 use super::login_forecast::{LoginForecast, LoginPath, LoginReason, LoginResult};
+use super::login_groups::LoginGroup;
 use crate::escaping::value;
 use crate::formatting::{count, plain};
 use crate::impact;

@@ -12,15 +12,15 @@ use super::caller_limits;
 use super::calling_programs::CallingProgram;
 use super::doctor_finding::DoctorFinding;
 use super::installed_system::InstalledSystem;
-use super::login_groups::{LoginGroup, LoginGrouping};
 use super::login_forecast::{self, LoginForecast, LoginPath, LoginReason, PolicyAnswer};
+use super::login_groups::{LoginGroup, LoginGrouping};
 use super::module_facts::LoginFacts;
 use super::pam::{ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler};
 use super::pam_services::PamServices;
 use super::policy_answer::answered;
-use super::stack_simulation::{StackSimulation, looks_at_users};
-use super::sshd_settings::{SshdDialogue, SshdSettings};
 use super::sshd_answers::SshdAnswers;
+use super::sshd_settings::{SshdDialogue, SshdSettings};
+use super::stack_simulation::{StackSimulation, looks_at_users};
 use super::user_findings::ExaminedUser;
 use crate::roster::AccountRole;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 use twofactor_core::policy::Policy;
-use twofactor_store::sys::clock::Synchronization;
+use twofactor_store::sys::clock::ClockStatus;
 use twofactor_store::sys::file::{self, FileAccess, FileError};
 use twofactor_store::sys::new_file::{NewFile, NewFileKind};
 
@@ -224,17 +224,17 @@ pub fn pam_file(path: &PathBuf) -> Option<DoctorFinding> {
 }
 
 /// Checks that the clock is kept right.
-pub fn clock(synchronization: Synchronization) -> Option<DoctorFinding> {
+pub fn clock(synchronization: ClockStatus) -> Option<DoctorFinding> {
     let fix = "Set up NTP (chrony or systemd-timesyncd); then timedatectl says \"System clock synchronized: yes\"";
     match synchronization {
-        Synchronization::Synchronized => None,
-        Synchronization::Unsynchronized => Some(DoctorFinding::problem(
+        ClockStatus::Synchronized => None,
+        ClockStatus::Unsynchronized => Some(DoctorFinding::problem(
             "clock",
             "clock",
             "it is not synchronized; once it is wrong by more than a minute, the codes of the devices are refused",
             fix,
         )),
-        Synchronization::Unknown => Some(DoctorFinding::warning(
+        ClockStatus::Unknown => Some(DoctorFinding::warning(
             "clock",
             "clock",
             "it is not known to be synchronized (in a container, look at the host); codes depend on it",
@@ -265,13 +265,10 @@ mod tests {
 
     #[test]
     fn the_clock_is_fine_wrong_or_unknown() {
-        assert_eq!(clock(Synchronization::Synchronized), None);
+        assert_eq!(clock(ClockStatus::Synchronized), None);
         let level = |state| clock(state).unwrap().level;
-        assert_eq!(
-            level(Synchronization::Unsynchronized),
-            FindingLevel::Problem
-        );
-        assert_eq!(level(Synchronization::Unknown), FindingLevel::Warning);
+        assert_eq!(level(ClockStatus::Unsynchronized), FindingLevel::Problem);
+        assert_eq!(level(ClockStatus::Unknown), FindingLevel::Warning);
     }
 
     #[test]

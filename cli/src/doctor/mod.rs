@@ -7,45 +7,45 @@
 mod caller_limits;
 mod calling_programs;
 mod daemon_check;
-mod doctor_report;
-pub mod login_effect;
-mod fallback_file;
 mod doctor_finding;
+mod doctor_report;
+mod fallback_file;
 mod fleet_checks;
 mod fleet_members;
 mod fleet_store;
 mod installed_system;
-mod login_groups;
+pub mod login_effect;
 mod login_forecast;
+mod login_groups;
+mod login_table;
 mod machine_checks;
 mod module_facts;
 pub mod notify_program;
 pub mod pam;
 mod pam_services;
 mod policy_answer;
-pub mod stack_preview;
-pub mod record_owners;
 mod polkit_sandbox;
-mod stack_simulation;
-mod sshd_settings;
+pub mod record_owners;
 mod sshd_answers;
 mod sshd_match;
+mod sshd_settings;
 mod stack_checks;
-mod login_table;
+pub mod stack_preview;
+mod stack_simulation;
 mod user_findings;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use twofactor_core::policy::{Policy, Throttle};
-use twofactor_store::sys::clock::{self, Synchronization};
+use twofactor_store::sys::clock::{self, ClockStatus};
 
 use crate::args::DoctorArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
-use doctor_report::DoctorReport;
 pub use doctor_finding::DoctorFinding;
 use doctor_finding::FindingLevel;
+use doctor_report::DoctorReport;
 pub use installed_system::InstalledSystem;
 use pam_services::PamServices;
 pub use pam_services::is_service;
@@ -82,7 +82,8 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let (people, found) = user_findings::check(store.as_ref(), &throttle, only.as_ref(), now);
     findings.extend(pam_services.check(context, &system, policy.as_ref()));
     let time = context.policy_time();
-    let mut table = login_table::LoginTable::of(&system, &pam_services, (policy.as_ref(), time), &people);
+    let mut table =
+        login_table::LoginTable::of(&system, &pam_services, (policy.as_ref(), time), &people);
     findings.extend(table.findings);
     findings.extend(found);
     if let (Some(store), None) = (&store, &only) {
@@ -123,7 +124,7 @@ fn count_of(level: FindingLevel, findings: &[DoctorFinding]) -> usize {
 /// The faults of the machine under this policy: names, services, files, clock and fleet.
 fn machine_findings(
     context: &Context,
-    (system, synchronization, now): (&InstalledSystem, Synchronization, u64),
+    (system, synchronization, now): (&InstalledSystem, ClockStatus, u64),
     pam_services: &PamServices,
     policy: Option<&Policy>,
 ) -> Vec<DoctorFinding> {
@@ -132,7 +133,12 @@ fn machine_findings(
     findings.extend(machine_checks::policy_time(context, policy));
     findings.extend(machine_checks::nowhere_used(policy, &pam_services.used()));
     findings.extend(machine_checks::state_directory(context, policy));
-    findings.extend(pam_services.files().iter().filter_map(machine_checks::pam_file));
+    findings.extend(
+        pam_services
+            .files()
+            .iter()
+            .filter_map(machine_checks::pam_file),
+    );
     for (path, services) in pam_services.modules(system) {
         findings.extend(machine_checks::module_file(&path, &services));
     }

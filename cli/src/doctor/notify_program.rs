@@ -25,7 +25,9 @@ pub fn check(policy: Option<&Policy>) -> Option<DoctorFinding> {
                 suggested_command::other("chown root:root", path)
             )
         }
-        NotifyFault::Refused(path, PathFault::NotExecutable) => suggested_command::other("chmod u+x", path),
+        NotifyFault::Refused(path, PathFault::NotExecutable) => {
+            suggested_command::other("chmod u+x", path)
+        }
         NotifyFault::Refused(path, PathFault::Link) => {
             let path = suggested_command::other("readlink -f", path);
             format!("Name what the link leads to, which {path} shows: twofactor policy edit")

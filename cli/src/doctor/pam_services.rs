@@ -7,16 +7,16 @@ use twofactor_core::policy::{Policy, sibling};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 use super::calling_programs::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
-use super::fallback_file;
 use super::doctor_finding::DoctorFinding;
+use super::fallback_file;
 use super::installed_system::InstalledSystem;
 use super::module_facts::{ModuleRole, OURS, asks_for_a_code, part};
 use super::pam::{
     ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
 };
 use super::polkit_sandbox;
-use super::stack_simulation::StackSimulation;
 use super::stack_checks::{self, CheckedService, is_named_on, names_module};
+use super::stack_simulation::StackSimulation;
 use crate::context::Context;
 use crate::example_files;
 use crate::suggested_command;
@@ -264,7 +264,8 @@ impl PamServices {
     fn sandbox(&self, context: &Context, policy: &Policy) -> Option<DoctorFinding> {
         let stacks = self.services.get(polkit_sandbox::SERVICE)?;
         let on = policy.enabled && policy.service_on(polkit_sandbox::SERVICE);
-        let asks = on && uses(stacks) && !calling_programs::is_exempt(policy, polkit_sandbox::SERVICE);
+        let asks =
+            on && uses(stacks) && !calling_programs::is_exempt(policy, polkit_sandbox::SERVICE);
         asks.then(|| polkit_sandbox::check(context.state_path()))?
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{Inventory, Store};
+use twofactor_store::{DirectoryInventory, Store};
 
 use super::DoctorFinding;
 use crate::error::for_user;
@@ -144,7 +144,10 @@ fn unanswered(name: &str, error: LookupFailed) -> DoctorFinding {
 }
 
 /// Entries of the index that lead to the record of another uid.
-fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<DoctorFinding> {
+fn strangers(
+    inventory: &DirectoryInventory,
+    by_uid: &BTreeMap<u32, Vec<&str>>,
+) -> Vec<DoctorFinding> {
     let is_of = |uid: &u32, name: &str| {
         let names = by_uid.get(uid);
         names.is_some_and(|names| names.contains(&name))
@@ -165,7 +168,7 @@ fn strangers(inventory: &Inventory, by_uid: &BTreeMap<u32, Vec<&str>>) -> Vec<Do
 }
 
 /// States and entries of the index that tell of a record that is not there.
-fn orphans(store: &Store, inventory: &Inventory) -> Vec<DoctorFinding> {
+fn orphans(store: &Store, inventory: &DirectoryInventory) -> Vec<DoctorFinding> {
     let has_record = |name: &str| {
         inventory
             .records

@@ -9,11 +9,11 @@ use twofactor_store::sys::group_listing::GroupListing;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
-use super::pam::{ConfigError, ServiceStacks};
-use super::sshd_settings::SshdSettings;
-use super::sshd_match::MatchedNames;
-use super::stack_checks::{is_named_on, names_module};
 use super::login_table::{SSHD, UNREADABLE, dialogue};
+use super::pam::{ConfigError, ServiceStacks};
+use super::sshd_match::MatchedNames;
+use super::sshd_settings::SshdSettings;
+use super::stack_checks::{is_named_on, names_module};
 use crate::impact;
 use crate::progress::ProgressLine;
 

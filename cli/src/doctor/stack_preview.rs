@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
+use super::login_table;
 use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
 use super::pam_services::{PamServices, is_service};
 use super::stack_checks::{self, CheckedService, names_module};
-use super::login_table;
 
 /// Texts by path that stand for the files there.
 pub type ChangedTexts = BTreeMap<String, String>;

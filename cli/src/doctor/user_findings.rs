@@ -15,7 +15,7 @@ use super::doctor_finding::DoctorFinding;
 use crate::error::for_user;
 use crate::formatting::span;
 use crate::roster::{
-    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, Roster, RosterEntry,
+    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, RosterEntry, UserRoster,
 };
 use crate::suggested_command;
 
@@ -61,14 +61,14 @@ pub fn check(
         Vec::new()
     });
     let roster = match only {
-        Some(account) => Roster::new(store, [account.name.clone()]),
+        Some(account) => UserRoster::new(store, [account.name.clone()]),
         None => {
-            let mut roster = Roster::recorded(store).unwrap_or_else(|error| {
+            let mut roster = UserRoster::recorded(store).unwrap_or_else(|error| {
                 let path = error.path.display().to_string();
                 let fix = "See what the system says: dmesg";
                 let finding = DoctorFinding::of("state-directory", path, error.into(), fix);
                 findings.push(finding);
-                Roster::new(store, [])
+                UserRoster::new(store, [])
             });
             roster.add(local.iter().map(|(name, _)| name.clone()));
             roster

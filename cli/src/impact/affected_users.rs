@@ -10,7 +10,7 @@ use twofactor_store::sys::clock;
 use super::{AffectedUser, ExemptionRules, ExemptionScope};
 use crate::error::Failure;
 use crate::roster::{
-    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, Roster, RosterEntry,
+    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, RosterEntry, UserRoster,
 };
 use crate::suggested_command;
 
@@ -23,7 +23,7 @@ pub fn all(
     time: PolicyTime,
     store: &Store,
 ) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
-    let mut roster = Roster::recorded(Some(store))?;
+    let mut roster = UserRoster::recorded(Some(store))?;
     roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
     let now = clock::now()?;
     let found = roster.look_up(|entry| match entry {

@@ -1,18 +1,18 @@
 //! Devices from other programs: pure parsers, one for each format, then a plan, then the change.
 
 mod app_backup;
-pub mod user_import;
 mod base32;
+pub mod file_source;
 pub mod google_authenticator;
-pub mod unlisted_users;
 pub mod google_export;
+pub mod import_report;
 pub mod oath_users;
 mod otpauth_uri;
 pub mod path_pattern;
 pub mod record_draft;
-pub mod file_source;
-pub mod import_report;
+pub mod unlisted_users;
 pub mod uri_list;
+pub mod user_import;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -50,7 +50,10 @@ pub fn read(rest: &str) -> Result<LabelledToken, String> {
             let interval = found.period.map_or(Ok(Interval::THIRTY), interval)?;
             (OtpKind::Totp { interval }, 0)
         }
-        "hotp" => (OtpKind::Hotp, counter(found.counter.ok_or("has no counter")?)?),
+        "hotp" => (
+            OtpKind::Hotp,
+            counter(found.counter.ok_or("has no counter")?)?,
+        ),
         _ => return Err("is neither of totp nor of hotp".to_owned()),
     };
     let notes = found.notes();

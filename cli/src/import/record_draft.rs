@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, DeviceName, CredentialId, MAX_DEVICES};
+use twofactor_core::device::{CredentialId, Device, DeviceName, MAX_DEVICES};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeForm, RecoverySet, hash, same};
 use twofactor_core::state::{DeviceState, State};
@@ -181,7 +181,8 @@ impl RecordDraft {
         mut entry: DeviceState,
         shown: &mut Option<String>,
     ) -> ImportResult {
-        let added = |id: CredentialId, entries: &[DeviceState]| entries.iter().any(|entry| entry.id == id);
+        let added =
+            |id: CredentialId, entries: &[DeviceState]| entries.iter().any(|entry| entry.id == id);
         let twin = self
             .record
             .devices

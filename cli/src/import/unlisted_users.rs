@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use twofactor_store::sys::passwd_listing::PasswdEntry;
 use twofactor_store::sys::name_sources;
+use twofactor_store::sys::passwd_listing::PasswdEntry;
 
 /// Sources of the Name Service Switch that list all their users.
 const LISTING: [&str; 7] = [

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{LookupFailed, by_name};
-use twofactor_store::sys::passwd_listing::PasswdEntry;
 use twofactor_store::sys::local_accounts;
 use twofactor_store::sys::membership::MembershipFacts;
 use twofactor_store::sys::name_sources;
+use twofactor_store::sys::passwd_listing::PasswdEntry;
 
 /// The names of the members of a group, sorted, each once; `None` where there is no such group. `listed` are the accounts that
 /// the passwd database lists. A name that the group lists need not have an account.

@@ -3,10 +3,10 @@
 //! Listed are the names of all records and, where asked for, the local accounts. What cannot be read is an error or an entry
 //! of its own: it never passes for "no users" or "no device".
 
-mod group_members;
-mod local_users;
 mod account_lookup;
 mod account_role;
+mod group_members;
+mod local_users;
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, Store};
 
 use crate::parallel;
-pub use group_members::names as group_members;
-pub use local_users::{REGULAR_UIDS, accounts as local_accounts};
 pub use account_lookup::{AccountLookup, RecordOwner};
 pub use account_role::{AccountRole, AdministratorGroups};
+pub use group_members::names as group_members;
+pub use local_users::{REGULAR_UIDS, accounts as local_accounts};
 
 /// Progress of a user's enrollment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +89,12 @@ pub struct ListedUser {
 }
 
 /// The names that are listed, each once.
-pub struct Roster<'s> {
+pub struct UserRoster<'s> {
     store: Option<&'s Store>,
     names: BTreeSet<String>,
 }
 
-impl<'s> Roster<'s> {
+impl<'s> UserRoster<'s> {
     /// A roster of these names. Without a store no user has a record.
     pub fn new(store: Option<&'s Store>, names: impl IntoIterator<Item = String>) -> Self {
         Self {

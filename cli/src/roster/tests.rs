@@ -51,7 +51,7 @@ fn an_invitation_counts_until_it_expires() {
 
 #[test]
 fn names_without_an_account_are_listed_as_vanished() {
-    let roster = Roster::new(None, ["root", "no such user"].map(str::to_owned));
+    let roster = UserRoster::new(None, ["root", "no such user"].map(str::to_owned));
     let found = roster.look_up(|entry| match entry {
         RosterEntry::Listed(user) => (user.name, Some(user.account.uid)),
         RosterEntry::Vanished(name) | RosterEntry::Unanswered(name, _) => (name, None),

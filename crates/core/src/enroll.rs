@@ -7,13 +7,13 @@ mod recovery_login;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
-use crate::device::{Device, DeviceName, CredentialId, OtpKind};
+use crate::device::{CredentialId, Device, DeviceName, OtpKind};
 use crate::otpauth::{KeyUri, UriKind};
 use crate::policy::{NewDevices, Policy};
 use crate::record::Record;
 use crate::secret::Secret;
 use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
-use crate::verify::{self, TypedAnswer, AnswerForm, Outcome, Rejected};
+use crate::verify::{self, AnswerForm, Outcome, Rejected, TypedAnswer};
 
 pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};
 pub use recovery_login::RecoveryLogin;

@@ -198,7 +198,11 @@ impl OneTimeCode {
     /// # Errors
     /// When the kernel gives no randomness.
     pub fn generate(expires: u64) -> Result<(Self, PlainCode), getrandom::Error> {
-        let (id, salt, code) = (CredentialId::generate()?, new_salt()?, PlainCode::generate()?);
+        let (id, salt, code) = (
+            CredentialId::generate()?,
+            new_salt()?,
+            PlainCode::generate()?,
+        );
         let hash = hash(&salt, code.0.as_bytes());
         let bypass = Self {
             id,

@@ -208,7 +208,10 @@ mod tests {
 
     #[test]
     fn spent_marks_belong_to_one_set() {
-        let (one, two) = (CredentialId::from_number(1).unwrap(), CredentialId::from_number(2).unwrap());
+        let (one, two) = (
+            CredentialId::from_number(1).unwrap(),
+            CredentialId::from_number(2).unwrap(),
+        );
         let mut state = State::new(1);
         state.spend(one, 3);
         assert!(state.is_spent(one, 3) && !state.is_spent(one, 2) && !state.is_spent(two, 3));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::files::{Cause, LoadedPolicy, LoadedRecord, LockedFactor, PolicyFile, Store};
+use crate::files::{FileFault, LoadedPolicy, LoadedRecord, LockedFactor, PolicyFile, Store};
 use crate::sys::clock::{self, BeforeEpoch};
 use crate::sys::random;
 use twofactor_core::account::Account;
@@ -14,7 +14,7 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::recovery::FEW_CODES;
 use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
-use twofactor_core::verify::{self, Accepted, FailureCounter, AnswerForm, Outcome, ThrottleStatus};
+use twofactor_core::verify::{self, Accepted, AnswerForm, FailureCounter, Outcome, ThrottleStatus};
 
 mod code_judgement;
 mod credentials;
@@ -188,7 +188,11 @@ impl LoginAttempt<'_> {
     ///
     /// # Errors
     /// [`AttemptFailure`]: nothing may be concluded about the code.
-    pub fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
+    pub fn attempt(
+        &mut self,
+        input: &[u8],
+        form: AnswerForm,
+    ) -> Result<AttemptResult, AttemptFailure> {
         self.counted_attempt(input, form, FailureCounter::Logins)
     }
 
@@ -364,7 +368,7 @@ fn lock_recorded<'s>(
     known: Option<LoadedRecord>,
 ) -> Result<Option<(LockedFactor<'s>, LoadedRecord)>, AttemptFailure> {
     let locked = match store.lock(account) {
-        Err(error) if matches!(error.cause, Cause::MissingState) => {
+        Err(error) if matches!(error.cause, FileFault::MissingState) => {
             return match store.record(account)? {
                 None => Ok(None),
                 Some(_) => Err(error.into()),

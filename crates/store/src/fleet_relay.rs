@@ -103,12 +103,12 @@ fn unanswered(error: &DaemonError) -> ShareFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::Cause;
+    use crate::files::FileFault;
     use crate::testing::{ScratchStore, alice, device, fresh, record_of, token};
     use rustix::io::Errno;
     use std::fs;
     use std::os::unix::fs::DirBuilderExt as _;
-    use twofactor_core::device::{OtpKind, MAX_DEVICES};
+    use twofactor_core::device::{MAX_DEVICES, OtpKind};
     use twofactor_core::record::recent_changes::{
         ChangeChannel, ChangeOrigin, ChangeWord, MAX_CHANGES, OriginName, RecentChange,
     };
@@ -184,7 +184,7 @@ mod tests {
         let mut locked = store.lock_for_change(&alice()).unwrap();
         let record = record_of(&alice(), &[token()]);
         let refused = locked.replace_record(&record, &[fresh(&token())]);
-        assert_eq!(refused.unwrap_err().cause, Cause::InFleet);
+        assert_eq!(refused.unwrap_err().cause, FileFault::InFleet);
         assert_eq!(store.users().unwrap(), [""; 0]);
     }
 

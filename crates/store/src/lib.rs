@@ -23,9 +23,10 @@ pub mod testing;
 pub mod tickets;
 
 pub use files::{
-    BATCH, BulkEnrollment, Cause, Error, FactorSnapshot, FoundBy, RecordHolder, Inventory, LoadedPolicy,
-    LoadedRecord, LockedFactor, MarkDisagreement, MarkResult, NewRecord, PolicyFile, Relocation,
-    ShareFault, SharedChange, SharedFactors, Store, UnmirroredUsers, directory_mark,
+    BATCH, BulkEnrollment, DirectoryInventory, Error, FactorSnapshot, FileFault, FoundBy,
+    LoadedPolicy, LoadedRecord, LockedFactor, MarkDisagreement, MarkResult, NewRecord, PolicyFile,
+    RecordHolder, RelocationProgress, ShareFault, SharedChange, SharedFactors, Store,
+    UnmirroredUsers, directory_mark,
 };
 
 /// Unit tests run with the allocator of module and command.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;

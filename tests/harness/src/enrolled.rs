@@ -9,7 +9,7 @@ use crate::otp::hotp_codes;
 use crate::pam::{Drive, EXACT, ModuleMessage, PamOutcome, code};
 use crate::{Machine, Totp};
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};

@@ -8,9 +8,9 @@ use crate::doctor;
 use crate::error::{ExitStatus, Failure};
 use crate::formatting::count;
 use crate::import::ImportMoment;
-use crate::import::user_import::{self, ImportOptions, UserImport};
-use crate::import::record_draft::{ExistingDevices, ImportRow};
 use crate::import::import_report::{ImportReport, ImportStage};
+use crate::import::record_draft::{ExistingDevices, ImportRow};
+use crate::import::user_import::{self, ImportOptions, UserImport};
 use crate::output::Report as _;
 
 /// Content that was read.

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
 use crate::escaping;
-use crate::formatting::{Moment, count};
+use crate::formatting::{ReportedTime, count};
 use crate::output::Report;
 
 /// Widest column of names, in columns of the screen: longer names move their own line only.
@@ -80,7 +80,7 @@ pub struct InvitationRow {
     #[serde(serialize_with = "revealed")]
     pub code: Option<Zeroizing<String>>,
     /// The end of the invitation.
-    pub expires: Option<Moment>,
+    pub expires: Option<ReportedTime>,
     /// The reason of a failure.
     pub reason: Option<String>,
     /// The word for its kind, for programs.
@@ -114,11 +114,11 @@ impl InvitationRow {
         self.result = match result {
             InvitationResult::Issued(code) => {
                 self.code = Some(code.grouped());
-                self.expires = Some(Moment(expires));
+                self.expires = Some(ReportedTime(expires));
                 InvitationWord::Invited
             }
             InvitationResult::Kept { expires } => {
-                self.expires = Some(Moment(expires));
+                self.expires = Some(ReportedTime(expires));
                 InvitationWord::AlreadyInvited
             }
             InvitationResult::Enrolled => InvitationWord::AlreadyEnrolled,
@@ -234,7 +234,7 @@ mod tests {
         row.reason = Some("no space\nMake some".to_owned());
         assert_eq!(row.line(5), "bob    failed: no space. Make some\n");
         let mut row = InvitationRow::new("a\u{1b}", InvitationWord::AlreadyInvited);
-        let expires = Moment(1);
+        let expires = ReportedTime(1);
         row.expires = Some(expires);
         let told = format!(
             "a\\u{{1b}}  invited already, until {}\n",

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Failure;
 use crate::escaping;
-use crate::formatting::Moment;
+use crate::formatting::ReportedTime;
 use crate::private_file::PrivateFile;
 
 /// Beginning of a page of HTML. A browser prints each section on its own sheet.
@@ -100,7 +100,7 @@ fn page(
     code: &PlainCode,
     expires: u64,
 ) -> Zeroizing<String> {
-    let (host, until) = (host_name::name(), Moment(expires).with_zone());
+    let (host, until) = (host_name::name(), ReportedTime(expires).with_zone());
     let steps = [
         "Install an authenticator app on your phone, such as Aegis, FreeOTP or Google Authenticator.".to_owned(),
         format!("Log in to {host} as {user}, with your password."),
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(pages.len(), users.len());
         for (page, user) in pages.iter().zip(users) {
             assert!(page.contains(&format!("\nUser: {user}\n")), "{page}");
-            let until = Moment(1_234_567_890).with_zone();
+            let until = ReportedTime(1_234_567_890).with_zone();
             assert!(page.contains(&format!("until {until}.")), "{page}");
             assert!(!page.contains("carol"));
         }

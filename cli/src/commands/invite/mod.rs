@@ -18,7 +18,7 @@ use crate::args::InviteArgs;
 use crate::audit;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::formatting::{Moment, plain, span};
+use crate::formatting::{ReportedTime, plain, span};
 use crate::output::Report;
 use crate::suggested_command;
 use invitation_report::{InvitationRow, InvitationWord};
@@ -111,7 +111,7 @@ fn asked_for(policy: &Policy) -> bool {
 struct InvitationReport<'a> {
     user: &'a str,
     code: Option<&'a str>,
-    expires: Option<Moment>,
+    expires: Option<ReportedTime>,
     /// True if the policy makes an enrollment at login ask for it.
     asked_for: bool,
     /// The same once more, as for several users.

@@ -1,6 +1,6 @@
 //! A device that the daemon made, and that waits for a code of it in one connection.
 
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::enroll::UnconfirmedCode;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::commands::status::{ChangeStatus, DaemonStatus, LockStatus, told_by_daemon, told_lines};
 use crate::device_info::DeviceInfo;
-use crate::formatting::{Moment, count};
+use crate::formatting::{ReportedTime, count};
 use crate::output::{Report, table};
 
 /// Report of `status` without root; its user has the keys of root's report that the daemon tells.
@@ -22,7 +22,7 @@ pub struct OwnStatusReport<'a> {
 struct OwnStatus<'a> {
     user: &'a str,
     enrolled: bool,
-    last_used: Option<Moment>,
+    last_used: Option<ReportedTime>,
     devices: Vec<DeviceInfo>,
     recovery_codes_left: usize,
     daemon: DaemonStatus,
@@ -42,7 +42,7 @@ impl<'a> OwnStatusReport<'a> {
         let user = OwnStatus {
             user: &reply.user,
             enrolled: !reply.devices.is_empty(),
-            last_used: last_used.map(Moment),
+            last_used: last_used.map(ReportedTime),
             devices: devices?,
             recovery_codes_left: reply.recovery_codes_left,
             daemon: DaemonStatus {
@@ -72,8 +72,8 @@ pub fn device_info(entry: &DeviceEntry) -> Option<DeviceInfo> {
         algorithm: known(&entry.algorithm, &["SHA1", "SHA256", "SHA512"])?,
         digits: entry.digits,
         interval: entry.interval,
-        enrolled: Moment(entry.enrolled),
-        last_used: entry.last_used.map(Moment),
+        enrolled: ReportedTime(entry.enrolled),
+        last_used: entry.last_used.map(ReportedTime),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_store::Store;
-use twofactor_store::sys::clock::{self, Synchronization};
+use twofactor_store::sys::clock::{self, ClockStatus};
 
 use super::{LockoutGuard, PolicySetting};
 use crate::context::Context;
@@ -53,7 +53,9 @@ pub(super) fn assess(
         changed: now.unwrap_or_default(),
     };
     let listed = store.map(|store| match danger {
-        LockoutGuard::Off => affected_users::recorded(asking, store).map(|people| (people, Vec::new())),
+        LockoutGuard::Off => {
+            affected_users::recorded(asking, store).map(|people| (people, Vec::new()))
+        }
         LockoutGuard::Refuse | LockoutGuard::Accept => affected_users::all(asking, time, store),
     });
     let (people, mut warnings) = match listed.transpose() {
@@ -65,7 +67,7 @@ pub(super) fn assess(
     impact.tell_days_left(now);
     if after.enabled {
         let already = before.is_some_and(|policy| policy.enabled);
-        if !already && clock::synchronization() != Synchronization::Synchronized {
+        if !already && clock::synchronization() != ClockStatus::Synchronized {
             warnings.push(
                 "the clock is not synchronized, and codes depend on it. Set up NTP \
                  (chrony or systemd-timesyncd)"

@@ -3,20 +3,20 @@
 //! `setup_plan` finds out what to change, `stack_edit` and `sshd_dropin` know the texts, `setup_journal` notes them before the first change,
 //! `restored_files` puts them back, `trial_login` tries the result.
 
-mod unified_diff;
-mod sshd_dropin;
-mod setup_lock;
-pub mod setup_journal;
-mod policy_reversal;
-mod pam_profile;
-mod sshd_reload;
 mod config_files;
+mod pam_profile;
+mod policy_reversal;
 mod restored_files;
+pub mod setup_journal;
+mod setup_lock;
 mod setup_plan;
 mod setup_report;
+mod setup_undo;
+mod sshd_dropin;
+mod sshd_reload;
 mod stack_edit;
 mod trial_login;
-mod setup_undo;
+mod unified_diff;
 
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
@@ -25,8 +25,8 @@ use twofactor_store::MarkDisagreement;
 
 use crate::args::SetupArgs;
 use crate::audit;
-use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
 use crate::commands::enable_disable;
+use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
 use crate::context::Context;
 use crate::doctor;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
@@ -34,12 +34,12 @@ use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output::OutputFormat;
-use setup_lock::SetupLock;
-use setup_journal::{FileChange, SetupJournal, SetupProgress};
-use sshd_reload::SshdReload;
 use restored_files::PutBack;
+use setup_journal::{FileChange, SetupJournal, SetupProgress};
+use setup_lock::SetupLock;
 use setup_plan::{SetupPlan, SetupReach, SetupScope};
 use setup_report::SetupReport;
+use sshd_reload::SshdReload;
 
 /// Runs it.
 ///
@@ -205,7 +205,11 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
         }
     } else {
         let path = context.policy_path().display().to_string();
-        terminal.say(&unified_diff::unified(&path, policy.text(), Some(policy.edited())))?;
+        terminal.say(&unified_diff::unified(
+            &path,
+            policy.text(),
+            Some(policy.edited()),
+        ))?;
         terminal.prose(&format!("\n{}", policy.announcement()))?;
     }
     // The differences may have scrolled away.

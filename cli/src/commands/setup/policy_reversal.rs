@@ -3,10 +3,10 @@
 
 use twofactor_core::policy;
 
-use super::setup_journal::FileTexts;
 use super::restored_files;
-use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting};
+use super::setup_journal::FileTexts;
 use crate::commands::enable_disable;
+use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;

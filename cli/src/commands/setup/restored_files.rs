@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::setup_journal::{FileStanding, FileTexts, SetupJournal};
 use super::sshd_reload::{self, SshdReload};
-use super::{unified_diff, sshd_dropin, policy_reversal, config_files};
+use super::{config_files, policy_reversal, sshd_dropin, unified_diff};
 use crate::audit;
 use crate::commands::policy_change::PolicyChange;
 use crate::context::Context;
@@ -116,7 +116,11 @@ impl PutBack {
         }
         if let Some(policy) = &self.policy {
             let path = context.policy_path().display().to_string();
-            terminal.say(&unified_diff::unified(&path, policy.text(), Some(policy.edited())))?;
+            terminal.say(&unified_diff::unified(
+                &path,
+                policy.text(),
+                Some(policy.edited()),
+            ))?;
             terminal.prose(&format!("\n{}", policy.announcement()))?;
         }
         Ok(())

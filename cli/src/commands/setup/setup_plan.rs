@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use twofactor_core::policy::{Policy, sibling};
 
-use super::setup_journal::FileChange;
 use super::pam_profile::{self, ProfileResult};
-use super::{sshd_dropin, config_files, stack_edit};
+use super::setup_journal::FileChange;
+use super::{config_files, sshd_dropin, stack_edit};
 use crate::doctor::InstalledSystem;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::error::Failure;

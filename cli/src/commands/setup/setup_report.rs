@@ -3,10 +3,10 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::unified_diff;
 use super::setup_journal::FileTexts;
-use super::sshd_reload::SshdReload;
 use super::setup_plan::SetupPlan;
+use super::sshd_reload::SshdReload;
+use super::unified_diff;
 use crate::commands::policy_change::PolicyChange;
 use crate::output::Report;
 
@@ -132,8 +132,9 @@ impl UndoReport {
                 path,
             }
         });
-        let changed =
-            |change: &PolicyChange| unified_diff::unified("policy", change.text(), Some(change.edited()));
+        let changed = |change: &PolicyChange| {
+            unified_diff::unified("policy", change.text(), Some(change.edited()))
+        };
         Self {
             done: false,
             forgotten: false,

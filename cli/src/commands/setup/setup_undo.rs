@@ -4,10 +4,12 @@ use std::path::Path;
 
 use twofactor_core::log::event::CommandEvent;
 
-use super::setup_journal::{FileStanding, SetupJournal, SetupProgress};
 use super::restored_files::{FoundFile, PutBack};
+use super::setup_journal::{FileStanding, SetupJournal, SetupProgress};
 use super::setup_report::UndoReport;
-use super::{unified_diff, sshd_dropin, policy_reversal, sshd_reload, config_files, restored_files};
+use super::{
+    config_files, policy_reversal, restored_files, sshd_dropin, sshd_reload, unified_diff,
+};
 use crate::args::SetupArgs;
 use crate::audit;
 use crate::commands::policy_change::PolicyChange;

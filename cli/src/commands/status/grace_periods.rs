@@ -11,7 +11,7 @@ use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::session_terms;
 
 use crate::doctor::InstalledSystem;
-use crate::formatting::{Moment, plain};
+use crate::formatting::{ReportedTime, plain};
 
 /// An address from which a user is not asked for a code.
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ pub struct GraceStatus {
     /// The PAM service; `null` when no file in `/etc/pam.d` and no setting of the policy has its name any more.
     pub service: Option<String>,
     /// The end, ISO 8601 UTC.
-    pub until: Moment,
+    pub until: ReportedTime,
 }
 
 impl GraceStatus {
@@ -49,7 +49,7 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
     let status = |(grace, left): (twofactor_core::state::GracePeriod, u64)| GraceStatus {
         address: grace.address.to_string(),
         service: name_of(grace.service, &services),
-        until: Moment(now.saturating_add(left)),
+        until: ReportedTime(now.saturating_add(left)),
     };
     found.into_iter().map(status).collect()
 }
@@ -60,7 +60,7 @@ pub struct SessionGraceStatus {
     /// Its audit session.
     pub session: u32,
     /// The end, ISO 8601 UTC.
-    pub until: Moment,
+    pub until: ReportedTime,
 }
 
 impl SessionGraceStatus {
@@ -81,7 +81,7 @@ pub fn sessions(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<SessionGr
     let running = session_grace::all_running(state, &terms, now).into_iter();
     let status = |(session, left): (GracedSession, u64)| SessionGraceStatus {
         session: session.id,
-        until: Moment(now.saturating_add(left)),
+        until: ReportedTime(now.saturating_add(left)),
     };
     running.map(status).collect()
 }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use twofactor_core::policy::Policy;
-use twofactor_store::sys::clock::Synchronization;
+use twofactor_store::sys::clock::ClockStatus;
 use zeroize::Zeroizing;
 
-use super::status_report::PolicyStatus;
 use super::enrollment_totals::EnrollmentTotals;
+use super::status_report::PolicyStatus;
 use super::user_status::UserStatus;
 use crate::output::{LineLayout, Report};
 
@@ -18,7 +18,7 @@ pub struct LoginFigures<'a> {
     /// The policy file.
     pub policy: &'a PolicyStatus,
     /// The kernel's state of the clock.
-    pub clock: Synchronization,
+    pub clock: ClockStatus,
     /// Number of warnings about logins.
     pub warnings: usize,
     /// All users; `None` where they cannot be listed.

@@ -9,7 +9,7 @@ use super::{grace_periods, told_changes};
 use crate::device_info::DeviceInfo;
 use crate::error::{Failure, for_user};
 use crate::failure_kind::FailureKind;
-use crate::formatting::Moment;
+use crate::formatting::ReportedTime;
 use crate::roster::{EnrollmentStatus, ListedUser, RosterEntry};
 use crate::suggested_command;
 
@@ -19,7 +19,10 @@ impl UserStatus {
         let user = match entry {
             RosterEntry::Listed(user) => *user,
             RosterEntry::Vanished(name) => {
-                let step = format!("To remove it: {}", suggested_command::twofactor("unset", &[&name], &[]));
+                let step = format!(
+                    "To remove it: {}",
+                    suggested_command::twofactor("unset", &[&name], &[])
+                );
                 let gone = Failure::refused("no such user any more")
                     .of_kind(FailureKind::UnknownUser)
                     .next(step);
@@ -84,7 +87,7 @@ fn with_factor(
     UserStatus {
         uid: Some(uid),
         last_used_at,
-        last_used: last_used_at.map(Moment),
+        last_used: last_used_at.map(ReportedTime),
         enrolled: Some(enrollment.has_device()),
         enrollment: Some(enrollment),
         devices,
@@ -93,12 +96,12 @@ fn with_factor(
             .bypass
             .as_ref()
             .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
-            .map(|bypass| Moment(bypass.expires)),
+            .map(|bypass| ReportedTime(bypass.expires)),
         invited_until: record
             .invite
             .as_ref()
             .filter(|invite| now < invite.expires)
-            .map(|invite| Moment(invite.expires)),
+            .map(|invite| ReportedTime(invite.expires)),
         failures: state.failures,
         lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),
         daemon: DaemonStatus {

@@ -7,13 +7,13 @@ use twofactor_core::record::recent_changes::{
 };
 use twofactor_protocol::service::ChangeEntry;
 
-use crate::formatting::Moment;
+use crate::formatting::ReportedTime;
 
 /// A change that the user is told of.
 #[derive(Serialize)]
 pub struct ChangeStatus {
     /// ISO 8601 UTC.
-    time: Moment,
+    time: ReportedTime,
     /// The kind of the change.
     change: &'static str,
     /// The device, where the change is about one.
@@ -83,7 +83,7 @@ impl ChangeStatus {
             ChangeChannel::Login(service) => ("login", Some(service.to_string())),
         };
         Self {
-            time: Moment(change.time),
+            time: ReportedTime(change.time),
             change: change.kind.word(),
             device: change.device.as_ref().map(ToString::to_string),
             through,
@@ -152,7 +152,7 @@ mod tests {
             let told = told(&record, now);
             told.iter().map(ChangeStatus::text).collect()
         };
-        let time = Moment(5);
+        let time = ReportedTime(5);
         let shown = [
             "bypass-issued with the command by uid 0",
             "device-added x from a session on tty2",
@@ -195,7 +195,7 @@ mod tests {
             change: "later-kind".into(),
             ..added.clone()
         };
-        let time = Moment(6);
+        let time = ReportedTime(6);
         assert_eq!(
             lines(&told_by_daemon(&[added.clone(), unknown, at_login])),
             format!(

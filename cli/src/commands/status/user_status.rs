@@ -11,7 +11,7 @@ use super::lock_status::{DaemonStatus, LockStatus};
 use super::told_changes::{self, ChangeStatus};
 use crate::device_info::DeviceInfo;
 use crate::failure_kind::FailureKind;
-use crate::formatting::{Moment, count, span};
+use crate::formatting::{ReportedTime, count, span};
 use crate::output::table;
 use crate::roster::EnrollmentStatus;
 use crate::suggested_command;
@@ -36,15 +36,15 @@ pub struct UserStatus {
     #[serde(serialize_with = "listed")]
     pub asked_by: Arc<Vec<String>>,
     /// The last accepted code of any device, ISO 8601 UTC; `null` for never.
-    pub last_used: Option<Moment>,
+    pub last_used: Option<ReportedTime>,
     /// The devices.
     pub devices: Vec<DeviceInfo>,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: usize,
     /// End of an unused bypass code, ISO 8601 UTC.
-    pub bypass_until: Option<Moment>,
+    pub bypass_until: Option<ReportedTime>,
     /// End of an open invitation to enroll, ISO 8601 UTC.
-    pub invited_until: Option<Moment>,
+    pub invited_until: Option<ReportedTime>,
     /// Wrong codes in a row.
     pub failures: u32,
     /// Lock-out.
@@ -224,7 +224,7 @@ mod tests {
             algorithm: "SHA1",
             digits: 6,
             interval: Some(30),
-            enrolled: Moment(0),
+            enrolled: ReportedTime(0),
             last_used: None,
         };
         UserStatus {

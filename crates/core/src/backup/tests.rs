@@ -1,7 +1,7 @@
 //! What is written is read again, and nothing that is not whole.
 
 use super::*;
-use crate::device::{Device, DeviceName, CredentialId, OtpKind};
+use crate::device::{CredentialId, Device, DeviceName, OtpKind};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::RecoverySet;
 use crate::secret::Secret;

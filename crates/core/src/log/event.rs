@@ -56,7 +56,7 @@ events! {
         /// Locked out for some seconds.
         Throttled = "throttled",
         /// Locked out until `twofactor unlock`.
-        LockedFactor = "locked",
+        Locked = "locked",
         /// The password, given as the code.
         PasswordAsCode = "password-as-code",
         /// An answer without a code in it.

@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn names_cannot_forge_fields_or_lines() {
-        let line =
-            LogLine::about(b"a result=accepted\nuser=b\x1b[2J\"\\\xff", b"").result(LoginEvent::Wrong);
+        let line = LogLine::about(b"a result=accepted\nuser=b\x1b[2J\"\\\xff", b"")
+            .result(LoginEvent::Wrong);
         assert_eq!(
             line.as_str(),
             "user=a\\x20result\\x3daccepted\\x0auser\\x3db\\x1b[2J\\x22\\x5c\\xff rhost= result=wrong"

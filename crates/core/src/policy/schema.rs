@@ -122,7 +122,11 @@ const MISSING_ENABLED: &str =
     "key \"enabled\" is missing; write enabled = true or enabled = false in the first line";
 
 fn echo(shown: bool) -> EchoMode {
-    if shown { EchoMode::Shown } else { EchoMode::Hidden }
+    if shown {
+        EchoMode::Shown
+    } else {
+        EchoMode::Hidden
+    }
 }
 
 fn plain(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Reads the TOML form of a record: what makes it a legal one.
 
-use crate::device::{Device, DeviceName, CredentialId, OtpKind, MAX_DEVICES};
+use crate::device::{CredentialId, Device, DeviceName, MAX_DEVICES, OtpKind};
 use crate::otp::{Digits, Interval};
 use crate::recovery::{CodeForm, CodeHash, CodeScope, OneTimeCode, RecoverySet};
 use crate::secret::Secret;

@@ -2,7 +2,7 @@
 
 use super::recent_changes::{ChangeChannel, ChangeOrigin, ChangeWord, OriginName};
 use super::*;
-use crate::device::{DeviceName, CredentialId, OtpKind, MAX_DEVICES};
+use crate::device::{CredentialId, DeviceName, MAX_DEVICES, OtpKind};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::recovery::CodeScope;
 use crate::secret::Secret;

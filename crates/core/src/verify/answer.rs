@@ -314,7 +314,8 @@ mod tests {
 
     #[test]
     fn only_code_shapes_look_like_codes() {
-        let looks = |input: &[u8]| TypedAnswer::read(input, AnswerForm::Code, &[]).looks_like_a_code();
+        let looks =
+            |input: &[u8]| TypedAnswer::read(input, AnswerForm::Code, &[]).looks_like_a_code();
         assert!(looks(b"123 456") && looks(b"ABCD-EFGH-2345-6723"));
         assert!(!looks(b"hunter2") && !looks(b"12345") && !looks(b""));
         assert!(!looks(b"correcthorsebatt") && !looks(b"correct-horse-19"));

@@ -47,7 +47,7 @@ impl AnswerTail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::{TypedAnswer, AnswerCandidate};
+    use super::super::answer::{AnswerCandidate, TypedAnswer};
     use super::*;
     use crate::otp::Digits;
 

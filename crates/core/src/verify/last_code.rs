@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::record::Record;
 use crate::state::{COUNTER_UNKNOWN, State};
 
-use super::answer::{TypedAnswer, AnswerCandidate};
+use super::answer::{AnswerCandidate, TypedAnswer};
 use super::{JudgedCode, Rejected, judge_bypass, judge_recovery};
 
 /// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a

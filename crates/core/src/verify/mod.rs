@@ -5,12 +5,12 @@
 
 mod answer;
 mod answer_tail;
+mod code_scan;
 pub mod grace;
 mod host_join;
 mod last_code;
 pub mod refused_codes;
 mod resync;
-mod code_scan;
 pub mod session_grace;
 mod throttle;
 
@@ -24,12 +24,12 @@ use crate::record::Record;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
 use crate::state::{DaemonFailures, RefusedAnswers, State, furthest_ahead};
 
-pub use answer::{TypedAnswer, AnswerForm, MAX_INPUT, is_blank};
+pub use answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use answer_tail::AnswerTail;
+pub use code_scan::LOOK_AHEAD;
 pub use host_join::{counting_part, joined_with_own};
 pub use last_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
-pub use code_scan::LOOK_AHEAD;
 pub use throttle::{
     ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
 };
@@ -310,7 +310,13 @@ fn judge_bypass(
 }
 
 /// Tells a code that belongs to nothing from the effects of a wrong clock.
-fn unknown(policy: &Policy, record: &Record, state: &State, answer: &TypedAnswer, now: u64) -> Rejected {
+fn unknown(
+    policy: &Policy,
+    record: &Record,
+    state: &State,
+    answer: &TypedAnswer,
+    now: u64,
+) -> Rejected {
     // All are compared, whichever matches: the time taken must not tell of a code that will be right soon.
     let near = answer
         .candidates()

@@ -17,7 +17,7 @@ mod unlock;
 mod window;
 
 use super::*;
-use crate::device::{DeviceName, CredentialId};
+use crate::device::{CredentialId, DeviceName};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::policy::Throttle;
 use crate::recovery::PlainCode;

@@ -10,7 +10,7 @@ use twofactor_core::state::State;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_store::operations::{self, RootChange, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
-use twofactor_store::{Cause, SharedChange, Store};
+use twofactor_store::{FileFault, SharedChange, Store};
 
 const NOW: u64 = 2_000_000_000;
 
@@ -125,6 +125,6 @@ fn a_record_of_a_fleet_is_not_moved() {
     let refused = a
         .store()
         .relocate("alice", &testing::account("anna", 64001));
-    assert!(matches!(refused.unwrap_err().cause, Cause::Fleet(_)));
+    assert!(matches!(refused.unwrap_err().cause, FileFault::Fleet(_)));
     assert!(a.record("alice").is_some());
 }

@@ -6,7 +6,7 @@ use twofactor_core::device::OtpKind;
 use twofactor_core::policy::{self, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::state::{State, furthest_ahead};
-use twofactor_core::verify::{FailureCounter, AnswerForm, Outcome};
+use twofactor_core::verify::{AnswerForm, FailureCounter, Outcome};
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::outage::OutageReason;

@@ -235,7 +235,7 @@ fn without_the_store_no_record_changes() {
     let before = a.record("alice").unwrap().to_toml();
     // A program that cannot reach the fleet changes nothing either.
     let refused = a.files.store().discard("alice").unwrap_err();
-    assert_eq!(refused.cause, twofactor_store::Cause::InFleet);
+    assert_eq!(refused.cause, twofactor_store::FileFault::InFleet);
     for member in 0..super::cluster::MEMBERS {
         cluster.signal(member, Signal::STOP);
     }
@@ -249,7 +249,7 @@ fn without_the_store_no_record_changes() {
     let entries = [testing::fresh(&testing::token())];
     let refused = locked.replace_record(&record, &entries).unwrap_err();
     assert!(
-        matches!(refused.cause, twofactor_store::Cause::Fleet(_)),
+        matches!(refused.cause, twofactor_store::FileFault::Fleet(_)),
         "{refused}"
     );
     assert_eq!(*a.record("alice").unwrap().to_toml(), *before);

@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::refused_codes::{self, RefusedKey};
 use twofactor_core::verify::{
-    self, TypedAnswer, ChargedState, FailureCounter, AnswerForm, Outcome, ThrottleStatus,
+    self, AnswerForm, ChargedState, FailureCounter, Outcome, ThrottleStatus, TypedAnswer,
 };
 
 use super::{AttemptResult, CredentialSet};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::OutageRefusal;
 use crate::daemon::DaemonError;
-use crate::files::{Cause, Error};
+use crate::files::{Error, FileFault};
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
 
@@ -40,34 +40,34 @@ impl AttemptFailure {
                 Some("twofactor unlock USER makes a new state")
             }
             Self::Store(Error {
-                cause: Cause::OtherUid { .. } | Cause::OtherUser(_),
+                cause: FileFault::OtherUid { .. } | FileFault::OtherUser(_),
                 ..
             }) => Some(
                 "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left",
             ),
             Self::Store(Error {
-                cause: Cause::LostRecord,
+                cause: FileFault::LostRecord,
                 ..
             }) => Some(
                 "restore the record from a backup; twofactor unset USER removes what is left of it",
             ),
             Self::Store(Error {
-                cause: Cause::SeveralRecords(_),
+                cause: FileFault::SeveralRecords(_),
                 ..
             }) => Some("twofactor unset removes those that do not count"),
             Self::Store(Error {
-                cause: Cause::NotNoted(_),
+                cause: FileFault::NotNoted(_),
                 ..
             }) => Some("if it is the right directory: twofactor init notes it"),
             Self::Store(Error {
-                cause: Cause::Unmarked | Cause::OtherMark,
+                cause: FileFault::Unmarked | FileFault::OtherMark,
                 ..
             }) => Some(
                 "mount or restore the right directory; twofactor init tells what else there is",
             ),
             Self::Daemon(error) => Some(error.hint()),
             Self::Store(Error {
-                cause: Cause::Fleet(_) | Cause::FleetAhead(_) | Cause::InFleet,
+                cause: FileFault::Fleet(_) | FileFault::FleetAhead(_) | FileFault::InFleet,
                 ..
             })
             | Self::Outage(_) => Some("twofactor fleet status says what the store lacks"),
@@ -75,7 +75,7 @@ impl AttemptFailure {
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
             Self::Store(Error {
-                cause: Cause::Policy(_),
+                cause: FileFault::Policy(_),
                 ..
             }) => Some("twofactor policy check shows the error"),
             _ => None,
@@ -85,7 +85,7 @@ impl AttemptFailure {
     /// True if a change was not made because the fleet has another record of the user than this host: one that is newer.
     #[must_use]
     pub const fn is_fleet_conflict(&self) -> bool {
-        matches!(self, Self::Store(error) if matches!(error.cause, Cause::FleetConflict))
+        matches!(self, Self::Store(error) if matches!(error.cause, FileFault::FleetConflict))
     }
 
     /// True if a change may count in the fleet that is not known to be made on this host.
@@ -98,7 +98,7 @@ impl AttemptFailure {
     #[must_use]
     pub const fn is_unmade_in_fleet(&self) -> bool {
         match self {
-            Self::Store(error) => matches!(error.cause, Cause::Fleet(_) | Cause::InFleet),
+            Self::Store(error) => matches!(error.cause, FileFault::Fleet(_) | FileFault::InFleet),
             Self::Outage(_) | Self::Daemon(_) => true,
             _ => false,
         }
@@ -111,10 +111,10 @@ impl AttemptFailure {
             self,
             Self::Vanished(_)
                 | Self::Store(Error {
-                    cause: Cause::OtherUid { .. }
-                        | Cause::OtherUser(_)
-                        | Cause::LostRecord
-                        | Cause::SeveralRecords(_),
+                    cause: FileFault::OtherUid { .. }
+                        | FileFault::OtherUser(_)
+                        | FileFault::LostRecord
+                        | FileFault::SeveralRecords(_),
                     ..
                 })
         )

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use twofactor_core::verify::{AnswerTail, FailureCounter, AnswerForm};
+use twofactor_core::verify::{AnswerForm, AnswerTail, FailureCounter};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::fleet::CodePurpose;
 use twofactor_protocol::reply::ReplyError;

@@ -12,7 +12,7 @@ use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_core::record::Record;
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::State;
-use twofactor_core::verify::{FailureCounter, AnswerForm};
+use twofactor_core::verify::{AnswerForm, FailureCounter};
 
 use super::{
     AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, lock_recorded,

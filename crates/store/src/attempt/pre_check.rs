@@ -3,7 +3,7 @@
 use twofactor_core::state::State;
 use twofactor_core::verify::grace;
 use twofactor_core::verify::session_grace;
-use twofactor_core::verify::{self, TypedAnswer, AnswerForm, ThrottleStatus};
+use twofactor_core::verify::{self, AnswerForm, ThrottleStatus, TypedAnswer};
 
 use super::{AttemptFailure, LoginAttempt, RunningSession};
 

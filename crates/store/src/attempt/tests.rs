@@ -92,7 +92,9 @@ impl AttemptMachine {
 
     /// A login of its own with this one code.
     fn types(&self, code: &str) -> AttemptResult {
-        self.session().attempt(code.as_bytes(), AnswerForm::Code).unwrap()
+        self.session()
+            .attempt(code.as_bytes(), AnswerForm::Code)
+            .unwrap()
     }
 
     fn before(&self) -> PreCheck {

@@ -10,7 +10,7 @@ use twofactor_core::state::{self, DeviceState, State};
 
 use super::generations::StateFiles;
 use super::locked_factor::{LockedFactor, knows_all};
-use super::{Cause, Error, Store, uid_index, file_names};
+use super::{Error, FileFault, Store, file_names, uid_index};
 
 /// Most newcomers of one call: each keeps two files open, one of them locked.
 pub const BATCH: usize = 200;
@@ -65,7 +65,7 @@ impl Store {
     /// enrolled, and calling again finds them occupied. In the list: for one of them.
     pub fn enroll_all(&self, newcomers: &[NewRecord]) -> Result<BulkResults, Error> {
         if newcomers.len() > BATCH {
-            let cause = Cause::System("too many newcomers at once");
+            let cause = FileFault::System("too many newcomers at once");
             let path = self.path.clone();
             return Err(Error { path, cause });
         }
@@ -177,12 +177,12 @@ impl Store {
         state.devices = entries.clone();
         state.devices.iter_mut().for_each(|d| d.committed = false);
         if state.devices.len() > state::CAPACITY {
-            return Err(failed(Cause::System("too many devices")));
+            return Err(failed(FileFault::System("too many devices")));
         }
         knows_all(&state, record).map_err(failed)?;
         // A record that is written can be read: anything else would lock the user out.
         let text = record.to_toml();
-        Record::parse(&text).map_err(|error| failed(Cause::Record(error)))?;
+        Record::parse(&text).map_err(|error| failed(FileFault::Record(error)))?;
         let Some(record_file) = file_names::record_file(&account.name) else {
             return Ok(None);
         };
@@ -234,7 +234,10 @@ impl Store {
     }
 
     /// Gives the record its name, unless the state was taken over while this process did not move.
-    fn publish<'s>(&self, claimed: ClaimedName<'s>) -> Result<Option<(usize, LockedFactor<'s>)>, Error> {
+    fn publish<'s>(
+        &self,
+        claimed: ClaimedName<'s>,
+    ) -> Result<Option<(usize, LockedFactor<'s>)>, Error> {
         claimed.locked.confirm()?;
         let path = self.path.join("users").join(&claimed.record_file);
         let made = claimed

@@ -2,11 +2,11 @@
 
 use crate::sys::file;
 
-use super::{Error, Store, list, file_names};
+use super::{Error, Store, file_names, list};
 
 /// The files of a state directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Inventory {
+pub struct DirectoryInventory {
     /// The names of users with a record, sorted.
     pub records: Vec<String>,
     /// The names of users with a state, sorted.
@@ -39,11 +39,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when a directory or the index cannot be read.
-    pub fn inventory(&self) -> Result<Inventory, Error> {
-        let mut found = Inventory {
+    pub fn inventory(&self) -> Result<DirectoryInventory, Error> {
+        let mut found = DirectoryInventory {
             records: self.users()?,
             index: self.index()?,
-            ..Inventory::default()
+            ..DirectoryInventory::default()
         };
         for file_name in list(self.states.directory()?, self.states.path())? {
             if let Some(name) = file_names::user_of_state(&file_name) {
@@ -74,7 +74,7 @@ mod tests {
             std::fs::write(scratch.top().join("state").join(stray), "").unwrap();
         }
         let name = alice().name;
-        let expected = Inventory {
+        let expected = DirectoryInventory {
             records: vec![name.clone()],
             states: vec![name.clone()],
             index: vec![(alice().uid, name)],

@@ -16,7 +16,7 @@ use crate::sys::file::{self, FileAccess, FileOpening};
 use crate::sys::new_file::{self, NewFileKind};
 use crate::sys::random;
 
-use super::{Cause, Error};
+use super::{Error, FileFault};
 
 const MARK: &str = "mark-";
 /// Bytes of randomness in an id.
@@ -51,8 +51,8 @@ pub fn id_file(policy: &Path) -> PathBuf {
 /// Checks that the directory behind `top` is the one that was marked for `path`.
 ///
 /// # Errors
-/// [`Error`] with [`Cause::Unmarked`] where the directory has no mark, [`Cause::NotNoted`] where no id is noted for
-/// this path, [`Cause::OtherMark`] where the ids differ.
+/// [`Error`] with [`FileFault::Unmarked`] where the directory has no mark, [`FileFault::NotNoted`] where no id is noted for
+/// this path, [`FileFault::OtherMark`] where the ids differ.
 pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), Error> {
     let noted = noted(path, policy)?;
     if let Some(noted) = &noted
@@ -70,12 +70,12 @@ pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), Error> {
 }
 
 /// The fault of a directory with this mark, for which this id is noted. `None` where they agree: it was marked a moment ago.
-fn disagreement(mark: Option<String>, noted: Option<String>, policy: &Path) -> Option<Cause> {
+fn disagreement(mark: Option<String>, noted: Option<String>, policy: &Path) -> Option<FileFault> {
     match (mark, noted) {
         (Some(mark), Some(noted)) if mark == noted => None,
-        (Some(_), Some(_)) => Some(Cause::OtherMark),
-        (None, _) => Some(Cause::Unmarked),
-        (Some(_), None) => Some(Cause::NotNoted(id_file(policy))),
+        (Some(_), Some(_)) => Some(FileFault::OtherMark),
+        (None, _) => Some(FileFault::Unmarked),
+        (Some(_), None) => Some(FileFault::NotNoted(id_file(policy))),
     }
 }
 
@@ -96,11 +96,11 @@ pub fn initialize(
         (Some(mark), Some(noted)) if mark == noted => Ok(MarkResult::Already),
         (Some(_), Some(_)) if !settle => Err(Error {
             path: path.to_owned(),
-            cause: Cause::OtherMark,
+            cause: FileFault::OtherMark,
         }),
         (None, Some(_)) if !settle => Err(Error {
             path: path.to_owned(),
-            cause: Cause::Unmarked,
+            cause: FileFault::Unmarked,
         }),
         (Some(mark), _) => {
             note(&mark, path, policy)?;
@@ -133,7 +133,7 @@ fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, Error> {
     match (ids.next(), ids.next()) {
         (Some(_), Some(_)) => Err(Error {
             path: path.to_owned(),
-            cause: Cause::OtherMark,
+            cause: FileFault::OtherMark,
         }),
         (id, _) => Ok(id.map(str::to_owned)),
     }
@@ -143,7 +143,7 @@ fn new_id(path: &Path) -> Result<String, Error> {
     let mut bytes = [0; ID_LEN];
     random::fill(&mut bytes).map_err(|_| Error {
         path: path.to_owned(),
-        cause: Cause::System("cannot be marked: the kernel gives no randomness"),
+        cause: FileFault::System("cannot be marked: the kernel gives no randomness"),
     })?;
     Ok(base16ct::lower::encode_string(&bytes))
 }
@@ -166,7 +166,7 @@ fn lines(policy: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let bytes = file::read_all(fd, &stat).map_err(Error::file(&ids))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Error {
         path: ids,
-        cause: Cause::NotUtf8,
+        cause: FileFault::NotUtf8,
     })?;
     Ok(text
         .lines()
@@ -185,7 +185,7 @@ fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
     let own = path
         .to_str()
         .filter(|path| !path.contains('\n'))
-        .ok_or_else(|| failed(Cause::NotUtf8))?;
+        .ok_or_else(|| failed(FileFault::NotUtf8))?;
     let mut text = format!("{id} {own}\n");
     for (other, noted) in lines(policy)? {
         if noted != path {
@@ -193,7 +193,7 @@ fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
         }
     }
     let (directory, name) =
-        file::parent_and_name(&ids).map_err(|error| failed(Cause::File(error)))?;
+        file::parent_and_name(&ids).map_err(|error| failed(FileFault::File(error)))?;
     let fd = file::open_directory(CWD, directory, FileAccess::Readable)
         .map_err(Error::file(directory))?;
     file::write_file(fd, name, text.as_bytes(), FileAccess::Readable).map_err(Error::file(&ids))
@@ -209,11 +209,11 @@ mod tests {
         let id = |text: &str| Some(text.to_owned());
         assert_eq!(disagreement(id("a"), id("a"), policy), None);
         let other = disagreement(id("a"), id("b"), policy);
-        assert_eq!(other, Some(Cause::OtherMark));
+        assert_eq!(other, Some(FileFault::OtherMark));
         for noted in [id("a"), None] {
-            assert_eq!(disagreement(None, noted, policy), Some(Cause::Unmarked));
+            assert_eq!(disagreement(None, noted, policy), Some(FileFault::Unmarked));
         }
-        let missing = Cause::NotNoted("/etc/policy.id".into());
+        let missing = FileFault::NotNoted("/etc/policy.id".into());
         assert_eq!(disagreement(id("a"), None, policy), Some(missing));
     }
 }

@@ -4,7 +4,7 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 
 use super::generations::StateFiles;
-use super::{Error, SharedChange, Store, uid_index, file_names};
+use super::{Error, SharedChange, Store, file_names, uid_index};
 
 impl Store {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.

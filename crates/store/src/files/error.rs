@@ -18,12 +18,12 @@ pub struct Error {
     /// Which file or directory.
     pub path: PathBuf,
     /// The cause.
-    pub cause: Cause,
+    pub cause: FileFault,
 }
 
 /// Reason why a file cannot be used.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cause {
+pub enum FileFault {
     /// It cannot be opened, read or written, or is not safe to use.
     File(FileError),
     /// It is not UTF-8.
@@ -88,7 +88,7 @@ impl Error {
     pub(crate) fn file(path: &Path) -> impl Fn(FileError) -> Self {
         move |error| Self {
             path: path.to_owned(),
-            cause: Cause::File(error),
+            cause: FileFault::File(error),
         }
     }
 
@@ -96,8 +96,8 @@ impl Error {
         move |errno| Self {
             path: path.to_owned(),
             cause: match errno {
-                Errno::WOULDBLOCK => Cause::Busy(None),
-                errno => Cause::File(FileError::System("flock", errno)),
+                Errno::WOULDBLOCK => FileFault::Busy(None),
+                errno => FileFault::File(FileError::System("flock", errno)),
             },
         }
     }
@@ -107,17 +107,17 @@ impl Error {
     pub const fn fixed_by_unlock(&self) -> bool {
         matches!(
             self.cause,
-            Cause::State(StateError::Damaged | StateError::Length)
-                | Cause::Exhausted
-                | Cause::MissingState
-                | Cause::UnknownDevice(_)
+            FileFault::State(StateError::Damaged | StateError::Length)
+                | FileFault::Exhausted
+                | FileFault::MissingState
+                | FileFault::UnknownDevice(_)
         )
     }
 
     /// True if a change may count in the fleet that is not known to be made on this host.
     #[must_use]
     pub const fn is_unsure(&self) -> bool {
-        matches!(self.cause, Cause::FleetAhead(_))
+        matches!(self.cause, FileFault::FleetAhead(_))
     }
 
     /// The user whose record or state it is about, by the name of the file.
@@ -131,7 +131,7 @@ impl Error {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         match &self.cause {
-            Cause::File(error) => error.is_missing(),
+            FileFault::File(error) => error.is_missing(),
             _ => false,
         }
     }
@@ -143,7 +143,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
@@ -194,10 +194,10 @@ impl fmt::Display for Cause {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.cause {
-            Cause::File(error) => Some(error),
-            Cause::Policy(error) => Some(error),
-            Cause::Record(error) => Some(error),
-            Cause::State(error) => Some(error),
+            FileFault::File(error) => Some(error),
+            FileFault::Policy(error) => Some(error),
+            FileFault::Record(error) => Some(error),
+            FileFault::State(error) => Some(error),
             _ => None,
         }
     }

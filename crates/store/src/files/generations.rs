@@ -16,9 +16,9 @@
 
 mod access;
 mod claim;
+mod lock_watch;
 mod naming;
 mod removal;
-mod lock_watch;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use rustix::fs::Stat;
 
 use crate::sys::file::{self, FileOpening};
-use crate::sys::new_file::{self, NewFile, NewFileKind};
 use crate::sys::lock::{self, LockPause, WAIT};
+use crate::sys::new_file::{self, NewFile, NewFileKind};
 use twofactor_core::state::{self, SlotStanding, State, StoredState};
 
 use super::state_part::StatePart;
-use super::{Cause, Error, Store, file_names};
+use super::{Error, FileFault, Store, file_names};
 use lock_watch::LockWatch;
 pub(super) use lock_watch::PATIENCE;
 
@@ -92,7 +92,7 @@ impl<'s> StateFiles<'s> {
             }),
             None => Err(Error {
                 path,
-                cause: Cause::NameTooLong,
+                cause: FileFault::NameTooLong,
             }),
         }
     }
@@ -107,7 +107,7 @@ impl<'s> StateFiles<'s> {
             found => found,
         };
         let Some(opened) = opened else {
-            return Err(self.error(Cause::MissingState));
+            return Err(self.error(FileFault::MissingState));
         };
         let base = self.read(&opened);
         // A closed base need not be sound any more.
@@ -119,7 +119,7 @@ impl<'s> StateFiles<'s> {
         }
         match base {
             // What took its place is gone: what it holds may be used up.
-            Ok(stored) if stored.moved => Err(self.error(Cause::MissingState)),
+            Ok(stored) if stored.moved => Err(self.error(FileFault::MissingState)),
             other => other.map(Some),
         }
     }
@@ -178,7 +178,7 @@ impl<'s> StateFiles<'s> {
         };
         let stat = file::stat(&fd).map_err(Error::file(&self.path))?;
         let stored = state::decode_file(&state::encode_file(state))
-            .map_err(|error| self.error(Cause::State(error)))?;
+            .map_err(|error| self.error(FileFault::State(error)))?;
         Ok(Some(HeldFile {
             fd,
             stat,
@@ -192,7 +192,7 @@ impl<'s> StateFiles<'s> {
         if self.is_current(&held.place, &held.stat)? {
             Ok(())
         } else {
-            Err(self.error(Cause::TakenOver))
+            Err(self.error(FileFault::TakenOver))
         }
     }
 
@@ -228,7 +228,7 @@ impl<'s> StateFiles<'s> {
         }
         let stored = stored?;
         if stored.moved {
-            return Err(self.error(Cause::MissingState));
+            return Err(self.error(FileFault::MissingState));
         }
         Ok(Some(HeldFile {
             fd: base.fd,
@@ -252,7 +252,7 @@ impl<'s> StateFiles<'s> {
         if stored.moved {
             // Not closed again where its generations have another name by now.
             return if self.is_absent(self.directory()?, &self.generations())? {
-                Err(self.error(Cause::MissingState))
+                Err(self.error(FileFault::MissingState))
             } else {
                 Ok(None)
             };
@@ -334,6 +334,6 @@ impl<'s> StateFiles<'s> {
     fn busy(&self) -> Error {
         let base = self.open_base(FileOpening::Read).ok().flatten();
         let pid = base.and_then(|file| lock::holder(&file.stat));
-        self.error(Cause::Busy(pid))
+        self.error(FileFault::Busy(pid))
     }
 }

@@ -10,7 +10,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
 
 use super::generations::{HeldFile, LockWaiting, StateFiles};
-use super::{Cause, Error, RecordHolder, LoadedRecord, SharedChange, Store};
+use super::{Error, FileFault, LoadedRecord, RecordHolder, SharedChange, Store};
 
 /// Number of times that a state is looked for, or made, before a change.
 const CHANGE_TRIES: u32 = 4;
@@ -39,7 +39,7 @@ impl<'s> LockedFactor<'s> {
     pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
         match Self::find(store, account, LockWaiting::Patient)? {
             Some(locked) => Ok(locked),
-            None => Err(state_error(store, account, Cause::MissingState)),
+            None => Err(state_error(store, account, FileFault::MissingState)),
         }
     }
 
@@ -65,7 +65,7 @@ impl<'s> LockedFactor<'s> {
             if holder.account.name != account.name {
                 return Err(Error {
                     path: store.record_path(&account.name),
-                    cause: Cause::KeptAs(holder.account.name),
+                    cause: FileFault::KeptAs(holder.account.name),
                 });
             }
             refuse_while_moving(store, account, holder.record.as_ref())?;
@@ -78,7 +78,7 @@ impl<'s> LockedFactor<'s> {
             }
             holder = store.holder(account)?;
         }
-        Err(state_error(store, account, Cause::MissingState))
+        Err(state_error(store, account, FileFault::MissingState))
     }
 
     /// A state in which nothing works that may have been used before: TOTP codes only from steps later than any
@@ -151,7 +151,7 @@ impl<'s> LockedFactor<'s> {
     /// what was written and flushed before is what others read.
     ///
     /// # Errors
-    /// [`Error`] with [`Cause::TakenOver`].
+    /// [`Error`] with [`FileFault::TakenOver`].
     pub fn confirm(&self) -> Result<(), Error> {
         self.files.confirm(&self.held)
     }
@@ -162,7 +162,7 @@ impl<'s> LockedFactor<'s> {
     /// [`Error`] when it cannot be written; then the state is what was flushed last, or what was written last.
     pub fn write(&mut self, state: State) -> Result<(), Error> {
         let Some(sequence) = self.sequence.checked_add(1) else {
-            return Err(self.error(Cause::Exhausted));
+            return Err(self.error(FileFault::Exhausted));
         };
         let bytes = state::encode(&state, sequence);
         let slot = self.flushed.other();
@@ -228,7 +228,7 @@ impl<'s> LockedFactor<'s> {
     ) -> Result<Option<Self>, Error> {
         let mut files = StateFiles::of(store, &account.name)?;
         let mut held = files.acquire(waiting);
-        let is_missing = |error: &Error| matches!(error.cause, Cause::MissingState);
+        let is_missing = |error: &Error| matches!(error.cause, FileFault::MissingState);
         if held.as_ref().map_or_else(is_missing, Option::is_none)
             && !files.is_in_use()?
             && let Some(successor) = store.successor(&account.name, account.uid)?
@@ -241,7 +241,7 @@ impl<'s> LockedFactor<'s> {
         };
         let recorded = held.stored.state.uid;
         if recorded != account.uid {
-            let cause = Cause::OtherUid {
+            let cause = FileFault::OtherUid {
                 recorded,
                 current: account.uid,
             };
@@ -259,7 +259,7 @@ impl<'s> LockedFactor<'s> {
         self.store.state_path(&self.account.name)
     }
 
-    fn error(&self, cause: Cause) -> Error {
+    fn error(&self, cause: FileFault) -> Error {
         state_error(self.store, &self.account, cause)
     }
 }
@@ -273,7 +273,7 @@ fn refuse_while_moving(
     match record {
         Some(record) if record.user != account.name => Err(Error {
             path: store.record_path(&account.name),
-            cause: Cause::OtherUser(record.user.clone()),
+            cause: FileFault::OtherUser(record.user.clone()),
         }),
         _ => Ok(()),
     }
@@ -301,15 +301,15 @@ pub(crate) fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
 }
 
 /// Checks that there is an entry for every device.
-pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), Cause> {
+pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), FileFault> {
     let mut devices = record.devices.iter();
     match devices.find(|device| state.device(device.id).is_none()) {
-        Some(device) => Err(Cause::UnknownDevice(device.name.to_string())),
+        Some(device) => Err(FileFault::UnknownDevice(device.name.to_string())),
         None => Ok(()),
     }
 }
 
-fn state_error(store: &Store, account: &Account, cause: Cause) -> Error {
+fn state_error(store: &Store, account: &Account, cause: FileFault) -> Error {
     Error {
         path: store.state_path(&account.name),
         cause,

@@ -3,21 +3,21 @@
 //! Nothing here knows of terminals or of PAM.
 
 mod bulk_enrollment;
+mod directory_inventory;
+pub mod directory_mark;
 mod discard;
 mod error;
+pub(crate) mod file_names;
 mod generations;
-mod record_holder;
-mod uid_index;
-mod directory_inventory;
 mod killed_change;
 mod locked_factor;
-pub mod directory_mark;
-pub(crate) mod file_names;
 mod policy_file;
 mod record_file;
+mod record_holder;
 mod relocate;
 mod shared_factor;
 mod state_part;
+mod uid_index;
 mod unmirrored_users;
 
 #[cfg(test)]
@@ -31,21 +31,21 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Dir};
 
 use crate::sys::file::{self, FileAccess, FileError};
-use crate::sys::new_file::LinkDurability;
 use crate::sys::lock;
+use crate::sys::new_file::LinkDurability;
 use twofactor_core::account::Account;
 use twofactor_core::state::State;
 
 pub use bulk_enrollment::{BATCH, BulkEnrollment, NewRecord};
-pub use error::{Cause, Error};
-pub use record_holder::{FactorSnapshot, FoundBy, RecordHolder};
-pub use directory_inventory::Inventory;
+pub use directory_inventory::DirectoryInventory;
+pub use directory_mark::{MarkDisagreement, MarkResult};
+pub use error::{Error, FileFault};
 pub use locked_factor::LockedFactor;
 pub(crate) use locked_factor::nothing_reusable;
-pub use directory_mark::{MarkDisagreement, MarkResult};
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;
-pub use relocate::Relocation;
+pub use record_holder::{FactorSnapshot, FoundBy, RecordHolder};
+pub use relocate::RelocationProgress;
 pub(crate) use shared_factor::ShareResult;
 pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
 pub use unmirrored_users::UnmirroredUsers;
@@ -173,7 +173,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when there is no valid record, or the state cannot be written.
-    pub fn rebuild(&self, account: &Account, window: u8, now: u64) -> Result<LockedFactor<'_>, Error> {
+    pub fn rebuild(
+        &self,
+        account: &Account,
+        window: u8,
+        now: u64,
+    ) -> Result<LockedFactor<'_>, Error> {
         LockedFactor::rebuilt(self, account, window, now)
     }
 
@@ -191,7 +196,7 @@ impl Store {
         }
         Err(Error {
             path: self.state_path(&account.name),
-            cause: Cause::OtherUid {
+            cause: FileFault::OtherUid {
                 recorded: state.uid,
                 current: account.uid,
             },
@@ -215,7 +220,7 @@ impl Store {
     pub fn missing_state(&self, account: &Account) -> Error {
         Error {
             path: self.state_path(&account.name),
-            cause: Cause::MissingState,
+            cause: FileFault::MissingState,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_core::state::policy_fingerprint;
 
-use super::{Cause, Error, Store};
+use super::{Error, FileFault, Store};
 
 /// The file of a policy.
 #[derive(Debug, Clone)]
@@ -119,7 +119,7 @@ impl PolicyFile {
         let (fd, stat) = file::open_file(CWD, &self.path, FileOpening::Read, FileAccess::Readable)
             .map_err(Error::file(&self.path))?;
         let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
-        let text = String::from_utf8(bytes).map_err(|_| self.error(Cause::NotUtf8))?;
+        let text = String::from_utf8(bytes).map_err(|_| self.error(FileFault::NotUtf8))?;
         Ok((text, u64::try_from(stat.st_mtime).unwrap_or(0)))
     }
 
@@ -132,7 +132,7 @@ impl PolicyFile {
     /// `change` got at the last moment.
     ///
     /// # Errors
-    /// [`Error`], [`Cause::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
+    /// [`Error`], [`FileFault::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
     /// then.
     pub fn edit<E: From<Error>>(
         &self,
@@ -163,8 +163,8 @@ impl PolicyFile {
     }
 
     fn write(&self, text: &str, current: Option<&str>, others: OtherWriters) -> Result<(), Error> {
-        let (directory, name) =
-            file::parent_and_name(&self.path).map_err(|error| self.error(Cause::File(error)))?;
+        let (directory, name) = file::parent_and_name(&self.path)
+            .map_err(|error| self.error(FileFault::File(error)))?;
         let fd = file::open_directory(CWD, directory, FileAccess::Readable)
             .map_err(Error::file(directory))?;
         // Without the lock another process may write at the same moment.
@@ -184,7 +184,7 @@ impl PolicyFile {
             if now.as_deref() == current {
                 Ok(())
             } else {
-                Err(self.error(Cause::Changed))
+                Err(self.error(FileFault::Changed))
             }
         });
         if unchanged.is_err() {
@@ -196,7 +196,7 @@ impl PolicyFile {
     }
 
     fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, Error> {
-        let policy = policy::parse(&text).map_err(|error| self.error(Cause::Policy(error)))?;
+        let policy = policy::parse(&text).map_err(|error| self.error(FileFault::Policy(error)))?;
         Ok(LoadedPolicy {
             policy,
             text,
@@ -204,7 +204,7 @@ impl PolicyFile {
         })
     }
 
-    fn error(&self, cause: Cause) -> Error {
+    fn error(&self, cause: FileFault) -> Error {
         Error {
             path: self.path.clone(),
             cause,

@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
 use super::state_part::StatePart;
-use super::{Cause, Error, Store, file_names};
+use super::{Error, FileFault, Store, file_names};
 
 /// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
 /// for one login, and wiped by the allocator.
@@ -52,12 +52,12 @@ impl Store {
         };
         let record = &loaded.record;
         let cause = match () {
-            () if record.uid != account.uid => Cause::OtherUid {
+            () if record.uid != account.uid => FileFault::OtherUid {
                 recorded: record.uid,
                 current: account.uid,
             },
             () if record.user != account.name && !self.is_moving(record)? => {
-                Cause::OtherUser(record.user.clone())
+                FileFault::OtherUser(record.user.clone())
             }
             () => return Ok(Some(loaded)),
         };
@@ -91,8 +91,8 @@ impl Store {
             return Ok(Some(before));
         }
         let parsed = match std::str::from_utf8(&text.0) {
-            Ok(text) => Record::parse(text).map_err(Cause::Record),
-            Err(_) => Err(Cause::NotUtf8),
+            Ok(text) => Record::parse(text).map_err(FileFault::Record),
+            Err(_) => Err(FileFault::NotUtf8),
         };
         match parsed {
             Ok(record) => Ok(Some(LoadedRecord { record, text })),

@@ -9,7 +9,7 @@ use twofactor_core::state::State;
 
 use super::locked_factor::knows_all;
 use super::record_file::{LoadedRecord, RecordText};
-use super::{Cause, Error, Store, uid_index};
+use super::{Error, FileFault, Store, uid_index};
 
 /// The record that counts for an account.
 #[derive(Debug, Clone)]
@@ -109,8 +109,8 @@ impl Store {
     /// Looks up the record of an account by name and by uid, at a cost that does not depend on the number of users.
     ///
     /// # Errors
-    /// [`Error`] for everything that is neither one valid record nor proven absence: also [`Cause::LostRecord`] where
-    /// index or state tell of a record that is not there, and [`Cause::SeveralRecords`].
+    /// [`Error`] for everything that is neither one valid record nor proven absence: also [`FileFault::LostRecord`] where
+    /// index or state tell of a record that is not there, and [`FileFault::SeveralRecords`].
     pub fn holder(&self, account: &Account) -> Result<RecordHolder, Error> {
         let found = self.look_up(account)?;
         self.holder_of(account, found)
@@ -138,7 +138,7 @@ impl Store {
                 (Some(_), Some(_)) => {
                     return Err(Error {
                         path: self.record_path(&account.name),
-                        cause: Cause::SeveralRecords(names),
+                        cause: FileFault::SeveralRecords(names),
                     });
                 }
             }
@@ -154,7 +154,7 @@ impl Store {
         found: FoundRecords,
     ) -> Result<RecordHolder, Error> {
         match self.proven(account, found) {
-            Err(error) if matches!(error.cause, Cause::LostRecord) => {
+            Err(error) if matches!(error.cause, FileFault::LostRecord) => {
                 let found = self.look_up(account)?;
                 self.proven(account, found)
             }
@@ -163,7 +163,11 @@ impl Store {
     }
 
     /// The record that was found, where no state contradicts it.
-    pub(super) fn proven(&self, account: &Account, found: FoundRecords) -> Result<RecordHolder, Error> {
+    pub(super) fn proven(
+        &self,
+        account: &Account,
+        found: FoundRecords,
+    ) -> Result<RecordHolder, Error> {
         let FoundRecords { holder, without } = found;
         if let Some(RecordHolder {
             account,
@@ -199,7 +203,7 @@ impl Store {
     /// Proves that a name has neither a record nor a trace of one: for names that no account has.
     ///
     /// # Errors
-    /// [`Error`] with [`Cause::LostRecord`] where its state says that there was one.
+    /// [`Error`] with [`FileFault::LostRecord`] where its state says that there was one.
     pub fn prove_removed(&self, name: &str) -> Result<(), Error> {
         match self.peek_named(name)? {
             Some(state) if state.has_committed() => Err(self.lost(name)),
@@ -230,7 +234,7 @@ impl Store {
     fn lost(&self, name: &str) -> Error {
         Error {
             path: self.record_path(name),
-            cause: Cause::LostRecord,
+            cause: FileFault::LostRecord,
         }
     }
 }

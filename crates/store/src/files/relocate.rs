@@ -25,11 +25,11 @@ use twofactor_core::state::State;
 
 use super::generations::StateFiles;
 use super::locked_factor::knows_all;
-use super::{Cause, Error, LockedFactor, Store, uid_index, file_names};
+use super::{Error, FileFault, LockedFactor, Store, file_names, uid_index};
 
 /// Progress of a move.
 #[derive(Debug, Clone)]
-pub enum Relocation {
+pub enum RelocationProgress {
     /// Not begun, or nothing of it counts yet: the record as it is.
     Ahead(Box<Record>),
     /// State or record say the new name and uid already.
@@ -43,7 +43,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when a record cannot be read, or is that of a third user.
-    pub fn relocation(&self, from: &str, to: &Account) -> Result<Option<Relocation>, Error> {
+    pub fn relocation(
+        &self,
+        from: &str,
+        to: &Account,
+    ) -> Result<Option<RelocationProgress>, Error> {
         let stale = || -> Result<bool, Error> {
             let index = self.index()?;
             Ok(index
@@ -51,20 +55,22 @@ impl Store {
                 .any(|(uid, name)| name == from && (*uid, name) != (to.uid, &to.name)))
         };
         match self.record_named(from)? {
-            Some(record) if is_of(&record, to) && from != to.name => Ok(Some(Relocation::Begun)),
-            Some(record) if is_of(&record, to) => Ok(stale()?.then_some(Relocation::Moved)),
+            Some(record) if is_of(&record, to) && from != to.name => {
+                Ok(Some(RelocationProgress::Begun))
+            }
+            Some(record) if is_of(&record, to) => Ok(stale()?.then_some(RelocationProgress::Moved)),
             Some(record) if record.user != from => Err(Error {
                 path: self.record_path(from),
-                cause: Cause::OtherUser(record.user),
+                cause: FileFault::OtherUser(record.user),
             }),
             Some(record) => {
                 // The state is written first, which is not done before the move was allowed.
                 let state = self.peek_named(from)?;
                 let begun = record.uid != to.uid && state.is_some_and(|state| state.uid == to.uid);
                 Ok(Some(if begun {
-                    Relocation::Begun
+                    RelocationProgress::Begun
                 } else {
-                    Relocation::Ahead(Box::new(record))
+                    RelocationProgress::Ahead(Box::new(record))
                 }))
             }
             None => {
@@ -72,7 +78,7 @@ impl Store {
                 let moved = new.is_some_and(|record| is_of(&record, to))
                     && !StateFiles::of(self, from)?.is_in_use()?
                     && stale()?;
-                Ok(moved.then_some(Relocation::Moved))
+                Ok(moved.then_some(RelocationProgress::Moved))
             }
         }
     }
@@ -80,12 +86,12 @@ impl Store {
     /// Moves record and state, or completes a move that was stopped at any step.
     ///
     /// # Errors
-    /// [`Error`]; [`Cause::Occupied`] where something is kept under the new name. Calling again completes the move.
+    /// [`Error`]; [`FileFault::Occupied`] where something is kept under the new name. Calling again completes the move.
     pub fn relocate(&self, from: &str, to: &Account) -> Result<(), Error> {
         if self.is_in_fleet()? {
             return Err(Error {
                 path: self.record_path(from),
-                cause: Cause::Fleet(
+                cause: FileFault::Fleet(
                     "a record of a fleet is not moved: remove it, and enroll the new name"
                         .to_owned(),
                 ),
@@ -93,8 +99,8 @@ impl Store {
         }
         match self.relocation(from, to)? {
             None => return Err(self.lost_before(from)),
-            Some(Relocation::Moved) => return self.forget(from, to),
-            Some(Relocation::Ahead(_) | Relocation::Begun) => {}
+            Some(RelocationProgress::Moved) => return self.forget(from, to),
+            Some(RelocationProgress::Ahead(_) | RelocationProgress::Begun) => {}
         }
         // The state is the first of the two that gets the new name.
         let old = StateFiles::of(self, from)?;
@@ -159,7 +165,7 @@ impl Store {
             // A record that is written can be read: anything else would lock the user out.
             Record::parse(&text).map_err(|error| Error {
                 path,
-                cause: Cause::Record(error),
+                cause: FileFault::Record(error),
             })?;
             locked.publish_record(&text, true)?;
             locked.confirm()?;
@@ -179,8 +185,9 @@ impl Store {
     pub(super) fn rename_record(&self, from: &str, to: &Account) -> Result<(), Error> {
         let path = self.record_path(&to.name);
         let users = self.users.directory()?;
-        let file_of =
-            |user: &str| file_names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)));
+        let file_of = |user: &str| {
+            file_names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)))
+        };
         let (old, new) = (file_of(from)?, file_of(&to.name)?);
         if !new_file::rename_new(users, &old, &new).map_err(Error::file(&path))? {
             return Err(self.occupied(&to.name));
@@ -223,7 +230,7 @@ impl Store {
     /// The state under a name, or under the one that its record is on its way to.
     pub(super) fn peek_following(&self, name: &str, uid: u32) -> Result<Option<State>, Error> {
         let state = self.peek_named(name);
-        let is_missing = |error: &Error| matches!(error.cause, Cause::MissingState);
+        let is_missing = |error: &Error| matches!(error.cause, FileFault::MissingState);
         if state.as_ref().map_or_else(is_missing, Option::is_none)
             && let Some(successor) = self.successor(name, uid)?
         {
@@ -254,7 +261,7 @@ impl Store {
     fn occupied(&self, name: &str) -> Error {
         Error {
             path: self.record_path(name),
-            cause: Cause::Occupied,
+            cause: FileFault::Occupied,
         }
     }
 
@@ -277,6 +284,6 @@ fn named(name: &str, account: &Account) -> Account {
 fn too_long(path: &std::path::Path) -> Error {
     Error {
         path: path.to_owned(),
-        cause: Cause::NameTooLong,
+        cause: FileFault::NameTooLong,
     }
 }

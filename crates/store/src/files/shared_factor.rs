@@ -8,7 +8,7 @@ use std::sync::Arc;
 use twofactor_core::record::Record;
 use twofactor_core::state::State;
 
-use super::{Cause, Error, Store};
+use super::{Error, FileFault, Store};
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::sys::file::{self, FileAccess};
 use crate::sys::life_sign::LifeSign;
@@ -103,14 +103,14 @@ impl Store {
             cause,
         };
         let Some(fleet) = &self.fleet else {
-            return Err(failed(Cause::InFleet));
+            return Err(failed(FileFault::InFleet));
         };
         match fleet.commit(user, change, sign) {
             Ok(()) if fleet.is_local() => Ok(ShareResult::Alone),
             Ok(()) => Ok(ShareResult::Shared),
-            Err(ShareFault::Conflict) => Err(failed(Cause::FleetConflict)),
-            Err(ShareFault::NotMade(text)) => Err(failed(Cause::Fleet(text))),
-            Err(ShareFault::Unknown(text)) => Err(failed(Cause::FleetAhead(text))),
+            Err(ShareFault::Conflict) => Err(failed(FileFault::FleetConflict)),
+            Err(ShareFault::NotMade(text)) => Err(failed(FileFault::Fleet(text))),
+            Err(ShareFault::Unknown(text)) => Err(failed(FileFault::FleetAhead(text))),
         }
     }
 
@@ -135,7 +135,7 @@ impl ShareResult {
         match self {
             Self::Alone => error,
             Self::Shared => Error {
-                cause: Cause::FleetAhead(format!(
+                cause: FileFault::FleetAhead(format!(
                     "{}; the change counts in the fleet, and here once the service of the fleet could make it",
                     error.cause
                 )),

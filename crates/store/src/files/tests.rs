@@ -39,13 +39,13 @@ fn enrolled() -> (ScratchStore, Store) {
     (scratch, store)
 }
 
-pub(crate) fn error_at(path: &Path, cause: Cause) -> Error {
+pub(crate) fn error_at(path: &Path, cause: FileFault) -> Error {
     let path = path.to_owned();
     Error { path, cause }
 }
 
 fn unusable(path: &Path, why: FileError) -> Error {
-    error_at(path, Cause::File(why))
+    error_at(path, FileFault::File(why))
 }
 
 fn mode(path: &Path) -> u32 {

@@ -1,7 +1,7 @@
 //! A new device, and a new key for a device.
 
 use twofactor_core::account::Account;
-use twofactor_core::device::{Device, DeviceName, CredentialId, MAX_DEVICES};
+use twofactor_core::device::{CredentialId, Device, DeviceName, MAX_DEVICES};
 use twofactor_core::enroll::ConfirmedDevice;
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::record::Record;

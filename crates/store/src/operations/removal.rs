@@ -1,7 +1,7 @@
 //! Removal of one device, or of everything that is kept about a user.
 
-use crate::files::{Cause, Error, Store};
-use twofactor_core::device::{Device, CredentialId};
+use crate::files::{Error, FileFault, Store};
+use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
@@ -101,7 +101,7 @@ pub fn clear<E: From<ChangeError>>(
             report_gone(factor, removed(devices), &done);
             done.map_err(failed)
         }
-        Err(error) if matches!(error.cause, Cause::Busy(_)) => Err(failed(error)),
+        Err(error) if matches!(error.cause, FileFault::Busy(_)) => Err(failed(error)),
         Err(_) => {
             permit()?;
             let done = store.discard(&account.name);

@@ -3,14 +3,14 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::backup::BackupEntry;
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, SpentCodes, State};
 
 use super::{ChangeError, UserFactor, leave_nothing};
-use crate::files::{Cause, Error, Store};
+use crate::files::{Error, FileFault, Store};
 
 /// Conditions of a restoration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +88,14 @@ pub fn preview_restore(
         Ok(Some(found)) if found.account.name != account.name => {
             return Err(failed(Error {
                 path: store.record_path(&account.name),
-                cause: Cause::KeptAs(found.account.name),
+                cause: FileFault::KeptAs(found.account.name),
             }));
         }
         Ok(Some(found)) => (Some(found.record), found.state),
         Ok(None) => (None, peeked(store, account)?),
-        Err(error) if matches!(error.cause, Cause::LostRecord) => (None, peeked(store, account)?),
+        Err(error) if matches!(error.cause, FileFault::LostRecord) => {
+            (None, peeked(store, account)?)
+        }
         Err(error) => return Err(failed(error)),
     };
     merged(entry, account, live.0.as_ref(), &live.1, terms).map(|(_, _, factor)| factor)
@@ -118,7 +120,7 @@ pub fn restore(
     let failed = |error| RestoreRefusal::Change(ChangeError::new(account, error));
     let mut locked = match store.lock_for_change(account) {
         // The state says that there was a record: it is the one to restore. It still knows which codes were used.
-        Err(error) if matches!(error.cause, Cause::LostRecord) => store.lock(account),
+        Err(error) if matches!(error.cause, FileFault::LostRecord) => store.lock(account),
         other => other,
     }
     .map_err(failed)?;

@@ -1,7 +1,7 @@
 //! The counter of a HOTP token that was pressed too often (RFC 4226 section 7.4), and how far the clock of a TOTP device is
 //! off (RFC 6238 section 6).
 
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::otp::Interval;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State};

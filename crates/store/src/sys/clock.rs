@@ -73,7 +73,7 @@ pub fn sleep_until(end: Duration) {
 
 /// The kernel's view of the wall clock (adjtimex(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Synchronization {
+pub enum ClockStatus {
     /// A time service keeps it right.
     Synchronized,
     /// It is not kept right, or not any more.
@@ -82,7 +82,7 @@ pub enum Synchronization {
     Unknown,
 }
 
-impl Synchronization {
+impl ClockStatus {
     /// `synchronized`, `unsynchronized` or `unknown`.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -96,15 +96,15 @@ impl Synchronization {
 
 /// The kernel's answer whether the wall clock is kept right (`STA_UNSYNC` of adjtimex(2)).
 #[must_use]
-pub fn synchronization() -> Synchronization {
+pub fn synchronization() -> ClockStatus {
     // SAFETY: `timex` is plain data for which all zero bytes are a valid value.
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is valid for writes; `modes` is 0, so nothing is changed (adjtimex(2)).
     let result = unsafe { libc::adjtimex(&raw mut timex) };
     match result {
-        -1 => Synchronization::Unknown,
-        _ if timex.status & libc::STA_UNSYNC != 0 => Synchronization::Unsynchronized,
-        _ => Synchronization::Synchronized,
+        -1 => ClockStatus::Unknown,
+        _ if timex.status & libc::STA_UNSYNC != 0 => ClockStatus::Unsynchronized,
+        _ => ClockStatus::Synchronized,
     }
 }
 

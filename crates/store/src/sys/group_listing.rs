@@ -33,7 +33,8 @@ impl GroupListing {
     #[must_use]
     pub fn read() -> Self {
         Self {
-            local: local_accounts::text(local_accounts::GROUP).map(|text| LocalGroups::parse(&text)),
+            local: local_accounts::text(local_accounts::GROUP)
+                .map(|text| LocalGroups::parse(&text)),
             sources: nsswitch::sources(&["group", "initgroups"]),
             is_sum: nsswitch::groups_add_up(),
             of_systemd: Mutex::default(),

@@ -106,7 +106,11 @@ pub fn group_list(group: &str) -> Result<GroupList, LookupFailed> {
     let mut list = GroupList::default();
     for source in sources(&["group"])? {
         if source == FILES {
-            local_accounts::add_members(&local_accounts::text(local_accounts::GROUP)?, group, &mut list);
+            local_accounts::add_members(
+                &local_accounts::text(local_accounts::GROUP)?,
+                group,
+                &mut list,
+            );
             continue;
         }
         if let Some((id, names)) = members_of(&source, group)? {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::pam::{self, Drive, code};
-use harness::{HOST_NAME, SyslogLine, Machine, PASSWORD, Totp, hotp, oathtool, otp};
+use harness::{HOST_NAME, Machine, PASSWORD, SyslogLine, Totp, hotp, oathtool, otp};
 
 pub(super) const UNIX: &str = "auth required pam_unix.so nodelay\naccount required pam_unix.so\nsession required pam_unix.so\n";
 

@@ -153,7 +153,8 @@ fn the_daemon_has_a_limit_where_logins_have_none() {
 fn an_answer_without_a_code_counts_for_the_row_alone() {
     let before = guessed(3);
     let charged = charge_to(&THROTTLE, &before, Daemon, 4000).unwrap();
-    let answer = |text: &[u8]| TypedAnswer::read(text, AnswerForm::PasswordThenCode, &[Digits::SIX]);
+    let answer =
+        |text: &[u8]| TypedAnswer::read(text, AnswerForm::PasswordThenCode, &[Digits::SIX]);
     let guess = charged.clone().for_answer(&answer(b"password000000"));
     assert_eq!(guess, charged);
     let charged = charged.for_answer(&answer(b"password"));

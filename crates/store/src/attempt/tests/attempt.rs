@@ -233,10 +233,14 @@ fn without_room_every_code_gets_the_same_answer() {
     for typed in [code(STEP), code(STEP + 1), "123456".into(), String::new()] {
         let mut session = machine.session();
         let _limited = FileSize::limited_to(0);
-        errors.push(session.attempt(typed.as_bytes(), AnswerForm::Code).unwrap_err());
+        errors.push(
+            session
+                .attempt(typed.as_bytes(), AnswerForm::Code)
+                .unwrap_err(),
+        );
     }
     let why = crate::sys::file::FileError::System("write", rustix::io::Errno::FBIG);
-    let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), Cause::File(why)));
+    let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), FileFault::File(why)));
     assert_eq!(errors, vec![expected; 4]);
     assert_eq!(machine.files(), before);
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
@@ -247,7 +251,9 @@ fn a_clock_before_1970_changes_nothing() {
     let machine = AttemptMachine::with_policy(ON);
     let before = machine.files();
     TIME.set(0);
-    let judged = machine.session().attempt(code(0).as_bytes(), AnswerForm::Code);
+    let judged = machine
+        .session()
+        .attempt(code(0).as_bytes(), AnswerForm::Code);
     assert_eq!(judged, Err(AttemptFailure::Clock(BeforeEpoch)));
     assert_eq!(
         machine.session().before(),

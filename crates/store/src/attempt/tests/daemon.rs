@@ -7,7 +7,9 @@ impl AttemptMachine {
     /// One code through the daemon.
     fn sends(&self, code: &str) -> AttemptResult {
         let mut session = self.session();
-        session.daemon_attempt(code.as_bytes(), AnswerForm::Code).unwrap()
+        session
+            .daemon_attempt(code.as_bytes(), AnswerForm::Code)
+            .unwrap()
     }
 
     fn daemon_gate(&self) -> ThrottleStatus {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 
-fn failure(cause: Cause) -> AttemptFailure {
+fn failure(cause: FileFault) -> AttemptFailure {
     AttemptFailure::Store(error_at(Path::new("/x"), cause))
 }
 
@@ -20,17 +20,17 @@ fn each_failure_with_a_fix_names_it() {
     );
     let invalid = twofactor_core::policy::parse("").unwrap_err();
     assert_eq!(
-        hint(failure(Cause::Policy(invalid))),
+        hint(failure(FileFault::Policy(invalid))),
         Some("twofactor policy check shows the error")
     );
     assert_eq!(
-        hint(failure(Cause::OtherUser("bob".into()))),
+        hint(failure(FileFault::OtherUser("bob".into()))),
         Some(
             "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left"
         )
     );
     assert_eq!(
-        hint(failure(Cause::MissingState)),
+        hint(failure(FileFault::MissingState)),
         Some("twofactor unlock USER makes a new state")
     );
     assert_eq!(hint(AttemptFailure::Clock(BeforeEpoch)), None);
@@ -44,7 +44,7 @@ fn the_cause_can_be_followed_to_its_origin() {
         Some(BeforeEpoch.to_string())
     );
     assert_eq!(clock.to_string(), BeforeEpoch.to_string());
-    let store = failure(Cause::MissingState);
+    let store = failure(FileFault::MissingState);
     assert_eq!(
         store.source().map(ToString::to_string),
         Some(store.to_string())

@@ -1,7 +1,7 @@
 //! Changes between prompt and answer count.
 
 use super::*;
-use twofactor_core::device::{Device, CredentialId};
+use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::state::encode_file;
 
 fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, AttemptFailure> {
@@ -39,7 +39,8 @@ fn a_record_without_a_state_is_an_error() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     fs::remove_file(machine.scratch.state()).unwrap();
-    let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), Cause::MissingState));
+    let expected =
+        AttemptFailure::Store(error_at(&machine.scratch.state(), FileFault::MissingState));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
     assert_eq!(session.before(), Err(expected.clone()));
     assert_eq!(
@@ -55,7 +56,7 @@ fn a_state_that_does_not_know_the_device_is_an_error() {
     let mut session = machine.session();
     let bytes = encode_file(&State::new(machine.alice.uid));
     fs::write(machine.scratch.state(), &bytes).unwrap();
-    let cause = Cause::UnknownDevice("phone".into());
+    let cause = FileFault::UnknownDevice("phone".into());
     let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), cause));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected));
     assert_eq!(fs::read(machine.scratch.state()).unwrap(), bytes);
@@ -114,7 +115,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
     let mut session = machine.session();
     machine.set_policy("enabled = tru");
     let why = twofactor_core::policy::parse("enabled = tru").unwrap_err();
-    let expected = AttemptFailure::Store(error_at(&machine.policy_path(), Cause::Policy(why)));
+    let expected = AttemptFailure::Store(error_at(&machine.policy_path(), FileFault::Policy(why)));
     assert_eq!(attempt(&mut session, &code(STEP)), Err(expected.clone()));
     assert_eq!(
         expected.hint(),
@@ -155,7 +156,7 @@ fn a_name_given_to_another_user_is_refused() {
     let mut session = machine.session();
     session.holder = &successor;
     let failure = attempt(&mut session, &code(STEP)).unwrap_err();
-    let cause = Cause::OtherUid {
+    let cause = FileFault::OtherUid {
         recorded: 1000,
         current: 1001,
     };

@@ -171,17 +171,25 @@ fn a_refusal_knows_of_recovery_codes_that_are_left() {
     drop(locked);
     // A new code, since the last one is refused without a look at the record.
     let other = code(STEP + 200);
-    assert_eq!(session.attempt(other.as_bytes(), AnswerForm::Code), Ok(wrong()));
+    assert_eq!(
+        session.attempt(other.as_bytes(), AnswerForm::Code),
+        Ok(wrong())
+    );
     assert!(session.has_recovery_codes());
     for recovery in codes {
         let recovery = recovery.grouped();
-        let judged = session.attempt(recovery.as_bytes(), AnswerForm::Code).unwrap();
+        let judged = session
+            .attempt(recovery.as_bytes(), AnswerForm::Code)
+            .unwrap();
         assert!(matches!(
             judged,
             AttemptResult::Compared(Outcome::Accepted(_))
         ));
     }
     let third = code(STEP + 300);
-    assert_eq!(session.attempt(third.as_bytes(), AnswerForm::Code), Ok(wrong()));
+    assert_eq!(
+        session.attempt(third.as_bytes(), AnswerForm::Code),
+        Ok(wrong())
+    );
     assert!(!session.has_recovery_codes());
 }

@@ -95,6 +95,6 @@ fn r43_a_login_before_the_mark_keeps_the_record() {
     let stopped = machine.store.lock(&machine.alice).unwrap();
     assert_eq!(machine.types(&code(STEP)), accepted(0, 0));
     let removed = stopped.remove().unwrap_err();
-    assert_eq!(removed.cause, Cause::TakenOver);
+    assert_eq!(removed.cause, FileFault::TakenOver);
     assert_eq!(machine.types(&code(STEP)), used());
 }

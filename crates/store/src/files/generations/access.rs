@@ -10,7 +10,7 @@ use crate::sys::lock;
 use twofactor_core::state::{self, SlotStanding, StateError, StoredState};
 
 use super::{Generations, OpenFile, StateFiles};
-use crate::files::{Cause, Error};
+use crate::files::{Error, FileFault};
 
 impl<'s> StateFiles<'s> {
     /// The numbers of the generations, ascending.
@@ -75,7 +75,7 @@ impl<'s> StateFiles<'s> {
 
     pub(super) fn read_any(&self, opened: &OpenFile) -> Result<StoredState, Error> {
         let bytes = file::read_all(&opened.fd, &opened.stat).map_err(Error::file(&self.path))?;
-        state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
+        state::decode_file(&bytes).map_err(|error| self.error(FileFault::State(error)))
     }
 
     /// Reads a base, which is never provisional.
@@ -83,7 +83,7 @@ impl<'s> StateFiles<'s> {
         let stored = self.read_any(opened)?;
         match stored.standing {
             SlotStanding::Settled => Ok(stored),
-            SlotStanding::Provisional => Err(self.error(Cause::State(StateError::Damaged))),
+            SlotStanding::Provisional => Err(self.error(FileFault::State(StateError::Damaged))),
         }
     }
 
@@ -104,7 +104,7 @@ impl<'s> StateFiles<'s> {
         file::is_absent(directory, name).map_err(Error::file(&self.path))
     }
 
-    pub(super) fn error(&self, cause: Cause) -> Error {
+    pub(super) fn error(&self, cause: FileFault) -> Error {
         Error {
             path: self.path.clone(),
             cause,

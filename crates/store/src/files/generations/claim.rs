@@ -8,7 +8,7 @@ use crate::sys::new_file::{NewFile, NewFileKind};
 use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, State, StoredState};
 
 use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};
-use crate::files::{Cause, Error};
+use crate::files::{Error, FileFault};
 
 impl<'s> StateFiles<'s> {
     /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
@@ -133,7 +133,7 @@ impl<'s> StateFiles<'s> {
     ) -> Result<StoredState, Error> {
         for lower in numbers.iter().rev().filter(|lower| **lower < number) {
             let Some(opened) = self.open(directory, &lower.to_string(), FileOpening::Read)? else {
-                return Err(self.error(Cause::TakenOver));
+                return Err(self.error(FileFault::TakenOver));
             };
             let stored = self.read_any(&opened)?;
             if stored.standing == SlotStanding::Settled {
@@ -143,10 +143,10 @@ impl<'s> StateFiles<'s> {
         match self.open_base(FileOpening::Read)? {
             // What took its place is gone: what it holds may be used up.
             Some(base) => match self.read(&base)? {
-                stored if stored.moved => Err(self.error(Cause::MissingState)),
+                stored if stored.moved => Err(self.error(FileFault::MissingState)),
                 stored => Ok(stored),
             },
-            None => Err(self.error(Cause::MissingState)),
+            None => Err(self.error(FileFault::MissingState)),
         }
     }
 
@@ -157,7 +157,7 @@ impl<'s> StateFiles<'s> {
     ) -> Result<StoredState, Error> {
         let bytes = state::encode_settled(&source.state);
         file::write_at(&opened.fd, &bytes, 0).map_err(Error::file(&self.path))?;
-        state::decode_file(&bytes).map_err(|error| self.error(Cause::State(error)))
+        state::decode_file(&bytes).map_err(|error| self.error(FileFault::State(error)))
     }
 
     pub(super) fn is_move_noted(&self) -> Result<bool, Error> {
@@ -171,11 +171,11 @@ impl<'s> StateFiles<'s> {
     pub(super) fn note_move(&self, directory: &Generations) -> Result<(), Error> {
         let Some(base) = self.open_base(FileOpening::Update)? else {
             // The state was removed, or moved to another name, and readers do not come here any more.
-            return Err(self.error(Cause::TakenOver));
+            return Err(self.error(FileFault::TakenOver));
         };
         // The base of another state takes its place only after the directory is gone.
         if !self.is_still(self.directory()?, &self.generations(), &directory.stat)? {
-            return Err(self.error(Cause::TakenOver));
+            return Err(self.error(FileFault::TakenOver));
         }
         file::write_at(&base.fd, &MOVED, MOVED_OFFSET)
             .and_then(|()| file::flush(&base.fd))

@@ -5,7 +5,7 @@ use crate::sys::new_file::{self, NewFileKind};
 use twofactor_core::state::{self, State};
 
 use super::{HeldFile, PEEK_TRIES, StateFiles, StatePlace};
-use crate::files::{Cause, Error};
+use crate::files::{Error, FileFault};
 
 impl StateFiles<'_> {
     /// True if the state is kept under this name: not where there is none, or where it was moved to another name.
@@ -34,7 +34,7 @@ impl StateFiles<'_> {
     ///
     /// # Errors
     /// [`Error`]; a kill before the directory is renamed leaves the state under the old name, later under the new one, and
-    /// calling this again completes it. [`Cause::Occupied`] where a state is kept under the new name.
+    /// calling this again completes it. [`FileFault::Occupied`] where a state is kept under the new name.
     pub(in crate::files) fn move_to(
         &self,
         held: &HeldFile,
@@ -59,7 +59,7 @@ impl StateFiles<'_> {
         let moved = new_file::rename_new(states, &self.generations(), &new.generations())
             .map_err(Error::file(&self.path))?;
         if !moved {
-            return Err(new.error(Cause::Occupied));
+            return Err(new.error(FileFault::Occupied));
         }
         self.leave_name()
     }
@@ -83,7 +83,7 @@ impl StateFiles<'_> {
             Some((directory, claim)) => self.complete(directory, claim, 1)?,
             None => None,
         };
-        held.ok_or_else(|| self.error(Cause::TakenOver))
+        held.ok_or_else(|| self.error(FileFault::TakenOver))
     }
 
     /// A base that only leads to the directory beside it, where there is one.
@@ -94,7 +94,7 @@ impl StateFiles<'_> {
             .map_err(Error::file(&self.path))?;
         // A move that was stopped has made it.
         if made.is_none() && self.is_in_use()? {
-            return Err(self.error(Cause::Occupied));
+            return Err(self.error(FileFault::Occupied));
         }
         Ok(())
     }

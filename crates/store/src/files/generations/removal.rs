@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
-use crate::sys::new_file;
 use crate::sys::lock::LockPause;
+use crate::sys::new_file;
 use twofactor_core::state::{self, State};
 
 use super::access::list_names;

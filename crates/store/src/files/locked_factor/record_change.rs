@@ -9,7 +9,7 @@ use twofactor_core::state::{self, DeviceState, SpentCodes, State};
 
 use super::{LockedFactor, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
-use crate::files::{Cause, Error, ShareResult, SharedChange, uid_index, file_names};
+use crate::files::{Error, FileFault, ShareResult, SharedChange, file_names, uid_index};
 
 impl LockedFactor<'_> {
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
@@ -96,17 +96,17 @@ impl LockedFactor<'_> {
         let parsed = Record::parse(&record.to_toml());
         parsed.map(drop).map_err(|error| Error {
             path: self.store.record_path(&self.account.name),
-            cause: Cause::Record(error),
+            cause: FileFault::Record(error),
         })
     }
 
     /// The last step: the state of a record that is in place.
     ///
     /// # Errors
-    /// [`Error`]; [`Cause::TakenOver`] where another process has changed the record since.
+    /// [`Error`]; [`FileFault::TakenOver`] where another process has changed the record since.
     pub(in crate::files) fn finish_replacement(&mut self, record: &Record) -> Result<(), Error> {
         match self.settle(record) {
-            Err(error) if matches!(error.cause, Cause::TakenOver) => self.settle_anew(record),
+            Err(error) if matches!(error.cause, FileFault::TakenOver) => self.settle_anew(record),
             other => other,
         }
     }
@@ -130,7 +130,7 @@ impl LockedFactor<'_> {
         let mut current = Self::existing(self.store, &self.account)?;
         let kept = current.record()?.map(|kept| kept.to_toml());
         if kept.as_ref() != Some(&record.to_toml()) {
-            return Err(self.error(Cause::TakenOver));
+            return Err(self.error(FileFault::TakenOver));
         }
         current.settle(record)
     }
@@ -142,7 +142,7 @@ impl LockedFactor<'_> {
         self.write_record(users, text, replaces)
             .map_err(|error| match error {
                 WriteFailed::File(error) => Error::file(&path)(error),
-                WriteFailed::Meanwhile => self.error(Cause::TakenOver),
+                WriteFailed::Meanwhile => self.error(FileFault::TakenOver),
             })
     }
 
@@ -209,7 +209,7 @@ impl LockedFactor<'_> {
             entry.committed = was(entry) && record.is_enrolled();
         }
         if state.devices.len() > state::CAPACITY {
-            return Err(self.error(Cause::System("too many devices")));
+            return Err(self.error(FileFault::System("too many devices")));
         }
         knows_all(&state, record).map_err(|cause| self.error(cause))?;
         Ok(state)

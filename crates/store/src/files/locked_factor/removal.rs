@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::Record;
 
 use super::{LockedFactor, refuse_while_moving};
-use crate::files::{Cause, Error, SharedChange, Store, uid_index, file_names};
+use crate::files::{Error, FileFault, SharedChange, Store, file_names, uid_index};
 use crate::sys::file;
 
 /// Number of times that a state which was taken over is looked for, once its record is removed.
@@ -18,7 +18,7 @@ impl LockedFactor<'_> {
     /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
     ///
     /// # Errors
-    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`Cause::TakenOver`] where
+    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`FileFault::TakenOver`] where
     /// nothing was removed, or another process has enrolled the user anew meanwhile.
     pub fn remove(mut self) -> Result<(), Error> {
         let old = self.store.record(&self.account)?;
@@ -62,8 +62,8 @@ impl LockedFactor<'_> {
 
     /// Removes the record, durably.
     pub(crate) fn remove_record(&self) -> Result<(), Error> {
-        let name =
-            file_names::record_file(&self.account.name).ok_or_else(|| self.error(Cause::NameTooLong))?;
+        let name = file_names::record_file(&self.account.name)
+            .ok_or_else(|| self.error(FileFault::NameTooLong))?;
         let users = self.store.users.directory()?;
         let remove = || {
             for stale in self.files.stale_names(&self.held, &name) {
@@ -107,7 +107,7 @@ fn remove_anew(
     for _ in 0..TRIES {
         let mut current = match LockedFactor::existing(store, account) {
             // Another process has removed the rest, or begun to.
-            Err(error) if matches!(error.cause, Cause::MissingState) => {
+            Err(error) if matches!(error.cause, FileFault::MissingState) => {
                 return store
                     .holder(account)
                     .and_then(|holder| match holder.record {
@@ -138,5 +138,5 @@ fn is_rest_of(current: &LockedFactor<'_>, removed: &Record) -> Result<bool, Erro
 }
 
 const fn is_taken_over(error: &Error) -> bool {
-    matches!(error.cause, Cause::TakenOver)
+    matches!(error.cause, FileFault::TakenOver)
 }

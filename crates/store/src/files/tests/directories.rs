@@ -100,7 +100,7 @@ fn no_user_is_enrolled_in_an_empty_store() {
     let store = scratch.store();
     assert!(store.record(&alice()).unwrap().is_none());
     assert!(store.users().unwrap().is_empty());
-    let expected = error_at(&scratch.state(), Cause::MissingState);
+    let expected = error_at(&scratch.state(), FileFault::MissingState);
     assert_eq!(store.lock(&alice()).err(), Some(expected));
     assert!(scratch.listing().is_empty());
 }
@@ -146,7 +146,7 @@ fn a_name_over_240_bytes_belongs_to_no_user() {
         let account = account(&name, 1);
         assert!(store.record(&account).unwrap().is_none());
         let refused = store.lock_for_change(&account).err().unwrap();
-        assert_eq!(refused.cause, Cause::NameTooLong);
+        assert_eq!(refused.cause, FileFault::NameTooLong);
         assert!(!refused.fixed_by_unlock() && !refused.is_missing());
         store.discard(&name).unwrap();
     }
@@ -206,7 +206,7 @@ fn further_names_of_a_uid_are_announced_for_it_alone() {
     };
     assert_eq!(index(), ["users/+1000"]);
     let add = |uid, name| {
-        index::add(
+        uid_index::add(
             store.users.directory().unwrap(),
             uid,
             name,
@@ -225,6 +225,6 @@ fn further_names_of_a_uid_are_announced_for_it_alone() {
             "users/+1001"
         ]
     );
-    let names = |uid| index::names_of(store.users.directory().unwrap(), uid).unwrap();
+    let names = |uid| uid_index::names_of(store.users.directory().unwrap(), uid).unwrap();
     assert_eq!((names(1000).len(), names(1001).len()), (2, 1));
 }

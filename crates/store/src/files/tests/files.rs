@@ -199,7 +199,7 @@ fn a_damaged_record_is_an_error_that_quotes_nothing() {
             error.to_string(),
             format!("{}: {text}", scratch.record().display())
         );
-        assert!(matches!(error.cause, Cause::Record(_)));
+        assert!(matches!(error.cause, FileFault::Record(_)));
         assert!(!error.is_missing() && !error.fixed_by_unlock());
     }
     // Cut anywhere, it is an error.
@@ -216,11 +216,11 @@ fn text_that_is_not_utf8_is_an_error() {
     let mut bytes = fs::read(scratch.record()).unwrap();
     bytes.push(0xff);
     fs::write(scratch.record(), &bytes).unwrap();
-    let expected = error_at(&scratch.record(), Cause::NotUtf8);
+    let expected = error_at(&scratch.record(), FileFault::NotUtf8);
     assert_eq!(store.record(&alice()).unwrap_err(), expected);
     let policy = scratch.path().join("policy.toml");
     fs::write(&policy, b"enabled = true # \xff").unwrap();
-    let expected = error_at(&policy, Cause::NotUtf8);
+    let expected = error_at(&policy, FileFault::NotUtf8);
     assert_eq!(PolicyFile::new(&policy).load().unwrap_err(), expected);
 }
 
@@ -237,7 +237,7 @@ fn a_damaged_state_is_an_error_until_unlock() {
         (vec![0xff; FILE_LEN], StateError::Damaged),
     ] {
         fs::write(scratch.state(), &content).unwrap();
-        let expected = error_at(&scratch.state(), Cause::State(why));
+        let expected = error_at(&scratch.state(), FileFault::State(why));
         assert_eq!(store.lock(&alice()).err(), Some(expected.clone()));
         assert_eq!(
             store.lock_for_change(&alice()).err(),
@@ -256,7 +256,7 @@ fn a_damaged_state_is_an_error_until_unlock() {
 fn a_missing_state_beside_a_record_is_an_error() {
     let (scratch, store) = enrolled();
     fs::remove_file(scratch.state()).unwrap();
-    let expected = error_at(&scratch.state(), Cause::MissingState);
+    let expected = error_at(&scratch.state(), FileFault::MissingState);
     assert_eq!(store.lock(&alice()).err(), Some(expected.clone()));
     assert_eq!(
         store.lock_for_change(&alice()).err(),
@@ -273,7 +273,7 @@ fn a_state_that_does_not_know_a_device_is_an_error() {
     text = text.replace(&phone().id.to_string(), "00000000000000ff");
     fs::write(scratch.record(), text).unwrap();
     let locked = store.lock(&alice()).unwrap();
-    let expected = error_at(&scratch.state(), Cause::UnknownDevice("phone".into()));
+    let expected = error_at(&scratch.state(), FileFault::UnknownDevice("phone".into()));
     assert_eq!(locked.record().unwrap_err(), expected);
     assert!(expected.fixed_by_unlock());
 }
@@ -282,7 +282,7 @@ fn a_state_that_does_not_know_a_device_is_an_error() {
 fn another_uid_under_the_same_name_is_refused() {
     let (scratch, store) = enrolled();
     let successor = account("alice", 1001);
-    let other = Cause::OtherUid {
+    let other = FileFault::OtherUid {
         recorded: 1000,
         current: 1001,
     };
@@ -307,7 +307,7 @@ fn a_record_that_names_another_user_is_refused() {
     fs::copy(scratch.record(), scratch.top().join("users/bob.toml")).unwrap();
     let path = scratch.top().join("users/bob.toml");
     let error = store.record(&bob).unwrap_err();
-    assert_eq!(error, error_at(&path, Cause::OtherUser("alice".into())));
+    assert_eq!(error, error_at(&path, FileFault::OtherUser("alice".into())));
     let text = "is the record of another user: \"alice\"";
     assert_eq!(error.to_string(), format!("{}: {text}", path.display()));
 }
@@ -326,7 +326,7 @@ fn a_state_of_another_format_is_left_alone() {
     let error = store.lock(&alice()).err().unwrap();
     assert!(matches!(
         error.cause,
-        Cause::State(StateError::Version(3, _))
+        FileFault::State(StateError::Version(3, _))
     ));
     assert!(!error.fixed_by_unlock());
     assert_eq!(store.rebuild(&alice(), 1, 0).err(), Some(error));
@@ -337,20 +337,23 @@ fn a_state_of_another_format_is_left_alone() {
 fn an_error_names_all_its_causes() {
     use std::error::Error as _;
     let path = Path::new("/x");
-    let origin = |cause: Cause| error_at(path, cause).source().map(ToString::to_string);
+    let origin = |cause: FileFault| error_at(path, cause).source().map(ToString::to_string);
     let file = FileError::System("open", rustix::io::Errno::IO);
-    assert_eq!(origin(Cause::File(file)), Some(file.to_string()));
+    assert_eq!(origin(FileFault::File(file)), Some(file.to_string()));
     let state = twofactor_core::state::StateError::Damaged;
-    assert_eq!(origin(Cause::State(state.clone())), Some(state.to_string()));
+    assert_eq!(
+        origin(FileFault::State(state.clone())),
+        Some(state.to_string())
+    );
     let policy = twofactor_core::policy::parse("enabled = maybe").unwrap_err();
     assert_eq!(
-        origin(Cause::Policy(policy.clone())),
+        origin(FileFault::Policy(policy.clone())),
         Some(policy.to_string())
     );
     let record = Record::parse("format = 1").unwrap_err();
     assert_eq!(
-        origin(Cause::Record(record.clone())),
+        origin(FileFault::Record(record.clone())),
         Some(record.to_string())
     );
-    assert_eq!(origin(Cause::MissingState), None);
+    assert_eq!(origin(FileFault::MissingState), None);
 }

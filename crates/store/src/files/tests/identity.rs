@@ -8,7 +8,7 @@ fn renamed() -> Account {
 }
 
 fn lost(path: PathBuf) -> Option<Error> {
-    Some(error_at(&path, Cause::LostRecord))
+    Some(error_at(&path, FileFault::LostRecord))
 }
 
 fn found(store: &Store, account: &Account) -> (String, FoundBy, bool) {
@@ -38,7 +38,7 @@ fn a_second_name_of_a_uid_gets_no_record() {
     let (scratch, store) = enrolled();
     let before = scratch.everything();
     let refused = store.lock_for_change(&renamed()).err().unwrap();
-    assert_eq!(refused.cause, Cause::KeptAs("alice".into()));
+    assert_eq!(refused.cause, FileFault::KeptAs("alice".into()));
     let newcomer = NewRecord {
         account: renamed(),
         record: record_of(&renamed(), &[tablet()]),
@@ -80,7 +80,7 @@ fn two_names_of_one_uid_keep_their_records() {
     assert_eq!(found(&store, &account("bob", 1000)).0, "bob");
     let third = store.holder(&account("carol", 1000)).err().unwrap();
     let names = vec!["alice".to_owned(), "bob".to_owned()];
-    assert_eq!(third.cause, Cause::SeveralRecords(names));
+    assert_eq!(third.cause, FileFault::SeveralRecords(names));
     let index: Vec<(u32, String)> = store.index().unwrap();
     assert_eq!(index, [(1000, "alice".into()), (1000, "bob".into())]);
 }
@@ -102,7 +102,7 @@ fn an_index_has_room_for_eight_names() {
     for number in 1..8 {
         let name = format!("alias{number}");
         assert_eq!(
-            index::add(
+            uid_index::add(
                 store.users.directory().unwrap(),
                 1000,
                 &name,
@@ -111,7 +111,7 @@ fn an_index_has_room_for_eight_names() {
             Ok(true)
         );
         assert_eq!(
-            index::add(
+            uid_index::add(
                 store.users.directory().unwrap(),
                 1000,
                 &name,
@@ -120,16 +120,16 @@ fn an_index_has_room_for_eight_names() {
             Ok(false)
         );
     }
-    let full = index::add(
+    let full = uid_index::add(
         store.users.directory().unwrap(),
         1000,
         "alias8",
         LinkDurability::Now,
     );
     assert_eq!(full, Err(FileError::TooLarge));
-    index::remove(store.users.directory().unwrap(), 1000, "alice").unwrap();
+    uid_index::remove(store.users.directory().unwrap(), 1000, "alice").unwrap();
     assert_eq!(
-        index::add(
+        uid_index::add(
             store.users.directory().unwrap(),
             1000,
             "alias8",
@@ -138,7 +138,7 @@ fn an_index_has_room_for_eight_names() {
         Ok(true)
     );
     assert_eq!(
-        index::names_of(store.users.directory().unwrap(), 1000)
+        uid_index::names_of(store.users.directory().unwrap(), 1000)
             .unwrap()
             .len(),
         8
@@ -275,21 +275,27 @@ fn a_directory_without_its_mark_is_an_error() {
         let path = scratch.top().join(part);
         fs::DirBuilder::new().mode(0o700).create(path).unwrap();
     }
-    assert_eq!(open(), Some(Cause::Unmarked));
-    assert_eq!(initialize(MarkDisagreement::Refuse), Err(Cause::Unmarked));
+    assert_eq!(open(), Some(FileFault::Unmarked));
+    assert_eq!(
+        initialize(MarkDisagreement::Refuse),
+        Err(FileFault::Unmarked)
+    );
     assert_eq!(initialize(MarkDisagreement::Settle), Ok(MarkResult::Marked));
     assert_eq!(open(), None);
     // Another directory in its place.
     fs::remove_dir_all(scratch.top()).unwrap();
     fs::rename(scratch.path().join("away"), scratch.top()).unwrap();
-    assert_eq!(open(), Some(Cause::OtherMark));
-    assert_eq!(initialize(MarkDisagreement::Refuse), Err(Cause::OtherMark));
+    assert_eq!(open(), Some(FileFault::OtherMark));
+    assert_eq!(
+        initialize(MarkDisagreement::Refuse),
+        Err(FileFault::OtherMark)
+    );
     assert_eq!(initialize(MarkDisagreement::Settle), Ok(MarkResult::Noted));
     assert_eq!(open(), None);
     // A directory that came from another machine.
     fs::remove_file(directory_mark::id_file(&scratch.policy())).unwrap();
     let ids = directory_mark::id_file(&scratch.policy());
-    assert_eq!(open(), Some(Cause::NotNoted(ids)));
+    assert_eq!(open(), Some(FileFault::NotNoted(ids)));
     assert_eq!(initialize(MarkDisagreement::Refuse), Ok(MarkResult::Noted));
     assert_eq!(open(), None);
 }
@@ -310,6 +316,6 @@ fn one_policy_has_ids_of_several_directories() {
     fs::rename(&one, scratch.path().join("three")).unwrap();
     fs::rename(&two, &one).unwrap();
     let swapped = Store::open(&one, &scratch.policy()).err().unwrap();
-    assert_eq!(swapped.cause, Cause::OtherMark);
+    assert_eq!(swapped.cause, FileFault::OtherMark);
     assert_eq!(mode(&directory_mark::id_file(&scratch.policy())), 0o644);
 }

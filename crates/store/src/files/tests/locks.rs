@@ -61,7 +61,7 @@ fn without_room_the_lock_is_not_taken_over() {
     let (scratch, store) = enrolled();
     let child = holder(&scratch.state());
     let _limit = limits::FileSize::limited_to(100);
-    let busy = error_at(&scratch.state(), Cause::Busy(Some(child.id())));
+    let busy = error_at(&scratch.state(), FileFault::Busy(Some(child.id())));
     assert_eq!(store.lock(&alice()).err(), Some(busy.clone()));
     assert!(!busy.fixed_by_unlock() && !busy.is_missing());
     kill(child);
@@ -146,7 +146,7 @@ fn a_waiter_makes_a_new_state_after_a_removal() {
         let login = scope.spawn(|| store.lock(&alice()).err());
         until_a_process_waits(&scratch.state());
         locked.remove().unwrap();
-        let gone = error_at(&scratch.state(), Cause::MissingState);
+        let gone = error_at(&scratch.state(), FileFault::MissingState);
         assert_eq!(login.join().unwrap(), Some(gone));
     });
     assert!(scratch.listing().is_empty());
@@ -168,7 +168,7 @@ fn rebuilds_and_logins_wait_for_each_other() {
         drop(locked);
         assert_eq!(rebuild.join().unwrap().devices[0].next, 105);
         // Before the rebuild it is refused, afterwards it sees the new state.
-        let unknown = error_at(&scratch.state(), Cause::UnknownDevice("phone".into()));
+        let unknown = error_at(&scratch.state(), FileFault::UnknownDevice("phone".into()));
         let outcome = login.join().unwrap();
         assert!(outcome == Ok(()) || outcome == Err(unknown), "{outcome:?}");
     });

@@ -50,7 +50,7 @@ impl Policies {
 }
 
 fn invalid(path: &Path, error: PolicyError) -> Error {
-    error_at(path, Cause::Policy(error))
+    error_at(path, FileFault::Policy(error))
 }
 
 #[test]
@@ -177,9 +177,12 @@ fn an_edit_with_an_invalid_result_changes_nothing() {
         assert_eq!(policies.edit(text), Err(invalid(&policies.path, why)));
     }
     let refused = policies.file.edit(Some(&policies.store), |_| {
-        Err(error_at(Path::new("x"), Cause::Busy(None)))
+        Err(error_at(Path::new("x"), FileFault::Busy(None)))
     });
-    assert_eq!(refused, Err(error_at(Path::new("x"), Cause::Busy(None))));
+    assert_eq!(
+        refused,
+        Err(error_at(Path::new("x"), FileFault::Busy(None)))
+    );
     assert_eq!(policies.text(), "enabled = true\n");
     assert_eq!(fs::metadata(&policies.path).unwrap().ino(), inode);
     assert_eq!(policies.listing(), ["twofactor.toml"]);
@@ -245,7 +248,7 @@ fn an_edit_without_the_lock_replaces_no_other_text() {
         fs::write(&policies.path, "enabled = true\nwindow = 3\n").unwrap();
         Ok::<_, Error>("enabled = false\n".into())
     });
-    assert_eq!(edited, Err(error_at(&policies.path, Cause::Changed)));
+    assert_eq!(edited, Err(error_at(&policies.path, FileFault::Changed)));
     assert_eq!(policies.text(), "enabled = true\nwindow = 3\n");
     assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
 }

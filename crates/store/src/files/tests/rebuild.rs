@@ -5,7 +5,7 @@ use twofactor_core::policy::Policy;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::state::{COUNTER_UNKNOWN, SLOT_LEN, SpentCodes, encode, encode_file};
 use twofactor_core::verify::{
-    TypedAnswer, Credential, AnswerForm, Outcome, Rejected, charge, recovery_codes_left, verdict,
+    AnswerForm, Credential, Outcome, Rejected, TypedAnswer, charge, recovery_codes_left, verdict,
 };
 
 const NOW: u64 = 54_000_000 * 30;
@@ -143,7 +143,7 @@ fn a_state_without_a_number_left_is_made_anew() {
     let mut locked = store.lock(&alice()).unwrap();
     assert_eq!(locked.state(), &used);
     let error = locked.write(used).err().unwrap();
-    assert_eq!(error, error_at(&scratch.state(), Cause::Exhausted));
+    assert_eq!(error, error_at(&scratch.state(), FileFault::Exhausted));
     assert!(error.fixed_by_unlock());
     drop(locked);
     let mut locked = store.rebuild(&alice(), 1, NOW).unwrap();
@@ -190,7 +190,7 @@ fn a_state_of_another_uid_is_not_replaced() {
     let (scratch, store) = enrolled();
     let bytes = encode_file(&State::new(1001));
     fs::write(scratch.state(), &bytes).unwrap();
-    let cause = Cause::OtherUid {
+    let cause = FileFault::OtherUid {
         recorded: 1001,
         current: 1000,
     };

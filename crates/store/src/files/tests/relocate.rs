@@ -166,13 +166,19 @@ fn what_there_is_to_move_depends_on_the_record_alone() {
     assert!(matches!(progress("erin", &alice()), Ok(None)));
     for to in [anna(alice().uid), anna(7007), account("alice", 7007)] {
         let ahead = progress("alice", &to);
-        assert!(matches!(ahead, Ok(Some(Relocation::Ahead(_)))), "{ahead:?}");
+        assert!(
+            matches!(ahead, Ok(Some(RelocationProgress::Ahead(_)))),
+            "{ahead:?}"
+        );
     }
     stopped(&store, &anna(7007), Stopped::NewOwner);
     let begun = progress("alice", &anna(7007));
-    assert!(matches!(begun, Ok(Some(Relocation::Begun))), "{begun:?}");
+    assert!(
+        matches!(begun, Ok(Some(RelocationProgress::Begun))),
+        "{begun:?}"
+    );
     let third = progress("alice", &account("carol", 1002));
-    assert_eq!(third.err(), Some(Cause::OtherUser("anna".to_owned())));
+    assert_eq!(third.err(), Some(FileFault::OtherUser("anna".to_owned())));
 }
 
 /// A move that changes the uid has taken the state to the new name: it is not that of the old uid.
@@ -184,7 +190,7 @@ fn a_state_on_its_way_is_not_found_by_the_old_uid() {
     assert_eq!(store.peek(&alice()), Ok(None));
     assert_eq!(
         store.lock(&alice()).err().map(|error| error.cause),
-        Some(Cause::MissingState)
+        Some(FileFault::MissingState)
     );
     let before = Account {
         uid: 7007,
@@ -209,7 +215,7 @@ fn the_old_name_never_has_no_device() {
             Ok(holder) => assert_eq!(holder.account.name, "alice", "{after:?}"),
             Err(error) => assert_eq!(
                 (after, error.cause),
-                (Stopped::RecordMoved, Cause::LostRecord)
+                (Stopped::RecordMoved, FileFault::LostRecord)
             ),
         }
         // A user of another uid who has the old name by now.
@@ -228,7 +234,7 @@ fn a_record_on_its_way_is_not_changed() {
     let (_scratch, store) = pending();
     let anna = anna(alice().uid);
     stopped(&store, &anna, Stopped::StateMoved);
-    let moving = Cause::OtherUser("anna".into());
+    let moving = FileFault::OtherUser("anna".into());
     let refused = store.lock_for_change(&alice()).err().unwrap();
     assert_eq!(refused.cause, moving);
     let mut locked = store.lock(&alice()).unwrap();
@@ -251,7 +257,11 @@ fn a_record_on_its_way_can_be_removed() {
             store.discard("anna").unwrap();
         }
         store.discard("alice").unwrap();
-        assert_eq!(store.inventory(), Ok(Inventory::default()), "{after:?}");
+        assert_eq!(
+            store.inventory(),
+            Ok(DirectoryInventory::default()),
+            "{after:?}"
+        );
     }
 }
 
@@ -264,7 +274,7 @@ fn a_base_without_its_generations_is_never_used() {
     drop(first);
     assert!(scratch.stored().moved);
     fs::remove_dir_all(scratch.top().join("state/alice+")).unwrap();
-    let lost = error_at(&scratch.state(), Cause::MissingState);
+    let lost = error_at(&scratch.state(), FileFault::MissingState);
     assert_eq!(store.peek(&alice()).err(), Some(lost.clone()));
     assert_eq!(store.lock(&alice()).err(), Some(lost.clone()));
     // Nor is it what another generation is filled with.
@@ -300,7 +310,7 @@ fn no_record_or_state_of_another_user_is_replaced() {
         std::fs::remove_file(other).unwrap();
         let before = std::fs::read(&path).unwrap();
         let refused = store.relocate("alice", &anna).unwrap_err();
-        assert_eq!(refused.cause, Cause::Occupied, "{part}");
+        assert_eq!(refused.cause, FileFault::Occupied, "{part}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert!(store.record(&alice()).unwrap().is_some());
     }

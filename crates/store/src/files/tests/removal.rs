@@ -30,7 +30,7 @@ fn r43_what_a_stopped_taker_writes_later_leaves_no_trace() {
     assert!(scratch.everything().is_empty());
     taker.commit().unwrap();
     taker.flush().unwrap();
-    assert_eq!(taker.confirm().unwrap_err().cause, Cause::TakenOver);
+    assert_eq!(taker.confirm().unwrap_err().cause, FileFault::TakenOver);
     assert!(scratch.everything().is_empty() && !found(&store));
 }
 
@@ -52,7 +52,7 @@ fn r43_a_new_enrollment_outlives_a_stopped_removal() {
     stopped.remove_record().unwrap();
     enroll_devices(&store, &alice(), &[token()]);
     let done = stopped.remove_rest(&record);
-    assert_eq!(done.unwrap_err().cause, Cause::TakenOver);
+    assert_eq!(done.unwrap_err().cause, FileFault::TakenOver);
     let kept = store.snapshot(&alice()).unwrap().unwrap();
     assert_eq!(device_names(&kept.record), ["token"]);
     assert!(kept.state.has_committed());
@@ -69,8 +69,8 @@ fn r43_another_device_is_not_removed_unseen() {
     drop(taker);
     stopped.remove_record().unwrap();
     let done = stopped.remove_rest(&record);
-    assert_eq!(done.unwrap_err().cause, Cause::TakenOver);
-    let lost = error_at(&scratch.record(), Cause::LostRecord);
+    assert_eq!(done.unwrap_err().cause, FileFault::TakenOver);
+    let lost = error_at(&scratch.record(), FileFault::LostRecord);
     assert_eq!(store.holder(&alice()).err(), Some(lost));
 }
 
@@ -95,7 +95,7 @@ fn r43_a_removal_that_is_given_again_completes_it() {
     commit(&store);
     stopped.remove_record().unwrap();
     drop(stopped);
-    let lost = error_at(&scratch.record(), Cause::LostRecord);
+    let lost = error_at(&scratch.record(), FileFault::LostRecord);
     assert_eq!(store.holder(&alice()).err(), Some(lost));
     store.discard("alice").unwrap();
     assert!(scratch.everything().is_empty() && !found(&store));
@@ -174,7 +174,7 @@ fn a_removal_in_between_is_no_missing_state() {
     // A state that is really missing stays an error.
     fs::remove_file(store.state_path("alice")).unwrap();
     let lost = LockedFactor::for_change(&store, &alice(), seen).err();
-    assert_eq!(lost.map(|error| error.cause), Some(Cause::MissingState));
+    assert_eq!(lost.map(|error| error.cause), Some(FileFault::MissingState));
 }
 
 fn found(store: &Store) -> bool {

@@ -112,7 +112,7 @@ fn every_device_can_be_renewed_at_the_limit() {
     let entries: Vec<DeviceState> = all.iter().map(fresh).collect();
     let before = both_files(&scratch);
     let failed = locked.replace_record(&record_of(&alice(), &all), &entries);
-    let expected = error_at(&scratch.state(), Cause::System("too many devices"));
+    let expected = error_at(&scratch.state(), FileFault::System("too many devices"));
     assert_eq!(failed, Err(expected));
     assert_eq!(both_files(&scratch), before);
 }
@@ -123,7 +123,7 @@ fn a_device_without_an_entry_is_refused_first() {
     let before = both_files(&scratch);
     let mut locked = store.lock_for_change(&alice()).unwrap();
     let record = record_of(&alice(), &[phone(), tablet()]);
-    let expected = error_at(&scratch.state(), Cause::UnknownDevice("tablet".into()));
+    let expected = error_at(&scratch.state(), FileFault::UnknownDevice("tablet".into()));
     assert_eq!(locked.replace_record(&record, &[]), Err(expected));
     assert_eq!(both_files(&scratch), before);
 }
@@ -139,7 +139,10 @@ fn a_record_that_could_not_be_read_is_not_written() {
         let record = record_of(&alice(), &devices);
         let why: RecordError = Record::parse(&record.to_toml()).unwrap_err();
         let failed = locked.replace_record(&record, &[fresh(&twin)]);
-        assert_eq!(failed, Err(error_at(&scratch.record(), Cause::Record(why))));
+        assert_eq!(
+            failed,
+            Err(error_at(&scratch.record(), FileFault::Record(why)))
+        );
         assert_eq!(both_files(&scratch), before);
     }
 }

@@ -27,11 +27,11 @@ fn judged(
 }
 
 /// True where a device was found.
-type LookResult = Result<bool, Cause>;
+type LookResult = Result<bool, FileFault>;
 
-const FOUND: (LookResult, LookResult) = (Ok(true), Err(Cause::LostRecord));
-const ABSENT: (LookResult, LookResult) = (Ok(false), Err(Cause::LostRecord));
-const LOST: (LookResult, LookResult) = (Err(Cause::LostRecord), Err(Cause::LostRecord));
+const FOUND: (LookResult, LookResult) = (Ok(true), Err(FileFault::LostRecord));
+const ABSENT: (LookResult, LookResult) = (Ok(false), Err(FileFault::LostRecord));
+const LOST: (LookResult, LookResult) = (Err(FileFault::LostRecord), Err(FileFault::LostRecord));
 
 fn looks(store: &Store, who: &Account) -> [FoundRecords; 2] {
     [(); 2].map(|()| store.look_up(who).unwrap())
@@ -112,7 +112,7 @@ fn r42_a_record_of_another_uid_in_between_is_refused() {
     let other = record_of(&account("alice", 7), &[phone()]).to_toml();
     fs::write(scratch.record(), other.as_bytes()).unwrap();
     let (answer, _) = judged(&store, &alice(), seen);
-    let other_uid = Cause::OtherUid {
+    let other_uid = FileFault::OtherUid {
         recorded: 7,
         current: 1000,
     };

@@ -4,7 +4,7 @@ use super::*;
 use crate::files::record_holder::tried_anew;
 
 /// Looks that fail in turn with these causes, and how often it was looked.
-fn looks(causes: &[Cause]) -> (Result<&'static str, Error>, usize) {
+fn looks(causes: &[FileFault]) -> (Result<&'static str, Error>, usize) {
     let mut looked = 0;
     let result = tried_anew(|| {
         let cause = causes.get(looked).cloned();
@@ -19,18 +19,18 @@ fn looks(causes: &[Cause]) -> (Result<&'static str, Error>, usize) {
 #[test]
 fn a_change_between_the_two_files_is_looked_at_anew() {
     for changes in 0..=4 {
-        let causes = vec![Cause::MissingState; changes];
+        let causes = vec![FileFault::MissingState; changes];
         assert_eq!(looks(&causes), (Ok("both"), changes + 1));
     }
 }
 
 #[test]
 fn what_stays_contradictory_is_an_error() {
-    let missing = Err(error_at(Path::new("/state"), Cause::MissingState));
-    assert_eq!(looks(&vec![Cause::MissingState; 9]), (missing, 5));
+    let missing = Err(error_at(Path::new("/state"), FileFault::MissingState));
+    assert_eq!(looks(&vec![FileFault::MissingState; 9]), (missing, 5));
     // Looked at anew already, and only once, before it is said.
-    let lost = Err(error_at(Path::new("/state"), Cause::LostRecord));
-    assert_eq!(looks(&[Cause::LostRecord]), (lost, 1));
+    let lost = Err(error_at(Path::new("/state"), FileFault::LostRecord));
+    assert_eq!(looks(&[FileFault::LostRecord]), (lost, 1));
 }
 
 #[test]

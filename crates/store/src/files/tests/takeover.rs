@@ -68,7 +68,7 @@ fn what_a_stopped_holder_writes_later_changes_nothing() {
     assert_eq!(taker.confirm(), Ok(()));
     stopped.write(with_failures(&stopped, 7)).unwrap();
     stopped.flush().unwrap();
-    let gone = error_at(&scratch.state(), Cause::TakenOver);
+    let gone = error_at(&scratch.state(), FileFault::TakenOver);
     assert_eq!(stopped.confirm(), Err(gone.clone()));
     let record = record_of(&alice(), &[phone()]);
     assert_eq!(stopped.replace_record(&record, &[]), Err(gone.clone()));
@@ -168,7 +168,7 @@ fn a_provisional_state_is_never_believed() {
     let (scratch, store) = enrolled();
     let bytes = encode_provisional(&scratch.stored().state);
     fs::write(scratch.state(), bytes).unwrap();
-    let damaged = error_at(&scratch.state(), Cause::State(StateError::Damaged));
+    let damaged = error_at(&scratch.state(), FileFault::State(StateError::Damaged));
     assert_eq!(store.lock(&alice()).err(), Some(damaged.clone()));
     assert_eq!(store.peek(&alice()).err(), Some(damaged));
 }
@@ -217,7 +217,7 @@ fn a_record_in_place_is_finished_after_a_takeover() {
         let finished = stopped.finish_replacement(&record);
         let state = store.peek(&alice()).unwrap().unwrap();
         if changed {
-            assert_eq!(finished.unwrap_err().cause, Cause::TakenOver);
+            assert_eq!(finished.unwrap_err().cause, FileFault::TakenOver);
             assert_eq!(state.devices.len(), 1);
         } else {
             assert_eq!(finished, Ok(()));

@@ -4,7 +4,7 @@ use super::*;
 use twofactor_core::enroll::{ConfirmedDevice, PendingDevice, unused};
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::verify::{TypedAnswer, AnswerForm};
+use twofactor_core::verify::{AnswerForm, TypedAnswer};
 
 fn vouched(device: Device) -> ConfirmedDevice {
     ConfirmedDevice {
@@ -45,7 +45,13 @@ fn each_change_is_logged_once() {
             "enroll device=token confirmed=no"
         ]
     );
-    let code = |counter| TypedAnswer::read(token().code(counter).reveal().as_bytes(), AnswerForm::Code, &[]);
+    let code = |counter| {
+        TypedAnswer::read(
+            token().code(counter).reveal().as_bytes(),
+            AnswerForm::Code,
+            &[],
+        )
+    };
     resync(factor, token().id, [&code(5), &code(6)], 1, NOW).unwrap();
     issue_bypass(factor, CodeScope::Login, &throttle, NOW + 90, NOW).unwrap();
     withdraw_bypass(factor).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::verify::{self, TypedAnswer, AnswerForm, Outcome, ThrottleStatus};
+use twofactor_core::verify::{self, AnswerForm, Outcome, ThrottleStatus, TypedAnswer};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
     issue_bypass(

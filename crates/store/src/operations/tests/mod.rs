@@ -18,9 +18,9 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::attempt::AttemptFailure;
-use crate::files::Cause;
+use crate::files::FileFault;
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
-use twofactor_core::device::{Device, CredentialId, OtpKind};
+use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
@@ -164,5 +164,5 @@ impl ChangeSteps for Refusing {
 
 /// True if the error is that of a state that cannot be read.
 fn is_unusable(error: &ChangeError) -> bool {
-    matches!(&error.cause, ChangeCause::Failed(AttemptFailure::Store(error)) if matches!(error.cause, Cause::State(_)))
+    matches!(&error.cause, ChangeCause::Failed(AttemptFailure::Store(error)) if matches!(error.cause, FileFault::State(_)))
 }

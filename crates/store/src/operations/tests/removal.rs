@@ -154,7 +154,7 @@ fn nothing_is_removed_while_another_holds_the_lock() {
     let limit = FileSize::limited_to(100);
     let busy = Error {
         path: scratch.state(),
-        cause: Cause::Busy(Some(child.id())),
+        cause: FileFault::Busy(Some(child.id())),
     };
     let removed = cleared(&factor(&store), &[id(1), id(2)]);
     assert_eq!(removed, Err(refused(busy.into())));

@@ -8,7 +8,7 @@ use crate::fleet_contact::FleetContact;
 use crate::sys::life_sign::LifeSign;
 use crate::testing::fresh;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
-use twofactor_core::verify::{TypedAnswer, AnswerForm};
+use twofactor_core::verify::{AnswerForm, TypedAnswer};
 
 const WINDOW: u8 = 1;
 

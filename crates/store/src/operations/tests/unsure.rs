@@ -8,7 +8,7 @@ use crate::sys::life_sign::LifeSign;
 use twofactor_core::enroll::{ConfirmedDevice, unused};
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::verify::{TypedAnswer, AnswerForm};
+use twofactor_core::verify::{AnswerForm, TypedAnswer};
 
 /// A fleet whose answer is lost, or does not come to more than a refusal.
 struct SilentFleet(ShareFault);
@@ -45,7 +45,13 @@ fn all(factor: &UserFactor<'_>) {
     assert!(enrolled.is_err());
     assert!(issue_bypass(factor, CodeScope::Login, &throttle, NOW + 90, NOW).is_err());
     assert!(new_recovery_codes(factor, NOW, root).is_err());
-    let code = |counter| TypedAnswer::read(token().code(counter).reveal().as_bytes(), AnswerForm::Code, &[]);
+    let code = |counter| {
+        TypedAnswer::read(
+            token().code(counter).reveal().as_bytes(),
+            AnswerForm::Code,
+            &[],
+        )
+    };
     assert!(resync(factor, token().id, [&code(5), &code(6)], 1, NOW).is_err());
     assert!(unlock(factor, &Policy::default(), NOW).is_err());
     assert!(remove_all(factor, &[token().id], root).is_err());

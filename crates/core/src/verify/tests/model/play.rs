@@ -9,8 +9,8 @@ use super::product::policy::Policy;
 use super::product::record::Record;
 use super::product::state::{State, decode_file, encode_file};
 use super::product::verify::{
-    Accepted, TypedAnswer, Credential, AnswerForm, Outcome, Rejected, ThrottleStatus, charge, code_lengths,
-    gate, rebased, refused_codes, unlocked, verdict,
+    Accepted, AnswerForm, Credential, Outcome, Rejected, ThrottleStatus, TypedAnswer, charge,
+    code_lengths, gate, rebased, refused_codes, unlocked, verdict,
 };
 use super::rules::{Expected, Model, Rules};
 
