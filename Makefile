@@ -107,11 +107,15 @@ build: need-build rust
 harness: build
 	cargo build $(CARGOFLAGS) -p harness
 
+# All programs that need no feature: with --tests, cargo would run the unit tests a second time.
+test_programs = $(addprefix --test ,command daemon docs doctor enrollment faults login model module package selftest) \
+	$(addprefix --bench ,compare daemon)
+
 ## test               formatting, lints, build and all tests (as root with sudo)
 test: need-test lint build
 	cargo test $(CARGOFLAGS) --workspace --doc
 	scripts/unit-tests $(CARGOFLAGS)
-	cargo test $(CARGOFLAGS) --workspace --tests --no-fail-fast $(root_runner)
+	cargo test $(CARGOFLAGS) --workspace $(test_programs) --no-fail-fast $(root_runner)
 	fuzz/run short
 
 lint:

@@ -178,6 +178,40 @@ fn contributing_names_targets_that_exist() {
     }
 }
 
+/// The names of the list `--test` or `--bench` in the Makefile's `test_programs`.
+fn programs_of_make_test(option: &str) -> Vec<String> {
+    let makefile = text("Makefile");
+    let list = makefile.split(&format!("$(addprefix --{option} ,")).nth(1);
+    let names = list.unwrap().split(')').next().unwrap();
+    names.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn make_test_runs_every_program_that_needs_no_feature() {
+    let run = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--no-deps"])
+        .arg("--format-version=1")
+        .current_dir(harness::workspace())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let targets = packages
+        .iter()
+        .flat_map(|package| package["targets"].as_array().unwrap());
+    let tested: Vec<&Value> = targets
+        .filter(|target| target["test"] == true && target["required-features"].is_null())
+        .collect();
+    for option in ["test", "bench"] {
+        let of_kind = tested.iter().filter(|target| target["kind"][0] == option);
+        let mut wanted: Vec<&str> = of_kind
+            .map(|target| target["name"].as_str().unwrap())
+            .collect();
+        wanted.sort_unstable();
+        assert_eq!(programs_of_make_test(option), wanted);
+    }
+}
+
 #[test]
 fn help_lists_the_targets_on_one_screen() {
     let makefile = text("Makefile");
