@@ -23,7 +23,7 @@ use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAt
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{PolicyFile, RecordHolder, Store};
+use twofactor_store::{LoadedPolicy, PolicyFile, RecordHolder, Store};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::log_lines;
@@ -167,7 +167,7 @@ impl LoginContext<'_> {
                     &self.user,
                 );
             }
-            return self.not_asked(transaction, decision);
+            return self.not_asked(transaction, (&file, &loaded), decision);
         }
         let address = std::str::from_utf8(&self.rhost)
             .ok()
@@ -179,7 +179,7 @@ impl LoginContext<'_> {
             address,
         };
         if let Some(decision) = self.decided(transaction, &loaded.policy, &request) {
-            return self.not_asked(transaction, decision);
+            return self.not_asked(transaction, (&file, &loaded), decision);
         }
         self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());
@@ -275,6 +275,7 @@ impl LoginContext<'_> {
     fn not_asked(
         &self,
         transaction: &mut dyn PamTransaction,
+        (file, loaded): (&PolicyFile, &LoadedPolicy),
         decision: PolicyDecision,
     ) -> Result<AuthResult, AuthAbort> {
         let line = match decision {
@@ -288,16 +289,19 @@ impl LoginContext<'_> {
             PolicyDecision::Exempt(_) => transaction.log(LogPriority::Info, line.as_str()),
             _ => self.debug(transaction, &line),
         }
-        self.forward_whole(transaction, text::PASSWORD)?;
+        // A question may stay open for long.
+        if self.forward_whole(transaction, text::PASSWORD)? && !file.is_as(loaded)? {
+            return Ok(self.policy_changed(transaction));
+        }
         Ok(AuthResult::NotAsked)
     }
 
-    /// Hands the whole input to the modules after this one, as the password.
+    /// Hands the whole input to the modules after this one, as the password. True if it was asked for.
     fn forward_whole(
         &self,
         transaction: &mut dyn PamTransaction,
         prompt: &str,
-    ) -> Result<(), AuthAbort> {
+    ) -> Result<bool, AuthAbort> {
         let wanted = self.arguments.layout == PromptLayout::PasswordThenCode
             && self.arguments.first_pass != FirstPass::Only
             && !(self.arguments.first_pass == FirstPass::Try && transaction.password().is_some());
@@ -305,6 +309,15 @@ impl LoginContext<'_> {
             let password = transaction.ask(prompt, EchoMode::Hidden)?;
             transaction.set_password(&password)?;
         }
-        Ok(())
+        Ok(wanted)
+    }
+
+    /// The end of a login that asks for no code, by a policy that is another one since its question was asked. The password is yet to
+    /// be checked, or all questions look alike: the log alone is told.
+    fn policy_changed(&self, transaction: &mut dyn PamTransaction) -> AuthResult {
+        forget_claims(transaction);
+        let line = self.line(LoginEvent::PolicyChanged);
+        transaction.log(LogPriority::Notice, line.as_str());
+        AuthResult::Refused
     }
 }

@@ -87,7 +87,7 @@ impl LoginContext<'_> {
             PolicyDecision::DeviceRequired
         };
         let is_enrolled = || Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
-        self.unenrolled(transaction, policy, decision, &is_enrolled, (account, pace))
+        self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
     }
 }
 

@@ -18,6 +18,12 @@ pub trait CodeJudge {
     /// The policy as it was last read.
     fn policy(&self) -> &Policy;
 
+    /// True if the file of the policy still says what this goes by. Asked where a question came between grace and the end.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`].
+    fn has_policy_of_now(&self) -> Result<bool, AttemptFailure>;
+
     /// Grace and lock-out, before a prompt.
     ///
     /// # Errors
@@ -59,6 +65,10 @@ pub trait CodeJudge {
 impl CodeJudge for LoginAttempt<'_> {
     fn policy(&self) -> &Policy {
         &self.loaded.policy
+    }
+
+    fn has_policy_of_now(&self) -> Result<bool, AttemptFailure> {
+        Ok(self.file.is_as(&self.loaded)?)
     }
 
     fn before(&self) -> Result<PreCheck, AttemptFailure> {
@@ -130,6 +140,11 @@ fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, AttemptFailure>
 impl CodeJudge for DaemonJudge {
     fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Asked after grace alone, of which the daemon knows none.
+    fn has_policy_of_now(&self) -> Result<bool, AttemptFailure> {
+        Ok(false)
     }
 
     /// The daemon knows no grace.

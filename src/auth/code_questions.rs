@@ -135,7 +135,9 @@ impl LoginContext<'_> {
             }
         };
         transaction.log(LogPriority::Info, line.as_str());
-        self.forward_password(transaction, judge)?;
+        if self.forward_password(transaction, judge)? && !judge.has_policy_of_now()? {
+            return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
+        }
         Ok(QuestionGate::Ended(AuthResult::NotAsked))
     }
 

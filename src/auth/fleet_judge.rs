@@ -32,6 +32,10 @@ impl CodeJudge for FleetJudge<'_> {
         self.files.policy()
     }
 
+    fn has_policy_of_now(&self) -> Result<bool, AttemptFailure> {
+        self.files.has_policy_of_now()
+    }
+
     /// Grace is that of the host. A lock-out is that of all hosts, which the attempt tells: this host's file may not know of its end.
     fn before(&self) -> Result<PreCheck, AttemptFailure> {
         Ok(match self.files.before()? {

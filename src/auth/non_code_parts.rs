@@ -16,13 +16,13 @@ impl LoginContext<'_> {
     }
 
     /// Hands the password to the modules after this one during grace: the answer, without the code of the last login where that was
-    /// sent again.
+    /// sent again. True if it was asked for.
     pub(super) fn forward_password(
         &self,
         transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
-    ) -> Result<(), AuthAbort> {
-        self.forward_whole(transaction, text::PASSWORD)?;
+    ) -> Result<bool, AuthAbort> {
+        let is_asked = self.forward_whole(transaction, text::PASSWORD)?;
         if let Some(answer) = transaction
             .password()
             .filter(|_| self.arguments.layout == PromptLayout::PasswordThenCode)
@@ -31,6 +31,6 @@ impl LoginContext<'_> {
             let password = answer.get(..len).filter(|_| len < answer.len());
             password.map_or(Ok(()), |password| transaction.set_password(password))?;
         }
-        Ok(())
+        Ok(is_asked)
     }
 }

@@ -7,7 +7,7 @@ use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_core::verify;
 use twofactor_store::attempt::{AttemptFailure, prove_unenrolled};
 use twofactor_store::sys::clock;
-use twofactor_store::{LoadedPolicy, Store};
+use twofactor_store::{LoadedPolicy, PolicyFile, Store};
 
 use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, is_enrolled};
@@ -39,7 +39,7 @@ impl LoginContext<'_> {
             let holder = self.holder(store, account)?;
             Ok(holder.as_ref().is_some_and(is_enrolled))
         };
-        self.unenrolled(transaction, policy, decision, &is_enrolled, (account, pace))
+        self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
     }
 
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
@@ -48,11 +48,12 @@ impl LoginContext<'_> {
     pub(super) fn unenrolled(
         &self,
         transaction: &mut dyn PamTransaction,
-        policy: &Policy,
+        loaded: &LoadedPolicy,
         decision: PolicyDecision,
         is_enrolled: &dyn Fn() -> Result<bool, AttemptFailure>,
         (account, mut pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
+        let policy = &loaded.policy;
         if decision == PolicyDecision::DeviceRequired {
             transaction.log(
                 LogPriority::Notice,
@@ -64,7 +65,7 @@ impl LoginContext<'_> {
         }
         // Question and result come as late as those of the users who are refused.
         pace.wait();
-        match self.arguments.layout {
+        let is_asked = match self.arguments.layout {
             PromptLayout::PasswordThenCode => {
                 self.forward_whole(transaction, text::PASSWORD_AND_CODE)?
             }
@@ -72,9 +73,10 @@ impl LoginContext<'_> {
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
             {
                 transaction.ask(&policy.prompt, policy.echo)?;
+                true
             }
-            PromptLayout::Code => {}
-        }
+            PromptLayout::Code => false,
+        };
         pace.answered();
         pace.wait();
         if decision == PolicyDecision::DeviceRequired {
@@ -82,6 +84,9 @@ impl LoginContext<'_> {
             return Ok(AuthResult::Refused);
         }
         // A question may stay open for long.
+        if is_asked && !PolicyFile::new(&self.arguments.policy).is_as(loaded)? {
+            return Ok(self.policy_changed(transaction));
+        }
         if is_enrolled()? {
             transaction.log(
                 LogPriority::Notice,

@@ -157,6 +157,52 @@ fn forward_pass_passes_whole_answers_where_no_code() {
     assert_eq!((refused.auth, refused.prompts.len()), (code::AUTH_ERR, 1));
 }
 
+/// Who waits at the question of the password until the policy is another one is not let in by the old one.
+#[test]
+fn a_policy_changed_at_the_password_ends_the_login() {
+    let machine = machine(ON);
+    let alice = enroll_token(&machine, "alice");
+    add_account(&machine, "bob");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    let grace = "enabled = true\ngrace = 3600\n";
+    machine.policy(grace);
+    let from = |user: &str| x(user).rhost("192.0.2.7");
+    let both = format!("{PASSWORD}{}", alice.code());
+    assert_eq!(auth(from("alice").answer(both)), code::SUCCESS);
+    let exempt = "enabled = true\n[[exempt]]\nusers = [\"alice\"]\n";
+    let off = "enabled = true\n[services]\nx = false\n";
+    for (policy, user) in [
+        ("enabled = false\n", "alice"),
+        (off, "alice"),
+        (exempt, "alice"),
+        (grace, "alice"),
+        (ON, "bob"),
+    ] {
+        machine.policy(policy);
+        assert_eq!(auth(from(user).answer(PASSWORD)), code::SUCCESS, "{policy}");
+        machine.forget_log();
+        let change = "echo 'enabled = true' > /etc/security/twofactor.toml; echo 'tries = 2' >> /etc/security/twofactor.toml";
+        let outcome = run(from(user).answer_shell(&format!("{change}; echo {PASSWORD}")));
+        assert_eq!(outcome.auth, code::AUTH_ERR, "{policy}");
+        assert_eq!(outcome.prompts.len(), 1, "{policy}");
+        let line = format!("user={user} rhost=192.0.2.7 result=policy-changed");
+        assert!(logged(&machine).contains(&line), "{policy}");
+    }
+}
+
+/// The question that all get with `uniform_prompt`.
+#[test]
+fn a_policy_changed_at_a_uniform_question_ends_the_login() {
+    let machine = machine("enabled = true\nuniform_prompt = true\n");
+    add_account(&machine, "bob");
+    stack(&machine, "", "", PERMITS);
+    let change = "echo 'enabled = true' > /etc/security/twofactor.toml";
+    let outcome = run(x("bob").answer_shell(&format!("{change}; echo 123456")));
+    assert_eq!(outcome.auth, code::AUTH_ERR);
+    assert_eq!(logged(&machine), ["user=bob rhost= result=policy-changed"]);
+    assert_eq!(auth(x("bob").answer("123456")), code::SUCCESS);
+}
+
 #[test]
 fn forward_pass_splits_an_earlier_answer() {
     let machine = machine("enabled = true\ntries = 2\n");

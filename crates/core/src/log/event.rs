@@ -95,6 +95,8 @@ events! {
         NotInvited = "not-invited",
         /// Not the code of the invitation.
         InviteWrong = "invite-wrong",
+        /// The policy changed while a question was open to a user who is asked for no code.
+        PolicyChanged = "policy-changed",
         /// Another module or the application changed the user.
         AnotherUser = "another-user",
         /// An `[[exempt]]` entry matches.

@@ -195,6 +195,15 @@ impl PolicyFile {
         file::publish_as(&fd, &staged, name).map_err(Error::file(&self.path))
     }
 
+    /// True if it says the same as when it was loaded.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read any more, as for [`PolicyFile::load`].
+    pub fn is_as(&self, loaded: &LoadedPolicy) -> Result<bool, Error> {
+        let (text, _) = self.read()?;
+        Ok(text == loaded.text)
+    }
+
     fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, Error> {
         let policy = policy::parse(&text).map_err(|error| self.error(FileFault::Policy(error)))?;
         Ok(LoadedPolicy {
