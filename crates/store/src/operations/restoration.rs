@@ -7,6 +7,7 @@ use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::factor_change::FactorChange;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, SpentCodes, State};
 
 use super::{ChangeError, UserFactor, leave_nothing};
@@ -194,7 +195,8 @@ fn with_failures(live: &State, backup: &State) -> State {
     state
 }
 
-/// The one-time codes. Those of a record that is there are newer and stay; true if any of the backup end.
+/// The one-time codes. Those of a record that is there are newer and stay; true if any of the backup end. A bypass code of one host
+/// ends in any case: the backup may be of another host, and what it was to do is over.
 fn merge_codes(
     record: &mut Record,
     base: &mut State,
@@ -207,6 +209,10 @@ fn merge_codes(
         record.bypass.as_ref().map(|code| code.id),
         record.invite.as_ref().map(|code| code.id),
     );
+    record.bypass = record
+        .bypass
+        .take()
+        .filter(|code| code.scope != CodeScope::ThisHost);
     if let Some(live) = live.filter(|live| live.is_enrolled()) {
         record.recovery.clone_from(&live.recovery);
         record.bypass.clone_from(&live.bypass);

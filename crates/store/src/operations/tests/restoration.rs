@@ -298,6 +298,22 @@ fn an_invitation_before_the_last_used_code_stays_used() {
     assert_eq!(refused, Err(RestoreRefusal::NothingLeft));
 }
 
+/// It was to be over when its host meets the store of the fleet again.
+#[test]
+fn a_code_of_one_host_is_not_restored() {
+    use twofactor_core::recovery::CodeScope;
+    let (_scratch, store) = with(&[phone()]);
+    let bypass = OneTimeCode::generate(NOW * 2).unwrap().0;
+    let here = bypass.clone().with_scope(CodeScope::ThisHost);
+    for (code, is_dropped) in [(bypass, false), (here, true)] {
+        change_record(&store, |record| record.bypass = Some(code.clone()));
+        let entry = backed_up(&store);
+        store.discard("alice").unwrap();
+        assert_eq!(restored(&store, &entry, KEEP).drops_codes, is_dropped);
+        assert_eq!(record(&store).bypass.is_none(), is_dropped);
+    }
+}
+
 /// An older backup, after a newer one.
 #[test]
 fn codes_used_before_a_backup_stay_used_after_it() {
