@@ -18,10 +18,10 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::factor_change::ChangeEvent;
 use twofactor_core::log::line::LogLine;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
-use twofactor_store::Store;
 use twofactor_store::files::Error as StoreError;
 use twofactor_store::operations::{self, AuditSink, UserFactor};
 use twofactor_store::sys::process;
+use twofactor_store::{BulkEnrollment, NewRecord, Store};
 
 use crate::formatting::utc;
 use crate::idle_name::IdleName;
@@ -67,6 +67,17 @@ pub const fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a
 /// When it cannot be removed.
 pub fn discard(store: &Store, name: &str) -> Result<(), StoreError> {
     operations::discard(store, name, &CommandLog)
+}
+
+/// Enrolls users who have no record, many at a time, and logs those who may be enrolled.
+///
+/// # Errors
+/// As [`operations::import_newcomers`].
+pub fn newcomers(
+    store: &Store,
+    newcomers: &[NewRecord],
+) -> Result<Vec<Result<BulkEnrollment, StoreError>>, StoreError> {
+    operations::import_newcomers(store, newcomers, &CommandLog)
 }
 
 /// Logs `VERB user=NAME action=WORD KEY=VALUE … by=UID`, without the fields that do not apply. Values must not be secret.

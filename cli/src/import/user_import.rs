@@ -145,7 +145,7 @@ fn flush(
     if newcomers.is_empty() {
         return Ok(());
     }
-    let results = store.enroll_all(&newcomers)?;
+    let results = audit::newcomers(store, &newcomers)?;
     for (position, result) in positions.into_iter().zip(results) {
         let (Some(job), Some(rows)) = (jobs.get(position), rows.get_mut(position)) else {
             continue;

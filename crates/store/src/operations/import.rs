@@ -1,13 +1,13 @@
 //! Devices that come from elsewhere, one after the other under one lock: a state has no room for all that a user had and all
 //! that comes.
 
-use crate::files::LockedFactor;
+use crate::files::{BulkEnrollment, Error, LockedFactor, NewRecord, Store};
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::factor_change::FactorChange;
+use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
 
-use super::{ChangeError, UserFactor, begin, leave_nothing};
+use super::{AuditSink, ChangeError, UserFactor, begin, leave_nothing};
 
 /// The place to which devices are written.
 pub struct DeviceWriter<'l, 's> {
@@ -25,21 +25,27 @@ impl DeviceWriter<'_, '_> {
     pub fn store(&mut self, record: &mut Record, entry: DeviceState) -> Result<(), ChangeError> {
         let mut devices = record.devices.iter();
         let device = devices.find(|device| device.id == entry.id);
+        let name = device.map(|device| device.name.clone());
+        let change = name.as_ref().map(|device| self.change(device));
         // A user without a device gets them all from root.
-        if let Some(name) = device.map(|device| device.name.clone())
-            && !self.before.is_empty()
-        {
-            let (device, confirmed) = (&name, false);
-            let change = if self.before.contains(&name) {
-                FactorChange::DeviceRenewed { device, confirmed }
-            } else {
-                FactorChange::DeviceAdded { device, confirmed }
-            };
+        if let Some(change) = change.filter(|_| !self.before.is_empty()) {
             self.factor.note(record, &change);
         }
-        self.locked
-            .replace_record(record, &[entry])
-            .map_err(|error| ChangeError::new(self.factor.account, error))
+        let stored = self.locked.replace_record(record, &[entry]);
+        stored.map_err(|error| match change {
+            Some(change) => self.factor.failed(error, change),
+            None => ChangeError::new(self.factor.account, error),
+        })
+    }
+
+    /// The change that a device of the import is.
+    fn change<'d>(&self, device: &'d DeviceName) -> FactorChange<'d> {
+        let confirmed = false;
+        if self.before.contains(device) {
+            FactorChange::DeviceRenewed { device, confirmed }
+        } else {
+            FactorChange::DeviceAdded { device, confirmed }
+        }
     }
 }
 
@@ -67,4 +73,32 @@ pub fn import_devices<T>(
         leave_nothing(locked);
     }
     Ok(imported)
+}
+
+/// Enrolls users who have neither record nor state, many at a time. One who may be enrolled in the fleet is reported as such.
+///
+/// # Errors
+/// As [`Store::enroll_all`].
+pub fn import_newcomers(
+    store: &Store,
+    newcomers: &[NewRecord],
+    audit: &dyn AuditSink,
+) -> Result<Vec<Result<BulkEnrollment, Error>>, Error> {
+    let results = store.enroll_all(newcomers)?;
+    for (newcomer, result) in newcomers.iter().zip(&results) {
+        if !result.as_ref().is_err_and(Error::is_unsure) {
+            continue;
+        }
+        for device in &newcomer.record.devices {
+            audit.changed(&ChangeEvent {
+                user: &newcomer.account.name,
+                change: FactorChange::DeviceAdded {
+                    device: &device.name,
+                    confirmed: false,
+                },
+                end: ChangeEnd::Unsure,
+            });
+        }
+    }
+    Ok(results)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::files::{ShareFault, SharedChange, SharedFactors};
+use crate::files::{NewRecord, ShareFault, SharedChange, SharedFactors};
 use crate::sys::life_sign::LifeSign;
 use twofactor_core::enroll::{ConfirmedDevice, unused};
 use twofactor_core::policy::Policy;
@@ -106,4 +106,48 @@ fn an_unsure_withdrawal_and_an_unsure_discard_are_logged() {
             "invite until=withdrawn end=unsure"
         ]
     );
+}
+
+/// Imports two devices, of which alice may have one.
+fn imported(store: &Store) {
+    import_devices(&factor(store), |kept, writer| {
+        let mut record = kept.unwrap().0;
+        for new in [token(), device("second", 3, OtpKind::Hotp)] {
+            record.devices.retain(|it| it.name != new.name);
+            record.devices.push(new.clone());
+            assert!(writer.store(&mut record, unused(&new)).is_err());
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_unsure_import_is_logged() {
+    let unknown = ShareFault::Unknown(String::new());
+    let (_scratch, store) = in_fleet(&[token()], unknown.clone());
+    imported(&store);
+    assert_eq!(
+        logged(),
+        [
+            "renew device=token confirmed=no end=unsure",
+            "enroll device=second confirmed=no end=unsure",
+        ]
+    );
+    let newcomer = NewRecord {
+        account: alice(),
+        record: crate::testing::record_of(&alice(), &[token()]),
+        entries: vec![unused(&token())],
+    };
+    let (_scratch, store) = in_fleet(&[], unknown);
+    let results = import_newcomers(&store, &[newcomer.clone()], &AuditLines).unwrap();
+    assert!(results[0].is_err());
+    assert_eq!(logged(), ["enroll device=token confirmed=no end=unsure"]);
+    for fault in [ShareFault::NotMade(String::new()), ShareFault::Conflict] {
+        let (_scratch, store) = in_fleet(&[token()], fault.clone());
+        imported(&store);
+        let (_scratch, store) = in_fleet(&[], fault);
+        let results = import_newcomers(&store, &[newcomer.clone()], &AuditLines).unwrap();
+        assert!(results[0].is_err());
+        assert_eq!(logged(), [""; 0]);
+    }
 }
