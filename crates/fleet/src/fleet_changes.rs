@@ -1,5 +1,6 @@
 //! Changes by root on this host, made in the fleet: the record and the state that follows from it, in one transaction.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +67,7 @@ impl FleetChanges {
             .map_err(|reason| unmade(&reason.to_string()))?;
         let revision = host.commit(user, change, &time)?;
         let kind = match change {
-            SharedChange::Put { record, .. } => MarkKind::of(Some(record)),
+            SharedChange::Put { record, .. } => stored_kind(Some(record)),
             SharedChange::Remove { .. } => MarkKind::Removed,
             SharedChange::State(_) => return Ok(()),
         };
@@ -185,14 +186,24 @@ impl FleetHost {
 }
 
 /// A record as the store has it: without what counts on this host alone.
-pub(crate) fn content(record: &Record) -> RecordContent {
+pub(crate) fn shared(record: &Record) -> Cow<'_, Record> {
     let is_local = |code: &OneTimeCode| code.scope == CodeScope::ThisHost;
-    if record.bypass.as_ref().is_some_and(is_local) {
-        let mut shared = record.clone();
-        shared.bypass = None;
-        return RecordContent::Text(shared.to_toml());
+    if !record.bypass.as_ref().is_some_and(is_local) {
+        return Cow::Borrowed(record);
     }
-    RecordContent::Text(record.to_toml())
+    let mut shared = record.clone();
+    shared.bypass = None;
+    Cow::Owned(shared)
+}
+
+/// The content of its value in the store.
+pub(crate) fn content(record: &Record) -> RecordContent {
+    RecordContent::Text(shared(record).to_toml())
+}
+
+/// The mark of a record that the store has got, or of its removal.
+pub(crate) fn stored_kind(record: Option<&Record>) -> MarkKind {
+    MarkKind::of(record.map(shared).as_deref())
 }
 
 /// True if the store has this record, or none where it is `None`.

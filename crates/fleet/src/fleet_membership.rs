@@ -12,7 +12,7 @@ use twofactor_store::sys::host_name;
 use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{ExpectedRecord, FactorCommit, RecordPart};
-use crate::fleet_changes::{content, is_same};
+use crate::fleet_changes::{content, is_same, stored_kind};
 use crate::fleet_host::FleetHost;
 use crate::gateway::Gateway;
 use crate::host_entry::HostReport;
@@ -20,7 +20,7 @@ use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
 use crate::host_settings::{HostSettings, read};
 use crate::membership_error::MembershipError;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::MirrorMarks;
 use crate::state_join;
 use crate::token::{FleetMeta, HostBeat};
 
@@ -201,7 +201,7 @@ fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipEr
     }
     .map_err(|fault| MembershipError::User(user.to_owned(), fault))?;
     let marks = MirrorMarks::open(host.directory().path())?;
-    marks.note(user, revision, MarkKind::of(Some(&record)))?;
+    marks.note(user, revision, stored_kind(Some(&record)))?;
     Ok(())
 }
 

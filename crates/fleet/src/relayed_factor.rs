@@ -6,9 +6,9 @@ use twofactor_core::state::State;
 
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
-use crate::fleet_changes::content;
+use crate::fleet_changes::{content, stored_kind};
 use crate::fleet_host::FleetHost;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::MirrorMarks;
 use crate::shared_record::RecordContent;
 use crate::state_join;
 
@@ -61,7 +61,7 @@ impl FleetHost {
             state: &state,
         };
         let revision = self.commit_factor(&commit, time)?;
-        let kind = MarkKind::of(change.next.map(|(record, _)| record));
+        let kind = stored_kind(change.next.map(|(record, _)| record));
         // Where this is not noted, it is when the service looks at the store the next time.
         let marks = MirrorMarks::open(self.directory().path());
         let _ = marks.and_then(|marks| marks.note(change.user, revision, kind));

@@ -5,12 +5,16 @@ use super::hosts::{TestHost, founded, soon};
 use twofactor_core::account::Account;
 use twofactor_core::policy::{Policy, Throttle};
 use twofactor_core::record::Record;
-use twofactor_core::recovery::CodeScope;
+use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_core::state::State;
 use twofactor_fleet::factor_commit::CommitFault;
+use twofactor_fleet::fleet_changes::FleetChanges;
+use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::mirror_marks::MirrorMarks;
+use twofactor_fleet::relayed_factor::RelayedFactor;
 use twofactor_store::operations::{self, RootChange, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
-use twofactor_store::{FileFault, SharedChange, Store};
+use twofactor_store::{FileFault, SharedChange, SharedFactors as _, Store};
 
 const NOW: u64 = 2_000_000_000;
 
@@ -127,4 +131,57 @@ fn a_record_of_a_fleet_is_not_moved() {
         .relocate("alice", &testing::account("anna", 64001));
     assert!(matches!(refused.unwrap_err().cause, FileFault::Fleet(_)));
     assert!(a.record("alice").is_some());
+}
+
+/// A record with a bypass code of one host, as a host has it that left a fleet while it was cut off.
+fn with_code_of_one_host(user: &str) -> Record {
+    let account = testing::account(user, 64001);
+    let mut record = testing::record_of(&account, &[testing::phone()]);
+    let code = OneTimeCode::generate(NOW + 60).unwrap().0;
+    record.bypass = Some(code.with_scope(CodeScope::ThisHost));
+    record
+}
+
+/// Such a record is none that the store has: by its mark it would be judged as the newest one.
+#[test]
+fn no_mark_tells_of_a_code_of_one_host() {
+    let cluster = EtcdCluster::start(&[]);
+    let a = TestHost::new(&cluster);
+    let (alice, bob) = (with_code_of_one_host("alice"), with_code_of_one_host("bob"));
+    let entries = [testing::fresh(&testing::phone())];
+    let account = testing::account("alice", 64001);
+    let files = a.files.store();
+    let mut locked = files.lock_for_change(&account).unwrap();
+    locked.replace_record(&alice, &entries).unwrap();
+    drop(locked);
+    assert_eq!(a.init(MembershipRun::Apply), Ok(1));
+    let host = a.open();
+    // Also where such a record comes by the service, or is changed by root's command.
+    let state = State {
+        devices: entries.to_vec(),
+        ..State::new(64001)
+    };
+    let relayed = RelayedFactor {
+        user: "bob",
+        uid: 64001,
+        base: None,
+        next: Some((&bob, &state)),
+    };
+    host.relay(&relayed, &soon()).unwrap();
+    let carol = with_code_of_one_host("carol");
+    let change = SharedChange::Put {
+        old: None,
+        record: &carol,
+        local: &state,
+    };
+    let fleet = FleetChanges::new(&a.settings, &a.files.top());
+    assert_eq!(fleet.commit("carol", &change, &mut || ()), Ok(()));
+    let marks = MirrorMarks::open(&a.files.top().join("fleet")).unwrap();
+    for record in [alice, bob, carol] {
+        let revision_of = |record: &Record| marks.revision_of(&record.user, Some(record)).unwrap();
+        assert_eq!(revision_of(&record), 0, "{}", record.user);
+        let mut shared = record.clone();
+        shared.bypass = None;
+        assert_eq!(revision_of(&shared), 1, "{}", record.user);
+    }
 }
