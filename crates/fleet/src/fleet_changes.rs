@@ -66,14 +66,15 @@ impl FleetChanges {
         host.settle(&lock, &time)
             .map_err(|reason| unmade(&reason.to_string()))?;
         let revision = host.commit(user, change, &time)?;
-        let kind = match change {
-            SharedChange::Put { record, .. } => stored_kind(Some(record)),
-            SharedChange::Remove { .. } => MarkKind::Removed,
+        let (here, kind) = match *change {
+            SharedChange::Put { old, record, .. } => (old, stored_kind(Some(record))),
+            SharedChange::Remove { old } => (old, MarkKind::Removed),
             SharedChange::State(_) => return Ok(()),
         };
         // Where this is not noted the daemon notes it, when it looks at the store the next time.
         let marks = MirrorMarks::open(host.directory().path());
-        let _ = marks.and_then(|marks| marks.note(user, revision, kind));
+        let mark = (revision, kind);
+        let _ = marks.and_then(|marks| marks.note_coming(user, mark, MarkKind::of(here)));
         Ok(())
     }
 }

@@ -94,9 +94,12 @@ fn keep_revision(fleet: &Path, user: &str, change: &SharedChange<'_>) -> Result<
         return Ok(());
     };
     let marks = MirrorMarks::open(fleet)?;
+    let revision = marks.revision_of(user, old)?;
     match marks.of(user)? {
-        Some((revision, kind)) if kind == MarkKind::of(old) => {
-            marks.note(user, revision, MarkKind::of(Some(record)))
+        // Killed before the record comes, this host has the old one, of the same revision.
+        Some((newest, _)) if newest == revision => {
+            let coming = MarkKind::of(Some(record));
+            marks.note_coming(user, (revision, coming), MarkKind::of(old))
         }
         _ => Ok(()),
     }
@@ -191,7 +194,10 @@ mod tests {
         assert_eq!(marks.of("alice").unwrap(), None);
         marks.note("alice", 5, MarkKind::of(Some(&old))).unwrap();
         keep_revision(scratch.path(), "alice", &change).unwrap();
-        assert_eq!((revision_of(&old), revision_of(&record)), (0, 5));
+        assert_eq!((revision_of(&old), revision_of(&record)), (5, 5));
+        // Once more, after a kill before the record was in place.
+        keep_revision(scratch.path(), "alice", &change).unwrap();
+        assert_eq!((revision_of(&old), revision_of(&record)), (5, 5));
         marks.note("alice", 6, MarkKind::Removed).unwrap();
         keep_revision(scratch.path(), "alice", &change).unwrap();
         assert_eq!(marks.of("alice").unwrap(), Some((6, MarkKind::Removed)));

@@ -1,7 +1,8 @@
 //! The revisions of the records that this host has: an older one never replaces a newer one, also after a backup of the store was
 //! restored. One small file for each user, in `fleet/records`.
 //!
-//! A mark is written before the record that it tells of: by its digest a mark is known whose record never came.
+//! A mark is written before the record that it tells of: by its digest a mark is known whose record never came. The mark of the record
+//! that is here until then stays beside it, so that a kill in between leaves no record of which the revision is not known.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, Dir};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 use twofactor_core::record::Record;
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_store::sys::lock;
@@ -27,7 +27,11 @@ impl RecordDigest {
     /// That of the form in which this program writes it.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        let digest: [u8; 32] = Sha256::digest(record.to_toml().as_bytes()).into();
+        Self::from_whole(record.digest())
+    }
+
+    /// The first half of a whole one.
+    fn from_whole(digest: [u8; 32]) -> Self {
         let mut first = [0; 16];
         first.copy_from_slice(digest.split_at(16).0);
         Self(first)
@@ -49,10 +53,60 @@ impl MarkKind {
     pub fn of(record: Option<&Record>) -> Self {
         record.map_or(Self::Removed, |it| Self::Present(RecordDigest::of(it)))
     }
+
+    /// That of a record of which the digest is known; of none, where it is `None`.
+    #[must_use]
+    pub fn of_digest(digest: Option<[u8; 32]>) -> Self {
+        digest.map_or(Self::Removed, |it| {
+            Self::Present(RecordDigest::from_whole(it))
+        })
+    }
+
+    fn text(self, revision: u64) -> String {
+        match self {
+            Self::Present(RecordDigest(digest)) => {
+                format!("{revision} present {}\n", HEXLOWER.encode(&digest))
+            }
+            Self::Removed => format!("{revision} removed\n"),
+        }
+    }
 }
 
 /// A mark: the revision, and what it was.
 pub type RecordMark = (u64, MarkKind);
+
+/// The marks of one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct UserMarks {
+    newest: RecordMark,
+    /// That of the record that was here when the newest one was noted, and may be here still.
+    before: Option<RecordMark>,
+}
+
+impl UserMarks {
+    /// The mark that tells of what is here.
+    fn telling_of(self, here: MarkKind) -> Option<RecordMark> {
+        let mut marks = std::iter::once(self.newest).chain(self.before);
+        marks.find(|(_, kind)| *kind == here)
+    }
+
+    fn text(self) -> String {
+        let marks = std::iter::once(self.newest).chain(self.before);
+        marks.map(|(revision, kind)| kind.text(revision)).collect()
+    }
+
+    fn parsed(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+        let (newest, before) = match text.split_once('\n') {
+            None => (text, None),
+            Some((newest, before)) => (newest, Some(mark_of(before)?)),
+        };
+        Some(Self {
+            newest: mark_of(newest)?,
+            before,
+        })
+    }
+}
 
 /// The marks of this host.
 pub struct MirrorMarks {
@@ -76,6 +130,10 @@ impl MirrorMarks {
     /// # Errors
     /// [`HostError`].
     pub fn of(&self, user: &str) -> Result<Option<RecordMark>, HostError> {
+        Ok(self.known(user)?.map(|marks| marks.newest))
+    }
+
+    fn known(&self, user: &str) -> Result<Option<UserMarks>, HostError> {
         let name = file_of(user);
         let path = self.path.join(&name);
         let read = || -> Result<Option<Vec<u8>>, FileError> {
@@ -91,8 +149,8 @@ impl MirrorMarks {
         let Some(bytes) = read().map_err(HostError::file(&path))? else {
             return Ok(None);
         };
-        let mark = parsed(&bytes).ok_or_else(|| form(&path, 0, "is damaged"))?;
-        Ok(Some(mark))
+        let marks = UserMarks::parsed(&bytes).ok_or_else(|| form(&path, 0, "is damaged"))?;
+        Ok(Some(marks))
     }
 
     /// The revision of the record that this host has; 0 where it has none that a mark tells of.
@@ -100,38 +158,47 @@ impl MirrorMarks {
     /// # Errors
     /// [`HostError`].
     pub fn revision_of(&self, user: &str, record: Option<&Record>) -> Result<u64, HostError> {
-        let mark = self.of(user)?;
-        Ok(mark.map_or(0, |(revision, kind)| {
-            if kind == MarkKind::of(record) {
-                revision
-            } else {
-                0
-            }
-        }))
+        let here = MarkKind::of(record);
+        let marks = self.known(user)?;
+        let mark = marks.and_then(|marks| marks.telling_of(here));
+        Ok(mark.map_or(0, |(revision, _)| revision))
     }
 
-    /// Notes a revision, durably. It never replaces a newer one.
+    /// Notes the revision of what is here, durably. It never replaces a newer one.
     ///
     /// # Errors
     /// [`HostError`], also where a newer one is noted.
     pub fn note(&self, user: &str, revision: u64, kind: MarkKind) -> Result<(), HostError> {
+        self.note_coming(user, (revision, kind), kind)
+    }
+
+    /// The same for a record that is put in place afterwards, or a removal that is made then. Until that is done `here` is in its place,
+    /// whose mark is kept.
+    ///
+    /// # Errors
+    /// As [`MirrorMarks::note`].
+    pub fn note_coming(
+        &self,
+        user: &str,
+        newest: RecordMark,
+        here: MarkKind,
+    ) -> Result<(), HostError> {
         let name = file_of(user);
         let path = self.path.join(&name);
         // Two processes of this host may note at once.
         let _lock = self.lock()?;
-        match self.of(user)? {
-            Some((known, _)) if known > revision => {
-                return Err(form(&path, 0, "tells of a newer record"));
-            }
-            Some(mark) if mark == (revision, kind) => return Ok(()),
-            _ => {}
+        let known = self.known(user)?;
+        if known.is_some_and(|it| it.newest.0 > newest.0) {
+            return Err(form(&path, 0, "tells of a newer record"));
         }
-        let text = match kind {
-            MarkKind::Present(RecordDigest(digest)) => {
-                format!("{revision} present {}\n", HEXLOWER.encode(&digest))
-            }
-            MarkKind::Removed => format!("{revision} removed\n"),
-        };
+        let before = known.and_then(|it| it.telling_of(here));
+        let before = before.filter(|it| *it != newest && it.1 != MarkKind::Removed);
+        let marks = UserMarks { newest, before };
+        // What else it knows of a record before does no harm.
+        if known.is_some_and(|it| it == marks || (it.newest == newest && before.is_none())) {
+            return Ok(());
+        }
+        let text = marks.text();
         file::write_file(&self.fd, &name, text.as_bytes(), FileAccess::Private)
             .map_err(HostError::file(&path))
     }
@@ -201,9 +268,8 @@ fn user_of(file: &str) -> Option<String> {
     String::from_utf8(HEXLOWER.decode(file.as_bytes()).ok()?).ok()
 }
 
-fn parsed(bytes: &[u8]) -> Option<RecordMark> {
-    let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-    let (revision, words) = text.split_once(' ')?;
+fn mark_of(line: &str) -> Option<RecordMark> {
+    let (revision, words) = line.split_once(' ')?;
     let kind = match words.split_once(' ') {
         Some(("present", digest)) => {
             let digest = HEXLOWER.decode(digest.as_bytes()).ok()?;
@@ -245,6 +311,8 @@ mod tests {
             "8 present\n",
             "8 present 00\n",
             "8 removed 00\n",
+            "8 removed\n7\n",
+            "8 removed\n7 removed\n6 removed\n",
         ] {
             std::fs::write(&file, damaged).unwrap();
             assert!(again.of("é").is_err(), "{damaged}");
@@ -278,6 +346,44 @@ mod tests {
         marks.note("alice", 7, MarkKind::of(Some(&new))).unwrap();
         assert_eq!(marks.revision_of("alice", Some(&new)).unwrap(), 7);
         assert_eq!(marks.revision_of("alice", Some(&old)).unwrap(), 0);
+        assert_eq!(marks.revision_of("alice", None).unwrap(), 0);
+    }
+
+    /// A kill before the record comes leaves the one before, or none that the mark does not tell of.
+    #[test]
+    fn the_record_before_is_known_until_the_new_one_is_in_place() {
+        let (fleet, marks) = scratch();
+        let [old, new, newer] = [7, 8, 9].map(|uid| Record::new("alice".to_owned(), uid));
+        let [was, kind, next] = [&old, &new, &newer].map(|it| MarkKind::of(Some(it)));
+        assert_eq!(was, MarkKind::of_digest(Some(old.digest())));
+        let known = || {
+            let marks = MirrorMarks::open(fleet.path()).unwrap();
+            [&old, &new, &newer].map(|it| marks.revision_of("alice", Some(it)).unwrap())
+        };
+        marks.note("alice", 5, was).unwrap();
+        marks.note_coming("alice", (6, kind), was).unwrap();
+        assert_eq!(
+            (known(), marks.of("alice").unwrap()),
+            ([5, 6, 0], Some((6, kind)))
+        );
+        // Killed there: another change is made of the old record, of the same revision or a later one.
+        for revision in [6, 7] {
+            marks.note_coming("alice", (revision, next), was).unwrap();
+            assert_eq!(known(), [5, 0, revision]);
+        }
+        // It came, and is the one that is replaced.
+        marks.note("alice", 7, next).unwrap();
+        marks.note_coming("alice", (8, kind), next).unwrap();
+        assert_eq!(known(), [0, 8, 7]);
+        assert!(marks.note_coming("alice", (7, next), kind).is_err());
+        marks
+            .note_coming("alice", (9, MarkKind::Removed), kind)
+            .unwrap();
+        assert_eq!(marks.of("alice").unwrap(), Some((9, MarkKind::Removed)));
+        marks
+            .note_coming("alice", (10, was), MarkKind::Removed)
+            .unwrap();
+        assert_eq!(known(), [10, 0, 0]);
         assert_eq!(marks.revision_of("alice", None).unwrap(), 0);
     }
 }

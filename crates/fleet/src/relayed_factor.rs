@@ -8,7 +8,7 @@ use crate::deadline::WorkDeadline;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, stored_kind};
 use crate::fleet_host::FleetHost;
-use crate::mirror_marks::MirrorMarks;
+use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::shared_record::RecordContent;
 use crate::state_join;
 
@@ -64,7 +64,8 @@ impl FleetHost {
         let kind = stored_kind(change.next.map(|(record, _)| record));
         // Where this is not noted, it is when the service looks at the store the next time.
         let marks = MirrorMarks::open(self.directory().path());
-        let _ = marks.and_then(|marks| marks.note(change.user, revision, kind));
+        let here = MarkKind::of_digest(change.base);
+        let _ = marks.and_then(|marks| marks.note_coming(change.user, (revision, kind), here));
         Ok(())
     }
 }

@@ -169,6 +169,8 @@ fn put_in_place(
     } else {
         MirrorResult::Changed
     };
+    // Killed before the record is in place, this host has the one before, of which the revision stays known.
+    marks.note_coming(user, (revision, kind), MarkKind::of(here.as_ref()))?;
     match (&there, result) {
         (Some(_), MirrorResult::Same) => {}
         (Some(record), MirrorResult::Changed) => {
@@ -178,7 +180,6 @@ fn put_in_place(
         // Also where there was no record: for the lock a state may have been made.
         (None, _) => locked.mirror_removal()?,
     }
-    marks.note(user, revision, kind)?;
     Ok(result)
 }
 

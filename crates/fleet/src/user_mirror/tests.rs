@@ -160,3 +160,29 @@ fn an_older_record_of_another_uid_removes_nothing() {
     assert_eq!(store.record_named("alice").unwrap().unwrap().uid, UID);
     assert_eq!(notes.unmirrored.users().unwrap(), [""; 0]);
 }
+
+/// Where the record does not come, as after a kill, the one that is here is one of a known revision.
+#[test]
+fn a_mark_comes_before_its_record() {
+    let files = ScratchStore::new();
+    let (store, notes) = (files.store(), notes(&files));
+    let old = enrolled(&files);
+    let kind = MarkKind::of(Some(&old));
+    notes.marks.note("alice", 4, kind).unwrap();
+    let renewed = testing::record_of(&testing::account("alice", UID), &[testing::token()]);
+    let read = |_: Duration| {
+        let mut factor = factor(5, Some(&renewed));
+        // Of a state that lacks the device no record is put in place.
+        factor.state.state.devices.clear();
+        Ok(factor)
+    };
+    let failed = bring_here(&store, (&notes, "alice"), &read);
+    assert!(matches!(failed, Err(UserFault::User(_))), "{failed:?}");
+    assert_eq!(
+        *store.record_named("alice").unwrap().unwrap().to_toml(),
+        *old.to_toml()
+    );
+    let newest = Some((5, MarkKind::of(Some(&renewed))));
+    assert_eq!(notes.marks.of("alice").unwrap(), newest);
+    assert_eq!(notes.marks.revision_of("alice", Some(&old)).unwrap(), 4);
+}

@@ -24,6 +24,7 @@ mod faulty_member;
 mod faulty_replies;
 mod fleet;
 mod hosts;
+mod killed_marks;
 mod leaving;
 mod member;
 mod members;
