@@ -21,11 +21,13 @@ use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
 use crate::mirror::{MirrorProgress, MirrorReport};
+use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;
 use crate::shared_record::SharedRecord;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
 use crate::token::EpochPhase;
+use crate::user_mirror::MirrorNotes;
 
 /// A host that joined a fleet, or would.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,12 +38,18 @@ pub struct JoinReport {
     pub brought: usize,
     /// Users with the same record here and there.
     pub same: usize,
-    /// Users whose records this host gets.
+    /// Users whose records this host gets, also in the place of an older copy.
     pub fetched: usize,
     /// Users with another record here than there, with the reason. While there is one, the host does not join.
     pub conflicts: Vec<(String, String)>,
     /// Users whose record could not be put in place here, with the reason. The daemon tries again.
     pub failed: Vec<(String, String)>,
+}
+
+/// The notes of a host that is in this fleet already on its copies: it was cut off, or an earlier call was interrupted.
+struct KnownCopies {
+    marks: MirrorMarks,
+    noted: Vec<String>,
 }
 
 /// The records of this host beside those of the fleet.
@@ -86,7 +94,8 @@ pub fn join(
     if meta.phase == EpochPhase::Restoring {
         return Err(OutageReason::Restoration.into());
     }
-    let plan = planned(local, &gateway, &keys.key)?;
+    let copies = place.as_ref().map(|_| KnownCopies::of(local.state));
+    let plan = planned(local, &gateway, &keys.key, copies.transpose()?.as_ref())?;
     if run == MembershipRun::DryRun || !plan.report.conflicts.is_empty() {
         return Ok(plan.report);
     }
@@ -165,6 +174,7 @@ fn planned(
     local: LocalHost<'_>,
     gateway: &Gateway,
     key: &FleetKey,
+    copies: Option<&KnownCopies>,
 ) -> Result<JoinPlan, MembershipError> {
     let time = WorkDeadline::after(STEP_TIME * 3);
     let list = patient(&time, || gateway.list(KeyKind::Record, 0, &time))?;
@@ -184,6 +194,9 @@ fn planned(
             Some(Some(text)) if is_the_same(text, &here) => {
                 plan.report.same += 1;
                 plan.bring.push(user);
+            }
+            Some(_) if copies.map_or(Ok(false), |it| it.has(&user, &here))? => {
+                plan.report.fetched += 1;
             }
             Some(text) => {
                 let reason = difference(text, &here);
@@ -207,6 +220,25 @@ fn planned(
         }
     }
     Ok(plan)
+}
+
+impl KnownCopies {
+    fn of(state: &Path) -> Result<Self, HostError> {
+        let fleet = FleetDirectory::open(state)?;
+        let notes = MirrorNotes::open(fleet.path())?;
+        let noted = notes.unmirrored.users();
+        Ok(Self {
+            marks: notes.marks,
+            noted: noted.map_err(HostError::file(fleet.path()))?,
+        })
+    }
+
+    /// True if the record of this host is one that the fleet had, also with a bypass code of this host alone: it is only behind, and the
+    /// mirror has what the fleet has now follow it. What was used here stays in its state.
+    fn has(&self, user: &str, here: &Record) -> Result<bool, HostError> {
+        let is_noted = self.noted.iter().any(|it| it == user);
+        Ok(is_noted || self.marks.revision_of(user, Some(here))? > 0)
+    }
 }
 
 fn is_the_same(text: &str, here: &Record) -> bool {

@@ -36,4 +36,5 @@ mod restored_again;
 mod restored_late;
 mod restored_twice;
 mod restoring;
+mod rotated;
 mod versions;

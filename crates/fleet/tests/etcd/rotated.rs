@@ -1,0 +1,107 @@
+//! A fleet with a new key, and the hosts that join it once more.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::cluster::EtcdCluster;
+use super::hosts::{REPORT, TestHost};
+use super::restoring::{met_with, uid_of};
+use twofactor_core::policy::Throttle;
+use twofactor_core::recovery::CodeScope;
+use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
+use twofactor_fleet::host_bypass::HostBypass;
+use twofactor_fleet::host_settings::HostSettings;
+use twofactor_fleet::rotation;
+use twofactor_store::operations::{self, UserFactor};
+use twofactor_store::testing::{self, SilentLog};
+
+const NOW: u64 = 2_000_000_000;
+
+impl TestHost {
+    /// A new key for the fleet.
+    fn rotate(&self) {
+        let (store, state) = (self.files.store(), self.files.top());
+        let local = LocalHost {
+            store: &store,
+            state: &state,
+            report: REPORT,
+        };
+        let settings = HostSettings::load(&self.settings).unwrap();
+        rotation::rotate(local, &settings, MembershipRun::Apply, &|_, _| ()).unwrap();
+        self.restart_service();
+    }
+
+    /// `twofactor bypass USER --this-host`.
+    fn bypass_here(&self, user: &str) {
+        let fleet = HostBypass::new(&self.settings, &self.files.top());
+        let store = self.files.store().with_fleet(Arc::new(fleet));
+        let factor = UserFactor {
+            store: &store,
+            account: &testing::account(user, uid_of(user)),
+            audit: &SilentLog,
+        };
+        let (throttle, scope) = (Throttle::default(), CodeScope::ThisHost);
+        operations::issue_bypass(&factor, scope, &throttle, NOW + 60, NOW).unwrap();
+    }
+
+    fn text(&self, user: &str) -> Option<String> {
+        self.record(user).map(|record| record.to_toml().to_string())
+    }
+}
+
+/// Nothing of a host that is only behind is a conflict: it cannot be removed there, and the fleet's wins.
+#[test]
+fn a_host_that_was_cut_off_joins_with_its_copies() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice", "bob", "carol"]);
+    a.rotate();
+    b.bypass_here("alice");
+    assert_ne!(a.text("alice"), b.text("alice"));
+    b.use_code("alice", 60_000_000_000);
+    // What changed meanwhile.
+    let bob = testing::account("bob", uid_of("bob"));
+    let (store, root) = (a.store(), &mut operations::RootChange);
+    let factor = UserFactor {
+        store: &store,
+        account: &bob,
+        audit: &SilentLog,
+    };
+    operations::new_recovery_codes(&factor, NOW, root).unwrap();
+    a.store().discard("carol").unwrap();
+    for run in [MembershipRun::DryRun, MembershipRun::Apply] {
+        let joined = b.join(&a, run).unwrap();
+        assert_eq!((joined.fetched, joined.same, joined.brought), (3, 0, 0));
+        assert_eq!((joined.conflicts, joined.failed), (vec![], vec![]));
+    }
+    for user in ["alice", "bob", "carol"] {
+        assert_eq!(a.text(user), b.text(user), "{user}");
+    }
+    assert!(b.record("alice").unwrap().bypass.is_none() && b.record("carol").is_none());
+    // The state of this host knows what was used here.
+    let alice = testing::account("alice", uid_of("alice"));
+    let state = b.files.store().peek(&alice).unwrap().unwrap();
+    assert_eq!(
+        state.device(testing::phone().id).unwrap().next,
+        60_000_000_000
+    );
+    b.restart_service();
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
+}
+
+/// A call that was interrupted leaves a host in the fleet with records that the fleet never had.
+#[test]
+fn a_record_that_is_no_copy_is_a_conflict_still() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let place = b.files.top().join("fleet/host");
+    let aside = b.files.top().join("fleet/aside");
+    fs::rename(&place, &aside).unwrap();
+    let account = testing::account("bob", uid_of("bob"));
+    testing::enroll_devices(&b.files.store(), &account, &[testing::token()]);
+    fs::rename(&aside, &place).unwrap();
+    a.enroll("bob", uid_of("bob"));
+    let refused = b.join(&a, MembershipRun::Apply).unwrap();
+    assert_eq!(refused.conflicts.len(), 1);
+    assert_eq!(refused.conflicts[0].0, "bob");
+    assert_eq!(b.record("bob").unwrap().devices[0].id, testing::token().id);
+}
