@@ -76,6 +76,9 @@ pub struct PolicyImpact {
     pub warnings: Vec<String>,
     /// Reasons that would lock people out: refused.
     pub dangers: Vec<String>,
+    /// Risks of the policy after the change, also those that it had before.
+    #[serde(skip)]
+    risks: Vec<LockoutRisk>,
 }
 
 /// Compares the policy before (`None`: there was no valid one) and after a change.
@@ -119,11 +122,9 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
         (None, Some(before)) => lock_outs(before, &without_requirements(people)),
         (None, None) => Vec::new(),
     };
-    let new = lock_outs(after, people).into_iter();
-    impact.dangers = new
-        .filter(|danger| !known.contains(danger))
-        .map(|danger| danger.when_switched_on().to_owned())
-        .collect();
+    impact.risks = lock_outs(after, people);
+    let new = impact.risks.iter().filter(|risk| !known.contains(risk));
+    impact.dangers = new.map(|risk| risk.when_switched_on().to_owned()).collect();
     let mut known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(after);
     impact
@@ -144,6 +145,17 @@ fn without_requirements(people: &[AffectedUser]) -> Vec<AffectedUser> {
 }
 
 impl PolicyImpact {
+    /// Adds the risks at services that ask for codes only from now on: the policy may have had them before, but there they
+    /// shut out no user.
+    pub fn add_risks_at(&mut self, newly_asking: &[String]) {
+        for risk in &self.risks {
+            let danger = risk.when_switched_on();
+            if risk.is_at_any(newly_asking) && !self.dangers.iter().any(|known| known == danger) {
+                self.dangers.push(danger.to_owned());
+            }
+        }
+    }
+
     /// True if a device that has given a right code would make it harmless.
     pub fn needs_device(&self) -> bool {
         let of_devices =
@@ -264,6 +276,14 @@ pub enum LockoutRisk {
 }
 
 impl LockoutRisk {
+    /// True if it concerns one of these services.
+    fn is_at_any(self, services: &[String]) -> bool {
+        match self {
+            Self::Sshd => services.iter().any(|service| service == SSHD),
+            Self::Administrators => !services.is_empty(),
+        }
+    }
+
     /// Reason why it is not switched on.
     const fn when_switched_on(self) -> &'static str {
         match self {

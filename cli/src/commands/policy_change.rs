@@ -158,13 +158,18 @@ impl PolicyChange {
         self.made.impact.dangers.extend(effect.dangers);
     }
 
-    /// Adds what becomes of logins with planned PAM files and settings of sshd.
+    /// Adds what becomes of logins with planned PAM files and settings of sshd. `newly_asking` are the services that ask for
+    /// codes only with these, if the policy is on for them.
     pub fn look_at_plan(
         &mut self,
         context: &Context,
         system: &InstalledSystem,
         planned: &InstalledSystem,
+        newly_asking: &[String],
     ) {
+        let on = |service: &&String| self.after.service_on(service);
+        let newly_asking: Vec<String> = newly_asking.iter().filter(on).cloned().collect();
+        self.made.impact.add_risks_at(&newly_asking);
         let services = &self.services;
         let named = |service: &str| services.contains(service);
         let change = PlannedChange {

@@ -75,7 +75,9 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
         }
     }
     let mut policy = policy_change(context, args)?;
-    policy.look_at_plan(context, preview.system(), &plan.machine(&preview));
+    let planned = MachinePreview::of(plan.machine(&preview));
+    let newly_asking = plan.newly_asking(&preview, &planned);
+    policy.look_at_plan(context, preview.system(), planned.system(), &newly_asking);
     policy.add_dangers(&plan.dangers);
     if args.dry_run {
         show(context, &plan, &policy)?;

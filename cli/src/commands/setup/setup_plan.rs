@@ -97,6 +97,15 @@ impl SetupPlan {
         preview.system().planned(self.texts(), settings)
     }
 
+    /// The services that ask for codes only with these changes, if the policy is on for them: their PAM files did not name the
+    /// module, or sshd did not ask its questions.
+    pub fn newly_asking(&self, before: &MachinePreview, planned: &MachinePreview) -> Vec<String> {
+        let had = before.used();
+        let asks_now =
+            |service: &String| !had.contains(service) || (service == SSHD && self.changes_sshd());
+        planned.used().into_iter().filter(asks_now).collect()
+    }
+
     /// Judges the stacks that get the module because they share a file that is changed. An unsound one that the policy
     /// switches on is a danger, and no reason to refuse: the others need not wait for it.
     fn judge_shared(
