@@ -139,14 +139,15 @@ fn an_unsure_import_is_logged() {
         entries: vec![unused(&token())],
     };
     let (_scratch, store) = in_fleet(&[], unknown);
-    let results = import_newcomers(&store, &[newcomer.clone()], &AuditLines).unwrap();
+    let results = import_newcomers(&store, std::slice::from_ref(&newcomer), &AuditLines).unwrap();
     assert!(results[0].is_err());
     assert_eq!(logged(), ["enroll device=token confirmed=no end=unsure"]);
     for fault in [ShareFault::NotMade(String::new()), ShareFault::Conflict] {
         let (_scratch, store) = in_fleet(&[token()], fault.clone());
         imported(&store);
         let (_scratch, store) = in_fleet(&[], fault);
-        let results = import_newcomers(&store, &[newcomer.clone()], &AuditLines).unwrap();
+        let results =
+            import_newcomers(&store, std::slice::from_ref(&newcomer), &AuditLines).unwrap();
         assert!(results[0].is_err());
         assert_eq!(logged(), [""; 0]);
     }
