@@ -108,16 +108,17 @@ pub fn rotate_key(context: &Context, args: &FleetRunArgs) -> Result<(), Failure>
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
-    let mut values = rotation::rotate(local, &settings, MembershipRun::DryRun, &|_, _| ())?;
+    let mut done = rotation::rotate(local, &settings, MembershipRun::DryRun, &|_, _| ())?;
     if !args.dry_run {
         context.terminal.confirm(
             "Replace the key? The other hosts are cut off until they joined with the new file.",
         )?;
         let told = shown("Sealed anew");
-        values = rotation::rotate(local, &settings, MembershipRun::Apply, &told)?;
+        done = rotation::rotate(local, &settings, MembershipRun::Apply, &told)?;
     }
-    context.write(&RotationReport {
-        values,
+    context.write(&KeyRotationReport {
+        values: done.values,
+        damaged: done.damaged,
         key_file: settings.key_file.display().to_string(),
         dry_run: args.dry_run,
     })
@@ -125,16 +126,26 @@ pub fn rotate_key(context: &Context, args: &FleetRunArgs) -> Result<(), Failure>
 
 /// Report of `fleet rotate-key`.
 #[derive(Serialize)]
-struct RotationReport {
+struct KeyRotationReport {
     values: usize,
+    /// Names in the store of values that open with neither key.
+    damaged: Vec<String>,
     key_file: String,
     dry_run: bool,
 }
 
-impl Report for RotationReport {
+impl Report for KeyRotationReport {
     fn text(&self) -> Zeroizing<String> {
-        let values = count(self.values as u64, "value");
-        Zeroizing::new(if self.dry_run {
+        let mut text = String::new();
+        for name in &self.damaged {
+            text.push_str(&format!(
+                "{}: left as it is, since it opens with neither key\n",
+                plain(name)
+            ));
+        }
+        let sealed = self.values.saturating_sub(self.damaged.len());
+        let values = count(sealed as u64, "value");
+        text.push_str(&if self.dry_run {
             format!("{values} of the store would be sealed anew. Nothing was changed.\n")
         } else {
             format!(
@@ -142,6 +153,10 @@ impl Report for RotationReport {
                  FILE\n",
                 plain(&self.key_file)
             )
-        })
+        });
+        if !self.damaged.is_empty() {
+            text.push_str("What to do about damaged values: twofactor fleet status\n");
+        }
+        Zeroizing::new(text)
     }
 }

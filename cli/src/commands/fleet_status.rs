@@ -17,9 +17,10 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::formatting::{count, plain, utc};
 use crate::output::Report;
+use crate::suggested_command;
 
 /// Longest time for the whole answer.
-const STATUS_TIME: Duration = Duration::from_secs(20);
+const STATUS_TIME: Duration = Duration::from_secs(40);
 
 /// Runs it.
 pub fn run(context: &Context) -> Result<ExitCode, Failure> {
@@ -74,6 +75,8 @@ struct ViewReport<'a> {
     users: usize,
     /// Users whose record is not on this host yet.
     behind: &'a [String],
+    /// Users of whom the store has something that no host can use.
+    damaged: &'a [String],
     hosts: Vec<MemberReport<'a>>,
 }
 
@@ -85,7 +88,7 @@ struct MemberReport<'a> {
     said: SaidReport<'a>,
 }
 
-/// A host's last report; each `null` where a later version said it, in a format that this one does not read.
+/// A host's last report; each `null` where it is damaged, or a later version said it, in a format that this one does not read.
 #[derive(Serialize, Default)]
 struct SaidReport<'a> {
     version: Option<&'a str>,
@@ -112,6 +115,7 @@ impl<'a> ViewReport<'a> {
         Self {
             users: view.users,
             behind: &view.behind,
+            damaged: &view.damaged,
             hosts: members.collect(),
         }
     }
@@ -120,7 +124,8 @@ impl<'a> ViewReport<'a> {
 impl SaidReport<'_> {
     fn text(&self) -> String {
         let (Some(version), Some(last)) = (self.version, &self.last_beat) else {
-            return "of a later version than this one, which cannot read what it says".to_owned();
+            return "what it says cannot be read: it is damaged, or a later version wrote it"
+                .to_owned();
         };
         let policy = if self.same_policy == Some(false) {
             ", another policy than here"
@@ -129,6 +134,23 @@ impl SaidReport<'_> {
         };
         format!("version {}, last beat {last}{policy}", plain(version))
     }
+}
+
+/// What to do about values that no host can use.
+fn damaged_text(damaged: &[String], first: &str) -> String {
+    let mut text = format!(
+        "{} with damaged values in the store, for whose logins there is an outage:\n",
+        count(damaged.len() as u64, "user")
+    );
+    for user in damaged {
+        text.push_str(&format!("  {}\n", plain(user)));
+    }
+    let user = suggested_command::operand(first);
+    text.push_str(&format!(
+        "For each, as for the first: twofactor unset {user}, then twofactor enroll {user}. Until then, on a host that needs it: \
+         twofactor bypass --this-host {user}\n",
+    ));
+    text
 }
 
 impl Report for FleetStatusReport<'_> {
@@ -144,6 +166,9 @@ impl Report for FleetStatusReport<'_> {
                     "{} not on this host yet: twofactord brings them within a minute\n",
                     count(view.behind.len() as u64, "change")
                 ));
+            }
+            if let Some(first) = view.damaged.first() {
+                text.push_str(&damaged_text(view.damaged, first));
             }
             text.push_str(&format!("{}:\n", count(view.hosts.len() as u64, "host")));
             for member in &view.hosts {

@@ -156,6 +156,13 @@ impl RequestedRemoval<'_> {
                 format!("Remove it, so that {name} has no device any more?"),
                 None,
             ),
+            Ok(None) if store.is_unmirrored(name)? => (
+                format!(
+                    "The fleet has a record of {name} that this host could not put in place.\n"
+                ),
+                format!("Remove it, so that {name} has no device on any host?"),
+                None,
+            ),
             Ok(None) => return Err(nothing_kept(context, name)),
             Ok(Some(record)) if !record.is_enrolled() => {
                 report.part = RemovedPart::Invitation;

@@ -21,9 +21,6 @@ use crate::token::FleetMeta;
 /// The epoch of a state that lacks what some host knows: before all others. Codes that it does not know as used may have been used.
 pub(crate) const LACKING_EPOCH: u64 = 0;
 
-/// Users, each with a reason.
-pub(crate) type UserReasons = Vec<(String, String)>;
-
 /// Change of record and state.
 pub(crate) struct BroughtFactor {
     pub(crate) content: RecordContent,

@@ -20,6 +20,9 @@ use crate::store_values::{ChangeAnswer, KeyedValue};
 
 /// Pause before an unknown end is read back.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Changes by which a removal goes beyond the newest one that this host knows of, where the store does not tell its number: more than
+/// another host may have made since, which takes no record for an older one.
+const LEAP: u64 = 1 << 32;
 
 /// The record that the store has to have before a change.
 #[derive(Clone, Copy)]
@@ -30,8 +33,12 @@ pub enum ExpectedRecord<'a> {
     Text(Option<&'a str>),
     /// One of which this is true; none, where it is given `None`.
     Matching(&'a dyn Fn(Option<&str>) -> bool),
-    /// Any, or none: for a removal by root.
-    Any,
+    /// The same for a change by root. Where the record in the store cannot be opened, it is the one of this revision if its state says so.
+    /// Of 0 it is not known to be.
+    Held(&'a dyn Fn(Option<&str>) -> bool, u64),
+    /// Any, or none, and values that cannot be opened: for a removal by root, who gets rid of them by that. The number is the newest
+    /// revision that this host knows of.
+    Any(u64),
 }
 
 /// Change of the record.
@@ -128,7 +135,13 @@ pub fn commit(
             Some(sent) if view.has_forgotten(&sent) => {
                 return Err(CommitFault::UnknownEnd(OutageReason::Forgotten));
             }
-            _ => view.next(target, change, id)?,
+            _ => match view.next(target, change, id) {
+                // What was sent may have been done before the value was damaged.
+                Err(CommitFault::Outage(reason)) if reason.is_of_value() => {
+                    return Err(ended(was_sent, reason));
+                }
+                next => next?,
+            },
         };
         match target.gateway.change(&next.base, &next.writes, time) {
             Ok(ChangeAnswer::Done) => return Ok(next.revision),
@@ -162,9 +175,12 @@ struct SentChange {
 struct FactorView {
     base: Vec<KeyedValue>,
     epoch: u64,
-    state: Option<SharedState>,
-    record: Option<SharedRecord>,
+    state: FoundValue<SharedState>,
+    record: FoundValue<SharedRecord>,
 }
+
+/// A value of a user; `None` where there is none. The error is one of the value.
+type FoundValue<T> = Result<Option<T>, OutageReason>;
 
 impl FactorView {
     fn open(
@@ -175,43 +191,97 @@ impl FactorView {
         let value = |at: usize| base.get(at).and_then(|(_, value)| value.as_deref());
         let CommitTarget { key, host, .. } = *target;
         known.check(key, host, value(0), value(1))?;
-        let state = value(2).map(|sealed| {
-            let plain = key.open(&StoreKey::state(user), sealed);
-            let plain = plain.map_err(OutageReason::UserSeal)?;
-            SharedState::decode(&plain).map_err(OutageReason::Value)
+        let plain = |at: usize, place: StoreKey| {
+            let opened = value(at).map(|sealed| key.open(&place, sealed));
+            opened.transpose().map_err(OutageReason::UserSeal)
+        };
+        let state = plain(2, StoreKey::state(user)).and_then(|plain| {
+            let state = plain.map(|plain| SharedState::decode(&plain));
+            state.transpose().map_err(OutageReason::Value)
         });
-        let record = value(3).map(|sealed| {
-            let plain = key.open(&StoreKey::record(user), sealed);
-            let plain = plain.map_err(OutageReason::UserSeal)?;
-            SharedRecord::decode(&plain).map_err(OutageReason::Record)
+        let record = plain(3, StoreKey::record(user)).and_then(|plain| {
+            let record = plain.map(|plain| SharedRecord::decode(&plain));
+            record.transpose().map_err(OutageReason::Record)
         });
         Ok(Self {
-            state: state.transpose()?,
-            record: record.transpose()?,
+            state: found(state)?,
+            record: found(record)?,
             epoch: known.meta.epoch,
             base,
         })
     }
 
-    /// True if the change with this id is done.
-    fn has(&self, id: AttemptId) -> bool {
-        self.record.as_ref().is_some_and(|it| it.change == id)
-            || self
-                .state
-                .as_ref()
-                .is_some_and(|it| it.outcome(id).is_some())
+    fn state(&self) -> Option<&SharedState> {
+        self.state.as_ref().ok().and_then(Option::as_ref)
     }
 
+    fn record(&self) -> Option<&SharedRecord> {
+        self.record.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// True if the change with this id is done.
+    fn has(&self, id: AttemptId) -> bool {
+        let is_of_state = |it: &SharedState| it.outcome(id).is_some();
+        self.record().is_some_and(|it| it.change == id) || self.state().is_some_and(is_of_state)
+    }
+
+    /// Of the record; by the word of the state, where that cannot be opened or is lost.
     fn revision(&self) -> u64 {
-        self.record.as_ref().map_or(0, |it| it.revision)
+        let of_state = || self.state().map_or(0, |it| it.record);
+        self.record().map_or_else(of_state, |it| it.revision)
     }
 
     fn has_forgotten(&self, sent: &SentChange) -> bool {
-        match (&self.state, &sent.state) {
+        match (self.state(), &sent.state) {
             (Some(now), Some(then)) => now.has_forgotten_since(then),
             (Some(now), None) => now.sequence as usize >= crate::shared_state::REMEMBERED_ATTEMPTS,
             (None, _) => false,
         }
+    }
+
+    /// The revision that is replaced, where the record is the expected one.
+    fn replaced(&self, expected: ExpectedRecord<'_>) -> Result<u64, CommitFault> {
+        let known = match expected {
+            // All that is damaged is overwritten.
+            ExpectedRecord::Any(known) if self.is_ageless() => {
+                return Ok(known.saturating_add(LEAP));
+            }
+            ExpectedRecord::Any(known) => return Ok(known.max(self.revision())),
+            ExpectedRecord::Held(_, known) => known,
+            _ => 0,
+        };
+        let state = self.state.as_ref().map_err(Clone::clone);
+        let state = state.map_err(CommitFault::Outage)?;
+        let record = match &self.record {
+            Ok(Some(record)) => Some(record),
+            Ok(None) if self.revision() == 0 => None,
+            // What this host has is what the store had.
+            _ if known > 0 && known == self.revision() => return Ok(known),
+            // A user who was removed has a record that says so.
+            Ok(None) => return Err(CommitFault::Outage(OutageReason::NoState)),
+            Err(reason) => return Err(CommitFault::Outage(reason.clone())),
+        };
+        let text = record.and_then(|it| it.content.text());
+        let is_expected = match expected {
+            ExpectedRecord::Absent => record.is_none(),
+            ExpectedRecord::Text(expected) => expected == text,
+            ExpectedRecord::Matching(matches) | ExpectedRecord::Held(matches, _) => matches(text),
+            ExpectedRecord::Any(_) => true,
+        };
+        if !is_expected {
+            return Err(CommitFault::Conflict);
+        }
+        if record.is_some() && state.is_none() {
+            // Each record came with a state.
+            return Err(CommitFault::Outage(OutageReason::NoState));
+        }
+        Ok(self.revision())
+    }
+
+    /// True if the store does not tell the revision of a record that it has, or had.
+    fn is_ageless(&self) -> bool {
+        let is_damaged = self.record.is_err() || self.state.is_err();
+        is_damaged && self.record().is_none() && self.state().is_none()
     }
 
     fn next(
@@ -220,22 +290,10 @@ impl FactorView {
         change: &FactorCommit<'_>,
         id: AttemptId,
     ) -> Result<SentChange, CommitFault> {
-        let stored = self.record.as_ref().and_then(|it| it.content.text());
-        let is_expected = match change.expected {
-            ExpectedRecord::Absent => self.record.is_none(),
-            ExpectedRecord::Text(expected) => expected == stored,
-            ExpectedRecord::Matching(matches) => matches(stored),
-            ExpectedRecord::Any => true,
-        };
-        if !is_expected {
-            return Err(CommitFault::Conflict);
-        }
-        if self.record.is_some() && self.state.is_none() {
-            // Each record came with a state.
-            return Err(CommitFault::Outage(OutageReason::NoState));
-        }
-        let state = (change.state)(self.state.as_ref().map(|it| &it.state));
-        let mut next = match &self.state {
+        let mut revision = self.replaced(change.expected)?;
+        let shared = self.state();
+        let state = (change.state)(shared.map(|it| &it.state));
+        let mut next = match shared {
             Some(shared) => shared.with_attempt(id, SharedOutcome::Rejected, state),
             None => SharedState::first(self.epoch, state).with_id(id),
         };
@@ -244,7 +302,6 @@ impl FactorView {
             let sealed = sealed.map_err(OutageReason::Sealing);
             Ok((place, sealed.map_err(CommitFault::Outage)?))
         };
-        let mut revision = self.revision();
         let mut writes = Vec::new();
         if let RecordPart::Write(content) = &change.record {
             revision += 1;
@@ -258,11 +315,19 @@ impl FactorView {
         next.record = revision;
         writes.push(seal(StoreKey::state(change.user), &next.encode())?);
         Ok(SentChange {
+            state: shared.cloned(),
             base: self.base,
             writes,
-            state: self.state,
             revision,
         })
+    }
+}
+
+/// A value that cannot be opened is that of one user; what else is wrong ends the change.
+fn found<T>(value: FoundValue<T>) -> Result<FoundValue<T>, OutageReason> {
+    match value {
+        Err(reason) if !reason.is_of_value() => Err(reason),
+        value => Ok(value),
     }
 }
 

@@ -100,7 +100,7 @@ impl FleetHost {
                 self.commit_factor(
                     &FactorCommit {
                         user,
-                        expected: ExpectedRecord::Matching(&is_old),
+                        expected: ExpectedRecord::Held(&is_old, self.known_revision(user, old)),
                         record: RecordPart::Write(content(record)),
                         state: &|shared| state_join::of_change(record, local, shared),
                     },
@@ -111,7 +111,7 @@ impl FleetHost {
             SharedChange::Remove { .. } => self.commit_factor(
                 &FactorCommit {
                     user,
-                    expected: ExpectedRecord::Any,
+                    expected: ExpectedRecord::Any(self.newest_revision(user)),
                     record: RecordPart::Write(RecordContent::Removed),
                     state: &|_| State::new(0),
                 },
@@ -128,6 +128,20 @@ impl FleetHost {
                 time,
             ),
         }
+    }
+
+    /// The revision of the record that this host has; 0 where it is not known.
+    fn known_revision(&self, user: &str, here: Option<&Record>) -> u64 {
+        let marks = MirrorMarks::open(self.directory().path());
+        let known = marks.and_then(|marks| marks.revision_of(user, here));
+        known.unwrap_or(0)
+    }
+
+    /// The newest one that this host has had; 0 where it is not known.
+    fn newest_revision(&self, user: &str) -> u64 {
+        let marks = MirrorMarks::open(self.directory().path());
+        let mark = marks.and_then(|marks| marks.of(user)).ok().flatten();
+        mark.map_or(0, |(revision, _)| revision)
     }
 
     /// Stores the state that follows from the one of all hosts and from the record that the fleet has. Nothing is written where they

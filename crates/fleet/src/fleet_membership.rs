@@ -11,7 +11,7 @@ use twofactor_store::sys::host_name;
 
 use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
-use crate::factor_commit::{ExpectedRecord, FactorCommit, RecordPart};
+use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same, stored_kind};
 use crate::fleet_host::FleetHost;
 use crate::gateway::Gateway;
@@ -154,18 +154,39 @@ pub(crate) fn readable_users(store: &Store) -> Result<Vec<String>, MembershipErr
     Ok(users)
 }
 
-/// Brings the records and states of these users to the fleet, one after the other.
+/// Users, each with a reason.
+pub(crate) type UserReasons = Vec<(String, String)>;
+
+/// Adds the users who are not in the list yet.
+pub(crate) fn add_users(list: &mut UserReasons, users: UserReasons) {
+    for (user, reason) in users {
+        if list.iter().all(|(known, _)| *known != user) {
+            list.push((user, reason));
+        }
+    }
+}
+
+/// Brings the records and states of these users to the fleet, one after the other. Those of whom the store has something that no host can
+/// use are left as they are, and returned.
 pub(crate) fn bring_all(
     host: &FleetHost,
     store: &Store,
     users: &[String],
     progress: UserProgress<'_>,
-) -> Result<(), MembershipError> {
+) -> Result<UserReasons, MembershipError> {
+    let mut left = UserReasons::new();
     for (number, user) in users.iter().enumerate() {
-        bring(host, store, user)?;
+        match bring(host, store, user) {
+            Err(MembershipError::User(user, CommitFault::Outage(reason)))
+                if reason.is_of_value() =>
+            {
+                left.push((user, reason.to_string()));
+            }
+            other => other?,
+        }
         progress(number + 1, users.len());
     }
-    Ok(())
+    Ok(left)
 }
 
 /// Brings a user's record and state to the fleet, which has no record of that user, or the same one. Each code that was used there or
@@ -191,9 +212,8 @@ fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipEr
     };
     let is_same = |stored: Option<&str>| is_same(stored, Some(&record));
     let first = change(ExpectedRecord::Absent, RecordPart::Write(content(&record)));
-    use crate::factor_commit::CommitFault::Conflict;
     let revision = match host.commit_factor(&first, &time) {
-        Err(Conflict) => {
+        Err(CommitFault::Conflict) => {
             let again = change(ExpectedRecord::Matching(&is_same), RecordPart::Keep);
             host.commit_factor(&again, &time)
         }

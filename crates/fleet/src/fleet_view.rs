@@ -1,5 +1,7 @@
 //! The fleet as this host sees it now.
 
+use std::collections::BTreeSet;
+
 use twofactor_core::record::Record;
 use twofactor_store::Store;
 
@@ -8,6 +10,7 @@ use crate::gateway::TimeLeft;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::outage::OutageReason;
 use crate::shared_record::{RecordValueError, SharedRecord};
+use crate::shared_state::SharedState;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::token::TokenError;
 
@@ -20,6 +23,9 @@ pub struct FleetView {
     pub users: usize,
     /// Users with a record in the fleet whose files here do not have it yet.
     pub behind: Vec<String>,
+    /// Users of whom the store has something that no host can use: it is damaged, half of it is missing, or it is not sealed with the key
+    /// of the fleet. Their logins with a code are those of an outage.
+    pub damaged: Vec<String>,
 }
 
 /// A host of the fleet.
@@ -29,13 +35,13 @@ pub struct MemberView {
     pub id: String,
     /// True for this host.
     pub is_this: bool,
-    /// Its last report; `None` where a later version said it, in a format that this program does not read.
+    /// Its last report; `None` where it is damaged, or a later version said it, in a format that this program does not read.
     pub entry: Option<HostEntry>,
 }
 
 impl FleetHost {
-    /// The hosts of the fleet, which have joined and not left. One of a later version is taken for a member: it keeps no other host from
-    /// the store.
+    /// The hosts of the fleet, which have joined and not left. One of a later version is taken for a member, and one whose entry is damaged:
+    /// they keep no other host from the store.
     ///
     /// # Errors
     /// [`OutageReason`].
@@ -43,17 +49,23 @@ impl FleetHost {
         let list = patient(time, || self.gateway().list(KeyKind::Host, 0, time))?;
         let mut members = Vec::with_capacity(list.entries.len());
         for (id, sealed) in list.entries {
-            let plain = self.key().open(&StoreKey::host(&id), &sealed);
-            let entry = match HostEntry::decode(&plain.map_err(OutageReason::Seal)?) {
+            let is_this = id == self.host_id();
+            let entry = match self.opened_entry(&id, &sealed) {
                 Ok(entry) if entry.membership == HostMembership::Left => continue,
                 Ok(entry) => Some(entry),
-                Err(TokenError::Version(_)) => None,
-                Err(error) => return Err(OutageReason::Token(error)),
+                Err(OutageReason::Token(TokenError::Version(_))) => None,
+                // Where this host cannot read its own, the store is not that of its fleet.
+                Err(reason) if is_this => return Err(reason),
+                Err(_) => None,
             };
-            let is_this = id == self.host_id();
             members.push(MemberView { id, is_this, entry });
         }
         Ok(members)
+    }
+
+    fn opened_entry(&self, id: &str, sealed: &[u8]) -> Result<HostEntry, OutageReason> {
+        let plain = self.key().open(&StoreKey::host(id), sealed);
+        HostEntry::decode(&plain.map_err(OutageReason::Seal)?).map_err(OutageReason::Token)
     }
 
     /// The fleet now, beside the files of this host.
@@ -62,38 +74,78 @@ impl FleetHost {
     /// [`OutageReason`].
     pub fn view(&self, store: &Store, time: &dyn TimeLeft) -> Result<FleetView, OutageReason> {
         let members = self.members(time)?;
-        let list = patient(time, || self.gateway().list(KeyKind::Record, 0, time))?;
+        // First, so that each of them has a state in the list that is read after it.
+        let records = patient(time, || self.gateway().list(KeyKind::Record, 0, time))?;
+        let states = patient(time, || self.gateway().list(KeyKind::State, 0, time))?;
+        let usable = self.usable_states(states.entries)?;
         let mut view = FleetView {
             hosts: members,
             users: 0,
             behind: Vec::new(),
+            damaged: Vec::new(),
         };
-        for (user, sealed) in list.entries {
-            let plain = self.key().open(&StoreKey::record(&user), &sealed);
-            let record = match SharedRecord::decode(&plain.map_err(OutageReason::Seal)?) {
-                Ok(record) => record,
+        for (user, sealed) in records.entries {
+            match self.opened_record(&user, &sealed) {
+                Ok(record) => {
+                    if !usable.contains(&user) {
+                        view.damaged.push(user.clone());
+                    }
+                    let text = record.content.text();
+                    view.users += usize::from(text.is_some());
+                    if !is_here(store, &user, text) {
+                        view.behind.push(user);
+                    }
+                }
                 // Of a later version; it is refused here until this host has that, too.
-                Err(RecordValueError::Version(_)) => {
+                Err(OutageReason::Record(RecordValueError::Version(_))) => {
                     view.users += 1;
                     view.behind.push(user);
-                    continue;
                 }
-                Err(error) => return Err(OutageReason::Record(error)),
-            };
-            let text = record.content.text();
-            view.users += usize::from(text.is_some());
-            let here = store.record_named(&user);
-            let is_here = here.is_ok_and(|here| match (&here, text) {
-                (None, None) => true,
-                (Some(here), Some(text)) => {
-                    Record::parse(text).is_ok_and(|it| *it.to_toml() == *here.to_toml())
+                Err(reason) if reason.is_of_value() => {
+                    view.users += 1;
+                    view.damaged.push(user);
                 }
-                _ => false,
-            });
-            if !is_here {
-                view.behind.push(user);
+                Err(reason) => return Err(reason),
             }
         }
         Ok(view)
     }
+
+    /// The users whose states can be used, by this version or a later one.
+    fn usable_states(
+        &self,
+        entries: Vec<(String, Vec<u8>)>,
+    ) -> Result<BTreeSet<String>, OutageReason> {
+        let mut usable = BTreeSet::new();
+        for (user, sealed) in entries {
+            let plain = self.key().open(&StoreKey::state(&user), &sealed);
+            let state = plain.map_err(OutageReason::UserSeal);
+            match state.and_then(|it| SharedState::decode(&it).map_err(OutageReason::Value)) {
+                Err(reason) if reason.is_of_value() => {}
+                Ok(_) | Err(OutageReason::Value(_)) => {
+                    usable.insert(user);
+                }
+                Err(reason) => return Err(reason),
+            }
+        }
+        Ok(usable)
+    }
+
+    fn opened_record(&self, user: &str, sealed: &[u8]) -> Result<SharedRecord, OutageReason> {
+        let plain = self.key().open(&StoreKey::record(user), sealed);
+        let plain = plain.map_err(OutageReason::UserSeal)?;
+        SharedRecord::decode(&plain).map_err(OutageReason::Record)
+    }
+}
+
+/// True if this host has what the fleet has.
+fn is_here(store: &Store, user: &str, text: Option<&str>) -> bool {
+    let here = store.record_named(user);
+    here.is_ok_and(|here| match (&here, text) {
+        (None, None) => true,
+        (Some(here), Some(text)) => {
+            Record::parse(text).is_ok_and(|it| *it.to_toml() == *here.to_toml())
+        }
+        _ => false,
+    })
 }

@@ -80,7 +80,10 @@ pub fn found(
         put_first(&gateway, &keys.key, entries, &time)?;
     }
     let host = FleetHost::new(gateway, keys.key, directory, place)?;
-    bring_all(&host, local.store, &users, progress)?;
+    let left = bring_all(&host, local.store, &users, progress)?;
+    if let Some((user, reason)) = left.first() {
+        return Err(MembershipError::Refused(format!("{user}: {reason}")));
+    }
     Ok(FoundedFleet {
         users: users.len(),
         host: host.host_id().to_owned(),

@@ -7,10 +7,10 @@ use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State, furthest_ahead};
 
-use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, UserReasons, parsed};
+use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
-use crate::fleet_membership::UserProgress;
+use crate::fleet_membership::{UserProgress, UserReasons};
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::store_key::KeyKind;

@@ -10,8 +10,8 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
-    LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
-    ensured_place, known_place, readable_users,
+    LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users, bring_all, check_certificate,
+    check_clock, ensured_place, known_place, readable_users,
 };
 use crate::gateway::Gateway;
 use crate::host_entry::{HostEntry, HostMembership};
@@ -20,7 +20,7 @@ use crate::host_file::{FleetDirectory, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
-use crate::mirror::{MirrorProgress, MirrorReport};
+use crate::mirror::MirrorProgress;
 use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;
 use crate::shared_record::SharedRecord;
@@ -42,7 +42,8 @@ pub struct JoinReport {
     pub fetched: usize,
     /// Users with another record here than there, with the reason. While there is one, the host does not join.
     pub conflicts: Vec<(String, String)>,
-    /// Users whose record could not be put in place here, with the reason. The daemon tries again.
+    /// Users whose record could not be put in place here, or of whom the store has something that no host can use, with the reason. The
+    /// daemon tries again.
     pub failed: Vec<(String, String)>,
 }
 
@@ -138,12 +139,16 @@ fn finish(
     plan: JoinPlan,
     progress: UserProgress<'_>,
 ) -> Result<JoinReport, MembershipError> {
-    bring_all(host, local.store, &plan.bring, progress)?;
+    let mut failed = plan.report.failed;
+    add_users(
+        &mut failed,
+        bring_all(host, local.store, &plan.bring, progress)?,
+    );
     let lock = host.directory().lock()?;
     let time = WorkDeadline::after(STEP_TIME * 15);
     host.settle(&lock, &time)?;
     let mirrored = host.mirror(local.store, &mut MirrorProgress::default(), &time)?;
-    let MirrorReport { failed, .. } = mirrored;
+    add_users(&mut failed, mirrored.failed);
     Ok(JoinReport {
         host: host.host_id().to_owned(),
         failed,
@@ -179,13 +184,21 @@ fn planned(
     let time = WorkDeadline::after(STEP_TIME * 3);
     let list = patient(&time, || gateway.list(KeyKind::Record, 0, &time))?;
     let mut there = BTreeMap::new();
-    for (user, sealed) in list.entries {
-        let plain = key.open(&StoreKey::record(&user), &sealed);
-        let record = SharedRecord::decode(&plain.map_err(OutageReason::Seal)?);
-        there.insert(user, record.map_err(OutageReason::Record)?);
-    }
     let mut plan = JoinPlan::default();
+    for (user, sealed) in list.entries {
+        match opened_record(key, &user, &sealed) {
+            Ok(record) => drop(there.insert(user, record)),
+            // It is compared with nothing, and this host changes nothing of it.
+            Err(reason) if reason.is_of_value() => {
+                plan.report.failed.push((user, reason.to_string()));
+            }
+            Err(reason) => return Err(reason.into()),
+        }
+    }
     for user in readable_users(local.store)? {
+        if plan.report.failed.iter().any(|(failed, _)| *failed == user) {
+            continue;
+        }
         let Some(here) = local.store.record_named(&user)? else {
             continue;
         };
@@ -220,6 +233,12 @@ fn planned(
         }
     }
     Ok(plan)
+}
+
+fn opened_record(key: &FleetKey, user: &str, sealed: &[u8]) -> Result<SharedRecord, OutageReason> {
+    let plain = key.open(&StoreKey::record(user), sealed);
+    let plain = plain.map_err(OutageReason::UserSeal)?;
+    SharedRecord::decode(&plain).map_err(OutageReason::Record)
 }
 
 impl KnownCopies {

@@ -38,6 +38,13 @@ pub fn leave(
     };
     if !has_left {
         let view = host.view(local.store, &time)?;
+        let mut damaged = view.damaged.iter();
+        if let Some(user) = damaged.find(|user| matches!(local.store.record_named(user), Ok(None)))
+        {
+            return Err(MembershipError::Refused(format!(
+                "what the store has of {user} is damaged, and this host has no copy of it; twofactor fleet status says what to do"
+            )));
+        }
         if !view.behind.is_empty() {
             return Err(MembershipError::Refused(format!(
                 "this host lacks what the fleet has of {} users, as of {}; twofactord brings it within a minute",
@@ -101,12 +108,24 @@ pub fn remove_host(
             "the fleet has no host {id}; to see them: twofactor fleet status"
         )));
     };
-    let plain = host.key().open(&key, sealed).map_err(OutageReason::Seal)?;
-    let entry = HostEntry::decode(&plain).map_err(OutageReason::Token)?;
-    if run == MembershipRun::DryRun || entry.membership == HostMembership::Left {
+    let beat = match host.key().open(&key, sealed) {
+        Ok(plain) => {
+            let entry = HostEntry::decode(&plain).map_err(OutageReason::Token)?;
+            if entry.membership == HostMembership::Left {
+                return Ok(());
+            }
+            entry.beat
+        }
+        // Of one that is damaged no number is known, and none is needed.
+        Err(_) => HostBeat {
+            count: 0,
+            run: [0; 8],
+        },
+    };
+    if run == MembershipRun::DryRun {
         return Ok(());
     }
-    let sealed = host.sealed(&key, &left(entry.beat, local.report).encode())?;
+    let sealed = host.sealed(&key, &left(beat, local.report).encode())?;
     host.put(&base, vec![(key, sealed)], &time)?;
     Ok(())
 }

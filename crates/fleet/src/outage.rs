@@ -65,6 +65,18 @@ impl OutageReason {
         }
     }
 
+    /// True where what the store has of one user cannot be used by any host: it is damaged, half of it is missing, or it is not sealed with
+    /// the key of the fleet. A value of a later version is not: a host of that one can.
+    #[must_use]
+    pub const fn is_of_value(&self) -> bool {
+        match self {
+            Self::NoState | Self::UserSeal(_) => true,
+            Self::Value(error) => !matches!(error, ValueError::Version(_)),
+            Self::Record(error) => !matches!(error, RecordValueError::Version(_)),
+            _ => false,
+        }
+    }
+
     /// True where what the host knew of its fleet was not what the store has: it may have become so just now.
     pub(crate) const fn is_of_standing(&self) -> bool {
         matches!(self, Self::WentBack | Self::OtherEpoch | Self::Restoration)

@@ -10,11 +10,10 @@
 use twofactor_store::Store;
 
 use crate::beats::BeatFiles;
-use crate::brought_factor::UserReasons;
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
 use crate::fleet_key::SealError;
-use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
+use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users};
 use crate::healed_states::LostMarks;
 use crate::host_entry::HostReport;
 use crate::host_error::HostError;
@@ -102,15 +101,6 @@ pub fn after_restore(
     add_users(&mut report.failed, left);
     host.settle_epoch((&place, &lock), next, local.report)?;
     Ok(report)
-}
-
-/// Adds the users who are not in the list yet.
-fn add_users(list: &mut UserReasons, users: UserReasons) {
-    for (user, reason) in users {
-        if list.iter().all(|(known, _)| *known != user) {
-            list.push((user, reason));
-        }
-    }
 }
 
 /// The restoration that is under way, if it was begun here and is not over.

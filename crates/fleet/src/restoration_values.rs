@@ -59,9 +59,8 @@ impl FleetHost {
             self.gateway().values(std::slice::from_ref(&key), time)
         })?;
         let sealed = values.first().and_then(|(_, value)| value.as_deref());
-        let told = sealed
-            .map(|sealed| self.opened_epoch(&key, sealed))
-            .transpose()?;
+        // A note that cannot be read is written once more.
+        let told = sealed.and_then(|sealed| self.opened_epoch(&key, sealed).ok());
         Ok(told.is_some_and(|told| is_of(told, next)))
     }
 
@@ -76,8 +75,9 @@ impl FleetHost {
         let list = patient(time, || self.gateway().list(KeyKind::Restored, 0, time))?;
         let mut parts = Vec::new();
         for (host, sealed) in list.entries {
-            let told = self.opened_epoch(&StoreKey::restored(&host), &sealed)?;
-            if is_of(told, next) {
+            let told = self.opened_epoch(&StoreKey::restored(&host), &sealed);
+            // A note that cannot be read says nothing: its host is waited for, which writes it once more.
+            if told.is_ok_and(|told| is_of(told, next)) {
                 parts.push(host);
             }
         }

@@ -6,11 +6,11 @@
 use twofactor_core::state::State;
 use twofactor_store::Store;
 
-use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, UserReasons, parsed};
+use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
 use crate::deadline::WorkDeadline;
 use crate::fleet_changes::content;
 use crate::fleet_host::{FleetHost, patient};
-use crate::fleet_membership::{STEP_TIME, UserProgress, account_of};
+use crate::fleet_membership::{STEP_TIME, UserProgress, UserReasons, account_of};
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::{MarkKind, MirrorMarks, RecordMark};
 use crate::outage::OutageReason;

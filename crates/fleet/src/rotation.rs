@@ -18,16 +18,25 @@ use crate::outage::OutageReason;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
 
-/// Seals all values with a new key. Returns how many they are.
+/// Values that were sealed with a new key, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RotationReport {
+    /// Values of the store.
+    pub values: usize,
+    /// Those among them that open with neither key, by their names in the store. They are left as they are.
+    pub damaged: Vec<String>,
+}
+
+/// Seals all values with a new key, but for those of users and hosts that open with neither: they are damaged, and stay so.
 ///
 /// # Errors
-/// [`MembershipError`], also where a value is sealed with neither key: then the old one stays in the file.
+/// [`MembershipError`], also where the entry of the fleet opens with neither: then the old one stays in the file.
 pub fn rotate(
     local: LocalHost<'_>,
     settings: &HostSettings,
     run: MembershipRun,
     progress: UserProgress<'_>,
-) -> Result<usize, MembershipError> {
+) -> Result<RotationReport, MembershipError> {
     let directory = FleetDirectory::open(local.state)?;
     let place = directory.place()?;
     let mut keys = KeyFile::load(&settings.key_file)?;
@@ -44,7 +53,10 @@ pub fn rotate(
     }
     let places = all_places(&gateway)?;
     if run == MembershipRun::DryRun {
-        return Ok(places.len());
+        return Ok(RotationReport {
+            values: places.len(),
+            damaged: Vec::new(),
+        });
     }
     if !is_begun {
         keys = KeyFile {
@@ -55,16 +67,23 @@ pub fn rotate(
         keys.write(&settings.key_file)?;
     }
     let old = keys.old.take();
+    let seal = |place: &StoreKey| seal_anew(&gateway, place, &keys.key, old.as_ref());
     for (number, place) in places.iter().enumerate() {
-        seal_anew(&gateway, place, &keys.key, old.as_ref())?;
+        seal(place)?;
         progress(number + 1, places.len());
     }
-    // What a host wrote meanwhile, that had not seen the new entry of the fleet.
+    let mut report = RotationReport {
+        values: places.len(),
+        damaged: Vec::new(),
+    };
+    // What a host wrote meanwhile, that had not seen the new entry of the fleet. What is damaged is looked at once more.
     for place in all_places(&gateway)? {
-        seal_anew(&gateway, &place, &keys.key, old.as_ref())?;
+        if seal(&place)? == SealResult::Damaged {
+            report.damaged.push(place.to_string());
+        }
     }
     keys.write(&settings.key_file)?;
-    Ok(places.len())
+    Ok(report)
 }
 
 /// The keys of all values, that of the fleet first.
@@ -83,27 +102,46 @@ fn all_places(gateway: &Gateway) -> Result<Vec<StoreKey>, OutageReason> {
     Ok(places)
 }
 
+/// Result for one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SealResult {
+    /// It has the new key.
+    Done,
+    /// It opens with neither key.
+    Damaged,
+}
+
 fn seal_anew(
     gateway: &Gateway,
     place: &StoreKey,
     key: &FleetKey,
     old: Option<&FleetKey>,
-) -> Result<(), MembershipError> {
+) -> Result<SealResult, MembershipError> {
     let time = WorkDeadline::after(STEP_TIME);
     loop {
         let base = patient(&time, || gateway.values(std::slice::from_ref(place), &time))?;
         let Some(sealed) = base.first().and_then(|(_, value)| value.as_deref()) else {
             // Nothing is removed, so that this is one that never came.
-            return Ok(());
+            return Ok(SealResult::Done);
         };
         if key.open(place, sealed).is_ok() {
-            return Ok(());
+            return Ok(SealResult::Done);
         }
         let old = old.ok_or(OutageReason::Seal(crate::fleet_key::BrokenSeal))?;
-        let plain = old.open(place, sealed).map_err(OutageReason::Seal)?;
-        let anew = key.seal(place, &plain).map_err(OutageReason::Sealing)?;
-        match gateway.change(&base, &[(place.clone(), anew)], &time) {
-            Ok(ChangeAnswer::Done) => return Ok(()),
+        let (value, result) = match old.open(place, sealed) {
+            Ok(plain) => {
+                let anew = key.seal(place, &plain).map_err(OutageReason::Sealing)?;
+                (anew, SealResult::Done)
+            }
+            // Without the entry of the fleet there is none.
+            Err(error) if *place == StoreKey::meta() => {
+                return Err(OutageReason::Seal(error).into());
+            }
+            // Written as it is: only of a value that is there this is done, and of none that a reply has damaged.
+            Err(_) => (sealed.to_vec(), SealResult::Damaged),
+        };
+        match gateway.change(&base, &[(place.clone(), value)], &time) {
+            Ok(ChangeAnswer::Done) => return Ok(result),
             Ok(ChangeAnswer::Refused) | Err(GatewayFault::Unknown(_)) if !time.left().is_zero() => {
             }
             Ok(ChangeAnswer::Refused) => return Err(OutageReason::Contradiction.into()),

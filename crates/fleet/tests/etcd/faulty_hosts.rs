@@ -134,7 +134,7 @@ fn of_a_change_with_a_faulty_reply_the_end_is_known_or_unknown() {
         };
         let change = FactorCommit {
             user: "alice",
-            expected: ExpectedRecord::Any,
+            expected: ExpectedRecord::Matching(&|stored| stored.is_some()),
             record: RecordPart::Keep,
             state: &step,
         };

@@ -16,6 +16,7 @@ mod claims;
 mod cluster;
 mod codes;
 mod command;
+mod damaged;
 mod document;
 mod enrolled;
 mod failures;

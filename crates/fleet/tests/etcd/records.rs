@@ -102,7 +102,7 @@ fn a_record_is_seen_on_all_hosts() {
     );
     assert_eq!(renewed, Ok(()));
     let removed = RecordPart::Write(RecordContent::Removed);
-    let gone = fleet.change(2, "user08", ExpectedRecord::Any, removed);
+    let gone = fleet.change(2, "user08", ExpectedRecord::Any(0), removed);
     assert_eq!(gone, Ok(()));
     let (_, records) = fleet.records(0, revision);
     let told: Vec<_> = records

@@ -80,10 +80,10 @@ fn what_a_later_version_wrote_concerns_its_user() {
 }
 
 /// An account of every machine.
-const ACCOUNT: (&str, u32) = ("daemon", 1);
+pub const ACCOUNT: (&str, u32) = ("daemon", 1);
 
 /// True if a user passes on a host for one without a device, in a fleet.
-fn unenrolled(host: &TestHost, user: &str, service: &str) -> Result<(), AttemptFailure> {
+pub fn unenrolled(host: &TestHost, user: &str, service: &str) -> Result<(), AttemptFailure> {
     let mut policy = Policy::default();
     policy.fleet.enabled = true;
     let state = host.files.top();

@@ -4,7 +4,8 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 
 use super::generations::StateFiles;
-use super::{Error, SharedChange, Store, file_names, uid_index};
+use super::{Error, SharedChange, Store, UnmirroredUsers, file_names, uid_index};
+use crate::fleet_contact::FLEET_DIRECTORY;
 
 impl Store {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
@@ -16,9 +17,9 @@ impl Store {
             return Ok(());
         };
         let path = self.record_path(name);
-        // Also one that cannot be read is one on the other hosts.
+        // Also one that cannot be read is one on the other hosts, and one that this host could not put in place.
         let old = self.record_named(name);
-        if !matches!(old, Ok(None)) {
+        if !matches!(old, Ok(None)) || self.is_unmirrored(name)? {
             let old = old.as_ref().ok().and_then(Option::as_ref);
             let _ = self.share(name, &SharedChange::Remove { old }, &mut || ())?;
         }
@@ -48,6 +49,15 @@ impl Store {
         file::flush_directory(users).map_err(Error::file(&path))?;
         StateFiles::of(self, name)?.remove_all()?;
         successor.map_or(Ok(()), |successor| self.discard(&successor))
+    }
+
+    /// True if the fleet has a record under this name that this host could not put in place.
+    ///
+    /// # Errors
+    /// [`Error`] when that cannot be told.
+    pub fn is_unmirrored(&self, name: &str) -> Result<bool, Error> {
+        let noted = UnmirroredUsers::has(&self.path, name);
+        noted.map_err(Error::file(&self.path.join(FLEET_DIRECTORY)))
     }
 
     /// Says in a state that can be used that no device has a record any more: so that a kill after the removal of the record leaves no

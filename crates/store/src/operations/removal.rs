@@ -127,9 +127,11 @@ fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<
 /// When it cannot be removed.
 pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), Error> {
     let is_invitation = |record: &Record| !record.is_enrolled();
-    let record = store.record_named(name).ok().flatten();
+    let found = store.record_named(name);
+    let was_here = !matches!(found, Ok(None));
+    let record = found.ok().flatten();
     let done = store.discard(name);
-    let is_gone = done.is_ok() || matches!(store.record_named(name), Ok(None));
+    let is_gone = done.is_ok() || (was_here && matches!(store.record_named(name), Ok(None)));
     let end = match &done {
         _ if is_gone => ChangeEnd::Made,
         Err(error) if error.is_unsure() => ChangeEnd::Unsure,
