@@ -53,6 +53,23 @@ impl FleetHost {
         Ok(self.factor(user, time)?.state.state)
     }
 
+    /// True if the store has a state of the user by which a code can be judged. Where it has none, each login of the user with a code is
+    /// one of an outage.
+    ///
+    /// # Errors
+    /// [`OutageReason`], where the store cannot be used for any user.
+    pub(crate) fn has_usable_state(
+        &self,
+        user: &str,
+        time: &dyn TimeLeft,
+    ) -> Result<bool, OutageReason> {
+        let key = StoreKey::state(user);
+        let values = self.checked_values(std::slice::from_ref(&key), time)?;
+        let sealed = values.first().and_then(|(_, value)| value.as_deref());
+        let plain = sealed.and_then(|sealed| self.key().open(&key, sealed).ok());
+        Ok(plain.is_some_and(|plain| SharedState::decode(&plain).is_ok()))
+    }
+
     /// Record and state of a user, of one revision.
     pub(crate) fn factor(
         &self,

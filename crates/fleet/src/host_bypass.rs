@@ -1,5 +1,5 @@
-//! A bypass code that root makes on a host which is cut off from its fleet. It counts on this host alone, and until it has met the store
-//! again: then the record of the fleet takes the place of the one with the code.
+//! A bypass code that root makes on a host which is cut off from its fleet, or of a user whose state in the store is damaged. It counts on
+//! this host alone, and until it has met the store again: then the record of the fleet takes the place of the one with the code.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl HostBypass {
                 "a bypass code of all hosts that has not expired was used here, which this host has to bring to the store first",
             ));
         }
-        if self.is_met()? {
+        if self.is_met(user)? {
             return Err(unmade("the store of the fleet can be used"));
         }
         let fleet = FleetDirectory::open(&self.state);
@@ -56,19 +56,21 @@ impl HostBypass {
         keep_revision(fleet.path(), user, change).map_err(|error| unmade(&error.to_string()))
     }
 
-    /// True if this host has its store.
-    fn is_met(&self) -> Result<bool, ShareFault> {
+    /// True if this host has its store, and in it a state of the user: each code is judged by that.
+    fn is_met(&self, user: &str) -> Result<bool, ShareFault> {
         // What is wrong with a file cuts it off as well.
         let Ok(host) = FleetHost::open(&self.settings, &self.state) else {
             return Ok(false);
         };
         let lock = host.directory().lock();
         let lock = lock.map_err(|error| unmade(&error.to_string()))?;
-        Ok(match host.settle(&lock, &WorkDeadline::after(PROBE_TIME)) {
-            Ok(()) => true,
-            Err(OutageReason::HostBusy(text)) => return Err(unmade(&text)),
-            Err(_) => false,
-        })
+        let time = WorkDeadline::after(PROBE_TIME);
+        let settled = host.settle(&lock, &time);
+        match settled.and_then(|()| host.has_usable_state(user, &time)) {
+            Ok(is_met) => Ok(is_met),
+            Err(OutageReason::HostBusy(text)) => Err(unmade(&text)),
+            Err(_) => Ok(false),
+        }
     }
 }
 
