@@ -210,6 +210,16 @@ fn unusable_pam_files_are_found() {
     let require = "enabled = true\nenroll_at_login = \"require\"\n[services]\n";
     machine.policy(&format!("{require}sshd = true\n"));
     assert!(found(&machine).contains(&"problem account-line sshd".to_owned()));
+    stack(&machine, &format!("@include common-auth\n{LINE}"));
+    assert_eq!(found(&machine), [""; 0]);
+    // One that is named and refuses no login is no better.
+    let optional = ACCOUNT.replace("[success=ok ignore=ignore default=die]", "optional");
+    let auth = format!("@include common-auth\n{LINE}");
+    machine.stack("sshd", &format!("{auth}{optional}"));
+    assert_eq!(found(&machine), ["problem account-line sshd"]);
+    // Debian's ends for an expired password.
+    machine.stack("sshd", &format!("{auth}@include common-account\n{ACCOUNT}"));
+    assert_eq!(found(&machine), ["problem account-line sshd"]);
 }
 
 #[test]
@@ -268,7 +278,18 @@ fn policy_and_stacks_that_do_not_fit_are_found() {
 fn lines_that_use_another_policy_are_told_of() {
     let machine = healthy();
     let other = LINE.replace(".so", ".so policy=/etc/security/other.toml");
-    stack(&machine, &format!("@include common-auth\n{other}"));
+    let auth = format!("@include common-auth\n{other}");
+    stack(&machine, &auth);
+    // The account line of one policy knows nothing of what the auth line of another one found.
+    assert_eq!(
+        found(&machine),
+        ["warning account-line sshd", "warning other-files sshd"]
+    );
+    let account = ACCOUNT.replace(
+        "pam_twofactor.so",
+        "pam_twofactor.so policy=/etc/security/other.toml",
+    );
+    machine.stack("sshd", &format!("{auth}{account}"));
     let report = report(&machine, &[]);
     assert_eq!(all(&report), ["warning other-files sshd"]);
     assert_eq!(

@@ -9,6 +9,7 @@ use super::stack_simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 use crate::example_files;
 use crate::suggested_command;
 
+mod account_stack;
 mod other_groups;
 
 /// The line that the examples have.
@@ -80,7 +81,7 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
     findings.extend(control(&simulation, name, first));
     findings.extend(twice(&simulation, name, policy));
     findings.extend(by_passes(&simulation, name));
-    findings.extend(other_groups::check(name, file, stacks, policy));
+    findings.extend(other_groups::check(service, file, stacks, policy));
     // If the policy names the service, that is meant.
     let left_out = |policy: &Policy| {
         policy.enabled && !policy.service_on(name) && !policy.services.named.contains_key(name)

@@ -69,6 +69,26 @@ impl<'a> StackSimulation<'a> {
         })
     }
 
+    /// Result of libpam where these are account lines, of which those in `refusing` refuse and others of ours have nothing to say.
+    /// The rest pass, but those whose answer depends on the user answer as is usual; and one line as `unusual` says.
+    pub fn walk_account(
+        &self,
+        refusing: &[usize],
+        unusual: Option<(usize, ReturnCode)>,
+    ) -> DispatchResult {
+        dispatch(self.handlers, &mut |at, module| match unusual {
+            _ if !(self.found)(module) => ReturnCode::MODULE_UNKNOWN,
+            Some((line, code)) if line == at => code,
+            _ => match part(module, self.facts) {
+                ModuleRole::Ours if refusing.contains(&at) => ReturnCode::PERM_DENIED,
+                ModuleRole::Ours => ReturnCode::IGNORE,
+                ModuleRole::Always(code) => code,
+                ModuleRole::Open if looks_at_users(module) => self.usual(at),
+                ModuleRole::Password | ModuleRole::Open => ReturnCode::SUCCESS,
+            },
+        })
+    }
+
     /// The lines that ask for a code.
     pub fn ours(&self) -> Vec<usize> {
         self.lines(ModuleRole::Ours)

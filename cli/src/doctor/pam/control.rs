@@ -59,7 +59,7 @@ impl ReturnCode {
     /// Refused, and asking again is of no use.
     pub const MAXTRIES: Self = Self(11);
     /// The password is right and must be changed.
-    const NEW_AUTHTOK_REQD: Self = Self(12);
+    pub const NEW_AUTHTOK_REQD: Self = Self(12);
     /// The application cannot ask.
     pub const CONV_ERR: Self = Self(19);
     /// The module has nothing to say.

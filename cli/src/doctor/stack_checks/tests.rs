@@ -15,6 +15,17 @@ auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular
 auth sufficient pam_sss.so forward_pass
 auth required pam_faillock.so authfail
 auth required pam_deny.so
+account required pam_unix.so
+account sufficient pam_localuser.so
+account sufficient pam_usertype.so issystem
+account [default=bad success=ok user_unknown=ignore] pam_sss.so
+account required pam_permit.so
+";
+/// Debian.
+const COMMON_ACCOUNT: &str = "\
+account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so
+account requisite pam_deny.so
+account required pam_permit.so
 ";
 const OURS_LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
 
@@ -25,6 +36,7 @@ impl ConfigFiles for GivenService<'_> {
         let text = match name {
             "sshd" => self.0,
             "password-auth" => PASSWORD_AUTH,
+            "common-account" => COMMON_ACCOUNT,
             _ => return None,
         };
         Some(ConfigFile {
@@ -40,8 +52,14 @@ fn checks(auth: &str) -> Vec<&'static str> {
 }
 
 fn findings(auth: &str, policy: Option<&Policy>) -> Vec<DoctorFinding> {
-    let text = format!("{auth}account required pam_twofactor.so\n");
-    let stacks = read(&GivenService(&text), "sshd");
+    findings_of(
+        &format!("{auth}account required pam_twofactor.so\n"),
+        policy,
+    )
+}
+
+fn findings_of(text: &str, policy: Option<&Policy>) -> Vec<DoctorFinding> {
+    let stacks = read(&GivenService(text), "sshd");
     let service = CheckedService {
         name: "sshd",
         stacks: &stacks,
@@ -91,4 +109,115 @@ fn a_late_password_check_is_found_in_a_substack() {
     let one_field = OURS_LINE.replace(".so", ".so forward_pass");
     let found = checks(&format!("{one_field}auth substack password-auth\n"));
     assert_eq!(found, [""; 0]);
+}
+
+/// The level and cause of the finding on these account lines, under a policy that makes users enroll.
+fn of_account(auth_arguments: &str, account: &str) -> Option<(FindingLevel, String)> {
+    let policy = "enabled = true\nenroll_at_login = \"require\"\n[services]\nsshd = true";
+    let unix = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
+    let ours = OURS_LINE.replace(".so", &format!(".so{auth_arguments}"));
+    let text = format!("{unix}{ours}{account}");
+    let found = findings_of(&text, Some(&policy.parse().unwrap()));
+    let mut found = found.into_iter();
+    let one = found.next().map(|one| {
+        assert_eq!(one.check, "account-line");
+        (one.level, one.cause)
+    });
+    assert!(found.next().is_none(), "{account}");
+    one
+}
+
+const ACCOUNT: &str =
+    "account [success=ok ignore=ignore module_unknown=ignore default=die] pam_twofactor.so\n";
+
+#[test]
+fn an_account_line_that_binds_is_fine() {
+    for account in [
+        format!("{ACCOUNT}account include password-auth\n"),
+        format!("account required pam_nologin.so\n{ACCOUNT}account include common-account\n"),
+        "account required pam_twofactor.so\naccount required pam_unix.so\n".to_owned(),
+        format!("account substack password-auth\n{ACCOUNT}"),
+        format!("account required pam_access.so\n{ACCOUNT}account sufficient pam_localuser.so\n"),
+    ] {
+        assert_eq!(of_account("", &account), None, "{account}");
+    }
+    let files = " policy=/X state=/Y";
+    let same = ACCOUNT.replace(".so", ".so debug state=/Y policy=/X");
+    assert_eq!(of_account(files, &same), None);
+    let explicit = ACCOUNT.replace(".so", ".so policy=/etc/security/twofactor.toml");
+    assert_eq!(of_account("", &explicit), None);
+    // Others may have lines of their own beside it.
+    assert_eq!(of_account("", &format!("{same}{ACCOUNT}")), None);
+}
+
+#[test]
+fn an_account_line_whose_refusal_counts_for_nothing_is_a_problem() {
+    let unix = "account required pam_unix.so\n";
+    for control in ["optional", "sufficient", "[success=ok default=ignore]"] {
+        let account = format!("account {control} pam_twofactor.so\n{unix}");
+        let (level, cause) = of_account("", &account).unwrap();
+        assert_eq!(level, FindingLevel::Problem, "{control}");
+        assert!(cause.contains("line 5"), "{cause}");
+        assert!(
+            cause.ends_with(
+                "is let in all the same: users who have to enroll are let in without a device"
+            ),
+            "{cause}"
+        );
+    }
+}
+
+#[test]
+fn an_account_line_that_is_passed_by_is_a_problem() {
+    for (before, by) in [
+        ("account include password-auth\n", "pam_localuser.so"),
+        // Of an expired password.
+        ("account include common-account\n", "pam_unix.so"),
+        ("account sufficient pam_unix.so\n", "pam_unix.so"),
+        (
+            "account [success=1 default=ignore] pam_localuser.so\n",
+            "pam_localuser.so",
+        ),
+    ] {
+        let account = format!("{before}{ACCOUNT}account required pam_permit.so\n");
+        let (level, cause) = of_account("", &account).unwrap();
+        assert_eq!(level, FindingLevel::Problem, "{before}");
+        assert!(
+            cause.starts_with("a login passes without /etc/pam.d/sshd line"),
+            "{cause}"
+        );
+        assert!(cause.contains(by), "{cause}");
+    }
+}
+
+#[test]
+fn an_account_line_that_depends_on_the_user_is_a_warning() {
+    let account = format!(
+        "account [success=1 default=ignore] pam_succeed_if.so user = robot\n{ACCOUNT}account required pam_unix.so\n"
+    );
+    let (level, cause) = of_account("", &account).unwrap();
+    assert_eq!(level, FindingLevel::Warning);
+    assert!(
+        cause.contains("depends on /etc/pam.d/sshd line 5"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn an_account_line_of_other_files_is_a_problem() {
+    let files = " policy=/X state=/Y";
+    for (auth, account) in [
+        (files, String::new()),
+        (files, " policy=/X".to_owned()),
+        (files, " policy=/X state=/Z".to_owned()),
+        ("", files.to_owned()),
+    ] {
+        let line = ACCOUNT.replace(".so", &format!(".so{account}"));
+        let (level, cause) = of_account(auth, &line).unwrap();
+        assert_eq!(level, FindingLevel::Problem, "{auth}{account}");
+        assert!(
+            cause.contains("uses another policy or state directory"),
+            "{cause}"
+        );
+    }
 }
