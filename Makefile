@@ -73,7 +73,7 @@ test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 comma := ,
 
 .PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-fleet fleet test-dist test-rpm fuzz sanitize \
-	miri mutants faults races model coverage deny bench bench-fleet budget bench-uniform demo pictures dist rpm deb release \
+	miri mutants faults races model coverage deny bench bench-fleet budget bench-uniform demo pictures dist rpm deb packages release \
 	install install-files uninstall clean help lint harness rust
 .DEFAULT_GOAL = docs
 # The order of prerequisites matters; cargo and debhelper use all cores by themselves.
@@ -143,15 +143,18 @@ test-lockers: need-lockers harness
 	$(test_module) --features locker-tests --test lockers
 
 ## test-system        the Debian package, in a clean root made by debootstrap
-test-system: need-system deb
+test-system: need-system packages
 	lintian --allow-root --pedantic --fail-on error,warning,pedantic $(target)/deb/*.changes
-	scripts/deb $(target)/system/again
 	for deb in $(target)/deb/*.deb; do cmp $$deb $(target)/system/again/$${deb##*/} || exit 1; done
 	$(as_root) scripts/system-root $(target)/system
 	$(as_root) env ROOT=$(target)/system/root scripts/unpack $(target)/system/ansible ansible-core python3-apt
 	$(as_root) scripts/unpack $(target)/system/promtool prometheus
-	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 	$(test_module) --features system-tests --test package -- debian:: --test-threads=2
+
+# The package twice, whose bytes have to be the same, and that of 0.1.0.
+packages: deb
+	scripts/deb $(target)/system/again
+	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 
 ## test-boot          the same package in a Debian that systemd boots (nspawn)
 test-boot: need-system deb harness
@@ -167,7 +170,7 @@ bench-fleet: need-fleet need-test harness
 	cargo bench $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
-test-dist: need-dist rust
+test-dist: dist
 	tests/packages/dist $(target)
 
 test-rpm: rpm docs
