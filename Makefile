@@ -258,8 +258,8 @@ dist: need-dist rust
 deb: need-deb rust
 	cargo fetch $(CARGOFLAGS)
 	scripts/deb $(target)/deb
-	@echo "Built" $(target)/deb/*.deb". To install the module and the command:" \
-		"sudo apt install ./$$(ls $(target)/deb/libpam-twofactor_*.deb)"
+	@echo "Built:" $(target)/deb/*.deb
+	@echo "To install the module and the command: sudo apt install $$(realpath $(target)/deb/libpam-twofactor_*.deb)"
 
 rpm: need-rpm dist
 	packaging/rpm/build $(target)
