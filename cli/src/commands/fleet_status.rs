@@ -75,7 +75,7 @@ struct ViewReport<'a> {
     users: usize,
     /// Users whose record is not on this host yet.
     behind: &'a [String],
-    /// Users of whom the store has something that no host can use.
+    /// Users with something in the store that no host can use.
     damaged: &'a [String],
     hosts: Vec<MemberReport<'a>>,
 }

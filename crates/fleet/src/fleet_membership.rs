@@ -166,7 +166,7 @@ pub(crate) fn add_users(list: &mut UserReasons, users: UserReasons) {
     }
 }
 
-/// Brings the records and states of these users to the fleet, one after the other. Those of whom the store has something that no host can
+/// Brings the records and states of these users to the fleet, one after the other. Those with something in the store that no host can
 /// use are left as they are, and returned.
 pub(crate) fn bring_all(
     host: &FleetHost,

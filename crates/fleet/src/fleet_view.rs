@@ -23,7 +23,7 @@ pub struct FleetView {
     pub users: usize,
     /// Users with a record in the fleet whose files here do not have it yet.
     pub behind: Vec<String>,
-    /// Users of whom the store has something that no host can use: it is damaged, half of it is missing, or it is not sealed with the key
+    /// Users with something in the store that no host can use: it is damaged, half of it is missing, or it is not sealed with the key
     /// of the fleet. Their logins with a code are those of an outage.
     pub damaged: Vec<String>,
 }

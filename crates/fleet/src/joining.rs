@@ -42,7 +42,7 @@ pub struct JoinReport {
     pub fetched: usize,
     /// Users with another record here than there, with the reason. While there is one, the host does not join.
     pub conflicts: Vec<(String, String)>,
-    /// Users whose record could not be put in place here, or of whom the store has something that no host can use, with the reason. The
+    /// Users whose record could not be put in place here, or with something in the store that no host can use, with the reason. The
     /// daemon tries again.
     pub failed: Vec<(String, String)>,
 }

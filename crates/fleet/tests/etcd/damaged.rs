@@ -116,7 +116,7 @@ fn root_gets_rid_of_damaged_values() {
             before,
             "{user}"
         );
-        // The copies stay, and nobody passes for one without a device.
+        // The copies stay, and no user passes for one without a device.
         b.beat_of_service().unwrap();
         assert!(b.record(user).is_some(), "{user}");
         a.store().discard(user).unwrap();
