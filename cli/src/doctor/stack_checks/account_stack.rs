@@ -20,7 +20,7 @@ const ANSWERS: [ReturnCode; 4] = [
 /// Arguments that say which files a line uses, and the files without them.
 const FILES: [(&str, &str); 2] = [("policy=", POLICY_FILE), ("state=", STATE_DIR)];
 
-/// Reason why a user is let in whom the account line refuses.
+/// Reason why a user that the account line refuses is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccountFault {
     /// No account line has the files of this auth line.

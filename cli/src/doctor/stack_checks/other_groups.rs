@@ -114,7 +114,7 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFin
     account_line(name, cause, format!("{FIRST}: {LINE}"), lets_in)
 }
 
-/// The account lines name the module, and let in users whom it refuses.
+/// The account lines name the module, and let in users that it refuses.
 fn idle_account_line(
     name: &str,
     stack: &AccountStack<'_>,
