@@ -191,6 +191,7 @@ fn word(ask: &str) -> &str {
         "password-and-code" => "password and code in one field",
         "host-key" => "key of the client's host",
         "kerberos" => "Kerberos ticket",
+        "unknown" => "what doctor does not know",
         other => other,
     }
 }

@@ -14,6 +14,9 @@ const SETUP: &str = "twofactor setup sshd. By hand:";
 /// Step that has to follow.
 const RELOAD: &str = "then: systemctl try-reload-or-restart ssh";
 
+/// The check of passwords that Kerberos accepts before PAM is asked.
+pub const KERBEROS: &str = "sshd-kerberos";
+
 /// The method that can ask PAM's questions.
 pub const DIALOGUE: &str = "keyboard-interactive";
 /// The method with one hidden field.
@@ -71,32 +74,72 @@ impl SshdSettings {
         self.value("permitrootlogin").unwrap_or("yes")
     }
 
-    /// The combinations of methods, each of which lets a user in.
-    pub fn combinations(&self) -> Vec<Vec<String>> {
-        let usable: Vec<&str> = [
+    /// The methods that OpenSSH has, Debian's `gssapi-keyex` among them, and whether they are on.
+    fn switches(&self) -> [(&'static str, bool); 6] {
+        [
             (DIALOGUE, self.dialogue()),
             (PASSWORD, self.on("passwordauthentication")),
             (KEY, self.on("pubkeyauthentication")),
             ("gssapi-with-mic", self.on("gssapiauthentication")),
+            ("gssapi-keyex", self.on("gssapikeyexchange")),
             ("hostbased", self.on("hostbasedauthentication")),
         ]
-        .into_iter()
-        .filter_map(|(method, on)| on.then_some(method))
-        .collect();
-        let lists = match self.value("authenticationmethods") {
-            None | Some("any") => {
-                return usable.iter().map(|one| vec![(*one).to_owned()]).collect();
-            }
-            Some(lists) => lists.split_ascii_whitespace(),
+    }
+
+    /// The combinations of methods, each of which lets a user in. A method that is not known here may be on.
+    pub fn combinations(&self) -> Vec<Vec<String>> {
+        let switches = self.switches();
+        let Some(lists) = self.lists() else {
+            let on = switches.into_iter().filter(|(_, on)| *on);
+            return on.map(|(method, _)| vec![method.to_owned()]).collect();
         };
-        let list = |list: &str| -> Vec<String> {
-            let method = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
-            list.split(',').map(method).collect()
-        };
+        let off = |name: &String| switches.iter().any(|(method, on)| method == name && !on);
         lists
-            .map(list)
-            .filter(|list| list.iter().all(|method| usable.contains(&method.as_str())))
+            .into_iter()
+            .filter(|list| !list.iter().any(off))
             .collect()
+    }
+
+    /// The lists of `AuthenticationMethods`, without what stands after a colon; `None` where each method is enough.
+    fn lists(&self) -> Option<Vec<Vec<String>>> {
+        let lists = self.value("authenticationmethods");
+        let lists = lists.filter(|lists| *lists != "any")?;
+        let method = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+        let list = |list: &str| list.split(',').map(method).collect();
+        Some(lists.split_ascii_whitespace().map(list).collect())
+    }
+
+    /// A method of `AuthenticationMethods` that is not known here.
+    fn unknown(&self) -> Option<DoctorFinding> {
+        let switches = self.switches();
+        let known = |name: &String| switches.iter().any(|(method, _)| method == name);
+        let unknown = self.lists()?.into_iter().flatten().find(|it| !known(it))?;
+        Some(DoctorFinding::warning(
+            "sshd-methods",
+            "sshd",
+            format!(
+                "sshd's AuthenticationMethods ({}) have {unknown}, which doctor does not know: it may let in without a code",
+                self.methods()
+            ),
+            format!(
+                "If that is not meant, {PLACE}: keyboard-interactive in each of its lists; {RELOAD}"
+            ),
+        ))
+    }
+
+    /// Kerberos, which sshd asks about a password before it asks PAM: if it says yes, PAM is not asked at all.
+    fn kerberos(&self, combinations: &[Vec<String>]) -> Option<DoctorFinding> {
+        let has = |list: &[String], method: &str| list.iter().any(|one| one == method);
+        let alone = |list: &&Vec<String>| has(list, PASSWORD) && !has(list, DIALOGUE);
+        let is_open = self.on("kerberosauthentication") && combinations.iter().any(|it| alone(&it));
+        is_open.then(|| {
+            DoctorFinding::problem(
+                KERBEROS,
+                "sshd",
+                "sshd has KerberosAuthentication yes: with the method password, a password that Kerberos accepts lets in without a code, since PAM is not asked then",
+                format!("Set {PLACE}: KerberosAuthentication no (the module pam_krb5.so or pam_sss.so asks Kerberos, too); {RELOAD}"),
+            )
+        })
     }
 
     /// Reasons that keep sshd from asking for the code, or let a login in without. `asks` is what its stack asks for.
@@ -136,7 +179,9 @@ impl SshdSettings {
                 format!("{SETUP} {PLACE}: PasswordAuthentication no (passwords still work: keyboard-interactive asks for them); {RELOAD}"),
             ));
         }
+        findings.extend(self.kerberos(&combinations));
         findings.extend(self.keys(asks, &combinations));
+        findings.extend(self.unknown());
         findings
     }
 
@@ -268,6 +313,65 @@ mod tests {
         }
         assert_eq!(checks(&[dialogue, password], SshdDialogue::Both).len(), 2);
         assert_eq!(checks(&[], SshdDialogue::CodeOnly), ["sshd-key-alone"]);
+    }
+
+    #[test]
+    fn kerberos_before_pam_is_a_problem_where_passwords_are_taken() {
+        let kerberos = ("usepam yes", "usepam yes\nkerberosauthentication yes");
+        let password = ("passwordauthentication no", "passwordauthentication yes");
+        let lists = |text: &'static str| ("methods any", text);
+        assert_eq!(checks(&[kerberos], SshdDialogue::OneField), [""; 0]);
+        assert_eq!(
+            checks(&[kerberos, password], SshdDialogue::OneField),
+            [KERBEROS]
+        );
+        let two = checks(&[kerberos, password], SshdDialogue::Both);
+        assert_eq!(two, ["sshd-password", KERBEROS]);
+        let key = lists("methods publickey,password");
+        assert_eq!(
+            checks(&[kerberos, password, key], SshdDialogue::OneField),
+            [KERBEROS]
+        );
+        let both = lists("methods password,keyboard-interactive");
+        assert_eq!(
+            checks(&[kerberos, password, both], SshdDialogue::OneField),
+            [""; 0]
+        );
+        let off = ("usepam yes", "usepam yes\nkerberosauthentication no");
+        assert_eq!(checks(&[off, password], SshdDialogue::OneField), [""; 0]);
+    }
+
+    #[test]
+    fn a_method_that_is_not_known_is_told() {
+        let lists = (
+            "methods any",
+            "methods publickey,moonlight publickey,keyboard-interactive",
+        );
+        let settings = with(&[lists]);
+        assert_eq!(settings.combinations().len(), 2);
+        assert_eq!(settings.combinations()[0].join(","), "publickey,moonlight");
+        let found = settings.check(SshdDialogue::Both);
+        assert!(
+            found
+                .iter()
+                .any(|one| one.cause.contains("have moonlight, which")),
+            "{found:?}"
+        );
+        let alone = checks(&[("methods any", "methods moonlight")], SshdDialogue::Both);
+        assert_eq!(alone, ["sshd-methods", "sshd-methods"]);
+    }
+
+    #[test]
+    fn a_key_exchange_by_gssapi_is_a_method() {
+        let lists = (
+            "methods any",
+            "methods gssapi-keyex publickey,keyboard-interactive",
+        );
+        assert_eq!(with(&[lists]).combinations().len(), 1);
+        let on = ("usepam yes", "usepam yes\ngssapikeyexchange yes");
+        assert_eq!(with(&[lists, on]).combinations().len(), 2);
+        assert_eq!(checks(&[lists, on], SshdDialogue::Both), ["sshd-methods"]);
+        assert_eq!(checks(&[lists], SshdDialogue::Both), [""; 0]);
     }
 
     #[test]

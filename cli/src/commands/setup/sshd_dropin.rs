@@ -22,8 +22,14 @@ pub const SETTINGS: [&str; 3] = [
     "PasswordAuthentication=no",
 ];
 
-/// Checks of doctor whose findings the file fixes.
-pub const CURES: [&str; 3] = ["sshd-usepam", "sshd-kbdinteractive", "sshd-password"];
+/// Checks of doctor whose findings the file fixes. Kerberos is asked about passwords of the method `password` only, which the
+/// file switches off.
+pub const CURES: [&str; 4] = [
+    "sshd-usepam",
+    "sshd-kbdinteractive",
+    "sshd-password",
+    "sshd-kerberos",
+];
 
 #[cfg(test)]
 mod tests {
