@@ -1,6 +1,6 @@
 //! A file with a secret that the caller asked for: new, readable by its owner alone, and gone when the command fails.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -38,16 +38,6 @@ enum FileFate {
 }
 
 impl PrivateFile {
-    /// Makes the file and writes it.
-    ///
-    /// # Errors
-    /// As [`PrivateFile::reserve`] and [`PrivateFile::write`].
-    pub fn create(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
-        let made = Self::reserve(path)?;
-        made.write(bytes)?;
-        Ok(made)
-    }
-
     /// Makes an empty file with mode 0600. Nothing that exists is ever written to, also not by way of a link.
     ///
     /// # Errors
@@ -134,6 +124,17 @@ impl PrivateFile {
         self.retain();
     }
 
+    /// The file takes the place of another one in its directory, and stays. One that is a link is replaced itself.
+    ///
+    /// # Errors
+    /// A system error; then the other one is as it was.
+    pub fn replace(mut self, name: &OsStr) -> Result<(), Failure> {
+        let renamed = rustix::fs::renameat(&self.directory, &self.name, &self.directory, name);
+        renamed.map_err(|errno| explain(&self.path, errno))?;
+        self.retain();
+        Ok(())
+    }
+
     /// The file stays, whatever is written to it yet.
     pub const fn retain(&mut self) {
         self.fate = FileFate::Keep;
@@ -182,11 +183,18 @@ mod tests {
     use crate::scratch_directory::ScratchDirectory;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    /// A file with this text.
+    fn create(path: &Path, bytes: &[u8]) -> Result<PrivateFile, Failure> {
+        let made = PrivateFile::reserve(path)?;
+        made.write(bytes)?;
+        Ok(made)
+    }
+
     #[test]
     fn a_kept_file_is_complete_and_private() {
         let scratch = ScratchDirectory::new();
         let path = scratch.join("file");
-        PrivateFile::create(&path, b"text").unwrap().keep();
+        create(&path, b"text").unwrap().keep();
         assert_eq!(std::fs::read(&path).unwrap(), b"text");
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600);
@@ -196,7 +204,7 @@ mod tests {
     fn a_file_that_is_not_kept_is_gone() {
         let scratch = ScratchDirectory::new();
         let path = scratch.join("file");
-        let file = PrivateFile::create(&path, b"text").unwrap();
+        let file = create(&path, b"text").unwrap();
         assert!(path.exists() && file.path() == path);
         drop(file);
         assert!(!path.exists());
@@ -209,7 +217,7 @@ mod tests {
         std::fs::write(&old, "old").unwrap();
         symlink(directory.join("nowhere"), &link).unwrap();
         for path in [&old, &link] {
-            let failure = PrivateFile::create(path, b"new").err().unwrap();
+            let failure = create(path, b"new").err().unwrap();
             assert_eq!(failure.exit, ExitStatus::Refused);
             assert!(
                 failure
@@ -224,11 +232,9 @@ mod tests {
     #[test]
     fn a_directory_is_no_file_and_is_not_made() {
         let directory = ScratchDirectory::new();
-        let missing = PrivateFile::create(&directory.join("a/b"), b"")
-            .err()
-            .unwrap();
+        let missing = create(&directory.join("a/b"), b"").err().unwrap();
         assert_eq!(missing.exit, ExitStatus::Refused);
-        let unnamed = PrivateFile::create(Path::new("/"), b"").err().unwrap();
+        let unnamed = create(Path::new("/"), b"").err().unwrap();
         assert_eq!(unnamed.exit, ExitStatus::Usage);
     }
 }

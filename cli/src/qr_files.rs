@@ -106,10 +106,23 @@ impl QrFiles {
     /// Draws `text` into the files that are wanted.
     ///
     /// # Errors
-    /// As [`PrivateFile::create`]; then none of the files is left.
+    /// As [`PrivateFile::reserve`] and [`PrivateFile::write`]; then none of the files is left.
     pub fn write(options: &QrFileOptions, text: &str) -> Result<Self, Failure> {
+        Self::write_after(options, text, || {})
+    }
+
+    /// As [`QrFiles::write`]; does something once the files are there and before anything is in them, or where none is wanted.
+    ///
+    /// # Errors
+    /// As [`QrFiles::write`].
+    pub fn write_after(
+        options: &QrFileOptions,
+        text: &str,
+        before: impl FnOnce(),
+    ) -> Result<Self, Failure> {
         let mut files = Self::default();
         if !options.any() {
+            before();
             return Ok(files);
         }
         if is_stream(options.png.as_ref()) || is_stream(options.svg.as_ref()) {
@@ -119,14 +132,18 @@ impl QrFiles {
             );
         }
         let modules = QrModules::of(text).map_err(too_long)?;
+        let mut pictures = Vec::new();
         if let Some(path) = &options.png {
-            let picture = png(&modules).map_err(unmade)?;
-            files.0.push(PrivateFile::create(path, &picture)?);
+            pictures.push(png(&modules).map_err(unmade)?);
+            files.0.push(PrivateFile::reserve(path)?);
         }
         if let Some(path) = &options.svg {
-            files
-                .0
-                .push(PrivateFile::create(path, svg(&modules).as_bytes())?);
+            pictures.push(Zeroizing::new(svg(&modules).as_bytes().to_vec()));
+            files.0.push(PrivateFile::reserve(path)?);
+        }
+        before();
+        for (file, picture) in files.0.iter().zip(&pictures) {
+            file.write(picture)?;
         }
         Ok(files)
     }

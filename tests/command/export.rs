@@ -200,7 +200,89 @@ fn a_file_is_private_and_not_overwritten_unasked() {
             .ends_with(".new")
     });
     assert_eq!(left.count(), 0);
-    export(&["/nowhere/out"]).exits(4);
+    let missing = export(&["/nowhere/out"]).exits(1);
+    assert!(
+        missing.stderr.contains("there is no such directory"),
+        "{}",
+        missing.stderr
+    );
+}
+
+/// Position in a trace of system calls.
+fn position(trace: &str, part: &str) -> usize {
+    trace
+        .find(part)
+        .unwrap_or_else(|| panic!("{part}: {trace}"))
+}
+
+#[test]
+fn what_hands_out_keys_is_logged_before_it_does() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    let calls: [(&[&str], &str); 3] = [
+        (
+            &["export", "uri", "--all", "--yes", "--output", "/root/out"],
+            "\"otpauth://",
+        ),
+        (&["show", "alice", "--svg", "/root/a.svg"], "\"<?xml"),
+        (&["show", "alice", "--png", "/root/a.png"], "\"\\211PNG"),
+    ];
+    for (arguments, key) in calls {
+        let strace = machine.program("strace").args(&[
+            "-f",
+            "-qq",
+            "-s",
+            "100",
+            "-o",
+            "/run/trace",
+            "-e",
+            "trace=write,sendto",
+        ]);
+        strace
+            .arg("/usr/local/bin/twofactor")
+            .args(arguments)
+            .run()
+            .ok();
+        let trace = machine.read("/run/trace");
+        assert!(
+            position(&trace, "revealed user=alice") < position(&trace, key),
+            "{arguments:?}: {trace}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_leaves_no_file_with_keys() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    machine.write_file("/root/old", "old", 0o600);
+    for (file, force) in [("/root/out", None), ("/root/old", Some("--force"))] {
+        // The signal comes when the keys stand in the file.
+        let strace = machine.program("strace").args(&[
+            "-f",
+            "-qq",
+            "-o",
+            "/run/trace",
+            "-e",
+            "trace=fsync",
+            "-e",
+            "inject=fsync:signal=SIGINT",
+        ]);
+        let export = ["export", "uri", "--all", "--yes", "--output", file];
+        let run = strace
+            .arg("/usr/local/bin/twofactor")
+            .args(&export)
+            .args(force.as_slice())
+            .run();
+        assert!(run.exits(1).stderr.contains("interrupted"), "{file}");
+        let left = std::fs::read_dir("/root").unwrap();
+        let mut left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(
+            !left.any(|name| name.starts_with("out") || name.starts_with("old.")),
+            "{file}"
+        );
+    }
+    assert_eq!(machine.read("/root/old"), "old");
 }
 
 #[test]

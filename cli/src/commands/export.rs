@@ -1,12 +1,10 @@
 //! `export`: devices for other programs. Reveals their keys, and says so in the log.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, unlinkat};
-use rustix::io::Errno;
 use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::log::event::CommandEvent;
@@ -23,8 +21,10 @@ use crate::error::{ExitStatus, Failure, for_user};
 use crate::export_oath;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain};
+use crate::interrupt;
 use crate::output::{LineLayout, OutputFormat, Report};
 use crate::output_stream::OutputStream;
+use crate::private_file::PrivateFile;
 use crate::progress::ProgressLine;
 use crate::roster::{AccountLookup, RecordOwner};
 
@@ -182,16 +182,22 @@ impl ExportReport {
             text.push_str(line);
             text.push('\n');
         }
-        if let Some(path) = &options.output {
-            write(path, text.as_bytes(), options)?;
-            self.lines.clear();
-        }
+        let file = options
+            .output
+            .as_deref()
+            .map(|path| ExportFile::reserve(path, options));
+        let file = file.transpose()?;
+        // Before they are handed out: whatever happens then, they may have been read.
         for one in &self.exported {
             audit::log(
                 CommandEvent::Export,
                 Some(&one.user),
                 &[("device", &one.device)],
             );
+        }
+        if let Some(file) = file {
+            file.finish(text.as_bytes())?;
+            self.lines.clear();
         }
         // A report that cannot be shown is in the exit code.
         let tell = |line: String| {
@@ -232,49 +238,60 @@ impl Report for ExportReport {
     }
 }
 
-/// Writes a new file with mode 0600; with `--force` in place of another, which is replaced whole.
-fn write(path: &Path, bytes: &[u8], options: &ExportArgs) -> Result<(), Failure> {
-    let failed = |errno: Errno| Failure::system(format!("{}: {errno}", path.display()));
-    let create = |path: &Path| {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
-    };
-    let (target, fd) = match create(path) {
-        Err(Errno::EXIST) if options.force => {
-            let mut temporary = path.as_os_str().to_owned();
-            temporary.push(format!(".{}.new", std::process::id()));
-            let temporary = std::path::PathBuf::from(temporary);
-            let fd = create(&temporary).map_err(failed)?;
-            (temporary, fd)
+/// The file for the keys: new, or with `--force` beside another one that it replaces whole.
+struct ExportFile {
+    file: PrivateFile,
+    /// The name of the other one.
+    replaced: Option<OsString>,
+}
+
+impl ExportFile {
+    /// Makes it, empty. From now on a signal ends the call, and no part of the file is left.
+    ///
+    /// # Errors
+    /// As [`PrivateFile::reserve`].
+    fn reserve(path: &Path, options: &ExportArgs) -> Result<Self, Failure> {
+        interrupt::arm()?;
+        let failure = match PrivateFile::reserve(path) {
+            Ok(file) => {
+                return Ok(Self {
+                    file,
+                    replaced: None,
+                });
+            }
+            Err(failure) => failure,
+        };
+        if failure.kind != FailureKind::Exists {
+            return Err(failure);
         }
-        Err(Errno::EXIST) => {
+        if !options.force {
             return Err(
                 Failure::refused(format!("{} exists already", path.display()))
                     .of_kind(FailureKind::Exists)
                     .next("Name another file. To overwrite it: --force"),
             );
         }
-        other => (path.to_owned(), other.map_err(failed)?),
-    };
-    let mut file = std::fs::File::from(fd);
-    let written = fchmod(&file, Mode::RUSR | Mode::WUSR)
-        .map_err(failed)
-        .and_then(|()| {
-            file.write_all(bytes)
-                .map_err(|error| Failure::system(format!("{}: {error}", path.display())))
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}.new", std::process::id()));
+        Ok(Self {
+            file: PrivateFile::reserve(Path::new(&beside))?,
+            replaced: path.file_name().map(ToOwned::to_owned),
         })
-        .and_then(|()| fsync(&file).map_err(failed))
-        .and_then(|()| {
-            if target == path {
-                Ok(())
-            } else {
-                renameat(CWD, &target, CWD, path).map_err(failed)
-            }
-        });
-    if written.is_err() {
-        // Half of it is of no use, and holds keys.
-        let _ = unlinkat(CWD, &target, AtFlags::empty());
     }
-    written
+
+    /// Writes it to the disk, and puts it where it belongs.
+    ///
+    /// # Errors
+    /// A system error, or a refusal once a signal has come. Then it is gone, and the other one is as it was.
+    fn finish(self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write(bytes)?;
+        interrupt::check()?;
+        match self.replaced {
+            Some(name) => self.file.replace(&name),
+            None => {
+                self.file.keep();
+                Ok(())
+            }
+        }
+    }
 }

@@ -55,9 +55,11 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
                 .map(|drawing| drawing.to_string()),
         }],
     );
-    let files = QrFiles::write(&places, &uri)?;
-    let shown = [("device", device.name.as_str())];
-    audit::log(CommandEvent::Show, Some(&factor.account.name), &shown);
+    // Before it is handed out: whatever happens then, it may have been seen.
+    let files = QrFiles::write_after(&places, &uri, || {
+        let shown = [("device", device.name.as_str())];
+        audit::log(CommandEvent::Show, Some(&factor.account.name), &shown);
+    })?;
     match (picture, glyphs, context.format) {
         (Some(form), _, OutputFormat::Text) => {
             write_picture(form, &uri)?;
