@@ -159,7 +159,8 @@ EXAMPLES
     Unlock(UserArgs),
     /// Find the counter of a HOTP token, or the clock error of a TOTP device
     ///
-    /// Two codes that follow each other are needed; without them on the command line they are asked for.
+    /// Two codes that follow each other are needed; without them on the command line they are asked for. That is the better
+    /// way: other users can see a command line, and the codes are used up only where the device is found.
     #[command(after_help = "\
 EXAMPLES
   twofactor resync alice                     the only device of alice
