@@ -13,6 +13,7 @@ use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
 use crate::audit;
 use crate::error::{Failure, for_user};
+use crate::interrupt;
 use crate::progress::ProgressLine;
 
 /// A note of devices whose user is named by an alias.
@@ -84,42 +85,158 @@ pub fn plan(
     Ok(rows)
 }
 
-/// Does it. Users without a record are enrolled many at a time.
+/// An import that was done, as far as it came.
+pub struct ImportOutcome {
+    /// One for each device, also of users that it did not come to: these are refused, for the reason that ended it.
+    pub rows: Vec<ImportRow>,
+    /// The reason why it ended before all users; what was stored before stays.
+    pub ended: Option<Failure>,
+}
+
+/// Does it. Users without a record are enrolled many at a time. What is stored is logged before the next step begins.
 ///
-/// # Errors
-/// When the kernel gives no randomness, or a whole batch cannot be stored: what was stored before stays.
-pub fn write(
-    store: &Store,
-    jobs: &[UserImport],
+/// It ends early when the kernel gives no randomness, a whole batch cannot be stored, or a signal has come.
+pub fn write(store: &Store, jobs: &[UserImport], manner: ImportOptions) -> ImportOutcome {
+    let mut writer = ImportWriter {
+        store,
+        jobs,
+        manner,
+        rows: Vec::with_capacity(jobs.len()),
+        positions: Vec::with_capacity(BATCH),
+        newcomers: Vec::with_capacity(BATCH),
+    };
+    let ended = writer.all().err();
+    if let Some(failure) = &ended {
+        writer.give_up(failure);
+    }
+    ImportOutcome {
+        rows: writer.rows.into_iter().flatten().collect(),
+        ended,
+    }
+}
+
+/// The work of [`write`].
+struct ImportWriter<'a> {
+    store: &'a Store,
+    jobs: &'a [UserImport],
     manner: ImportOptions,
-) -> Result<Vec<ImportRow>, Failure> {
-    let mut progress = ProgressLine::new("Imported", jobs.len());
-    let mut rows: Vec<Vec<ImportRow>> = Vec::with_capacity(jobs.len());
-    let mut batch = Vec::with_capacity(BATCH);
-    for (position, job) in jobs.iter().enumerate() {
-        let enrolled = store.record(&job.account);
-        rows.push(match enrolled {
-            Ok(None) => {
-                let (draft, planned) = drafted(job, None, manner)?;
-                if planned.iter().any(ImportRow::changes) {
-                    let newcomer = NewRecord {
-                        account: job.account.clone(),
-                        record: draft.record,
-                        entries: draft.entries,
-                    };
-                    batch.push((position, newcomer));
-                }
-                planned
+    /// Of each job so far.
+    rows: Vec<Vec<ImportRow>>,
+    /// The jobs of `newcomers`.
+    positions: Vec<usize>,
+    /// Those whose rows are there already, and who are not stored yet.
+    newcomers: Vec<NewRecord>,
+}
+
+impl ImportWriter<'_> {
+    fn all(&mut self) -> Result<(), Failure> {
+        let mut progress = ProgressLine::new("Imported", self.jobs.len());
+        for (position, job) in self.jobs.iter().enumerate() {
+            interrupt::check()?;
+            let rows = match self.store.record(&job.account) {
+                Ok(None) => self.planned(position, job)?,
+                Ok(Some(_)) | Err(_) => self.one_by_one(job)?,
+            };
+            self.rows.push(rows);
+            if self.newcomers.len() == BATCH || position + 1 == self.jobs.len() {
+                let count = self.newcomers.len();
+                self.flush()?;
+                progress.add(count);
             }
-            Ok(Some(_)) | Err(_) => one_by_one(store, job, manner)?,
-        });
-        if batch.len() == BATCH || position + 1 == jobs.len() {
-            let count = batch.len();
-            flush(store, jobs, manner, std::mem::take(&mut batch), &mut rows)?;
-            progress.add(count);
+        }
+        Ok(())
+    }
+
+    /// A newcomer, who comes with the next batch.
+    fn planned(&mut self, position: usize, job: &UserImport) -> Result<Vec<ImportRow>, Failure> {
+        let (draft, planned) = drafted(job, None, self.manner)?;
+        if planned.iter().any(ImportRow::changes) {
+            let newcomer = NewRecord {
+                account: job.account.clone(),
+                record: draft.record,
+                entries: draft.entries,
+            };
+            self.positions.push(position);
+            self.newcomers.push(newcomer);
+        }
+        Ok(planned)
+    }
+
+    fn one_by_one(&self, job: &UserImport) -> Result<Vec<ImportRow>, Failure> {
+        let rows = one_by_one(self.store, job, self.manner)?;
+        log(&rows, self.manner);
+        Ok(rows)
+    }
+
+    /// Stores the newcomers. A user who got a record meanwhile is treated like all users who have one.
+    fn flush(&mut self) -> Result<(), Failure> {
+        if self.newcomers.is_empty() {
+            return Ok(());
+        }
+        interrupt::check()?;
+        let results = audit::newcomers(self.store, &self.newcomers)?;
+        self.newcomers.clear();
+        let mut occupied = Vec::new();
+        for (position, result) in self.positions.drain(..).zip(results) {
+            let (Some(job), Some(rows)) = (self.jobs.get(position), self.rows.get_mut(position))
+            else {
+                continue;
+            };
+            match result {
+                Ok(BulkEnrollment::Done) => log(rows, self.manner),
+                Ok(BulkEnrollment::Occupied) => {
+                    rows.clear();
+                    occupied.push((position, job));
+                }
+                Err(error) => *rows = refused(job, &for_user(error, &job.account.name)),
+            }
+        }
+        for (position, job) in occupied {
+            let done = self.one_by_one(job)?;
+            if let Some(rows) = self.rows.get_mut(position) {
+                *rows = done;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of what did not come about: of the batch that was not stored, and of the jobs after it.
+    fn give_up(&mut self, failure: &Failure) {
+        for (position, newcomer) in self.positions.drain(..).zip(&self.newcomers) {
+            let Some(rows) = self.rows.get_mut(position) else {
+                continue;
+            };
+            // A batch that failed as a whole may be stored in part.
+            if is_stored(self.store, newcomer) {
+                log(rows, self.manner);
+            } else {
+                rows.clear();
+            }
+        }
+        self.rows.resize(self.jobs.len(), Vec::new());
+        let without_rows = self.jobs.iter().zip(&mut self.rows);
+        for (job, rows) in without_rows.filter(|(_, rows)| rows.is_empty()) {
+            *rows = refused(job, failure);
         }
     }
-    for row in rows.iter().flatten().filter(|row| row.changes()) {
+}
+
+/// True if the newcomer has these very devices.
+fn is_stored(store: &Store, newcomer: &NewRecord) -> bool {
+    let ids = |record: &Record| {
+        record
+            .devices
+            .iter()
+            .map(|device| device.id)
+            .collect::<Vec<_>>()
+    };
+    let stored = store.record(&newcomer.account);
+    matches!(stored, Ok(Some(record)) if ids(&record) == ids(&newcomer.record))
+}
+
+/// Logs what was stored.
+fn log(rows: &[ImportRow], manner: ImportOptions) {
+    for row in rows.iter().filter(|row| row.changes()) {
         let (user, device) = (row.user.as_deref(), row.device.as_deref());
         audit::log(
             CommandEvent::Import,
@@ -130,33 +247,6 @@ pub fn write(
             ],
         );
     }
-    Ok(rows.into_iter().flatten().collect())
-}
-
-/// Stores the newcomers. A user who got a record meanwhile is treated like all users who have one.
-fn flush(
-    store: &Store,
-    jobs: &[UserImport],
-    manner: ImportOptions,
-    batch: Vec<(usize, NewRecord)>,
-    rows: &mut [Vec<ImportRow>],
-) -> Result<(), Failure> {
-    let (positions, newcomers): (Vec<usize>, Vec<NewRecord>) = batch.into_iter().unzip();
-    if newcomers.is_empty() {
-        return Ok(());
-    }
-    let results = audit::newcomers(store, &newcomers)?;
-    for (position, result) in positions.into_iter().zip(results) {
-        let (Some(job), Some(rows)) = (jobs.get(position), rows.get_mut(position)) else {
-            continue;
-        };
-        match result {
-            Ok(BulkEnrollment::Done) => {}
-            Ok(BulkEnrollment::Occupied) => *rows = one_by_one(store, job, manner)?,
-            Err(error) => *rows = refused(job, &for_user(error, &job.account.name)),
-        }
-    }
-    Ok(())
 }
 
 /// Stores one device after the other.

@@ -1,6 +1,7 @@
 //! Devices from other programs: taken from the programs themselves, used there before and here afterwards.
 
 mod google;
+mod many;
 mod oath;
 mod result;
 mod source;

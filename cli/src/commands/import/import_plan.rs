@@ -10,7 +10,8 @@ use crate::formatting::count;
 use crate::import::ImportMoment;
 use crate::import::import_report::{ImportReport, ImportStage};
 use crate::import::record_draft::{ExistingDevices, ImportRow};
-use crate::import::user_import::{self, ImportOptions, UserImport};
+use crate::import::user_import::{self, ImportOptions, ImportOutcome, UserImport};
+use crate::interrupt;
 use crate::output::Report as _;
 
 /// Content that was read.
@@ -78,8 +79,11 @@ pub(super) fn finish(
         context.terminal.confirm(&format!("Import {devices}?"))?;
     }
     let store = context.existing_store()?;
-    let rows = user_import::write(&store, &jobs, manner)?;
-    report(context, &imported(ImportStage::Done, rows))
+    // A signal ends it after what it does at the moment, so that all of that is logged and told.
+    interrupt::arm()?;
+    let ImportOutcome { rows, ended } = user_import::write(&store, &jobs, manner);
+    let exit = report(context, &imported(ImportStage::Done, rows))?;
+    Ok(ended.map_or(exit, |failure| ExitCode::from(failure.exit as u8)))
 }
 
 /// The modules that ask for the codes of such devices.
