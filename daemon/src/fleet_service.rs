@@ -35,6 +35,10 @@ use crate::store_breaker::StoreBreaker;
 use crate::user_factors::CallingProcess;
 use crate::verify_turn::VerifyTurns;
 
+/// The part of a policy's deadline that is left for what comes after the store: this host's file, the reply, and the verdict of a login
+/// that hears of an outage. Codes are judged in a few milliseconds; on a busy machine it takes more.
+const AFTER_STORE: Duration = Duration::from_millis(100);
+
 /// The name in the log and in the files in place of a PAM service.
 const SERVICE: &str = "twofactord";
 
@@ -136,7 +140,7 @@ impl FleetService {
         if !fleet.enabled {
             return Err(AttemptRefusal::NotInFleet);
         }
-        let time = WorkDeadline::after(Duration::from_millis(fleet.deadline_ms.into()));
+        let time = WorkDeadline::after(store_time(fleet.deadline_ms));
         if self.breaker.is_open() {
             return Ok(FleetAnswer::Outage);
         }
@@ -237,6 +241,11 @@ impl FleetService {
     }
 }
 
+/// Longest time for the store, so that the verdict is there by the deadline of the policy.
+fn store_time(deadline_ms: u32) -> Duration {
+    Duration::from_millis(deadline_ms.into()).saturating_sub(AFTER_STORE)
+}
+
 /// True where so much of the time went by before the store was asked, after other codes of the user, that its silence would say nothing
 /// of the store. A flood of codes is no outage: it is refused.
 fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
@@ -320,6 +329,16 @@ impl MessageService for FleetService {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 500 is the shortest that a policy may have.
+    #[test]
+    fn the_deadline_has_room_for_the_verdict() {
+        for (deadline, store) in [(500, 400), (3000, 2900), (4000, 3900)] {
+            assert_eq!(store_time(deadline), Duration::from_millis(store));
+            let left = store_time(deadline);
+            assert!(!is_too_late(left, deadline), "a code that waited for none");
+        }
+    }
 
     #[test]
     fn a_flood_of_codes_is_no_outage() {
