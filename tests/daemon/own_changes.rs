@@ -14,7 +14,7 @@ use super::QUICK;
 /// Asks for a code of a device, or a recovery code.
 pub const ASK_PROOF: &str = "A code of one of your devices, or a recovery code (Enter to cancel): ";
 /// Asks for a code of a device.
-const ASK_DEVICE_CODE: &str = "A code of one of your devices (Enter to cancel): ";
+pub const ASK_DEVICE_CODE: &str = "A code of one of your devices (Enter to cancel): ";
 
 pub fn devices(machine: &Machine) -> Vec<String> {
     let status = json(machine.command(&["status", "alice", "--json"]));
@@ -30,13 +30,20 @@ pub fn alice(machine: &Machine, arguments: &[&str], input: &str) -> Run {
 
 /// A command of alice's after a login of hers, in one audit session and on one terminal.
 pub fn after_login(machine: &Machine, command: &str) -> Pty {
-    let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
+    let su = format!("exec su alice --session-command '{command}'");
+    in_new_session(machine, "alice", &su)
+}
+
+/// Commands of a user's in an audit session of their own, on one terminal.
+fn in_new_session(machine: &Machine, user: &str, commands: &str) -> Pty {
+    let uid = machine.run("id", &["-u", user]).ok().stdout;
     let uid = uid.trim();
     // pam_loginuid(8) writes there at a login.
     let begin = format!(
-        "echo {uid} > /proc/self/loginuid && exec setpriv --reuid={uid} --regid={uid} --clear-groups su alice --session-command '{command}'"
+        "echo {uid} > /proc/self/loginuid && exec setpriv --reuid={uid} --regid={uid} --clear-groups sh -c \"$1\""
     );
-    machine.program("sh").args(&["-c", &begin]).pty()
+    let program = machine.program("sh");
+    program.args(&["-c", &begin, "sh", commands]).pty()
 }
 
 pub fn ended(pty: Pty, code: i32) -> Ended {
@@ -114,8 +121,8 @@ fn recovery_codes_take_a_login_and_a_code() {
     let command = ["recovery-codes", "--yes", "--json"];
     let without = json_error(alice(&machine, &command, ""), 1);
     assert_eq!(without["kind"], "login-required");
-    let next = "Next: log in with the password in this session, as with su alice, and try again there.\n\
-                If that does not help, ask your administrator.";
+    let next = "Next: log in with the password in this session, as with su alice or sudo -k -v, and try again there.\n\
+                It counts where it asks for a code. If none does, ask your administrator.";
     assert_eq!(without["next"], next);
     let mut pty = after_login(&machine, "/usr/local/bin/twofactor recovery-codes");
     pty.answer("Password: ", PASSWORD);
@@ -143,6 +150,29 @@ fn recovery_codes_take_a_login_and_a_code() {
         .collect();
     assert_eq!(codes.len(), 10, "{shown}");
     verify(codes[9]).ok();
+}
+
+/// As after README's quick start: sshd and sudo ask for codes, su does not.
+#[test]
+fn where_su_asks_for_no_code_sudo_is_the_login() {
+    let machine = harness::logins::machine();
+    machine.policy(
+        "enabled = true\n[services]\nsshd = true\nsudo = true\nsu = false\n[throttle]\ndelay = 0\n",
+    );
+    let phone = enrolled(&machine, "alice");
+    machine.allow_sudo("alice");
+    let _daemon = machine.daemon();
+    let codes = "/usr/local/bin/twofactor -y recovery-codes";
+    let mut su = after_login(&machine, codes);
+    su.answer("Password: ", PASSWORD);
+    let shown = ended(su, 1).shown;
+    assert!(shown.contains("as with su alice or sudo -k -v"), "{shown}");
+    let mut sudo = in_new_session(&machine, "alice", &format!("sudo -k -v; {codes}"));
+    sudo.answer("[sudo] password for alice: ", PASSWORD);
+    sudo.answer(ASK_CODE, &phone.code());
+    sudo.answer(ASK_DEVICE_CODE, &phone.code_after(1));
+    let shown = ended(sudo, 0).shown;
+    assert!(shown.contains("they are not shown again:"), "{shown}");
 }
 
 #[test]

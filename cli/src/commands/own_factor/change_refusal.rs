@@ -23,14 +23,15 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
             cause: ChangeCause::TooManyDevices,
         }
         .into(),
-        ChangeResult::LoginRequired => {
-            Failure::refused(format!("this takes {}", recent_login(user)))
-                .of_kind(FailureKind::LoginRequired)
-                .next(format!(
-                    "Next: {}\nIf that does not help, ask your administrator.",
-                    another_login(user)
-                ))
-        }
+        ChangeResult::LoginRequired => Failure::refused(format!(
+            "this takes {}",
+            recent_login(user)
+        ))
+        .of_kind(FailureKind::LoginRequired)
+        .next(format!(
+            "Next: {}\nIt counts where it asks for a code. If none does, ask your administrator.",
+            another_login(user)
+        )),
         ChangeResult::InvitationRequired => {
             no_invitation(user).next("Ask your administrator for one.")
         }
@@ -67,7 +68,7 @@ pub fn no_invitation(user: &str) -> Failure {
 /// switches off.
 pub fn another_login(user: &str) -> String {
     format!(
-        "log in with the password in this session, as with su {}, and try again there.",
+        "log in with the password in this session, as with su {} or sudo -k -v, and try again there.",
         suggested_command::operand(user)
     )
 }
