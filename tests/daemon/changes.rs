@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use super::QUICK;
 
-const VERIFY: &str = "io.twofactor.Verify";
-const BEGIN: &str = "io.twofactor.Begin";
-const RENEW: &str = "io.twofactor.Renew";
-const CONFIRM: &str = "io.twofactor.Confirm";
-const UNSET: &str = "io.twofactor.Unset";
-const NEW_CODES: &str = "io.twofactor.NewRecoveryCodes";
+pub const VERIFY: &str = "io.twofactor.Verify";
+pub const BEGIN: &str = "io.twofactor.Begin";
+pub const RENEW: &str = "io.twofactor.Renew";
+pub const CONFIRM: &str = "io.twofactor.Confirm";
+pub const UNSET: &str = "io.twofactor.Unset";
+pub const NEW_CODES: &str = "io.twofactor.NewRecoveryCodes";
 
 /// Puts a call about alice.
-fn alice(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
+pub fn alice(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
     let mut parameters = json!({"user": "alice"});
     for (key, value) in rest.as_object().unwrap() {
         parameters[key] = value.clone();
@@ -30,12 +30,12 @@ fn alice(talk: &mut DaemonConversation, method: &str, rest: Value) -> Value {
 }
 
 /// The device that a reply shows.
-fn phone(reply: &Value) -> Totp {
+pub fn phone(reply: &Value) -> Totp {
     assert_eq!(reply["result"], "pending", "{reply}");
     Totp::new(reply["secret"].as_str().unwrap())
 }
 
-fn devices(machine: &Machine) -> Vec<String> {
+pub fn devices(machine: &Machine) -> Vec<String> {
     let own = json!({"user": "alice"});
     let status = machine.call_daemon("alice", "io.twofactor.Status", &own);
     let devices = status.unwrap()["devices"].as_array().unwrap().clone();

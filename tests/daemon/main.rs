@@ -10,6 +10,7 @@
 
 mod calls;
 mod changes;
+mod full_disk;
 mod hostile;
 mod idle;
 mod limits;
@@ -20,6 +21,7 @@ mod own_enrollment;
 mod own_factor;
 mod proofs;
 mod server;
+mod stepped_clock;
 mod stops;
 mod tickets;
 mod verifiers;
