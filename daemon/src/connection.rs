@@ -21,13 +21,11 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers all messages of a client, one after the other, until it has no more or is too slow.
 pub fn serve(
     stream: &UnixStream,
-    caller: CallingProcess,
+    (caller, mut memory): (CallingProcess, ConnectionMemory),
     service: &dyn MessageService,
     place: &ConnectionPlace,
 ) {
     let mut buffer = service.buffer();
-    // What it holds ends with the connection, however that ends.
-    let mut memory = ConnectionMemory::default();
     while let Some(message) = receive(stream, &mut buffer, &memory) {
         if let Err(why) = place.begin_answer() {
             if let Some(error) = why {
@@ -35,7 +33,7 @@ pub fn serve(
             }
             return;
         }
-        if has_left(stream) && service.is_dropped(&message, caller) {
+        if service.is_dropped(&message, caller, &|| has_left(stream)) {
             return;
         }
         let answered = answer(&message, caller, service, &mut memory);
@@ -82,6 +80,9 @@ fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::
     };
     place.end_answer();
     let rest = reply.get(sent..).unwrap_or_default();
+    if rest.is_empty() {
+        return Ok(());
+    }
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(rest)
 }

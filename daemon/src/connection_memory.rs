@@ -7,6 +7,7 @@ use twofactor_core::device::CredentialId;
 use twofactor_core::enroll::PendingDevice;
 #[cfg(doc)]
 use twofactor_store::sys::clock;
+use twofactor_store::sys::peer_process::PeerOrigin;
 
 /// Time limit for the code of a new device.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -66,9 +67,37 @@ impl ChangeProof {
 pub struct ConnectionMemory {
     /// The device of the last `Begin` or `Renew`.
     pub pending: Option<PendingChange>,
+    origin: Option<ConnectionOrigin>,
+}
+
+/// The origin of the process that connected, which only changes depend on.
+enum ConnectionOrigin {
+    /// Not looked up yet.
+    Unread(Box<dyn FnOnce() -> PeerOrigin>),
+    /// As it was at the first change.
+    Known(PeerOrigin),
 }
 
 impl ConnectionMemory {
+    /// Nothing but a way to look up where the client works from, which is done once, at the first change. It must be proven to be about the
+    /// process that connected.
+    pub fn with_origin(look_up: impl FnOnce() -> PeerOrigin + 'static) -> Self {
+        Self {
+            pending: None,
+            origin: Some(ConnectionOrigin::Unread(Box::new(look_up))),
+        }
+    }
+
+    /// Where the client works from; `None` where that is not known from here.
+    pub fn origin(&mut self) -> Option<PeerOrigin> {
+        let origin = match self.origin.take()? {
+            ConnectionOrigin::Known(origin) => origin,
+            ConnectionOrigin::Unread(look_up) => look_up(),
+        };
+        self.origin = Some(ConnectionOrigin::Known(origin));
+        Some(origin)
+    }
+
     /// The time to wait for the next message; `patience` where no device waits. `now` is [`clock::since_boot`].
     pub fn patience(&self, patience: Duration, now: u64) -> Duration {
         self.pending.as_ref().map_or(patience, |pending| {
@@ -94,6 +123,24 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_looked_up_once_and_only_when_asked_for() {
+        let found = PeerOrigin {
+            session: Some(3),
+            terminal: None,
+        };
+        let looks = std::rc::Rc::new(std::cell::Cell::new(0));
+        let counted = std::rc::Rc::clone(&looks);
+        let mut memory = ConnectionMemory::with_origin(move || {
+            counted.set(counted.get() + 1);
+            found
+        });
+        assert_eq!(looks.get(), 0);
+        assert_eq!([memory.origin(), memory.origin()], [Some(found); 2]);
+        assert_eq!(looks.get(), 1);
+        assert_eq!(ConnectionMemory::default().origin(), None);
+    }
+
+    #[test]
     fn a_device_waits_ten_minutes_for_its_code() {
         let began = 7_000;
         let kind = OtpKind::Totp {
@@ -115,6 +162,7 @@ mod tests {
         assert!(!pending.is_waiting(&account("bob"), began));
         let memory = ConnectionMemory {
             pending: Some(pending),
+            origin: None,
         };
         let seconds = |passed| {
             let patience = memory.patience(Duration::from_secs(5), began + passed);

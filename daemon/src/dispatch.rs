@@ -23,9 +23,14 @@ pub trait MessageService: Send + Sync {
         memory: &mut ConnectionMemory,
     ) -> CallResponse;
 
-    /// True if a message is dropped whose sender has gone before it was begun.
-    fn is_dropped(&self, message: &[u8], caller: CallingProcess) -> bool {
-        let _ = (message, caller);
+    /// True if a message is dropped because its sender `has_left` before it was begun.
+    fn is_dropped(
+        &self,
+        message: &[u8],
+        caller: CallingProcess,
+        has_left: &dyn Fn() -> bool,
+    ) -> bool {
+        let _ = (message, caller, has_left);
         false
     }
 

@@ -124,6 +124,9 @@ impl FileFactors {
         call: &ChangeCall,
         memory: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ChangeStop> {
+        let caller = memory
+            .origin()
+            .map_or(caller, |origin| caller.located(origin));
         let file = PolicyFile::new(&self.policy);
         let loaded = file.load()?;
         let store = fleet_relay::relayed(self.store()?, &self.policy);

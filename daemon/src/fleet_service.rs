@@ -255,7 +255,15 @@ fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
 impl MessageService for FleetService {
     /// One who has gone was told that the end is not known, or has judged the code alone: what would come now is waited for by no
     /// program, and would come as a surprise.
-    fn is_dropped(&self, message: &[u8], caller: CallingProcess) -> bool {
+    fn is_dropped(
+        &self,
+        message: &[u8],
+        caller: CallingProcess,
+        has_left: &dyn Fn() -> bool,
+    ) -> bool {
+        if !has_left() {
+            return false;
+        }
         let user = match FleetCall::read(message) {
             Ok(FleetCall::Change(change)) => change.user,
             Ok(FleetCall::Attempt { user, .. }) => user,

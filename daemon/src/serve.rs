@@ -23,7 +23,7 @@ use crate::log;
 use crate::notifier;
 use crate::silent_connections::{AcceptedConnection, ConnectionNews, SilentConnections};
 use crate::stop_signal::StopSignal;
-use crate::worker;
+use crate::worker::ConnectionThreads;
 
 /// Limit on open files that 512 connections need, each with the files of an attempt.
 const OPEN_FILES: u64 = 8192;
@@ -72,7 +72,7 @@ pub fn until_idle(
         SocketOrigin::Made => None,
     };
     let connections = SharedConnections::default();
-    SocketServer::new(listening, stop, &service, connections)?.serve(idle)
+    SocketServer::new(listening, stop, service, connections)?.serve(idle)
 }
 
 /// Serves root's programs until it is told to stop. Each of them is answered, as far as there is room for connections.
@@ -85,14 +85,14 @@ pub fn until_stopped(
     service: Arc<dyn MessageService>,
 ) -> io::Result<()> {
     let connections = SharedConnections::of_root();
-    SocketServer::new(listening, stop, &service, connections)?.serve(None)
+    SocketServer::new(listening, stop, service, connections)?.serve(None)
 }
 
 /// A listening socket with the connections that came through it.
 struct SocketServer<'a> {
     listening: &'a ListeningSocket,
     stop: &'a StopSignal,
-    service: &'a Arc<dyn MessageService>,
+    threads: ConnectionThreads,
     connections: SharedConnections,
     silent: SilentConnections,
 }
@@ -101,14 +101,14 @@ impl<'a> SocketServer<'a> {
     fn new(
         listening: &'a ListeningSocket,
         stop: &'a StopSignal,
-        service: &'a Arc<dyn MessageService>,
+        service: Arc<dyn MessageService>,
         connections: SharedConnections,
     ) -> io::Result<Self> {
         let silent = SilentConnections::beside(&listening.socket, stop)?;
         Ok(Self {
             listening,
             stop,
-            service,
+            threads: ConnectionThreads::of(service),
             connections,
             silent,
         })
@@ -141,12 +141,12 @@ impl<'a> SocketServer<'a> {
     /// Connections that have spoken get their threads.
     fn wait(&mut self, end: Option<Duration>) -> io::Result<(bool, bool)> {
         for connection in self.silent.close_late(clock::monotonic()) {
-            worker::begin(connection, self.service);
+            self.threads.begin(connection);
         }
         let end = self.silent.first_end().into_iter().chain(end).min();
         let news = self.silent.wait(end)?;
         for connection in news.spoken {
-            worker::begin(connection, self.service);
+            self.threads.begin(connection);
         }
         Ok((news.is_called, news.is_stopped))
     }
@@ -182,11 +182,11 @@ impl<'a> SocketServer<'a> {
         };
         // Most have: a program asks as soon as it is connected.
         if connection.news() == ConnectionNews::Spoken {
-            return worker::begin(connection, self.service);
+            return self.threads.begin(connection);
         }
         let end = clock::monotonic() + PATIENCE;
         if let Err(connection) = self.silent.add(connection, end) {
-            worker::begin(connection, self.service);
+            self.threads.begin(connection);
         }
     }
 

@@ -6,6 +6,7 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify::VerifyAnswer;
+use twofactor_store::sys::peer_process::PeerOrigin;
 use twofactor_store::sys::process::TerminalNumber;
 
 use crate::connection_memory::ConnectionMemory;
@@ -17,11 +18,22 @@ pub struct CallingProcess {
     pub uid: u32,
     /// Its process id: for the log alone, since another process may have it by now.
     pub pid: i32,
-    /// The audit session of the process, if that is one of this uid. It is looked up once, before the first message is read, and proven
-    /// to be that of the process that connected: later another one may have the number, in another session.
+    /// The audit session of the process, if that is one of this uid. It is looked up once, for the first change on the connection
+    /// ([`ConnectionMemory::origin`]), and proven to be that of the process that connected: another one may have the number by then.
     pub session: Option<u32>,
     /// Its terminal, looked up at the same time.
     pub terminal: Option<TerminalNumber>,
+}
+
+impl CallingProcess {
+    /// The same process, with where it works from.
+    pub const fn located(self, origin: PeerOrigin) -> Self {
+        Self {
+            session: origin.session,
+            terminal: origin.terminal,
+            ..self
+        }
+    }
 }
 
 /// The error that a file, the clock or a database cannot be used; the log says which.
