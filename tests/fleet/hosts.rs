@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -49,7 +49,18 @@ pub struct MemberHost {
 pub struct StoreLink {
     is_cut: AtomicBool,
     is_held: AtomicBool,
+    /// Milliseconds.
+    delay: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
+}
+
+/// One of the two ways of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LinkWay {
+    /// From the host to a member.
+    There,
+    /// From the member to the host.
+    Back,
 }
 
 impl MemberHost {
@@ -206,11 +217,21 @@ impl StoreLink {
         self.is_held.store(is_held, Ordering::SeqCst);
     }
 
+    /// From now on each part of what members answer comes so much later.
+    pub fn set_delay(&self, delay: Duration) {
+        let delay = delay.as_millis().try_into().unwrap();
+        self.delay.store(delay, Ordering::SeqCst);
+    }
+
     /// Passes on what one end sends, as long as both are open.
-    fn pass(&self, from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
+    fn pass(&self, way: LinkWay, from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
         let mut part = [0; 16384];
         loop {
             let count = from.read(&mut part)?;
+            if way == LinkWay::Back {
+                let delay = self.delay.load(Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(delay));
+            }
             while self.is_held.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -247,10 +268,11 @@ fn forward(listener: &TcpListener, store: &str, link: &Arc<StoreLink>) {
         open.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
         drop(open);
         let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
-        for (mut from, mut to) in [(client, server), back] {
+        let ways = [(LinkWay::There, (client, server)), (LinkWay::Back, back)];
+        for (way, (mut from, mut to)) in ways {
             let link = Arc::clone(link);
             thread::spawn(move || {
-                let _ = link.pass(&mut from, &mut to);
+                let _ = link.pass(way, &mut from, &mut to);
                 let _ = to.shutdown(std::net::Shutdown::Both);
             });
         }

@@ -6,11 +6,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::enrolled::{SERVICE, Token, auth, login};
+use harness::Run;
 use harness::pam::code;
 use serde_json::{Value, json};
 use twofactor_core::account::Account;
 use twofactor_core::device::OtpKind;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
+use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_store::Store;
 
 use super::cluster::EtcdCluster;
@@ -153,4 +155,82 @@ fn a_code_waits_for_a_slow_store() {
             assert_eq!(result, code::SUCCESS, "{log}");
         })
     });
+}
+
+/// What was told of new recovery codes.
+#[derive(Debug)]
+enum ToldCodes {
+    Made(String),
+    NotMade,
+    Unknown,
+}
+
+impl ToldCodes {
+    /// The rest of a change that counts is made at once: no other end is left.
+    fn of(made: Run) -> Self {
+        if made.code == Some(0) {
+            let shown = serde_json::from_str(&made.stdout).unwrap();
+            return Self::Made(first_code(&shown));
+        }
+        match format!("{}{}", made.stdout, made.stderr) {
+            text if text.contains("nothing was changed") => Self::NotMade,
+            text if text.contains("may have been made") => Self::Unknown,
+            text => panic!("{text}"),
+        }
+    }
+}
+
+/// However late each answer is: a change is made here as well, or not at all, or its end is unknown; and its user's lock is left to it.
+#[test]
+fn a_change_with_a_slow_store_is_made_on_this_host_or_not_at_all() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
+    let host = &hosts[0];
+    until_idle(host);
+    let mut made = 0;
+    for delay in [100, 600, 900, 3000] {
+        host.link.set_delay(Duration::from_millis(delay));
+        let told = host.run(|host| {
+            let rival = rival();
+            let codes = ["recovery-codes", "alice", "--yes", "--json"];
+            let told = host.machine.command(&codes);
+            rival.join().unwrap();
+            assert!(!was_taken_over());
+            ToldCodes::of(told)
+        });
+        host.link.set_delay(Duration::ZERO);
+        if let ToldCodes::Made(code) = told {
+            assert!(is_in(host, &code), "{delay}");
+            made += 1;
+        }
+    }
+    assert!(made > 0);
+}
+
+/// The lock of the fleet's files, and the store after it, are waited for in one time.
+#[test]
+fn a_change_waits_for_lock_and_store_in_one_time() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
+    let host = &hosts[0];
+    until_idle(host);
+    let link = std::sync::Arc::clone(&host.link);
+    let told = host.run(move |host| {
+        let rival = rival();
+        let lock = FleetDirectory::open(Path::new(STATE_DIR)).unwrap();
+        let lock = lock.lock().unwrap();
+        link.set_held(true);
+        let free = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(1800));
+            drop(lock);
+        });
+        let codes = ["recovery-codes", "alice", "--yes", "--json"];
+        let told = host.machine.command(&codes);
+        link.set_held(false);
+        rival.join().unwrap();
+        free.join().unwrap();
+        assert!(!was_taken_over());
+        ToldCodes::of(told)
+    });
+    assert!(matches!(told, ToldCodes::NotMade), "{told:?}");
 }

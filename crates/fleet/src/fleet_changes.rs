@@ -17,14 +17,17 @@ use crate::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
 use crate::fleet_host::FleetHost;
+use crate::gateway::TimeLeft as _;
+use crate::host_error::{HostError, HostFault};
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
 use crate::shared_record::RecordContent;
 use crate::shared_state::SharedState;
 use crate::state_join;
 
-/// Longest time of a change. The user's lock is held meanwhile, for which logins wait 5 s.
-const CHANGE_TIME: Duration = Duration::from_secs(4);
+/// Longest time of a change, with the wait for the files of the fleet. The user's lock is held meanwhile, for which logins wait 5 s, and
+/// the signs of life of its holder end then.
+const CHANGE_TIME: Duration = LONGEST;
 
 /// The fleet of a host, for those who change what users have. It is asked at the first change.
 pub struct FleetChanges {
@@ -56,13 +59,13 @@ impl SharedFactors for FleetChanges {
 
 impl FleetChanges {
     fn make(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+        let time = WorkDeadline::after(CHANGE_TIME);
         let host = FleetHost::open(&self.settings, &self.state);
         let host = host.map_err(|error| unmade(&error.to_string()))?;
-        // The daemon writes no number of this host while it is compared.
-        let lock = host.directory().lock();
-        let lock = lock.map_err(|error| unmade(&error.to_string()))?;
-        // What was waited for the daemon is no time of the store.
-        let time = WorkDeadline::after(CHANGE_TIME);
+        // The daemon writes no number of this host while it is compared. Half of the time is left for the store: a change that begins
+        // when the signs of life end may count in the fleet, and not here.
+        let lock = host.directory().lock_within(time.left() / 2);
+        let lock = lock.map_err(|error| unlocked(&error))?;
         host.settle(&lock, &time)
             .map_err(|reason| unmade(&reason.to_string()))?;
         let revision = host.commit(user, change, &time)?;
@@ -74,8 +77,19 @@ impl FleetChanges {
         // Where this is not noted the daemon notes it, when it looks at the store the next time.
         let marks = MirrorMarks::open(host.directory().path());
         let mark = (revision, kind);
-        let _ = marks.and_then(|marks| marks.note_coming(user, mark, MarkKind::of(here)));
+        let _ = marks.and_then(|marks| {
+            let marks = marks.waiting(time.left());
+            marks.note_coming(user, mark, MarkKind::of(here))
+        });
         Ok(())
+    }
+}
+
+/// A change whose host could not lock the files of the fleet.
+fn unlocked(error: &HostError) -> ShareFault {
+    match error.cause {
+        HostFault::Busy => unmade(&format!("{error}; try again")),
+        _ => unmade(&error.to_string()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, Dir};
@@ -14,7 +15,7 @@ use twofactor_core::record::Record;
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_store::sys::lock;
 
-use crate::host_error::HostError;
+use crate::host_error::{HostError, HostFault};
 use crate::host_settings::form;
 
 const NAME: &str = "records";
@@ -112,6 +113,7 @@ impl UserMarks {
 pub struct MirrorMarks {
     path: PathBuf,
     fd: OwnedFd,
+    patience: Duration,
 }
 
 impl MirrorMarks {
@@ -122,7 +124,17 @@ impl MirrorMarks {
     pub fn open(fleet: &Path) -> Result<Self, HostError> {
         let path = fleet.join(NAME);
         let fd = file::durable_directory(fleet, NAME).map_err(HostError::file(&path))?;
-        Ok(Self { path, fd })
+        Ok(Self {
+            path,
+            fd,
+            patience: lock::WAIT,
+        })
+    }
+
+    /// The same, which wait no longer than this for another process that notes.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The newest revision of a user's record that this host has had; `None` where it had none.
@@ -208,8 +220,11 @@ impl MirrorMarks {
         let failed = |errno: Errno| HostError::file(&self.path)(FileError::System("flock", errno));
         let fd = file::open_directory(CWD, &self.path, FileAccess::Private);
         let fd = fd.map_err(HostError::file(&self.path))?;
-        lock::exclusive(&fd).map_err(failed)?;
-        Ok(fd)
+        if lock::exclusive_within(&fd, self.patience).map_err(failed)? {
+            Ok(fd)
+        } else {
+            Err(HostError::new(&self.path, HostFault::Busy))
+        }
     }
 
     /// Forgets that of one user, durably: it is of a history that the store lost.
@@ -334,6 +349,21 @@ mod tests {
         marks.forget("alice").unwrap();
         marks.note("alice", 6, MarkKind::Removed).unwrap();
         assert_eq!(marks.of("alice").unwrap(), Some((6, MarkKind::Removed)));
+    }
+
+    /// There is no longer wait than that, and nothing is noted without the lock.
+    #[test]
+    fn a_mark_waits_for_another_process_in_its_time_alone() {
+        let (fleet, marks) = scratch();
+        let other = marks.lock().unwrap();
+        let marks = MirrorMarks::open(fleet.path()).unwrap();
+        let marks = marks.waiting(Duration::ZERO);
+        let noted = marks.note("alice", 7, MarkKind::Removed);
+        assert_eq!(noted.unwrap_err().cause, HostFault::Busy);
+        assert_eq!(marks.of("alice").unwrap(), None);
+        drop(other);
+        let noted = marks.note("alice", 7, MarkKind::Removed);
+        assert_eq!(noted, Ok(()));
     }
 
     /// The process that changed it was killed before the record was in place, or another one put it there.

@@ -8,6 +8,7 @@ use crate::deadline::WorkDeadline;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, stored_kind};
 use crate::fleet_host::FleetHost;
+use crate::gateway::TimeLeft as _;
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::shared_record::RecordContent;
 use crate::state_join;
@@ -65,7 +66,10 @@ impl FleetHost {
         // Where this is not noted, it is when the service looks at the store the next time.
         let marks = MirrorMarks::open(self.directory().path());
         let here = MarkKind::of_digest(change.base);
-        let _ = marks.and_then(|marks| marks.note_coming(change.user, (revision, kind), here));
+        let _ = marks.and_then(|marks| {
+            let marks = marks.waiting(time.left());
+            marks.note_coming(change.user, (revision, kind), here)
+        });
         Ok(())
     }
 }

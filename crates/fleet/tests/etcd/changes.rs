@@ -10,11 +10,13 @@ use twofactor_core::state::State;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_fleet::mirror_marks::MirrorMarks;
 use twofactor_fleet::relayed_factor::RelayedFactor;
 use twofactor_store::operations::{self, RootChange, UserFactor};
+use twofactor_store::sys::life_sign::{INTERVAL, LONGEST};
 use twofactor_store::testing::{self, SilentLog};
-use twofactor_store::{FileFault, SharedChange, SharedFactors as _, Store};
+use twofactor_store::{FileFault, ShareFault, SharedChange, SharedFactors as _, Store};
 
 const NOW: u64 = 2_000_000_000;
 
@@ -118,6 +120,35 @@ fn codes_made_on_one_host_are_there_on_the_others() {
         (b.mirror().changed, b.record("alice").is_some()),
         (1, false)
     );
+}
+
+/// While another process holds the files of the fleet a change is not begun, and its end is told while the holder of the user's lock
+/// still shows that it moves.
+#[test]
+fn a_change_behind_a_busy_lock_ends_while_its_user_is_locked() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    let lock = FleetDirectory::open(&a.files.top()).unwrap();
+    let lock = lock.lock().unwrap();
+    let fleet = FleetChanges::new(&a.settings, &a.files.top());
+    let (mut signs, change) = (0, SharedChange::Remove { old: None });
+    let refused = fleet.commit("alice", &change, &mut || signs += 1);
+    let Err(ShareFault::NotMade(text)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        text.ends_with("is locked by another process; try again; nothing was changed"),
+        "{text}"
+    );
+    let all = LONGEST.as_millis() / INTERVAL.as_millis();
+    assert!(signs <= all / 2, "{signs} of {all}");
+    drop(lock);
+    assert_eq!(b.mirror().changed, 1);
+    assert!(b.record("alice").is_some());
+    assert_eq!(fleet.commit("alice", &change, &mut || ()), Ok(()));
+    assert_eq!(b.mirror().changed, 1);
+    assert!(b.record("alice").is_none());
 }
 
 /// A record of a fleet has one name on all hosts.
