@@ -15,7 +15,7 @@ use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttemp
 use twofactor_fleet::shared_state::SharedOutcome;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, SharedCode, SharedEnd, SharedEpoch, SharedVerdict,
+    AttemptFailure, AttemptResult, OutageCount, SharedCode, SharedEnd, SharedEpoch, SharedVerdict,
 };
 
 /// Has a code judged on the state in the store, whose name is that of the record. When this returns, what was judged is stored there.
@@ -74,8 +74,17 @@ impl AttemptJudge for LockedCodeJudge<'_, '_> {
         self.revision
     }
 
-    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<Self::End> {
-        match self.code.decide(shared, epoch) {
+    fn outage_count(&self) -> Option<OutageCount> {
+        self.code.outage_count()
+    }
+
+    fn decide(
+        &mut self,
+        shared: &State,
+        known: u32,
+        epoch: SharedEpoch,
+    ) -> AttemptDecision<Self::End> {
+        match self.code.decide(shared, known, epoch) {
             Ok(SharedVerdict::Unchanged(result)) => AttemptDecision::Unchanged(Ok(result)),
             Ok(SharedVerdict::Compared(outcome, state)) => AttemptDecision::Judged {
                 state,
@@ -87,5 +96,49 @@ impl AttemptJudge for LockedCodeJudge<'_, '_> {
             },
             Err(failure) => AttemptDecision::Unchanged(Err(failure)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use twofactor_core::verify::{AnswerForm, FailureCounter};
+    use twofactor_store::PolicyFile;
+    use twofactor_store::attempt::{LoginAttempt, SharedPurpose};
+    use twofactor_store::testing::{ScratchStore, alice, enroll_devices, phone};
+
+    /// What this host counted by itself is named to the store, and added but for what that knows.
+    #[test]
+    fn a_code_brings_what_its_host_counted_by_itself() {
+        let scratch = ScratchStore::new();
+        let (store, alice) = (scratch.store(), alice());
+        enroll_devices(&store, &alice, &[phone()]);
+        let mut locked = store.lock(&alice).unwrap();
+        let mut own = locked.state().clone();
+        own.begin_outage();
+        own.failures = 3;
+        locked.write(own).unwrap();
+        drop(locked);
+        fs::write(scratch.policy(), "enabled = true\n").unwrap();
+        let file = PolicyFile::new(&scratch.policy());
+        let loaded = file.load().unwrap();
+        let mut attempt = LoginAttempt::new(&file, loaded, &store, &alice, "twofactord");
+        let purpose = SharedPurpose::Code(FailureCounter::Logins);
+        let end = attempt.shared_attempt((b"000", AnswerForm::Code), purpose, |code| {
+            let mut shared = scratch.stored().state;
+            shared.failures = 0;
+            let mut judge = LockedCodeJudge { code, revision: 0 };
+            assert_eq!(judge.outage_count().unwrap().counted, 3);
+            for (known, failures) in [(0, 4), (2, 2), (3, 1)] {
+                let decision = judge.decide(&shared, known, SharedEpoch::Current);
+                let AttemptDecision::Judged { state, .. } = decision else {
+                    panic!("nothing was judged");
+                };
+                assert_eq!(state.failures, failures);
+            }
+            Ok(SharedEnd::Outage(()))
+        });
+        assert_eq!(end, Ok(SharedEnd::Outage(())));
     }
 }

@@ -142,8 +142,8 @@ fn push_one(
         uid: record.uid,
         gid: record.uid,
     };
-    let pushed = push_outage(store, &account, which, |name, step| {
-        host.join_state(name, step, &WorkDeadline::after(PUSH))
+    let pushed = push_outage(store, &account, which, |push| {
+        host.join_state(push, &WorkDeadline::after(PUSH))
     })?;
     let Err(fault) = pushed else {
         return Ok(PushEnd::Joined);

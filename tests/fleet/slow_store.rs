@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use harness::enrolled::{SERVICE, Token, auth, login};
 use harness::Run;
+use harness::enrolled::{SERVICE, Token, auth, login};
 use harness::pam::code;
 use serde_json::{Value, json};
 use twofactor_core::account::Account;

@@ -18,6 +18,7 @@ pub use codec::{
     encode_settled,
 };
 pub use daemon_failures::{DaemonFailures, PERIODS};
+pub use outage_mark::{OutageId, OutageName};
 
 /// Most devices one state can describe.
 pub const CAPACITY: usize = MAX_DEVICES + 1;

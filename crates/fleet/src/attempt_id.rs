@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use twofactor_core::state::OutageId;
+use twofactor_store::attempt::OutageCount;
+
 /// The id of one attempt: random, and never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptId([u8; 16]);
@@ -25,6 +28,24 @@ impl AttemptId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         (bytes != [0; 16]).then_some(Self(bytes))
+    }
+
+    /// The id by which a state remembers wrong codes of an outage. It is that of no attempt: the first part is random as well.
+    #[must_use]
+    pub fn of_count(count: OutageCount) -> Self {
+        let mut bytes = [0; 16];
+        let (outage, counted) = bytes.split_at_mut(count.id.len());
+        outage.copy_from_slice(&count.id);
+        counted.copy_from_slice(&count.counted.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// The wrong codes that it stands for, if it is one of an outage with this id.
+    #[must_use]
+    pub fn counted_in(self, outage: OutageId) -> Option<u32> {
+        let (id, counted) = self.0.split_first_chunk()?;
+        let counted = counted.try_into().ok()?;
+        (*id == outage).then(|| u32::from_be_bytes(counted))
     }
 
     /// Its bytes.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use twofactor_core::state::State;
+use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
@@ -49,8 +50,8 @@ pub enum RecordPart {
     Keep,
 }
 
-/// The state that follows from the one in the store.
-pub type StateStep<'a> = &'a dyn Fn(Option<&State>) -> State;
+/// The state that follows from the one in the store, which has so many of the wrong codes of an outage already.
+pub type StateStep<'a> = &'a dyn Fn(Option<&State>, u32) -> State;
 
 /// A change of one user's factor.
 pub struct FactorCommit<'a> {
@@ -62,6 +63,8 @@ pub struct FactorCommit<'a> {
     pub record: RecordPart,
     /// Change of the state.
     pub state: StateStep<'a>,
+    /// Wrong codes of an outage that the change of the state adds.
+    pub count: Option<OutageCount>,
 }
 
 /// The parts of a fleet that a change needs.
@@ -284,6 +287,19 @@ impl FactorView {
         is_damaged && self.record().is_none() && self.state().is_none()
     }
 
+    fn next_state(&self, change: &FactorCommit<'_>, id: AttemptId) -> SharedState {
+        let Some(shared) = self.state() else {
+            return SharedState::first(self.epoch, (change.state)(None, 0)).with_id(id);
+        };
+        let known = change.count.map_or(0, |it| shared.counted(it.id));
+        let state = (change.state)(Some(&shared.state), known);
+        let mut before = shared.clone();
+        if let Some(count) = change.count {
+            before = before.with_count(count);
+        }
+        before.with_attempt(id, SharedOutcome::Rejected, state)
+    }
+
     fn next(
         self,
         target: &CommitTarget<'_>,
@@ -291,12 +307,7 @@ impl FactorView {
         id: AttemptId,
     ) -> Result<SentChange, CommitFault> {
         let mut revision = self.replaced(change.expected)?;
-        let shared = self.state();
-        let state = (change.state)(shared.map(|it| &it.state));
-        let mut next = match shared {
-            Some(shared) => shared.with_attempt(id, SharedOutcome::Rejected, state),
-            None => SharedState::first(self.epoch, state).with_id(id),
-        };
+        let mut next = self.next_state(change, id);
         let seal = |place: StoreKey, plain: &[u8]| {
             let sealed = target.key.seal(&place, plain);
             let sealed = sealed.map_err(OutageReason::Sealing);
@@ -315,7 +326,7 @@ impl FactorView {
         next.record = revision;
         writes.push(seal(StoreKey::state(change.user), &next.encode())?);
         Ok(SentChange {
-            state: shared.cloned(),
+            state: self.state().cloned(),
             base: self.base,
             writes,
             revision,

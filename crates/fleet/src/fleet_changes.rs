@@ -8,6 +8,7 @@ use std::time::Duration;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_core::state::State;
+use twofactor_store::attempt::StatePush;
 use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use zeroize::Zeroizing;
@@ -116,7 +117,8 @@ impl FleetHost {
                         user,
                         expected: ExpectedRecord::Held(&is_old, self.known_revision(user, old)),
                         record: RecordPart::Write(content(record)),
-                        state: &|shared| state_join::of_change(record, local, shared),
+                        state: &|shared, _| state_join::of_change(record, local, shared),
+                        count: None,
                     },
                     time,
                 )
@@ -127,7 +129,8 @@ impl FleetHost {
                     user,
                     expected: ExpectedRecord::Any(self.newest_revision(user)),
                     record: RecordPart::Write(RecordContent::Removed),
-                    state: &|_| State::new(0),
+                    state: &|_, _| State::new(0),
+                    count: None,
                 },
                 time,
             ),
@@ -137,7 +140,8 @@ impl FleetHost {
                     // A state without a record is that of no user.
                     expected: ExpectedRecord::Matching(&|stored| stored.is_some()),
                     record: RecordPart::Keep,
-                    state: &|shared| step(shared.unwrap_or(&State::new(0))),
+                    state: &|shared, _| step(shared.unwrap_or(&State::new(0))),
+                    count: None,
                 },
                 time,
             ),
@@ -159,23 +163,20 @@ impl FleetHost {
     }
 
     /// Stores the state that follows from the one of all hosts and from the record that the fleet has. Nothing is written where they
-    /// are the same.
+    /// are the same. The wrong codes of an outage are added once, however often they are pushed, as long as the state remembers them.
     ///
     /// # Errors
     /// [`CommitFault`]; [`CommitFault::Conflict`] where the fleet has no record of the user.
-    pub fn join_state(
-        &self,
-        user: &str,
-        step: &dyn Fn(&State, &Record) -> State,
-        time: &WorkDeadline,
-    ) -> Result<(), CommitFault> {
+    pub fn join_state(&self, push: &StatePush<'_>, time: &WorkDeadline) -> Result<(), CommitFault> {
         let read = |text: Option<&str>| text.and_then(|text| Record::parse(text).ok());
+        let StatePush { user, count, step } = *push;
         let factor = match self.factor(user, time) {
             Err(OutageReason::NoState) => return Err(CommitFault::Conflict),
             factor => factor.map_err(CommitFault::Outage)?,
         };
         let record = read(factor.record.content.text()).ok_or(CommitFault::Conflict)?;
-        let joined = step(&factor.state.state, &record);
+        let known = count.map_or(0, |it| factor.state.counted(it.id));
+        let joined = step(&factor.state.state, &record, known);
         if SharedState::first(0, joined).state == factor.state.state {
             return Ok(());
         }
@@ -190,7 +191,8 @@ impl FleetHost {
             user,
             expected: ExpectedRecord::Matching(&is_read),
             record: RecordPart::Keep,
-            state: &|shared| step(shared.unwrap_or(&State::new(0)), &stored.borrow()),
+            state: &|shared, known| step(shared.unwrap_or(&State::new(0)), &stored.borrow(), known),
+            count,
         };
         self.commit_factor(&change, time).map(|_| ())
     }

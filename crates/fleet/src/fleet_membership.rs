@@ -203,12 +203,13 @@ fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipEr
     let lock = host.directory().lock()?;
     let time = WorkDeadline::after(STEP_TIME);
     host.settle(&lock, &time)?;
-    let join = |shared: Option<&_>| state_join::of_record(&record, locked.state(), shared);
+    let join = |shared: Option<&_>, _| state_join::of_record(&record, locked.state(), shared);
     let change = |expected, part| FactorCommit {
         user,
         expected,
         record: part,
         state: &join,
+        count: None,
     };
     let is_same = |stored: Option<&str>| is_same(stored, Some(&record));
     let first = change(ExpectedRecord::Absent, RecordPart::Write(content(&record)));

@@ -48,7 +48,7 @@ impl FleetHost {
         time: &WorkDeadline,
     ) -> Result<(), CommitFault> {
         let is_base = |stored: Option<&str>| change.is_base(stored);
-        let state = |shared: Option<&State>| match change.next {
+        let state = |shared: Option<&State>, _| match change.next {
             Some((record, local)) => state_join::of_change(record, local, shared),
             None => State::new(0),
         };
@@ -60,6 +60,7 @@ impl FleetHost {
                 None => RecordContent::Removed,
             }),
             state: &state,
+            count: None,
         };
         let revision = self.commit_factor(&commit, time)?;
         let kind = stored_kind(change.next.map(|(record, _)| record));

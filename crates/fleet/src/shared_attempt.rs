@@ -9,13 +9,15 @@
 //! * **no early release**: nothing is told before the write is known to be done.
 //! * **host beat**: a host writes a number of its own from time to time. Where the store has another one, the store went back in time.
 //! * **newest revision**: what is read is of the newest revision of the store, by a transaction that all members agree on.
+//! * **counted once**: wrong codes that a host counted by itself are added in one write with the id of their outage. What the state has of
+//!   them is not added again.
 //! * **own record is the newest**: a state names the revision of its record. A host with an older one judges nothing before it has that.
 //! * **epoch**: after that an administrator begins a new epoch; a state of an earlier one has nothing that may be taken for unused.
 
 use std::cmp::Ordering;
 
 use twofactor_core::state::State;
-use twofactor_store::attempt::SharedEpoch;
+use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
@@ -49,8 +51,16 @@ pub trait AttemptJudge {
     /// Revision of the record by which it decides; 0 for none that the store ever had.
     fn record(&self) -> u64;
 
-    /// The decision. `shared` has no uid and no grace.
-    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<Self::End>;
+    /// The wrong codes of an outage that it adds.
+    fn outage_count(&self) -> Option<OutageCount>;
+
+    /// The decision. `shared` has no uid and no grace, and `known` of the wrong codes that are added already.
+    fn decide(
+        &mut self,
+        shared: &State,
+        known: u32,
+        epoch: SharedEpoch,
+    ) -> AttemptDecision<Self::End>;
 }
 
 /// The host's knowledge of its fleet.
@@ -266,7 +276,9 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         } else {
             SharedEpoch::Current
         };
-        let (state, outcome, end) = match self.judge.decide(&shared.state, epoch) {
+        let count = self.judge.outage_count();
+        let known = count.map_or(0, |it| shared.counted(it.id));
+        let (state, outcome, end) = match self.judge.decide(&shared.state, known, epoch) {
             AttemptDecision::Unchanged(end) => return Ok(AttemptStep::Ended(end)),
             AttemptDecision::Judged {
                 state,
@@ -274,7 +286,8 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
                 end,
             } => (state, outcome, end),
         };
-        let mut next = shared.with_attempt(self.id, outcome, *state);
+        let before = count.map_or_else(|| shared.clone(), |it| shared.clone().with_count(it));
+        let mut next = before.with_attempt(self.id, outcome, *state);
         next.epoch = self.standing.meta.epoch;
         let sealed = self.key.seal(&self.place, &next.encode());
         let write = StateWrite {

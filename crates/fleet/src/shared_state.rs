@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use twofactor_core::state::{self, FILE_LEN, SLOT_LEN, State, StateError};
+use twofactor_core::state::{self, FILE_LEN, OutageId, SLOT_LEN, State, StateError};
+use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
 
@@ -61,6 +62,32 @@ impl SharedState {
     pub fn outcome(&self, id: AttemptId) -> Option<SharedOutcome> {
         let found = self.attempts.iter().find(|(known, _)| *known == id);
         found.map(|(_, outcome)| *outcome)
+    }
+
+    /// The wrong codes of an outage that are in this state; 0 where it does not remember them.
+    #[must_use]
+    pub fn counted(&self, outage: OutageId) -> u32 {
+        let counts = self
+            .attempts
+            .iter()
+            .filter_map(|(id, _)| id.counted_in(outage));
+        counts.max().unwrap_or(0)
+    }
+
+    /// The same with wrong codes of an outage, which are added in the same write. An earlier count of the outage is replaced.
+    #[must_use]
+    pub fn with_count(mut self, count: OutageCount) -> Self {
+        let before = self.attempts.len();
+        self.attempts
+            .retain(|(id, _)| id.counted_in(count.id).is_none());
+        if self.attempts.len() == before {
+            // One attempt less is remembered of those before.
+            self.attempts.truncate(REMEMBERED_ATTEMPTS - 1);
+            self.sequence += 1;
+        }
+        let entry = (AttemptId::of_count(count), SharedOutcome::Rejected);
+        self.attempts.insert(0, entry);
+        self
     }
 
     /// True if more attempts came between `earlier` and this state than it remembers.
@@ -256,6 +283,40 @@ mod tests {
         later = later.with_attempt(id(99), SharedOutcome::Rejected, some_state());
         assert!(later.has_forgotten_since(&first));
         assert!(first.has_forgotten_since(&later), "the store went back");
+    }
+
+    fn count(outage: u8, counted: u32) -> OutageCount {
+        let id = [outage; 12];
+        OutageCount { id, counted }
+    }
+
+    #[test]
+    fn a_count_of_an_outage_is_remembered_once() {
+        let first = SharedState::first(1, some_state());
+        assert_eq!(first.counted([7; 12]), 0);
+        let mut value = first.clone().with_count(count(7, 3));
+        assert_eq!((value.counted([7; 12]), value.counted([8; 12])), (3, 0));
+        assert_eq!(SharedState::decode(&value.encode()).unwrap(), value);
+        value = value.with_count(count(7, 5)).with_count(count(8, 1));
+        assert_eq!((value.counted([7; 12]), value.counted([8; 12])), (5, 1));
+        assert_eq!((value.attempts.len(), value.sequence), (2, 3));
+    }
+
+    /// It takes the place of an attempt, of which a host may have to know that it is forgotten.
+    #[test]
+    fn a_count_makes_the_ring_go_round_earlier() {
+        let first = SharedState::first(1, some_state());
+        let mut later = first.with_attempt(id(1), SharedOutcome::Rejected, some_state());
+        let mine = later.clone();
+        for number in 2..=REMEMBERED_ATTEMPTS {
+            later = later.with_attempt(id(number as u8), SharedOutcome::Rejected, some_state());
+        }
+        assert!(!later.has_forgotten_since(&mine));
+        assert!(later.outcome(id(1)).is_some());
+        later = later.with_count(count(77, 3));
+        assert!(later.has_forgotten_since(&mine));
+        assert!(later.outcome(id(1)).is_none());
+        assert_eq!(later.attempts.len(), REMEMBERED_ATTEMPTS);
     }
 
     #[test]

@@ -51,10 +51,11 @@ pub fn of_change(record: &Record, local: &State, shared: Option<&State>) -> Stat
 #[must_use]
 pub fn of_mirror(record: &Record, local: &State, shared: &State) -> State {
     let mut state = of_change(record, local, Some(shared));
-    if let Some(known) = local.outage_mark() {
-        let counted = local.failures.saturating_sub(known);
+    if local.outage_mark().is_some() {
+        let counted = local.counted_alone();
         state.end_outage();
         state.begin_outage();
+        state.name_outage(local.outage_name().unwrap_or_default());
         state.failures = shared.failures.saturating_add(counted);
         state.unreported = shared.unreported.saturating_add(counted);
         state.last_failure = shared.last_failure.max(local.last_failure);

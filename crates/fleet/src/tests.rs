@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use twofactor_core::state::State;
-use twofactor_store::attempt::SharedEpoch;
+use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
@@ -41,7 +41,11 @@ impl AttemptJudge for OnceJudge {
         0
     }
 
-    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<CodeEnd> {
+    fn outage_count(&self) -> Option<OutageCount> {
+        None
+    }
+
+    fn decide(&mut self, shared: &State, _: u32, epoch: SharedEpoch) -> AttemptDecision<CodeEnd> {
         if shared.failures >= LIMIT {
             return AttemptDecision::Unchanged(CodeEnd::LockedOut);
         }
@@ -154,6 +158,63 @@ fn of_two_attempts_at_once_one_is_accepted() {
     let end = two.after_write(WriteEnd::Answered(answer));
     assert_eq!(end, AttemptStep::Ended(CodeEnd::Wrong));
     assert_eq!(shared_of(&view).sequence, 3);
+}
+
+/// Counts one wrong code, and those that its host counted by itself.
+struct CountingJudge(u32);
+
+/// The id of an outage, and wrong codes that a host counted in it.
+fn count(counted: u32) -> OutageCount {
+    OutageCount {
+        id: [7; 12],
+        counted,
+    }
+}
+
+impl AttemptJudge for CountingJudge {
+    type End = CodeEnd;
+
+    fn record(&self) -> u64 {
+        0
+    }
+
+    fn outage_count(&self) -> Option<OutageCount> {
+        Some(count(self.0))
+    }
+
+    fn decide(&mut self, shared: &State, known: u32, _: SharedEpoch) -> AttemptDecision<CodeEnd> {
+        let mut state = shared.clone();
+        state.failures += 1 + self.0 - known;
+        AttemptDecision::Judged {
+            state: Box::new(state),
+            outcome: SharedOutcome::Rejected,
+            end: CodeEnd::Wrong,
+        }
+    }
+}
+
+#[test]
+fn what_a_host_counted_by_itself_is_added_once() {
+    let (key, standing) = (key(), standing(1, 1));
+    let mut view = fresh_store(&standing);
+    let counting = |counted| {
+        let (id, judge) = (AttemptId::random().unwrap(), CountingJudge(counted));
+        FleetAttempt::new(id, &key, (place(), host()), &standing, judge)
+    };
+    let (mut one, mut two, mut three) = (counting(3), counting(3), counting(5));
+    let late = write_of(one.after_read(view.clone()));
+    let write = write_of(two.after_read(view.clone()));
+    assert_eq!(apply(&mut view, &write), TransactionAnswer::Done);
+    assert_eq!(shared_of(&view).state.failures, 4);
+    let answer = apply(&mut view, &late);
+    let anew = write_of(one.after_write(WriteEnd::Answered(answer)));
+    assert_eq!(apply(&mut view, &anew), TransactionAnswer::Done);
+    assert_eq!(shared_of(&view).state.failures, 5);
+    // It went on counting.
+    let rest = write_of(three.after_read(view.clone()));
+    assert_eq!(apply(&mut view, &rest), TransactionAnswer::Done);
+    let shared = shared_of(&view);
+    assert_eq!((shared.state.failures, shared.counted(count(0).id)), (8, 5));
 }
 
 #[test]

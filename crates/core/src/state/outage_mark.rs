@@ -2,10 +2,18 @@
 //!
 //! It is kept in bytes of the reserve, which every program since 0.2.0 keeps as they are.
 
+use sha2::{Digest, Sha256};
+
 use super::State;
 
 /// First byte of the reserve of a state that is marked.
 const MARKED: u8 = 1;
+
+/// Name of one outage of one host, random and never zero: by it the store of the fleet knows what was counted in it already.
+pub type OutageName = [u8; 5];
+
+/// An outage up to a code that was accepted in it, which ends the wrong codes before it: its name, and a digest of what is used up.
+pub type OutageId = [u8; 12];
 
 impl State {
     /// The wrong codes that all hosts knew of when this host began to judge by itself; `None` where it did not.
@@ -15,6 +23,62 @@ impl State {
             return None;
         };
         Some(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// Wrong codes that this host counted by itself; 0 without a mark.
+    #[must_use]
+    pub fn counted_alone(&self) -> u32 {
+        let known = self.outage_mark();
+        known.map_or(0, |known| self.failures.saturating_sub(known))
+    }
+
+    /// The name of the outage; `None` where it has none yet.
+    #[must_use]
+    pub fn outage_name(&self) -> Option<OutageName> {
+        let [MARKED, _, _, _, _, f, g, h, i, j, ..] = self.reserve else {
+            return None;
+        };
+        let name = [f, g, h, i, j];
+        (name != OutageName::default()).then_some(name)
+    }
+
+    /// The id of the outage, as it is now; `None` where it has no name yet.
+    #[must_use]
+    pub fn outage_id(&self) -> Option<OutageId> {
+        let mut id = OutageId::default();
+        let name = self.outage_name()?;
+        let bytes = name.into_iter().chain(self.used_digest());
+        id.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        Some(id)
+    }
+
+    /// Digest of what an accepted code changes.
+    fn used_digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for entry in &self.devices {
+            digest.update(entry.id.to_string());
+            digest.update(entry.next.to_le_bytes());
+            digest.update(entry.last_used.to_le_bytes());
+        }
+        digest.update(self.recovery.bits.to_le_bytes());
+        for id in self.recovery.set.iter().chain(&self.bypass) {
+            digest.update(id.to_string());
+        }
+        digest.finalize().into()
+    }
+
+    /// Names the outage of a state that is marked.
+    pub const fn name_outage(&mut self, name: OutageName) {
+        let [a, b, c, d, e, _, _, _, _, _, k, l, m, n] = self.reserve;
+        let [f, g, h, i, j] = name;
+        self.reserve = [a, b, c, d, e, f, g, h, i, j, k, l, m, n];
+    }
+
+    /// All hosts know of so many of the wrong codes that this host counted by itself.
+    pub fn know_counted(&mut self, count: u32) {
+        if let Some(known) = self.outage_mark() {
+            self.set_outage_mark(known.saturating_add(count).min(self.failures));
+        }
     }
 
     /// Marks a state before the host judges by itself. A mark that is there stays.
@@ -31,10 +95,10 @@ impl State {
         }
     }
 
-    /// Removes the mark.
+    /// Removes the mark, and the name.
     pub const fn end_outage(&mut self) {
-        let [_, _, _, _, _, f, g, h, i, j, k, l, m, n] = self.reserve;
-        self.reserve = [0, 0, 0, 0, 0, f, g, h, i, j, k, l, m, n];
+        let [_, _, _, _, _, _, _, _, _, _, k, l, m, n] = self.reserve;
+        self.reserve = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, k, l, m, n];
     }
 
     fn set_outage_mark(&mut self, known: u32) {
@@ -64,6 +128,37 @@ mod tests {
         assert_eq!(state.outage_mark(), Some(0));
         state.end_outage();
         assert_eq!(state.outage_mark(), None);
-        assert_eq!(state.reserve[5..], [9; 9], "the rest of the reserve stays");
+        assert_eq!(state.reserve[10..], [9; 4], "the rest of the reserve stays");
+    }
+
+    #[test]
+    fn an_outage_has_one_name_until_it_ends() {
+        let mut state = State::new(7);
+        assert_eq!((state.outage_name(), state.counted_alone()), (None, 0));
+        state.failures = 3;
+        state.begin_outage();
+        assert_eq!((state.outage_name(), state.counted_alone()), (None, 0));
+        state.name_outage([1, 2, 3, 4, 5]);
+        state.failures = 7;
+        state.begin_outage();
+        state.keep_outage();
+        assert_eq!(state.outage_name(), Some([1, 2, 3, 4, 5]));
+        assert_eq!((state.outage_mark(), state.counted_alone()), (Some(3), 4));
+        state.end_outage();
+        state.begin_outage();
+        assert_eq!(state.outage_name(), None, "the next one is another");
+    }
+
+    #[test]
+    fn what_all_hosts_know_of_is_counted_no_more() {
+        let mut state = State::new(7);
+        state.know_counted(2);
+        assert_eq!(state.outage_mark(), None);
+        state.begin_outage();
+        state.failures = 5;
+        state.know_counted(3);
+        assert_eq!(state.counted_alone(), 2);
+        state.know_counted(u32::MAX);
+        assert_eq!((state.counted_alone(), state.outage_mark()), (0, Some(5)));
     }
 }

@@ -36,8 +36,8 @@ pub fn joined_with_own(shared: &State, own: &State, record: &Record) -> State {
     if bypass.is_some() && own.bypass == bypass {
         state.bypass = bypass;
     }
-    if let Some(known) = own.outage_mark() {
-        let counted = own.failures.saturating_sub(known);
+    if own.outage_mark().is_some() {
+        let counted = own.counted_alone();
         state.failures = shared.failures.saturating_add(counted);
         state.unreported = shared.unreported.saturating_add(counted);
         state.last_failure = shared.last_failure.max(own.last_failure);

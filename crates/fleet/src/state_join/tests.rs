@@ -65,10 +65,12 @@ fn failures_of_an_outage_are_added_once_after_a_mirror() {
     let (mut local, mut shared) = (State::new(1000), State::new(0));
     local.failures = 2;
     local.begin_outage();
+    local.name_outage([1, 2, 3, 4, 5]);
     (local.failures, shared.failures) = (5, 4);
     let record = Record::new("alice".to_owned(), 1000);
     let here = of_mirror(&record, &local, &shared);
-    assert_eq!(here.failures, 7);
+    assert_eq!((here.failures, here.counted_alone()), (7, 3));
+    assert_eq!(here.outage_name(), Some([1, 2, 3, 4, 5]));
     let joined = joined_with_own(&shared, &here, &record);
     assert_eq!((joined.failures, joined.outage_mark()), (7, None));
     // Without an outage the store's count is that of all.

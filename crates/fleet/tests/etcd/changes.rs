@@ -13,6 +13,7 @@ use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_fleet::mirror_marks::MirrorMarks;
 use twofactor_fleet::relayed_factor::RelayedFactor;
+use twofactor_store::attempt::{PushedStates, StatePush, push_outage};
 use twofactor_store::operations::{self, RootChange, UserFactor};
 use twofactor_store::sys::life_sign::{INTERVAL, LONGEST};
 use twofactor_store::testing::{self, SilentLog};
@@ -66,19 +67,54 @@ fn a_pushed_state_follows_the_fleets_record() {
     a.enroll("alice", 64001);
     assert_eq!(b.mirror().changed, 1);
     let host = b.open();
-    let count = |shared: &State, record: &Record| {
+    let step = |shared: &State, record: &Record, _: u32| {
         assert_eq!(record.user, "alice");
         State {
             failures: 3,
             ..shared.clone()
         }
     };
-    assert_eq!(host.join_state("alice", &count, &soon()), Ok(()));
+    let push = StatePush {
+        user: "alice",
+        count: None,
+        step: &step,
+    };
+    assert_eq!(host.join_state(&push, &soon()), Ok(()));
     assert_eq!(a.failures("alice"), 3);
     a.store().discard("alice").unwrap();
     assert!(b.record("alice").is_some());
-    let refused = host.join_state("alice", &count, &soon());
+    let refused = host.join_state(&push, &soon());
     assert_eq!(refused, Err(CommitFault::Conflict));
+}
+
+/// The host is killed once the store has it: its own file says that it is still to be pushed.
+#[test]
+fn an_outage_that_is_pushed_twice_counts_once() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!(b.mirror().changed, 1);
+    a.count_failures("alice", 1);
+    let (host, store) = (b.open(), b.files.store());
+    let alice = testing::account("alice", 64001);
+    let mut locked = store.lock(&alice).unwrap();
+    let mut own = locked.state().clone();
+    own.begin_outage();
+    own.failures = 3;
+    locked.write(own).unwrap();
+    drop(locked);
+    let pushed = |is_killed: bool| {
+        let end = push_outage(&store, &alice, PushedStates::Marked, |push| {
+            host.join_state(push, &soon()).unwrap();
+            if is_killed { Err(()) } else { Ok(()) }
+        });
+        (a.failures("alice"), end.unwrap())
+    };
+    assert_eq!(pushed(true), (4, Err(())));
+    assert_eq!(pushed(true), (4, Err(())));
+    assert_eq!(pushed(false), (4, Ok(true)));
+    let own = store.lock(&alice).unwrap().state().clone();
+    assert_eq!((own.outage_mark(), own.failures), (None, 4));
 }
 
 #[test]

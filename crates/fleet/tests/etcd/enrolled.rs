@@ -14,7 +14,8 @@ use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttemp
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::attempt::{
-    AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms, SharedEpoch,
+    AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms, OutageCount,
+    SharedEpoch,
 };
 use twofactor_store::testing::{alice, fresh, phone, record_of};
 
@@ -38,7 +39,16 @@ impl AttemptJudge for LoginCodeJudge<'_> {
         0
     }
 
-    fn decide(&mut self, shared: &State, epoch: SharedEpoch) -> AttemptDecision<AttemptResult> {
+    fn outage_count(&self) -> Option<OutageCount> {
+        None
+    }
+
+    fn decide(
+        &mut self,
+        shared: &State,
+        _: u32,
+        epoch: SharedEpoch,
+    ) -> AttemptDecision<AttemptResult> {
         let mut state = shared.clone();
         if epoch == SharedEpoch::Earlier {
             self.forget_unused(&mut state);

@@ -128,7 +128,7 @@ fn of_a_change_with_a_faulty_reply_the_end_is_known_or_unknown() {
         standing: &host,
     };
     let reports = |next: u32, time: &dyn TimeLeft| {
-        let step = |shared: Option<&State>| State {
+        let step = |shared: Option<&State>, _| State {
             unreported: next,
             ..shared.unwrap().clone()
         };
@@ -137,6 +137,7 @@ fn of_a_change_with_a_faulty_reply_the_end_is_known_or_unknown() {
             expected: ExpectedRecord::Matching(&|stored| stored.is_some()),
             record: RecordPart::Keep,
             state: &step,
+            count: None,
         };
         factor_commit::commit(&target, &change, time)
     };

@@ -20,7 +20,7 @@ use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 use twofactor_fleet::token::{FleetMeta, HostBeat};
-use twofactor_store::attempt::SharedEpoch;
+use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 /// Hosts, each with a client of its own.
 pub const HOSTS: usize = 3;
@@ -49,7 +49,11 @@ impl AttemptJudge for RoundJudge {
         self.record
     }
 
-    fn decide(&mut self, shared: &State, _: SharedEpoch) -> AttemptDecision<RoundEnd> {
+    fn outage_count(&self) -> Option<OutageCount> {
+        None
+    }
+
+    fn decide(&mut self, shared: &State, _: u32, _: SharedEpoch) -> AttemptDecision<RoundEnd> {
         if shared.failures >= LIMIT {
             return AttemptDecision::Unchanged(RoundEnd::LockedOut);
         }

@@ -42,7 +42,8 @@ impl TestFleet {
             user,
             expected,
             record,
-            state: &|shared| shared.cloned().unwrap_or_else(|| State::new(0)),
+            state: &|shared, _| shared.cloned().unwrap_or_else(|| State::new(0)),
+            count: None,
         };
         let time = AttemptDeadline::after(Duration::from_secs(20));
         factor_commit::commit(&target, &change, &time).map(drop)

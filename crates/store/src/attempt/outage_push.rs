@@ -8,12 +8,21 @@ use twofactor_core::record::Record;
 use twofactor_core::state::State;
 use twofactor_core::verify::joined_with_own;
 
+use super::outage_count::{OutageCount, name_outage};
 use super::shared_code::write_through;
 use super::{AttemptFailure, lock_recorded};
 use crate::files::Store;
 
-/// The state that follows from the one of all hosts, and from the record that all have.
-pub type SharedStep<'a> = &'a dyn Fn(&State, &Record) -> State;
+/// What is made known to all hosts of a user.
+pub struct StatePush<'a> {
+    /// The name of the record.
+    pub user: &'a str,
+    /// The wrong codes that are added. The store remembers them in the same transaction.
+    pub count: Option<OutageCount>,
+    /// The state that follows from the one of all hosts, from the record that all have, and from the number of those wrong codes that the
+    /// store knows of already.
+    pub step: &'a dyn Fn(&State, &Record, u32) -> State,
+}
 
 /// States that are made known to all hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +34,7 @@ pub enum PushedStates {
 }
 
 /// Joins the state of a user with the one of all hosts, if it is one of `which`. `push` stores what follows there, and returns when it
-/// is known to be stored; it gets the name of the record. Returns true if something was stored.
+/// is known to be stored. Returns true if something was stored. It gives no sign of life: a login passes it, and may count on.
 ///
 /// # Errors
 /// [`AttemptFailure`]; inside, what `push` says. The next attempt joins the states then.
@@ -33,31 +42,39 @@ pub fn push_outage<O>(
     store: &Store,
     account: &Account,
     which: PushedStates,
-    push: impl FnOnce(&str, SharedStep<'_>) -> Result<(), O>,
+    push: impl FnOnce(&StatePush<'_>) -> Result<(), O>,
 ) -> Result<Result<bool, O>, AttemptFailure> {
     let is_pushed = |state: &State| which == PushedStates::All || state.outage_mark().is_some();
     if !store.peek(account)?.is_some_and(|state| is_pushed(&state)) {
         return Ok(Ok(false));
     }
-    let Some((locked, loaded)) = lock_recorded(store, account, None)? else {
+    let Some((mut locked, loaded)) = lock_recorded(store, account, None)? else {
         return Ok(Ok(false));
     };
-    let own = locked.state().clone();
-    if !is_pushed(&own) {
+    if !is_pushed(locked.state()) {
         return Ok(Ok(false));
     }
+    name_outage(&mut locked)?;
+    let own = locked.state().clone();
     let next = RefCell::new(None);
-    let step = |shared: &State, record: &Record| {
+    let step = |shared: &State, record: &Record, known: u32| {
         next.replace(None);
         // A store without the user's devices gets none from here.
         if shared.devices.is_empty() {
             return shared.clone();
         }
-        let state = joined_with_own(shared, &own, record);
+        let mut rest = own.clone();
+        rest.know_counted(known);
+        let state = joined_with_own(shared, &rest, record);
         next.replace(Some(state.clone()));
         state
     };
-    if let Err(reason) = push(&account.name, &step) {
+    let pushed = push(&StatePush {
+        user: &account.name,
+        count: OutageCount::of(&own),
+        step: &step,
+    });
+    if let Err(reason) = pushed {
         return Ok(Err(reason));
     }
     match next.into_inner() {

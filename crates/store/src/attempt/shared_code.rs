@@ -13,6 +13,7 @@ use twofactor_core::state::{DeviceState, State};
 use twofactor_core::verify::grace;
 use twofactor_core::verify::{self, AnswerForm, Outcome, counting_part, joined_with_own};
 
+use super::outage_count::{OutageCount, name_outage};
 use super::{
     AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, JudgementTerms, LoginAttempt,
     SharedPurpose, lock_recorded, rebase,
@@ -66,13 +67,21 @@ impl SharedCode<'_> {
         self.terms.record
     }
 
-    /// Decides on the state that all hosts share. It is called again where an attempt on another host came first.
+    /// The wrong codes that this host counted by itself, which the decision adds. The store remembers them in the same transaction.
+    #[must_use]
+    pub fn outage_count(&self) -> Option<OutageCount> {
+        OutageCount::of(&self.own)
+    }
+
+    /// Decides on the state that all hosts share, which has so many of this host's wrong codes (`known`) already. It is called again where
+    /// an attempt on another host came first.
     ///
     /// # Errors
     /// [`AttemptFailure`] where the kernel gives no randomness.
     pub fn decide(
         &mut self,
         shared: &State,
+        known: u32,
         epoch: SharedEpoch,
     ) -> Result<SharedVerdict, AttemptFailure> {
         self.next = None;
@@ -82,7 +91,9 @@ impl SharedCode<'_> {
         if left.devices.is_empty() {
             return Ok(SharedVerdict::Unchanged(AttemptResult::Gone));
         }
-        let mut state = joined_with_own(shared, &self.own, record);
+        let mut own = self.own.clone();
+        own.know_counted(known);
+        let mut state = joined_with_own(shared, &own, record);
         if epoch == SharedEpoch::Earlier {
             let window = self.terms.policy.window;
             forget_unused(&mut state, &nothing_reusable(&left, window, now));
@@ -143,7 +154,9 @@ impl LoginAttempt<'_> {
         };
         self.file.refresh(&mut self.loaded)?;
         let now = (self.clock)()?;
-        let own = rebase(&mut locked, now)?;
+        rebase(&mut locked, now)?;
+        name_outage(&mut locked)?;
+        let own = locked.state().clone();
         let mut code = SharedCode {
             terms: JudgementTerms {
                 policy: &self.loaded.policy,

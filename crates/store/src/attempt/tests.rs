@@ -1,6 +1,7 @@
 //! Whole attempts on real files, with a clock that the test sets.
 
 mod attempt;
+mod counts;
 mod daemon;
 mod failures;
 mod first_format;

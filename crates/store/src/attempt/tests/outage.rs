@@ -11,19 +11,19 @@ use twofactor_core::recovery::{CodeScope, OneTimeCode, RecoverySet};
 use twofactor_core::verify::FailureCounter;
 
 /// Met at this moment.
-const MET: FleetContact = FleetContact {
+pub const MET: FleetContact = FleetContact {
     met: NOW,
     mirrored: NOW,
     hosts: 2,
 };
 
 /// A machine in a fleet; `lines` stand at the end of its table.
-fn in_fleet(lines: &str) -> AttemptMachine {
+pub fn in_fleet(lines: &str) -> AttemptMachine {
     AttemptMachine::with_policy(&format!("{ON}[fleet]\nenabled = true\n{lines}\n"))
 }
 
 impl AttemptMachine {
-    fn met(&self, contact: FleetContact) {
+    pub fn met(&self, contact: FleetContact) {
         contact.write(self.store.path()).unwrap();
     }
 
@@ -34,7 +34,7 @@ impl AttemptMachine {
     }
 
     /// A login in an outage.
-    fn cut_off(&self, service: &str, code: &str) -> Result<AttemptResult, AttemptFailure> {
+    pub fn cut_off(&self, service: &str, code: &str) -> Result<AttemptResult, AttemptFailure> {
         let mut session = LoginAttempt {
             service,
             ..self.session()

@@ -27,7 +27,7 @@ impl SharedStore {
             (code.as_bytes(), AnswerForm::Code),
             SharedPurpose::Code(FailureCounter::Logins),
             |code| {
-                Ok(match code.decide(&self.state, self.epoch)? {
+                Ok(match code.decide(&self.state, 0, self.epoch)? {
                     SharedVerdict::Unchanged(result) => SharedEnd::<()>::Judged(result),
                     SharedVerdict::Compared(outcome, state) => {
                         // Nothing is in the host's file before the store has it.
@@ -111,7 +111,7 @@ fn an_outage_leaves_the_own_file_as_it_is() {
         SharedPurpose::Code(FailureCounter::Logins),
         |code| {
             assert!(matches!(
-                code.decide(&shared, SharedEpoch::Current),
+                code.decide(&shared, 0, SharedEpoch::Current),
                 Ok(SharedVerdict::Compared(Outcome::Accepted(_), _))
             ));
             Ok(SharedEnd::Outage("it went away"))
