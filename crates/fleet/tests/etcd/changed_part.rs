@@ -20,6 +20,11 @@ enum PartChange {
     Twice,
 }
 
+/// The distance of the changes that are tried.
+pub fn every() -> usize {
+    std::env::var("FLEET_EVERY").map_or(1, |every| every.parse().unwrap())
+}
+
 impl ChangedPart {
     /// One for each part of a value and each change.
     pub fn all(value: &Value) -> Vec<Self> {
@@ -48,6 +53,12 @@ impl ChangedPart {
             }
         }
         found
+    }
+
+    /// Those that are tried: all of them in `make fleet`, and each one of a distance in the short form (`FLEET_EVERY`). The distance has no
+    /// factor in common with the number of changes of a place, so that each kind of change is tried.
+    pub fn tried(value: &Value) -> Vec<Self> {
+        Self::all(value).into_iter().step_by(every()).collect()
     }
 
     /// True if the value has this part.
