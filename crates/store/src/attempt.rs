@@ -16,6 +16,7 @@ use twofactor_core::state::State;
 use twofactor_core::verify::grace::{self, GraceOrigin};
 use twofactor_core::verify::{self, Accepted, AnswerForm, FailureCounter, Outcome, ThrottleStatus};
 
+mod account_listing;
 mod code_judgement;
 mod credentials;
 mod daemon_answer;
@@ -27,12 +28,15 @@ mod outage_attempt;
 mod outage_count;
 mod outage_push;
 mod pre_check;
+mod requirement_index;
 mod requirements;
 mod session_role;
 mod shared_code;
 #[cfg(test)]
 mod tests;
+mod user_names;
 
+pub use account_listing::UnansweredName;
 pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 pub use credentials::{CredentialSet, ProofCodes, SharedPurpose};
 pub use daemon_answer::closed;
@@ -43,7 +47,6 @@ pub use outage_attempt::{OutageRefusal, prove_unenrolled};
 pub use outage_count::OutageCount;
 pub use outage_push::{PushedStates, StatePush, push_outage};
 pub use pre_check::PreCheck;
-pub use requirements::UnansweredName;
 pub use session_role::{RunningSession, SessionRole, claim_session, terms as session_terms};
 pub use shared_code::{SharedCode, SharedEnd, SharedEpoch, SharedVerdict};
 

@@ -45,7 +45,8 @@ impl RequireEntry {
     }
 
     /// The requirement on a user to which the entry applies.
-    fn at(&self, time: PolicyTime) -> DeviceRequirement {
+    #[must_use]
+    pub fn at(&self, time: PolicyTime) -> DeviceRequirement {
         match self.from {
             Some(day) if !time.has_reached(day) => DeviceRequirement::Later(day),
             _ => DeviceRequirement::InForce,

@@ -4,8 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::machine_listing::{AccountListing, MachineListing};
-use super::requirements::{KnownRequirements, UnansweredName};
+use super::account_listing::{AccountListing, UnansweredName};
+use super::machine_listing::MachineListing;
+use super::requirements::KnownRequirements;
 use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::group_listing::GroupListing;
 use twofactor_core::account::Account;

@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use super::machine_listing::AccountListing;
+use super::account_listing::{AccountListing, UnansweredName, note};
+use super::user_names::{add_names, uids_of};
 use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::membership::MembershipFacts;
 use crate::sys::{local_accounts, name_sources};
@@ -23,19 +24,8 @@ pub struct KnownRequirements {
     users: Vec<(String, Result<Vec<u32>, LookupFailed>)>,
     groups: Vec<(String, Result<Option<u32>, LookupFailed>)>,
     unanswered: Vec<UnansweredName>,
-    /// For very many accounts.
+    /// For very many accounts: it keeps what it looked up.
     listing: Option<Arc<dyn AccountListing>>,
-}
-
-/// A user or group of `[[require]]` that could not be looked up, so that an entry was taken to apply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnansweredName {
-    /// `user` or `group`.
-    pub kind: &'static str,
-    /// Its name in the policy.
-    pub name: String,
-    /// The fault.
-    pub error: LookupFailed,
 }
 
 impl KnownRequirements {
@@ -60,11 +50,17 @@ impl KnownRequirements {
         if policy.require.is_empty() || is_strictest(policy) {
             return DeviceRequirement::None;
         }
-        match account {
-            Some(account) => policy.requirement(time, &mut |entry| self.applies(entry, account)),
-            None if policy.requires(time) => DeviceRequirement::InForce,
-            None => DeviceRequirement::None,
+        let Some(account) = account else {
+            return if policy.requires(time) {
+                DeviceRequirement::InForce
+            } else {
+                DeviceRequirement::None
+            };
+        };
+        if let Some(listing) = &self.listing {
+            return listing.requirement(policy, time, account, &mut self.unanswered);
         }
+        policy.requirement(time, &mut |entry| self.applies(entry, account))
     }
 
     /// The names that could not be looked up.
@@ -81,10 +77,7 @@ impl KnownRequirements {
 
     /// True if `user` is a name of the account, or may be one.
     fn is_user(&mut self, user: &str, account: &Account) -> bool {
-        let uids = look_up(&mut self.users, user, || match accounts::by_name(user)? {
-            Some(found) => Ok(vec![found.uid]),
-            None => name_sources::uids_of(user),
-        });
+        let uids = look_up(&mut self.users, user, || uids_of(user));
         let is_same = uids.map(|uids| uids.contains(&account.uid));
         self.counted("user", user, is_same)
     }
@@ -92,69 +85,15 @@ impl KnownRequirements {
     /// True if the account is in the group under any of its names, or may be.
     fn has(&mut self, group: &str, account: &Account) -> bool {
         let gid = look_up(&mut self.groups, group, || accounts::group_id(group));
-        let member = gid.and_then(|gid| self.is_member(group, gid, account));
+        let member = gid.and_then(|gid| is_member(group, gid, &self.names(account)?));
         self.counted("group", group, member)
-    }
-
-    fn is_member(
-        &mut self,
-        group: &str,
-        gid: Option<u32>,
-        account: &Account,
-    ) -> Result<bool, LookupFailed> {
-        let names = self.names(account)?;
-        let mut facts = MembershipFacts {
-            group_ids: gid.into_iter().collect(),
-            ..MembershipFacts::default()
-        };
-        if let Some(listing) = &self.listing {
-            let asked = listing.add_membership(group, &names, &mut facts);
-            return if facts.prove() {
-                Ok(true)
-            } else {
-                asked.map(|()| false)
-            };
-        }
-        for name in &names {
-            facts.user_groups.extend(accounts::group_ids(name)?);
-        }
-        if facts.prove() {
-            return Ok(true);
-        }
-        let names: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
-        let asked = name_sources::add_membership(group, &names, &mut facts);
-        // One source's proof stands while another one fails.
-        if facts.prove() {
-            return Ok(true);
-        }
-        asked.map(|()| false)
     }
 
     /// The accounts with the uid of this one, itself first.
     fn names(&mut self, account: &Account) -> Result<Vec<Account>, LookupFailed> {
-        let passwd;
-        let (same, is_answer) = match &self.listing {
-            Some(listing) => {
-                let local = listing.local(account.uid)?;
-                (local.accounts, local.is_answer)
-            }
-            None => {
-                passwd = self.in_passwd(account.uid)?;
-                (passwd.as_slice(), false)
-            }
-        };
-        // The first of the same uid is among them. A look-up would read the file up to there, for each account.
-        let canonical = if is_answer {
-            None
-        } else {
-            accounts::by_uid(account.uid)?
-        };
         let mut names = vec![account.clone()];
-        for other in same.iter().chain(&canonical) {
-            if !names.contains(other) {
-                names.push(other.clone());
-            }
-        }
+        add_names(&mut names, self.in_passwd(account.uid)?);
+        add_names(&mut names, accounts::by_uid(account.uid)?);
         Ok(names)
     }
 
@@ -175,13 +114,31 @@ impl KnownRequirements {
     ) -> bool {
         found.unwrap_or_else(|error| {
             let name = name.to_owned();
-            let new = UnansweredName { kind, name, error };
-            if !self.unanswered.contains(&new) {
-                self.unanswered.push(new);
-            }
+            note(&mut self.unanswered, UnansweredName { kind, name, error });
             true
         })
     }
+}
+
+/// True if one of these accounts of one user is in the group.
+fn is_member(group: &str, gid: Option<u32>, names: &[Account]) -> Result<bool, LookupFailed> {
+    let mut facts = MembershipFacts {
+        group_ids: gid.into_iter().collect(),
+        ..MembershipFacts::default()
+    };
+    for name in names {
+        facts.user_groups.extend(accounts::group_ids(name)?);
+    }
+    if facts.prove() {
+        return Ok(true);
+    }
+    let names: Vec<&str> = names.iter().map(|name| name.name.as_str()).collect();
+    let asked = name_sources::add_membership(group, &names, &mut facts);
+    // One source's proof stands while another one fails.
+    if facts.prove() {
+        return Ok(true);
+    }
+    asked.map(|()| false)
 }
 
 /// What is known under a name, looked up where it is not.

@@ -1,7 +1,7 @@
 //! The accounts of this machine against entries that name them, and against entries that name none.
 
 use super::*;
-use crate::attempt::machine_listing::{LocalNames, MachineListing};
+use crate::attempt::machine_listing::MachineListing;
 use crate::sys::group_listing::GroupListing;
 
 const TIME: PolicyTime = PolicyTime {
@@ -79,42 +79,6 @@ fn an_alias_is_in_the_groups_of_its_uid() {
 }
 
 #[test]
-fn the_name_service_is_asked_unless_the_listing_answers() {
-    #[derive(Debug)]
-    struct Listing(bool);
-    impl AccountListing for Listing {
-        fn includes(&self, _: (&str, u32), _: &Account) -> bool {
-            false
-        }
-
-        fn add_membership(
-            &self,
-            _: &str,
-            _: &[Account],
-            _: &mut MembershipFacts,
-        ) -> Result<(), LookupFailed> {
-            Ok(())
-        }
-
-        fn local(&self, _: u32) -> Result<LocalNames<'_>, LookupFailed> {
-            Ok(LocalNames {
-                accounts: &[],
-                is_answer: self.0,
-            })
-        }
-    }
-    let alias = Account {
-        name: "toor".to_owned(),
-        ..root()
-    };
-    for is_answer in [false, true] {
-        let mut known = KnownRequirements::for_many(Arc::new(Listing(is_answer)));
-        let names = known.names(&alias).unwrap();
-        assert_eq!(names.contains(&root()), !is_answer);
-    }
-}
-
-#[test]
 fn what_has_no_answer_is_a_match_and_noted_once() {
     let error = LookupFailed::from(std::io::Error::from_raw_os_error(5));
     let mut known = KnownRequirements::default();
@@ -156,4 +120,24 @@ fn nothing_is_looked_up_where_all_need_a_device() {
         requirement(strict, Some(&root())).0,
         DeviceRequirement::None
     );
+}
+
+/// Whatever the entries name, reports and logins say the same.
+#[test]
+fn many_accounts_have_the_requirements_of_each_alone() {
+    let listing = || Arc::new(MachineListing::new(GroupListing::read()));
+    for entries in [
+        "[[require]]\nusers = [\"root\", \"no-such-user\"]\n",
+        "[[require]]\nusers = [\"daemon\"]\nfrom = 2099-01-01\n[[require]]\ngroups = [\"root\", \"bin\"]\n",
+        "[[require]]\ngroups = [\"no-such-group\", \"daemon\"]\nfrom = 2099-02-01\n",
+    ] {
+        let policy = format!("enabled = true\n{entries}").parse().unwrap();
+        let mut many = KnownRequirements::for_many(listing());
+        for name in ["root", "daemon", "bin", "games"] {
+            let account = accounts::by_name(name).unwrap();
+            let alone = KnownRequirements::default().requirement(&policy, TIME, account.as_ref());
+            let listed = many.requirement(&policy, TIME, account.as_ref());
+            assert_eq!(listed, alone, "{name}: {entries}");
+        }
+    }
 }
