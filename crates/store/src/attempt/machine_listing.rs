@@ -37,7 +37,7 @@ pub struct MachineListing {
 
 /// The name service itself.
 const NAME_SERVICE: NameLookups = NameLookups {
-    uids_of: uids_of,
+    uids_of,
     group_id: accounts::group_id,
     by_uid: accounts::by_uid,
 };

@@ -46,6 +46,9 @@ struct IndexedGroup {
     id: Option<Result<Option<u32>, LookupFailed>>,
 }
 
+/// Says if an account is in the group of this name and number.
+type MemberCheck<'a> = dyn FnMut(&str, Option<u32>) -> Result<bool, LookupFailed> + 'a;
+
 /// The uids of users, each looked up once.
 type KnownUids = BTreeMap<String, Result<Vec<u32>, LookupFailed>>;
 
@@ -118,7 +121,7 @@ impl RequirementIndex {
         &mut self,
         account: &Account,
         lookups: NameLookups,
-        is_member: &mut dyn FnMut(&str, Option<u32>) -> Result<bool, LookupFailed>,
+        is_member: &mut MemberCheck<'_>,
         unanswered: &mut Vec<UnansweredName>,
     ) -> DeviceRequirement {
         let by_name = self.by_name.get(&account.name).copied();
@@ -149,7 +152,7 @@ impl IndexedEntry {
     fn has_member(
         &mut self,
         lookups: NameLookups,
-        is_member: &mut dyn FnMut(&str, Option<u32>) -> Result<bool, LookupFailed>,
+        is_member: &mut MemberCheck<'_>,
         unanswered: &mut Vec<UnansweredName>,
     ) -> bool {
         self.groups.iter_mut().any(|IndexedGroup { name, id }| {
