@@ -164,7 +164,7 @@ test-boot: need-system deb harness
 ## test-fleet fleet bench-fleet several hosts, a real etcd; all kills; figures
 test-fleet fleet: need-fleet need-test harness
 	FLEET_EVERY=$(if $(filter fleet,$@),1,11) cargo test $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests \
-		--test etcd
+		--test etcd -- --test-threads=4
 	$(test_module) --features fleet-tests$(if $(filter fleet,$@),$(comma)whole-sweeps) --test fleet
 
 bench-fleet: need-fleet need-test harness
