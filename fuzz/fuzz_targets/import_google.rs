@@ -3,8 +3,10 @@
 
 use fuzz::import::{MOMENT, reads};
 use libfuzzer_sys::fuzz_target;
-use twofactor_command::fuzzing::google;
+use twofactor_command::fuzzing::google_authenticator;
 
 fuzz_target!(|bytes: &[u8]| {
-    reads(bytes, |bytes| google::parse(bytes, "file", "alice", MOMENT));
+    reads(bytes, |bytes| {
+        google_authenticator::parse(bytes, "file", "alice", MOMENT)
+    });
 });

@@ -3,8 +3,8 @@
 
 use fuzz::import::{MOMENT, reads};
 use libfuzzer_sys::fuzz_target;
-use twofactor_command::fuzzing::oath;
+use twofactor_command::fuzzing::oath_users;
 
 fuzz_target!(|bytes: &[u8]| {
-    reads(bytes, |bytes| oath::parse(bytes, "file", MOMENT));
+    reads(bytes, |bytes| oath_users::parse(bytes, "file", MOMENT));
 });

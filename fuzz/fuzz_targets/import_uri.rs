@@ -3,8 +3,8 @@
 
 use fuzz::import::{MOMENT, reads};
 use libfuzzer_sys::fuzz_target;
-use twofactor_command::fuzzing::uri;
+use twofactor_command::fuzzing::uri_list;
 
 fuzz_target!(|bytes: &[u8]| {
-    reads(bytes, |bytes| uri::parse(bytes, "file", MOMENT));
+    reads(bytes, |bytes| uri_list::parse(bytes, "file", MOMENT));
 });

@@ -5,7 +5,7 @@
 
 use fuzz::import::MOMENT;
 use libfuzzer_sys::fuzz_target;
-use twofactor_command::fuzzing::uri;
+use twofactor_command::fuzzing::uri_list;
 use twofactor_core::device::OtpKind;
 use twofactor_core::otp::Algorithm;
 use twofactor_core::otpauth::{KeyUri, UriKind};
@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         *built
     );
 
-    let read = uri::parse(built.as_bytes(), "file", MOMENT);
+    let read = uri_list::parse(built.as_bytes(), "file", MOMENT);
     assert_eq!(read.refused, [], "{}", *built);
     let [item] = &read.items[..] else {
         panic!("one URI, one device: {}", *built)
