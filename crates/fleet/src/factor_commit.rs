@@ -259,7 +259,7 @@ impl FactorView {
             Ok(Some(record)) => Some(record),
             Ok(None) if self.revision() == 0 => None,
             // What this host has is what the store had.
-            _ if known > 0 && known == self.revision() => return Ok(known),
+            _ if known > 0 && known == self.revision() && self.is_of_epoch() => return Ok(known),
             // A user who was removed has a record that says so.
             Ok(None) => return Err(CommitFault::Outage(OutageReason::NoState)),
             Err(reason) => return Err(CommitFault::Outage(reason.clone())),
@@ -279,6 +279,12 @@ impl FactorView {
             return Err(CommitFault::Outage(OutageReason::NoState));
         }
         Ok(self.revision())
+    }
+
+    /// True if the state is of this epoch. After a restoration that some host could not bring its knowledge to, it is of one before: the
+    /// newest record may be another one than it tells of.
+    fn is_of_epoch(&self) -> bool {
+        self.state().is_some_and(|it| it.epoch == self.epoch)
     }
 
     /// True if the store does not tell the revision of a record that it has, or had.

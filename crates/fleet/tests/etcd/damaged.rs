@@ -46,7 +46,7 @@ fn account(user: &str) -> Account {
 }
 
 /// `twofactor bypass USER`, for all hosts.
-fn bypass(host: &TestHost, user: &str) -> Result<(), ChangeError> {
+pub fn bypass(host: &TestHost, user: &str) -> Result<(), ChangeError> {
     let store = host.store();
     let factor = UserFactor {
         store: &store,

@@ -17,6 +17,7 @@ mod cluster;
 mod codes;
 mod command;
 mod damaged;
+mod damaged_copies;
 mod document;
 mod enrolled;
 mod failures;

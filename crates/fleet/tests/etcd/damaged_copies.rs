@@ -1,0 +1,23 @@
+//! Hosts whose copies of a damaged record are not the newest ones: none of them passes for the record of the fleet.
+
+use super::cluster::EtcdCluster;
+use super::damaged::{bypass, damage};
+use super::restoring::{ended, met_with, old_backup};
+use twofactor_fleet::store_key::StoreKey;
+
+/// The backup knows the phone of alice, who was removed since. Neither its record nor its state tells that.
+#[test]
+fn a_removed_device_does_not_come_back_by_a_restoration() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    a.store().discard("alice").unwrap();
+    cluster.restore_snapshot(&backup);
+    damage(&a.open_as_it_is(), &StoreKey::record("alice"));
+    ended(&a, &b);
+    assert_eq!(a.epoch_of("alice"), 0);
+    b.beat_of_service().unwrap();
+    assert!(b.record("alice").is_some() && a.record("alice").is_none());
+    let refused = bypass(&b, "alice").unwrap_err().to_string();
+    assert!(refused.contains("not sealed with the key"), "{refused}");
+}
