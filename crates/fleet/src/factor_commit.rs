@@ -306,6 +306,17 @@ impl FactorView {
         before.with_attempt(id, SharedOutcome::Rejected, state)
     }
 
+    /// True for a record of which all codes are new, and for a removal: nothing that an earlier epoch may have lost is of it.
+    fn begins(&self, part: &RecordPart) -> bool {
+        match (part, &self.record) {
+            (RecordPart::Write(RecordContent::Removed), _) | (RecordPart::Write(_), Ok(None)) => {
+                true
+            }
+            (RecordPart::Write(_), Ok(Some(before))) => before.content.text().is_none(),
+            (RecordPart::Write(_), Err(_)) | (RecordPart::Keep, _) => false,
+        }
+    }
+
     fn next(
         self,
         target: &CommitTarget<'_>,
@@ -328,6 +339,9 @@ impl FactorView {
                 content: content.clone(),
             };
             writes.push(seal(StoreKey::record(change.user), &record.encode())?);
+        }
+        if self.begins(&change.record) {
+            next.epoch = self.epoch;
         }
         next.record = revision;
         writes.push(seal(StoreKey::state(change.user), &next.encode())?);

@@ -2,7 +2,7 @@
 
 use super::cluster::EtcdCluster;
 use super::damaged::{bypass, damage};
-use super::restoring::{ended, met_with, old_backup};
+use super::restoring::{ended, met_with, old_backup, uid_of};
 use twofactor_fleet::store_key::StoreKey;
 
 /// The backup knows the phone of alice, who was removed since. Neither its record nor its state tells that.
@@ -20,4 +20,10 @@ fn a_removed_device_does_not_come_back_by_a_restoration() {
     assert!(b.record("alice").is_some() && a.record("alice").is_none());
     let refused = bypass(&b, "alice").unwrap_err().to_string();
     assert!(refused.contains("not sealed with the key"), "{refused}");
+    // She gets a new phone, and codes of which none was used.
+    b.store().discard("alice").unwrap();
+    assert_eq!(a.epoch_of("alice"), 2);
+    b.enroll("alice", uid_of("alice"));
+    assert_eq!(a.epoch_of("alice"), 2);
+    assert_eq!(a.beat(), Ok(1));
 }
