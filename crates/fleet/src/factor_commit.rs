@@ -289,8 +289,7 @@ impl FactorView {
 
     /// True if the store does not tell the revision of a record that it has, or had.
     fn is_ageless(&self) -> bool {
-        let is_damaged = self.record.is_err() || self.state.is_err();
-        is_damaged && self.record().is_none() && self.state().is_none()
+        self.record().is_none() && self.state().is_none()
     }
 
     fn next_state(&self, change: &FactorCommit<'_>, id: AttemptId) -> SharedState {

@@ -27,3 +27,20 @@ fn a_removed_device_does_not_come_back_by_a_restoration() {
     assert_eq!(a.epoch_of("alice"), 2);
     assert_eq!(a.beat(), Ok(1));
 }
+
+/// Neither value is left to tell how new the record was.
+#[test]
+fn a_removal_in_an_empty_place_is_newer_than_all_copies() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    for _ in 0..3 {
+        bypass(&a, "alice").unwrap();
+    }
+    for key in [StoreKey::record("alice"), StoreKey::state("alice")] {
+        let deleted = cluster.etcdctl(&["del", &key.to_string()], true);
+        assert!(deleted.status.success(), "{deleted:?}");
+    }
+    b.store().discard("alice").unwrap();
+    assert_eq!(a.beat(), Ok(1));
+    assert!(a.record("alice").is_none());
+}
