@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::Record;
+use twofactor_store::files::Error as StoreError;
 use twofactor_store::operations::{self, ChangeSteps};
 use twofactor_store::{LockedFactor, Store};
 
@@ -60,6 +61,9 @@ fn nothing_kept(context: &Context, name: &str) -> Failure {
         Err(unknown) => unknown,
     }
 }
+
+/// The record of a name, or the reason why it cannot be read.
+type FoundRecord = Result<Option<Record>, StoreError>;
 
 /// A removal, as it was asked for.
 struct RequestedRemoval<'a> {
@@ -144,48 +148,19 @@ impl RequestedRemoval<'_> {
     /// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
     fn all(&self, target: &RemovalTarget) -> Result<(), Failure> {
         let (context, store, name) = (self.context, self.store, target.name.as_str());
-        let mut effect = RemovalEffect::UNKNOWN;
         let mut report = self.report(name, RemovedPart::All);
         let found = store.record_named(name);
         report.devices_hash = found.as_ref().ok().map(|it| devices_hash(it.as_ref()));
-        let (said, question, shown) = match found {
-            Ok(None) if store.has_traces(name)? => (
-                format!(
-                    "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
-                ),
-                format!("Remove it, so that {name} has no device any more?"),
-                None,
-            ),
-            Ok(None) if store.is_unmirrored(name)? => (
-                format!(
-                    "The fleet has a record of {name} that this host could not put in place.\n"
-                ),
-                format!("Remove it, so that {name} has no device on any host?"),
-                None,
-            ),
-            Ok(None) => return Err(nothing_kept(context, name)),
-            Ok(Some(record)) if !record.is_enrolled() => {
-                report.part = RemovedPart::Invitation;
-                let question = format!("Withdraw the invitation of {name}?");
-                (String::new(), question, Some(ids(&record)))
-            }
-            Ok(Some(record)) => {
-                if target.account.is_some() {
-                    let left = RemainingDevices::NOTHING;
-                    effect = RemovalEffect::of(context, store, name, &left, self.danger)?;
-                }
+        let (said, question) = self.question(name, &found)?;
+        let effect = self.effect_of_all(target, &found)?;
+        let shown = found.ok().flatten().map(|record| {
+            if record.is_enrolled() {
                 report.removed = names(&record);
-                let devices = report.removed.join(", ");
-                let question =
-                    format!("Remove all devices ({devices}) and the recovery codes of {name}?");
-                (String::new(), question, Some(ids(&record)))
+            } else {
+                report.part = RemovedPart::Invitation;
             }
-            Err(error) => (
-                format!("{error}\n"),
-                format!("Remove everything that is kept about {name}?"),
-                None,
-            ),
-        };
+            ids(&record)
+        });
         self.check_devices(report.devices_hash.as_deref())?;
         if self.preview.dry_run {
             report.said = said;
@@ -206,6 +181,75 @@ impl RequestedRemoval<'_> {
             }
         }
         context.write(&report.done(effect))
+    }
+
+    /// What is said before the question, and the question.
+    fn question(&self, name: &str, found: &FoundRecord) -> Result<(String, String), Failure> {
+        let store = self.store;
+        Ok(match found {
+            Ok(None) if self.is_brought_again(name)? => (
+                format!(
+                    "The record of {name} is gone on this host, and what is left of it keeps the one of the fleet away.\n"
+                ),
+                format!(
+                    "Remove what is left, so that twofactord brings the record of {name} again?"
+                ),
+            ),
+            Ok(None) if store.has_traces(name)? => (
+                format!(
+                    "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
+                ),
+                format!("Remove it, so that {name} has no device any more?"),
+            ),
+            Ok(None) if store.is_unmirrored(name)? => (
+                format!(
+                    "The fleet has a record of {name} that this host could not put in place.\n"
+                ),
+                format!("Remove it, so that {name} has no device on any host?"),
+            ),
+            Ok(None) => return Err(nothing_kept(self.context, name)),
+            Ok(Some(record)) if !record.is_enrolled() => {
+                (String::new(), format!("Withdraw the invitation of {name}?"))
+            }
+            Ok(Some(record)) => {
+                let devices = names(record).join(", ");
+                let question =
+                    format!("Remove all devices ({devices}) and the recovery codes of {name}?");
+                (String::new(), question)
+            }
+            Err(error) => {
+                let all = format!("Remove everything that is kept about {name}");
+                let question = match store.is_in_fleet()? {
+                    true => format!("{all}, so that {name} has no device on any host?"),
+                    false => format!("{all}?"),
+                };
+                (format!("{error}\n"), question)
+            }
+        })
+    }
+
+    /// The effect on the user and on all users.
+    fn effect_of_all(
+        &self,
+        target: &RemovalTarget,
+        found: &FoundRecord,
+    ) -> Result<RemovalEffect, Failure> {
+        let name = target.name.as_str();
+        let is_device_kept = match found {
+            Ok(Some(record)) => !record.is_enrolled(),
+            Ok(None) => self.is_brought_again(name)?,
+            Err(_) => false,
+        };
+        if target.account.is_none() || is_device_kept {
+            return Ok(RemovalEffect::UNKNOWN);
+        }
+        let left = RemainingDevices::NOTHING;
+        RemovalEffect::of(self.context, self.store, name, &left, self.danger)
+    }
+
+    /// True if a record is lost on this host alone: the fleet has one, which comes once the rest is gone here.
+    fn is_brought_again(&self, name: &str) -> Result<bool, Failure> {
+        Ok(self.store.has_traces(name)? && self.store.is_unmirrored(name)?)
     }
 
     /// Keeps other commands from changing the policy, where the removal depends on it.

@@ -40,6 +40,8 @@ pub enum ExpectedRecord<'a> {
     /// Any, or none, and values that cannot be opened: for a removal by root, who gets rid of them by that. The number is the newest
     /// revision that this host knows of.
     Any(u64),
+    /// The same, where they are not a record and a state of it that can be used.
+    Unusable(u64),
 }
 
 /// Change of the record.
@@ -242,14 +244,20 @@ impl FactorView {
         }
     }
 
+    /// True for a record with its state.
+    fn is_usable(&self) -> bool {
+        self.record().is_some() && self.state().is_some()
+    }
+
     /// The revision that is replaced, where the record is the expected one.
     fn replaced(&self, expected: ExpectedRecord<'_>) -> Result<u64, CommitFault> {
         let known = match expected {
+            ExpectedRecord::Unusable(_) if self.is_usable() => return Err(CommitFault::Conflict),
             // All that is damaged is overwritten.
-            ExpectedRecord::Any(known) if self.is_ageless() => {
-                return Ok(known.saturating_add(LEAP));
+            ExpectedRecord::Any(known) | ExpectedRecord::Unusable(known) => {
+                let leap = if self.is_ageless() { LEAP } else { 0 };
+                return Ok(known.max(self.revision()).saturating_add(leap));
             }
-            ExpectedRecord::Any(known) => return Ok(known.max(self.revision())),
             ExpectedRecord::Held(_, known) => known,
             _ => 0,
         };
@@ -269,7 +277,7 @@ impl FactorView {
             ExpectedRecord::Absent => record.is_none(),
             ExpectedRecord::Text(expected) => expected == text,
             ExpectedRecord::Matching(matches) | ExpectedRecord::Held(matches, _) => matches(text),
-            ExpectedRecord::Any(_) => true,
+            ExpectedRecord::Any(_) | ExpectedRecord::Unusable(_) => true,
         };
         if !is_expected {
             return Err(CommitFault::Conflict);

@@ -30,6 +30,10 @@ use crate::state_join;
 /// the signs of life of its holder end then.
 const CHANGE_TIME: Duration = LONGEST;
 
+/// Reason against the removal of a user that this host lacks.
+const USABLE: &str =
+    "what the fleet has of this user can be used, on hosts where it could be put in place";
+
 /// The fleet of a host, for those who change what users have. It is asked at the first change.
 pub struct FleetChanges {
     settings: PathBuf,
@@ -69,10 +73,17 @@ impl FleetChanges {
         let lock = lock.map_err(|error| unlocked(&error))?;
         host.settle(&lock, &time)
             .map_err(|reason| unmade(&reason.to_string()))?;
-        let revision = host.commit(user, change, &time)?;
+        let revision = host.commit(user, change, &time);
+        let revision = match (revision, change) {
+            (Err(CommitFault::Conflict), SharedChange::RemoveUnusable) => {
+                return Err(unmade(USABLE));
+            }
+            (revision, _) => revision?,
+        };
         let (here, kind) = match *change {
             SharedChange::Put { old, record, .. } => (old, stored_kind(Some(record))),
             SharedChange::Remove { old } => (old, MarkKind::Removed),
+            SharedChange::RemoveUnusable => (None, MarkKind::Removed),
             SharedChange::State(_) => return Ok(()),
         };
         // Where this is not noted the daemon notes it, when it looks at the store the next time.
@@ -124,16 +135,13 @@ impl FleetHost {
                 )
             }
             // Root removes whatever there is.
-            SharedChange::Remove { .. } => self.commit_factor(
-                &FactorCommit {
-                    user,
-                    expected: ExpectedRecord::Any(self.newest_revision(user)),
-                    record: RecordPart::Write(RecordContent::Removed),
-                    state: &|_, _| State::new(0),
-                    count: None,
-                },
-                time,
-            ),
+            SharedChange::Remove { .. } => {
+                self.remove(user, ExpectedRecord::Any(self.newest_revision(user)), time)
+            }
+            SharedChange::RemoveUnusable => {
+                let expected = ExpectedRecord::Unusable(self.newest_revision(user));
+                self.remove(user, expected, time)
+            }
             SharedChange::State(step) => self.commit_factor(
                 &FactorCommit {
                     user,
@@ -146,6 +154,22 @@ impl FleetHost {
                 time,
             ),
         }
+    }
+
+    fn remove(
+        &self,
+        user: &str,
+        expected: ExpectedRecord<'_>,
+        time: &WorkDeadline,
+    ) -> Result<u64, CommitFault> {
+        let change = FactorCommit {
+            user,
+            expected,
+            record: RecordPart::Write(RecordContent::Removed),
+            state: &|_, _| State::new(0),
+            count: None,
+        };
+        self.commit_factor(&change, time)
     }
 
     /// The revision of the record that this host has; 0 where it is not known.

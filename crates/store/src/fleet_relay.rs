@@ -65,7 +65,9 @@ fn message(user: &str, change: &SharedChange<'_>) -> Option<Vec<u8>> {
     let (old, new) = match *change {
         SharedChange::Put { old, record, local } => (old, Some((record, local))),
         SharedChange::Remove { old: Some(old) } => (Some(old), None),
-        SharedChange::Remove { old: None } | SharedChange::State(_) => return None,
+        SharedChange::Remove { old: None }
+        | SharedChange::RemoveUnusable
+        | SharedChange::State(_) => return None,
     };
     let base = old.map(|old| hex(&old.digest()));
     let new = new.map(|(record, local)| {

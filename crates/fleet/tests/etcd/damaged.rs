@@ -220,6 +220,10 @@ fn damaged_values_stop_no_new_key_and_no_join() {
     let (code, left) = c.run(&["fleet", "leave"]);
     assert_eq!(code, Some(1), "{left}");
     // From there, too, root gets rid of it.
+    std::fs::write(c.files.policy(), "enabled = true\n").unwrap();
+    let (code, planned) = c.run(&["unset", user, "--dry-run"]);
+    assert_eq!(code, Some(0), "{planned}");
+    assert!(planned["next_login"].is_string(), "{planned}");
     let (code, removed) = c.run(&["unset", user]);
     assert_eq!(code, Some(0), "{removed}");
     a.store().discard("alice").unwrap();

@@ -1,9 +1,14 @@
 //! Hosts whose copies of a damaged record are not the newest ones: none of them passes for the record of the fleet.
 
+use serde_json::Value;
+
 use super::cluster::EtcdCluster;
 use super::damaged::{bypass, damage};
+use super::hosts::founded;
 use super::restoring::{ended, met_with, old_backup, uid_of};
+use super::versions::ACCOUNT;
 use twofactor_fleet::store_key::StoreKey;
+use twofactor_store::UnmirroredUsers;
 
 /// The backup knows the phone of alice, who was removed since. Neither its record nor its state tells that.
 #[test]
@@ -26,6 +31,50 @@ fn a_removed_device_does_not_come_back_by_a_restoration() {
     b.enroll("alice", uid_of("alice"));
     assert_eq!(a.epoch_of("alice"), 2);
     assert_eq!(a.beat(), Ok(1));
+}
+
+/// Her record file is lost on one host, which notes that it could not put it in place.
+#[test]
+fn leftovers_of_one_host_are_removed_there_alone() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    // Such a note is made for users with an account alone.
+    let (user, uid) = ACCOUNT;
+    a.enroll(user, uid);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let store = b.files.store();
+    std::fs::remove_file(store.record_path(user)).unwrap();
+    b.restart_service();
+    b.beat_of_service().unwrap();
+    assert!(store.has_traces(user).unwrap());
+    assert!(store.is_unmirrored(user).unwrap());
+    let (code, removed) = b.run(&["unset", user]);
+    assert_eq!((code, &removed["next_login"]), (Some(0), &Value::Null));
+    assert!(!store.has_traces(user).unwrap());
+    assert_eq!(a.beat(), Ok(0));
+    assert!(a.record(user).is_some());
+    assert_eq!(b.beat(), Ok(1));
+    assert!(b.record(user).is_some());
+    assert!(!store.is_unmirrored(user).unwrap());
+}
+
+/// What the fleet has of a user can be used on the other hosts.
+#[test]
+fn a_user_that_one_host_lacks_is_not_removed_by_it() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    b.restart_service();
+    let store = b.files.store();
+    std::fs::remove_file(store.record_path("alice")).unwrap();
+    std::fs::remove_file(b.files.top().join("state/alice")).unwrap();
+    std::fs::remove_file(b.files.top().join("users/+64001")).unwrap();
+    UnmirroredUsers::open(&b.files.top().join("fleet"))
+        .and_then(|notes| notes.note("alice"))
+        .unwrap();
+    let refused = b.store().discard("alice").unwrap_err().to_string();
+    assert!(refused.contains("can be used"), "{refused}");
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    assert!(a.record("alice").is_some() && b.record("alice").is_some());
 }
 
 /// Neither value is left to tell how new the record was.

@@ -17,12 +17,7 @@ impl Store {
             return Ok(());
         };
         let path = self.record_path(name);
-        // Also one that cannot be read is one on the other hosts, and one that this host could not put in place.
-        let old = self.record_named(name);
-        if !matches!(old, Ok(None)) || self.is_unmirrored(name)? {
-            let old = old.as_ref().ok().and_then(Option::as_ref);
-            let _ = self.share(name, &SharedChange::Remove { old }, &mut || ())?;
-        }
+        self.share_discard(name)?;
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {
             Ok(Some(record)) if record.user != name && self.is_moving(&record)? => {
@@ -49,6 +44,19 @@ impl Store {
         file::flush_directory(users).map_err(Error::file(&path))?;
         StateFiles::of(self, name)?.remove_all()?;
         successor.map_or(Ok(()), |successor| self.discard(&successor))
+    }
+
+    /// Removes the record in the fleet. What is left here alone is no record of the fleet, which may have a healthy one.
+    fn share_discard(&self, name: &str) -> Result<(), Error> {
+        let old = self.record_named(name);
+        let change = match &old {
+            Ok(Some(record)) => SharedChange::Remove { old: Some(record) },
+            // Also one that cannot be read is one on the other hosts.
+            Err(_) => SharedChange::Remove { old: None },
+            Ok(None) if self.has_traces(name)? || !self.is_unmirrored(name)? => return Ok(()),
+            Ok(None) => SharedChange::RemoveUnusable,
+        };
+        self.share(name, &change, &mut || ()).map(drop)
     }
 
     /// True if the fleet has a record under this name that this host could not put in place.

@@ -32,6 +32,8 @@ pub enum SharedChange<'a> {
         /// The record on this host; `None` where it cannot be read.
         old: Option<&'a Record>,
     },
+    /// No record, where what the fleet has can be used on no host.
+    RemoveUnusable,
     /// Another state of the record that is there: what follows from the one of the fleet.
     State(&'a dyn Fn(&State) -> State),
 }
