@@ -7,7 +7,7 @@ use serde::Serialize;
 use twofactor_fleet::beats::{BeatFiles, report_of};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::fleet_view::FleetView;
+use twofactor_fleet::fleet_view::{DamageKind, DamagedUser, FleetView};
 use twofactor_fleet::host_settings;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_store::Store;
@@ -76,7 +76,9 @@ struct ViewReport<'a> {
     /// Users whose record is not on this host yet.
     behind: &'a [String],
     /// Users with something in the store that no host can use.
-    damaged: &'a [String],
+    damaged: Vec<&'a str>,
+    #[serde(skip)]
+    kinds: &'a [DamagedUser],
     hosts: Vec<MemberReport<'a>>,
 }
 
@@ -115,7 +117,8 @@ impl<'a> ViewReport<'a> {
         Self {
             users: view.users,
             behind: &view.behind,
-            damaged: &view.damaged,
+            damaged: view.damaged.iter().map(|it| it.user.as_str()).collect(),
+            kinds: &view.damaged,
             hosts: members.collect(),
         }
     }
@@ -137,20 +140,32 @@ impl SaidReport<'_> {
 }
 
 /// What to do about values that no host can use.
-fn damaged_text(damaged: &[String], first: &str) -> String {
+fn damaged_text(damaged: &[DamagedUser]) -> String {
     let mut text = format!(
-        "{} with damaged values in the store, for whose logins there is an outage:\n",
+        "{} with damaged values in the store:\n",
         count(damaged.len() as u64, "user")
     );
-    for user in damaged {
-        text.push_str(&format!("  {}\n", plain(user)));
+    for DamagedUser { user, kind } in damaged {
+        text.push_str(&format!("  {}: {}\n", plain(user), advice(user, *kind)));
     }
-    let user = suggested_command::operand(first);
-    text.push_str(&format!(
-        "For each, as for the first: twofactor unset {user}, then twofactor enroll {user}. Until then, on a host that needs it: \
-         twofactor bypass --this-host {user}\n",
-    ));
     text
+}
+
+/// What to do about those of one user.
+fn advice(user: &str, kind: DamageKind) -> String {
+    let user = suggested_command::operand(user);
+    let anew = format!("twofactor unset {user}, then twofactor enroll {user}");
+    match kind {
+        DamageKind::Record(_) => format!(
+            "the record alone. On the host with the newest copy, twofactor bypass {user} writes it anew; the others refuse that. If there is none: {anew}"
+        ),
+        DamageKind::RecordAfterRestoration => {
+            format!("the record, and no host knows whose copy is the newest: {anew}")
+        }
+        DamageKind::State | DamageKind::Both => format!(
+            "logins with a code are those of an outage: {anew}. Until then, on a host that needs it: twofactor bypass --this-host {user}"
+        ),
+    }
 }
 
 impl Report for FleetStatusReport<'_> {
@@ -167,8 +182,8 @@ impl Report for FleetStatusReport<'_> {
                     count(view.behind.len() as u64, "change")
                 ));
             }
-            if let Some(first) = view.damaged.first() {
-                text.push_str(&damaged_text(view.damaged, first));
+            if !view.kinds.is_empty() {
+                text.push_str(&damaged_text(view.kinds));
             }
             text.push_str(&format!("{}:\n", count(view.hosts.len() as u64, "host")));
             for member in &view.hosts {
@@ -180,5 +195,28 @@ impl Report for FleetStatusReport<'_> {
             }
         }
         Zeroizing::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each command is one that is not refused there.
+    #[test]
+    fn each_kind_of_damage_has_its_own_advice() {
+        let record = advice("alice", DamageKind::Record(7));
+        assert!(record.contains("twofactor bypass alice writes"), "{record}");
+        let distrusted = advice("alice", DamageKind::RecordAfterRestoration);
+        assert!(!distrusted.contains("bypass"), "{distrusted}");
+        for kind in [DamageKind::State, DamageKind::Both] {
+            let state = advice("alice", kind);
+            assert!(state.contains("bypass --this-host alice"), "{state}");
+        }
+        for kind in [DamageKind::Record(7), DamageKind::State] {
+            let anew = "twofactor unset alice, then twofactor enroll alice";
+            assert!(advice("alice", kind).contains(anew));
+        }
+        assert!(!record.contains("--this-host"), "{record}");
     }
 }

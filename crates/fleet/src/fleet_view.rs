@@ -1,6 +1,6 @@
 //! The fleet as this host sees it now.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use twofactor_core::record::Record;
 use twofactor_store::Store;
@@ -9,6 +9,7 @@ use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::outage::OutageReason;
+use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::{RecordValueError, SharedRecord};
 use crate::shared_state::SharedState;
 use crate::store_key::{KeyKind, StoreKey};
@@ -24,8 +25,30 @@ pub struct FleetView {
     /// Users with a record in the fleet whose files here do not have it yet.
     pub behind: Vec<String>,
     /// Users with something in the store that no host can use: it is damaged, half of it is missing, or it is not sealed with the key
-    /// of the fleet. Their logins with a code are those of an outage.
-    pub damaged: Vec<String>,
+    /// of the fleet.
+    pub damaged: Vec<DamagedUser>,
+}
+
+/// A user with something in the store that no host can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedUser {
+    /// The name.
+    pub user: String,
+    /// What is damaged.
+    pub kind: DamageKind,
+}
+
+/// What is damaged of a user's values in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The record alone. The state names the revision of the newest one: a host with that writes it anew.
+    Record(u64),
+    /// The record alone, and by a state of an epoch before this one it is not known whose copy is the newest.
+    RecordAfterRestoration,
+    /// The state alone.
+    State,
+    /// Both.
+    Both,
 }
 
 /// A host of the fleet.
@@ -87,8 +110,10 @@ impl FleetHost {
         for (user, sealed) in records.entries {
             match self.opened_record(&user, &sealed) {
                 Ok(record) => {
-                    if !usable.contains(&user) {
-                        view.damaged.push(user.clone());
+                    if !usable.contains_key(&user) {
+                        let kind = DamageKind::State;
+                        let user = user.clone();
+                        view.damaged.push(DamagedUser { user, kind });
                     }
                     let text = record.content.text();
                     view.users += usize::from(text.is_some());
@@ -103,7 +128,8 @@ impl FleetHost {
                 }
                 Err(reason) if reason.is_of_value() => {
                     view.users += 1;
-                    view.damaged.push(user);
+                    let kind = usable.get(&user).copied().unwrap_or(DamageKind::Both);
+                    view.damaged.push(DamagedUser { user, kind });
                 }
                 Err(reason) => return Err(reason),
             }
@@ -111,19 +137,23 @@ impl FleetHost {
         Ok(view)
     }
 
-    /// The users whose states can be used, by this version or a later one.
+    /// The users whose states can be used, by this version or a later one; with what they tell of a record that is damaged.
     fn usable_states(
         &self,
         entries: Vec<(String, Vec<u8>)>,
-    ) -> Result<BTreeSet<String>, OutageReason> {
-        let mut usable = BTreeSet::new();
+    ) -> Result<BTreeMap<String, DamageKind>, OutageReason> {
+        let mut usable = BTreeMap::new();
+        let epoch = self.standing().meta.epoch;
         for (user, sealed) in entries {
             let plain = self.key().open(&StoreKey::state(&user), &sealed);
             let state = plain.map_err(OutageReason::UserSeal);
             match state.and_then(|it| SharedState::decode(&it).map_err(OutageReason::Value)) {
                 Err(reason) if reason.is_of_value() => {}
+                Ok(state) if state.epoch == epoch => {
+                    usable.insert(user, DamageKind::Record(state.record));
+                }
                 Ok(_) | Err(OutageReason::Value(_)) => {
-                    usable.insert(user);
+                    usable.insert(user, DamageKind::RecordAfterRestoration);
                 }
                 Err(reason) => return Err(reason),
             }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use twofactor_store::UnmirroredUsers;
 use twofactor_store::fleet_contact::FleetContact;
+use twofactor_store::{Store, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME};
+use crate::fleet_view::{DamageKind, DamagedUser};
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_error::HostError;
 use crate::host_file::{FleetDirectory, FleetLock};
@@ -38,12 +39,13 @@ pub fn leave(
     };
     if !has_left {
         let view = host.view(local.store, &time)?;
-        let mut damaged = view.damaged.iter();
-        if let Some(user) = damaged.find(|user| matches!(local.store.record_named(user), Ok(None)))
-        {
-            return Err(MembershipError::Refused(format!(
-                "what the store has of {user} is damaged, and this host has no copy of it; twofactor fleet status says what to do"
-            )));
+        for damaged in &view.damaged {
+            if !has_newest(&host, local.store, damaged)? {
+                return Err(MembershipError::Refused(format!(
+                    "what the store has of {} is damaged, and the copy on this host is not known to be the newest; twofactor fleet status says what to do",
+                    damaged.user
+                )));
+            }
         }
         if !view.behind.is_empty() {
             return Err(MembershipError::Refused(format!(
@@ -64,6 +66,26 @@ pub fn leave(
     }
     forget(host.directory(), local.state, &lock)?;
     Ok(())
+}
+
+/// True unless the record in the store is damaged, and this host does not have the one that it was: by an older one a device that was
+/// removed would be one again, and by none the user would pass for one without a device.
+fn has_newest(
+    host: &FleetHost,
+    store: &Store,
+    damaged: &DamagedUser,
+) -> Result<bool, MembershipError> {
+    match damaged.kind {
+        // The record can be compared with the one here.
+        DamageKind::State => Ok(true),
+        DamageKind::RecordAfterRestoration | DamageKind::Both => Ok(false),
+        DamageKind::Record(newest) => {
+            let here = store.record_named(&damaged.user)?;
+            let marks = MirrorMarks::open(host.directory().path())?;
+            let revision = marks.revision_of(&damaged.user, here.as_ref())?;
+            Ok(revision > 0 && revision == newest)
+        }
+    }
 }
 
 /// Leaves the fleet while its store cannot be asked: the fleet goes on counting this host. Returns the id that it had.

@@ -7,6 +7,7 @@ use super::damaged::{bypass, damage};
 use super::hosts::founded;
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::versions::ACCOUNT;
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::UnmirroredUsers;
 
@@ -31,6 +32,27 @@ fn a_removed_device_does_not_come_back_by_a_restoration() {
     b.enroll("alice", uid_of("alice"));
     assert_eq!(a.epoch_of("alice"), 2);
     assert_eq!(a.beat(), Ok(1));
+}
+
+/// A host that is behind has no newer copy than the state tells of, and one that leaves would keep what was removed.
+#[test]
+fn a_host_with_an_older_copy_of_a_damaged_record_does_not_leave() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice", "bob"]);
+    bypass(&a, "alice").unwrap();
+    damage(&a.open(), &StoreKey::record("alice"));
+    for run in [MembershipRun::DryRun, MembershipRun::Apply] {
+        let refused = b.leave(run).unwrap_err().to_string();
+        assert!(refused.contains("alice"), "{refused}");
+    }
+    assert!(b.files.store().is_in_fleet().unwrap());
+    // Of a state that is damaged no host knows whose copy is the newest, where the record is damaged too.
+    damage(&a.open(), &StoreKey::record("bob"));
+    damage(&a.open(), &StoreKey::state("bob"));
+    let refused = a.leave(MembershipRun::DryRun).unwrap_err().to_string();
+    assert!(refused.contains("bob"), "{refused}");
+    a.store().discard("bob").unwrap();
+    assert_eq!(a.leave(MembershipRun::Apply), Ok(()));
 }
 
 /// Her record file is lost on one host, which notes that it could not put it in place.

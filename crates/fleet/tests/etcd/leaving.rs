@@ -23,7 +23,7 @@ impl TestHost {
         act(local, &HostSettings::load(&self.settings).unwrap())
     }
 
-    fn leave(&self, run: MembershipRun) -> Result<(), MembershipError> {
+    pub fn leave(&self, run: MembershipRun) -> Result<(), MembershipError> {
         self.with_local(|local, settings| leaving::leave(local, settings, run))
     }
 
