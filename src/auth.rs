@@ -8,7 +8,7 @@ mod fleet_judge;
 mod login_log;
 mod non_code_parts;
 mod recovery_offer;
-mod refusal_text;
+mod refusal_dialogue;
 mod requirement;
 mod unenrolled;
 pub mod uniform_timing;

@@ -29,7 +29,7 @@ use crate::change_relay::ChangeRelay;
 use crate::connection_memory::ConnectionMemory;
 use crate::dispatch::{CallResponse, MessageService};
 use crate::file_factors::verify_answer;
-use crate::locked_code::settle;
+use crate::fleet_verdict::settle;
 use crate::log;
 use crate::store_breaker::StoreBreaker;
 use crate::user_factors::CallingProcess;

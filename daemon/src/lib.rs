@@ -21,12 +21,12 @@ mod factor_report;
 mod file_factors;
 mod fleet_process;
 mod fleet_service;
+mod fleet_verdict;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod line_limit;
 mod listener;
-mod locked_code;
 mod log;
 mod log_output;
 mod notifier;

@@ -13,7 +13,7 @@ use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::recovery::FEW_CODES;
 use twofactor_core::state::State;
-use twofactor_core::verify::grace::{self, GraceOrigin};
+use twofactor_core::verify::address_grace::{self, GraceOrigin};
 use twofactor_core::verify::{self, Accepted, AnswerForm, FailureCounter, Outcome, ThrottleStatus};
 
 mod account_listing;
@@ -336,7 +336,7 @@ impl LoginAttempt<'_> {
         };
         locked.write(judgement.charge().clone())?;
         let (outcome, mut state) = judgement.verdict(|state| {
-            grace::begin(state, &self.origin(), now);
+            address_grace::begin(state, &self.origin(), now);
             self.await_session(state, now);
         });
         state.keep_outage();

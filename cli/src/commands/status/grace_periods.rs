@@ -6,7 +6,7 @@ use serde::Serialize;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::graced_sessions::GracedSession;
 use twofactor_core::state::{State, service_fingerprint};
-use twofactor_core::verify::{grace, session_grace};
+use twofactor_core::verify::{address_grace, session_grace};
 use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::session_terms;
 
@@ -41,7 +41,7 @@ pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatu
     if !policy.enabled {
         return Vec::new();
     }
-    let found = grace::all_running(state, policy.grace, loaded.fingerprint(), now);
+    let found = address_grace::all_running(state, policy.grace, loaded.fingerprint(), now);
     if found.is_empty() {
         return Vec::new();
     }

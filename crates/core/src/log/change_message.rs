@@ -4,8 +4,8 @@ use std::fmt::{Display, Write as _};
 
 use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
+use super::change_line::{ChangeEnd, ChangeEvent, FactorChange};
 use super::event::{CommandEvent, LoginEvent};
-use super::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
 use super::line::LogLine;
 
 /// A change under way to a program. It holds nothing secret.

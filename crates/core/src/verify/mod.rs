@@ -3,15 +3,15 @@
 //! It reads no clock and no file and writes nothing; callers store the state it returns before they act on the
 //! outcome.
 
+pub mod address_grace;
 mod answer;
 mod answer_tail;
 mod code_scan;
-pub mod grace;
-mod host_join;
 mod last_code;
 pub mod refused_codes;
 mod resync;
 pub mod session_grace;
+mod state_merge;
 mod throttle;
 
 #[cfg(test)]
@@ -27,9 +27,9 @@ use crate::state::{DaemonFailures, RefusedAnswers, State, furthest_ahead};
 pub use answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use answer_tail::AnswerTail;
 pub use code_scan::LOOK_AHEAD;
-pub use host_join::{counting_part, joined_with_own};
 pub use last_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
+pub use state_merge::{counting_part, joined_with_own};
 pub use throttle::{
     ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
 };

@@ -4,7 +4,7 @@
 //! The session does not exist yet when the code is given. So the login leaves word of its process; the session, once it is there, claims
 //! what that process left, once.
 
-use super::grace::adopt_policy;
+use super::address_grace::adopt_policy;
 use crate::state::State;
 use crate::state::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS};
 

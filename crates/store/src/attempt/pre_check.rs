@@ -1,7 +1,7 @@
 //! The look at grace and lock-out before a question. It waits for no lock and writes nothing.
 
 use twofactor_core::state::State;
-use twofactor_core::verify::grace;
+use twofactor_core::verify::address_grace;
 use twofactor_core::verify::session_grace;
 use twofactor_core::verify::{self, AnswerForm, ThrottleStatus, TypedAnswer};
 
@@ -67,7 +67,7 @@ impl LoginAttempt<'_> {
                 let left = session_grace::running(state, &terms, id, now)?;
                 Some(PreCheck::SessionGrace(RunningSession { id, left }))
             };
-            let left = grace::running(state, &self.origin(), now);
+            let left = address_grace::running(state, &self.origin(), now);
             left.map(PreCheck::Grace).or_else(of_session)
         };
         if running(peeked, now).is_none() {

@@ -10,7 +10,7 @@
 
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
-use twofactor_core::verify::grace;
+use twofactor_core::verify::address_grace;
 use twofactor_core::verify::{self, AnswerForm, Outcome, counting_part, joined_with_own};
 
 use super::outage_count::{OutageCount, name_outage};
@@ -202,7 +202,7 @@ impl LoginAttempt<'_> {
         let mut state = before.clone();
         if matches!(result, AttemptResult::Compared(Outcome::Accepted(_))) {
             let now = (self.clock)()?;
-            grace::begin(&mut state, &self.origin(), now);
+            address_grace::begin(&mut state, &self.origin(), now);
             self.await_session(&mut state, now);
         }
         if state != *before {

@@ -4,7 +4,7 @@ use crate::files::{Error, LockedFactor, Store};
 use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,

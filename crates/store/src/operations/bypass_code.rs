@@ -1,6 +1,6 @@
 //! The bypass code of a user whose devices are out of reach.
 
-use twofactor_core::log::factor_change::FactorChange;
+use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::policy::Throttle;
 use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeScope, OneTimeCode, PlainCode};

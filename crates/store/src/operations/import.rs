@@ -3,7 +3,7 @@
 
 use crate::files::{BulkEnrollment, Error, LockedFactor, NewRecord, Store};
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 use twofactor_core::state::{DeviceState, State};
 

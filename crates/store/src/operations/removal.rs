@@ -2,7 +2,7 @@
 
 use crate::files::{Error, FileFault, Store};
 use twofactor_core::device::{CredentialId, Device};
-use twofactor_core::log::factor_change::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::Record;
 
 use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};

@@ -1,7 +1,7 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
 
 use twofactor_core::device::{DeviceName, OtpKind};
-use twofactor_core::log::factor_change::FactorChange;
+use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::{State, furthest_ahead};
 use twofactor_core::verify;
