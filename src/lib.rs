@@ -27,13 +27,12 @@ mod text;
 mod ticket;
 mod ticket_claim;
 mod transaction;
+mod unwind_guard;
 
 #[cfg(test)]
 mod tests;
 
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
@@ -46,6 +45,7 @@ use return_codes::{AccountResult, AuthResult};
 use transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
+use unwind_guard::{guarded, unrefusing};
 
 /// Wipes the memory that the module and the libraries in it free.
 #[global_allocator]
@@ -152,36 +152,4 @@ fn complain_of(transaction: &dyn PamTransaction, error: &ModuleArgumentError) {
         .result(LoginEvent::Error)
         .saying("error", error);
     transaction.log(LogPriority::Error, line.as_str());
-}
-
-/// Runs an entry point. A panic denies, and shows nothing: the default hook would print to the standard error of a
-/// program that is not ours, and the payload may hold anything. The hook is that of this library's own copy of the
-/// standard library. The stack keeps nothing of what was typed.
-fn guarded(entry: impl FnOnce() -> PamResultCode) -> PamResultCode {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-    let ended = below(entry);
-    wipe::stack();
-    match ended {
-        Ok(code) => code,
-        Err(payload) => {
-            // Dropping it may panic again.
-            std::mem::forget(payload);
-            PamResultCode::PAM_ABORT
-        }
-    }
-}
-
-/// Runs what no login depends on: logins by key come here, too, and a panic refuses none of them.
-fn unrefusing(entry: impl FnOnce()) {
-    let _ = guarded(|| {
-        entry();
-        PamResultCode::PAM_SUCCESS
-    });
-}
-
-/// Keeps all that an entry point does in frames below its own, where the stack is wiped.
-#[inline(never)]
-fn below(entry: impl FnOnce() -> PamResultCode) -> std::thread::Result<PamResultCode> {
-    catch_unwind(AssertUnwindSafe(entry))
 }
