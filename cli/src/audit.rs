@@ -3,12 +3,15 @@
 //!
 //! Each change of a factor also waits here for the program of `notify`, which runs when the command has done its work.
 //!
-//! A log that cannot be reached never stops a change: the socket is not waited for, and nothing is sent elsewhere.
+//! A log that cannot be reached never stops a change: a socket that takes no line is waited for once, for a second, and nothing is sent
+//! elsewhere. Without that wait, lines of an import were lost where the log read more slowly than they came.
 
 use std::fmt::Display;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use twofactor_core::POLICY_FILE;
@@ -28,6 +31,11 @@ use crate::idle_name::IdleName;
 
 /// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
+/// How long a line waits for a log that has no room.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// True once a line has waited in vain: the others wait no more.
+static DEAF: AtomicBool = AtomicBool::new(false);
 
 /// The changes that the program did not get yet. Import makes some of them in several threads.
 static WAITING: Mutex<Vec<ChangeMessage>> = Mutex::new(Vec::new());
@@ -138,17 +146,26 @@ fn line(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)], by: u3
 
 fn send(line: &str) -> Option<()> {
     let socket = UnixDatagram::unbound().ok()?;
-    socket.set_nonblocking(true).ok()?;
     socket.connect(SOCKET).ok()?;
+    send_to(socket, line, &DEAF)
+}
+
+/// Sends a line to a log, which has a moment to make room unless it is deaf.
+fn send_to(socket: UnixDatagram, line: &str, deaf: &AtomicBool) -> Option<()> {
+    if deaf.load(Ordering::Relaxed) {
+        socket.set_nonblocking(true).ok()?;
+    } else {
+        socket.set_write_timeout(Some(PATIENCE)).ok()?;
+    }
     let formatter = Formatter3164 {
         facility: Facility::LOG_AUTHPRIV,
         hostname: None,
         process: "twofactor".to_owned(),
         pid: std::process::id(),
     };
-    Logger::new(LoggerBackend::Unix(socket), formatter)
-        .notice(line)
-        .ok()
+    let sent = Logger::new(LoggerBackend::Unix(socket), formatter).notice(line);
+    deaf.fetch_or(sent.is_err(), Ordering::Relaxed);
+    sent.ok()
 }
 
 /// The uid that logged in, which sudo and su keep; without one, the uid that started the command.
@@ -185,6 +202,36 @@ mod tests {
             line(CommandEvent::Init, None, &[], 0).as_str(),
             "changed action=init by=0"
         );
+    }
+
+    /// Far more lines than the kernel keeps for a reader.
+    #[test]
+    fn a_log_that_reads_slowly_gets_all_lines() {
+        const LINES: usize = 2_000;
+        let (log, writer) = UnixDatagram::pair().unwrap();
+        let deaf = AtomicBool::new(false);
+        let reader = std::thread::spawn(move || {
+            let mut line = [0; 256];
+            std::thread::sleep(Duration::from_millis(50));
+            for _ in 0..LINES {
+                log.recv(&mut line).unwrap();
+            }
+        });
+        for _ in 0..LINES {
+            let writer = writer.try_clone().unwrap();
+            assert_eq!(send_to(writer, "changed", &deaf), Some(()));
+        }
+        reader.join().unwrap();
+    }
+
+    #[test]
+    fn a_log_that_reads_nothing_is_waited_for_once() {
+        let (_log, writer) = UnixDatagram::pair().unwrap();
+        let deaf = AtomicBool::new(false);
+        let sent = || send_to(writer.try_clone().unwrap(), "changed", &deaf);
+        while sent().is_some() {}
+        assert!(deaf.load(Ordering::Relaxed));
+        assert_eq!(sent(), None);
     }
 
     #[test]

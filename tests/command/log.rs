@@ -101,7 +101,7 @@ fn an_unread_log_stops_nothing() {
             .code,
         Some(0)
     );
-    // A socket that is full is not waited for either.
+    // A socket that is full is waited for once.
     let _deaf = UnixDatagram::bind("/dev/log").unwrap();
     let filler = UnixDatagram::unbound().unwrap();
     filler.set_nonblocking(true).unwrap();
