@@ -204,7 +204,7 @@ impl MirrorMarks {
             return Err(form(&path, 0, "tells of a newer record"));
         }
         let before = known.and_then(|it| it.telling_of(here));
-        let before = before.filter(|it| *it != newest && it.1 != MarkKind::Removed);
+        let before = before.filter(|it| *it != newest);
         let marks = UserMarks { newest, before };
         // What else it knows of a record before does no harm.
         if known.is_some_and(|it| it == marks || (it.newest == newest && before.is_none())) {
@@ -414,6 +414,20 @@ mod tests {
             .note_coming("alice", (10, was), MarkKind::Removed)
             .unwrap();
         assert_eq!(known(), [10, 0, 0]);
-        assert_eq!(marks.revision_of("alice", None).unwrap(), 0);
+        assert_eq!(marks.revision_of("alice", None).unwrap(), 9);
+    }
+
+    /// A kill before the new record of a removed user comes leaves the note of the removal.
+    #[test]
+    fn a_removal_before_is_known_until_the_new_record_is_in_place() {
+        let (_fleet, marks) = scratch();
+        let new = Record::new("alice".to_owned(), 7);
+        marks.note("alice", 5, MarkKind::Removed).unwrap();
+        let coming = (6, MarkKind::of(Some(&new)));
+        marks
+            .note_coming("alice", coming, MarkKind::Removed)
+            .unwrap();
+        assert_eq!(marks.revision_of("alice", None).unwrap(), 5);
+        assert_eq!(marks.revision_of("alice", Some(&new)).unwrap(), 6);
     }
 }

@@ -190,7 +190,11 @@ fn known_of(
         (Some(record), None, _) => {
             return Err(store.missing_state(&account_of(user, record.uid)).into());
         }
-        (None, _, _) => (None, 0),
+        // A new record that never came, in the place of one that was removed.
+        (None, _, _) => match marks.revision_of(user, None)? {
+            0 => (None, 0),
+            revision => (Some(RecordContent::Removed), revision),
+        },
     };
     Ok(HostKnowledge {
         content,
