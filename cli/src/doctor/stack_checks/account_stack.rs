@@ -116,6 +116,10 @@ impl<'a> AccountStack<'a> {
             if !matches!(role, Some(ModuleRole::Password | ModuleRole::Open)) {
                 continue;
             }
+            // Of the caller, as pam_rootok.so is in the auth lines: who gives no password needs no device.
+            if module.arguments.iter().any(|word| word == "use_uid") {
+                continue;
+            }
             let passes = |code: &ReturnCode| self.passed(lines, Some((at, *code)));
             let Some(called) = ANSWERS.iter().find_map(passes) else {
                 continue;
