@@ -261,12 +261,12 @@ pub(crate) fn stored_kind(record: Option<&Record>) -> MarkKind {
     MarkKind::of(record.map(shared).as_deref())
 }
 
-/// True if the store has this record, or none where it is `None`.
+/// True if the store has this record, but for what counts on this host alone; or none where it is `None`.
 pub(crate) fn is_same(stored: Option<&str>, record: Option<&Record>) -> bool {
     match (stored, record) {
         (None, None) => true,
         (Some(stored), Some(record)) => {
-            canonical(stored).is_some_and(|it| *it == *record.to_toml())
+            canonical(stored).is_some_and(|it| *it == *shared(record).to_toml())
         }
         _ => false,
     }

@@ -20,7 +20,7 @@ use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
 use crate::host_settings::{HostSettings, read};
 use crate::membership_error::MembershipError;
-use crate::mirror_marks::MirrorMarks;
+use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::state_join;
 use crate::token::{FleetMeta, HostBeat};
 
@@ -222,7 +222,10 @@ fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipEr
     }
     .map_err(|fault| MembershipError::User(user.to_owned(), fault))?;
     let marks = MirrorMarks::open(host.directory().path())?;
-    marks.note(user, revision, stored_kind(Some(&record)))?;
+    // A code of this host alone is in the record here, and not in the one that the mirror puts in its place.
+    let here = MarkKind::of(Some(&record));
+    marks.note(user, revision, here)?;
+    marks.note_coming(user, (revision, stored_kind(Some(&record))), here)?;
     Ok(())
 }
 

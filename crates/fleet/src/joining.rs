@@ -7,6 +7,7 @@ use twofactor_core::record::Record;
 use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
+use crate::fleet_changes::is_same;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
@@ -204,7 +205,7 @@ fn planned(
         };
         match there.remove(&user).as_ref().map(|it| it.content.text()) {
             None => plan.bring.push(user),
-            Some(Some(text)) if is_the_same(text, &here) => {
+            Some(text) if is_same(text, Some(&here)) => {
                 plan.report.same += 1;
                 plan.bring.push(user);
             }
@@ -258,10 +259,6 @@ impl KnownCopies {
         let is_noted = self.noted.iter().any(|it| it == user);
         Ok(is_noted || self.marks.revision_of(user, Some(here))? > 0)
     }
-}
-
-fn is_the_same(text: &str, here: &Record) -> bool {
-    Record::parse(text).is_ok_and(|there| *there.to_toml() == *here.to_toml())
 }
 
 fn difference(there: Option<&str>, here: &Record) -> &'static str {

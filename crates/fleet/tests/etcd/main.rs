@@ -9,6 +9,7 @@
 
 mod backups;
 mod beats;
+mod brought_codes;
 mod certificates;
 mod changed_part;
 mod changes;
