@@ -12,7 +12,6 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{AnswerForm, FailureCounter};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::gateway::TimeLeft as _;
-use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
 use twofactor_protocol::frame::MessageBuffer;
@@ -25,13 +24,12 @@ use twofactor_store::attempt::{
 use twofactor_store::sys::accounts;
 use twofactor_store::{PolicyFile, RecordHolder, Store};
 
-use crate::change_relay::ChangeRelay;
 use crate::connection_memory::ConnectionMemory;
 use crate::dispatch::{CallResponse, MessageService};
 use crate::file_factors::verify_answer;
-use crate::fleet_verdict::settle;
 use crate::log;
 use crate::store_breaker::StoreBreaker;
+use crate::store_link::FleetStoreLink;
 use crate::user_factors::CallingProcess;
 use crate::verify_turn::VerifyTurns;
 
@@ -46,7 +44,7 @@ const SERVICE: &str = "twofactord";
 pub struct FleetService {
     policy: PathBuf,
     state: PathBuf,
-    host: Arc<HostHandle>,
+    fleet: Arc<dyn FleetStoreLink>,
     breaker: Arc<StoreBreaker>,
     turns: VerifyTurns,
 }
@@ -91,13 +89,13 @@ impl FleetService {
     /// The service of this host.
     pub fn new(
         (policy, state): (&Path, &Path),
-        host: Arc<HostHandle>,
+        fleet: Arc<dyn FleetStoreLink>,
         breaker: Arc<StoreBreaker>,
     ) -> Self {
         Self {
             policy: policy.to_owned(),
             state: state.to_owned(),
-            host,
+            fleet,
             breaker,
             turns: VerifyTurns::default(),
         }
@@ -195,12 +193,12 @@ impl FleetService {
     fn mirrored(&self, user: &str, time: WorkDeadline) -> Result<(), OutageReason> {
         let failed = |text: String| OutageReason::NotMirrored(text);
         let (done, end) = sync_channel(1);
-        let (host, user) = (self.host.host(), user.to_owned());
+        let (fleet, user) = (Arc::clone(&self.fleet), user.to_owned());
         let (state, policy) = (self.state.clone(), self.policy.clone());
         let work = move || {
             let store = Store::open(&state, &policy);
             let store = store.map_err(|error| OutageReason::NotMirrored(error.to_string()));
-            let _ = done.send(store.and_then(|store| host.mirror_user(&store, &user, &time)));
+            let _ = done.send(store.and_then(|store| fleet.mirror(&store, &user, &time)));
         };
         let thread = thread::Builder::new().name("fleet-record".to_owned());
         thread
@@ -232,7 +230,7 @@ impl FleetService {
             if number == AttemptTry::First && is_too_late(time.left(), deadline) {
                 return Ok(SharedEnd::Outage(None));
             }
-            let end = settle(&self.host.host(), &account.name, shared, &time)?;
+            let end = self.fleet.settle(&account.name, shared, &time)?;
             Ok(match end {
                 SharedEnd::Judged(result) => SharedEnd::Judged(result),
                 SharedEnd::Outage(reason) => SharedEnd::Outage(Some(reason)),
@@ -323,16 +321,13 @@ impl MessageService for FleetService {
                     reply::message(answer.parameters())
                 })
             }
-            FleetCall::Change(change) => {
-                let relay = ChangeRelay {
-                    host: &self.host.host(),
-                    breaker: &self.breaker,
-                };
-                relay.response(&change, caller)
-            }
+            FleetCall::Change(change) => self.fleet.change(&change, caller, &self.breaker),
         })
     }
 }
+
+#[cfg(test)]
+mod judging_tests;
 
 #[cfg(test)]
 mod tests {

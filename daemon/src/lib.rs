@@ -36,6 +36,7 @@ mod serve;
 mod silent_connections;
 mod stop_signal;
 mod store_breaker;
+mod store_link;
 mod user_factors;
 mod verify_turn;
 mod worker;
