@@ -21,7 +21,7 @@ use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::return_codes::AccountResult;
 use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
-use crate::{log_lines, text};
+use crate::{log_lines, prompt_text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::LoginEvent;
@@ -271,7 +271,7 @@ fn admit(
         }
         PolicyDecision::CodeRequired => return Err(EnrollmentAbort::Enrolled),
         PolicyDecision::DeviceRequired => {
-            dialogue.say(text::DEVICE_REQUIRED);
+            dialogue.say(prompt_text::DEVICE_REQUIRED);
             return Err(EnrollmentAbort::Refused(LoginEvent::DeviceRequired));
         }
         PolicyDecision::EnrollmentOffered => {}

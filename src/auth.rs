@@ -28,8 +28,8 @@ use twofactor_store::{LoadedPolicy, PolicyFile, RecordHolder, Store};
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::log_lines;
 use crate::login_service;
+use crate::prompt_text;
 use crate::return_codes::AuthResult;
-use crate::text;
 use crate::ticket;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
 use as_user::FactorSource;
@@ -85,7 +85,7 @@ pub fn authenticate(
         Ok(ending) => ending,
         Err(AuthAbort::Failed(failure)) => {
             login.log_failed(transaction, &failure);
-            login.last_word(transaction, text::UNUSABLE);
+            login.last_word(transaction, prompt_text::UNUSABLE);
             AuthResult::Unavailable
         }
         Err(AuthAbort::NoAnswer) => {
@@ -290,7 +290,7 @@ impl LoginContext<'_> {
             _ => self.debug(transaction, &line),
         }
         // A question may stay open for long.
-        if self.forward_whole(transaction, text::PASSWORD)? && !file.is_as(loaded)? {
+        if self.forward_whole(transaction, prompt_text::PASSWORD)? && !file.is_as(loaded)? {
             return Ok(self.policy_changed(transaction));
         }
         Ok(AuthResult::NotAsked)

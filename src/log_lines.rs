@@ -5,7 +5,7 @@ use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::FileFault;
 use twofactor_store::attempt::{AttemptFailure, UnansweredName, UnusableGroup};
-use twofactor_store::daemon::DaemonFault;
+use twofactor_store::daemon_client::DaemonFault;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
 
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use twofactor_store::Error;
     use twofactor_store::attempt::GroupFault;
-    use twofactor_store::daemon::DaemonClient;
+    use twofactor_store::daemon_client::DaemonClient;
 
     #[test]
     fn what_only_root_may_do_names_the_uid_of_the_program() {

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::deferred_text;
 use crate::line_break;
 use crate::login_service;
-use crate::text;
+use crate::prompt_text;
 use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction};
 
 /// Services whose questions stand on a web page.
@@ -135,7 +135,7 @@ impl<'a> LoginDialogue<'a> {
             && !self.paragraphs.is_empty()
             && is_told_by_question(self.transaction, self.messages);
         if is_asked {
-            let question = self.before(text::GO_ON);
+            let question = self.before(prompt_text::GO_ON);
             if self.transaction.ask(&question, EchoMode::Shown).is_ok() {
                 return self.paragraphs.clear();
             }

@@ -14,7 +14,7 @@ use twofactor_store::{LoadedPolicy, PolicyFile, Store};
 use crate::arguments::ModuleArguments;
 use crate::graced_session;
 use crate::login_service;
-use crate::text;
+use crate::prompt_text;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
@@ -103,19 +103,19 @@ fn without_device(
         }
         _ => None,
     };
-    let opening = text::availability(from);
+    let opening = prompt_text::availability(from);
     match decision {
         // In mandatory mode a session without a device is one that was opened with a key.
         PolicyDecision::NotRequired | PolicyDecision::DeviceRequired => {
-            Ok(Some(opening + &text::can_enroll(&account.name)))
+            Ok(Some(opening + &prompt_text::can_enroll(&account.name)))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired
             if policy.enroll_needs_invite && !is_invited(record)? =>
         {
-            Ok(Some(opening + text::CAN_BE_INVITED))
+            Ok(Some(opening + prompt_text::CAN_BE_INVITED))
         }
         PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired => {
-            Ok(Some(opening + text::CAN_ENROLL_AT_LOGIN))
+            Ok(Some(opening + prompt_text::CAN_ENROLL_AT_LOGIN))
         }
         PolicyDecision::Disabled
         | PolicyDecision::ServiceOff

@@ -13,8 +13,8 @@ use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{LoadedPolicy, LockedFactor, PolicyFile, Store};
 
+use crate::change_denial::ChangeStop;
 use crate::change_log::ChangeLog;
-use crate::change_stop::ChangeStop;
 use crate::connection_memory::{self, ChangeProof};
 use crate::factor_report;
 use crate::log;

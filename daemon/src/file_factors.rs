@@ -18,8 +18,8 @@ use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{PolicyFile, RecordHolder, Store};
 
+use crate::change_denial::ChangeStop;
 use crate::change_proof::{ProofContext, may_unset_last, requirement};
-use crate::change_stop::ChangeStop;
 use crate::connection_memory::ConnectionMemory;
 use crate::factor_report::{allowed_changes, entry, seconds, told};
 use crate::log;

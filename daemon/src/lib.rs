@@ -9,10 +9,10 @@
 
 mod admission;
 mod arguments;
+mod change_denial;
 mod change_log;
 mod change_proof;
 mod change_relay;
-mod change_stop;
 mod connection;
 mod connection_memory;
 mod connection_place;

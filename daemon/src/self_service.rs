@@ -17,8 +17,8 @@ use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{self, DevicesBefore};
 use twofactor_store::sys::{clock, host_name};
 
+use crate::change_denial::ChangeStop;
 use crate::change_proof::{ChangeKind, ProofContext};
-use crate::change_stop::ChangeStop;
 use crate::connection_memory::{self, ChangeProof, ConnectionMemory, PendingChange};
 use crate::factor_report::entry;
 

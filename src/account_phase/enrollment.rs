@@ -19,7 +19,7 @@ use super::shown_invitation::{ShownInvitation, StillAllowed};
 use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
 use crate::login_dialogue::{DialogueMedium, LoginDialogue};
 use crate::transaction::{LogPriority, PamTransaction};
-use crate::{log_lines, login_origin, text};
+use crate::{log_lines, login_origin, prompt_text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 
@@ -87,7 +87,7 @@ impl EnrollmentDialogue<'_> {
                         self.medium(),
                     ));
                     // A message may get into a log; a question does not.
-                    let _ = dialogue.ask(text::GO_ON);
+                    let _ = dialogue.ask(prompt_text::GO_ON);
                 }
             }
             Err(EnrollmentAbort::Failed(failure)) => {
@@ -191,11 +191,11 @@ impl EnrollmentDialogue<'_> {
                     dialogue
                         .transaction()
                         .log(LogPriority::Notice, line.as_str());
-                    dialogue.say(text::rejected(&why));
+                    dialogue.say(prompt_text::rejected(&why));
                 }
                 AttemptResult::Refused(closed) => return Err(self.throttled(dialogue, closed)),
                 // Invitations are not remembered.
-                AttemptResult::Repeated => dialogue.say(text::WRONG),
+                AttemptResult::Repeated => dialogue.say(prompt_text::WRONG),
                 AttemptResult::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
             }
         }
@@ -219,7 +219,7 @@ impl EnrollmentDialogue<'_> {
         dialogue
             .transaction()
             .log(LogPriority::Warning, line.as_str());
-        dialogue.say(&text::closed(closed));
+        dialogue.say(&prompt_text::closed(closed));
         EnrollmentAbort::Skipped
     }
 

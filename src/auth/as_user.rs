@@ -8,7 +8,7 @@ use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::attempt::AttemptFailure;
-use twofactor_store::daemon::{DaemonClient, DaemonFault};
+use twofactor_store::daemon_client::{DaemonClient, DaemonFault};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::{LoadedPolicy, Store};
 

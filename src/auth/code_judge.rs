@@ -11,7 +11,7 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck, closed};
-use twofactor_store::daemon::DaemonClient;
+use twofactor_store::daemon_client::DaemonClient;
 
 /// The judge of a code.
 pub trait CodeJudge {

@@ -6,7 +6,7 @@ use crate::arguments::{FirstPass, PromptLayout};
 use crate::line_break;
 use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::login_service;
-use crate::text;
+use crate::prompt_text;
 use crate::transaction::{EchoMode, MessageMode, PamTransaction};
 
 impl LoginContext<'_> {
@@ -23,7 +23,8 @@ impl LoginContext<'_> {
             DialogueMedium::Terminal => self.tell_at_the_end(transaction, text),
             DialogueMedium::Page if self.arguments.first_pass != FirstPass::Only => {
                 // Whatever is answered, the login is refused.
-                let _ = transaction.ask(&format!("{text} {}", text::GO_BACK), EchoMode::Shown);
+                let _ =
+                    transaction.ask(&format!("{text} {}", prompt_text::GO_BACK), EchoMode::Shown);
             }
             DialogueMedium::Page => {}
         }
@@ -38,7 +39,7 @@ impl LoginContext<'_> {
                 MessageMode::Wanted => "\n",
                 MessageMode::Unwanted => "",
             };
-            let question = format!("{lead}{text}\n{}", text::GO_ON);
+            let question = format!("{lead}{text}\n{}", prompt_text::GO_ON);
             let question = line_break::for_terminal(transaction, &question);
             // Whatever is answered, the login is refused.
             if transaction.ask(&question, EchoMode::Hidden).is_ok() {
@@ -65,7 +66,7 @@ impl LoginContext<'_> {
             return;
         };
         if self.may_tell() && rest.all > 1 {
-            self.tell_at_the_end(transaction, &format!("{why}\n{}", text::LAST_TRY));
+            self.tell_at_the_end(transaction, &format!("{why}\n{}", prompt_text::LAST_TRY));
         } else {
             transaction.complain(why);
         }

@@ -15,7 +15,7 @@ use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, PamTransaction};
-use crate::{answer_source, text, ticket};
+use crate::{answer_source, prompt_text, ticket};
 
 impl LoginContext<'_> {
     /// The files of this host have no device of the user.
@@ -67,7 +67,7 @@ impl LoginContext<'_> {
         pace.wait();
         let is_asked = match self.arguments.layout {
             PromptLayout::PasswordThenCode => {
-                self.forward_whole(transaction, text::PASSWORD_AND_CODE)?
+                self.forward_whole(transaction, prompt_text::PASSWORD_AND_CODE)?
             }
             PromptLayout::Code
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
@@ -80,7 +80,7 @@ impl LoginContext<'_> {
         pace.answered();
         pace.wait();
         if decision == PolicyDecision::DeviceRequired {
-            self.last_word(transaction, text::DEVICE_REQUIRED);
+            self.last_word(transaction, prompt_text::DEVICE_REQUIRED);
             return Ok(AuthResult::Refused);
         }
         // A question may stay open for long.
@@ -169,7 +169,13 @@ impl LoginContext<'_> {
             {
                 self.log_passed_over(transaction, cause);
             }
-            self.refuse_in_time(transaction, policy, &pace, &mut rest.prompt, text::WRONG);
+            self.refuse_in_time(
+                transaction,
+                policy,
+                &pace,
+                &mut rest.prompt,
+                prompt_text::WRONG,
+            );
             if self.arguments.first_pass == FirstPass::Only {
                 self.tell_last_try(transaction, &rest);
                 return Ok(AuthResult::Refused);

@@ -2,8 +2,8 @@
 
 use super::stage::{ENROLLED, StagedTransaction, WRONG, code};
 use crate::arguments::PromptLayout;
+use crate::prompt_text;
 use crate::return_codes::AuthResult;
-use crate::text;
 use crate::transaction::MessageMode;
 use twofactor_core::record::Record;
 use twofactor_core::record::recent_changes::{
@@ -48,7 +48,11 @@ fn a_recovery_code_claims_the_offer_of_a_device() {
 fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
     let (mut stage, _) = with_codes();
     assert_eq!(stage.run(&["1"]), AuthResult::NoAnswer);
-    assert!(stage.said().contains(&("complains", text::WRONG_OF_MANY)));
+    assert!(
+        stage
+            .said()
+            .contains(&("complains", prompt_text::WRONG_OF_MANY))
+    );
     // Not where the password is yet to be checked, and not where all are told the same.
     let hidden: [fn(&mut StagedTransaction); 2] = [
         |stage| stage.arguments.layout = PromptLayout::PasswordThenCode,

@@ -116,11 +116,11 @@ fn the_page_for_users_has_what_the_module_says() {
     // That one is sshd's.
     let quoted = quoted.filter(|cell| !cell.starts_with("Permission denied"));
     let quoted: Vec<&str> = quoted.flat_map(sentences).collect();
-    let source = text("src/text.rs") + &text("src/account_phase/enrollment_text.rs");
+    let source = text("src/prompt_text.rs") + &text("src/account_phase/enrollment_text.rs");
     let said = |sentence: &&str| source.contains(&sentence.replace(" 6 ", " {digits} "));
     let unsaid: Vec<_> = quoted.iter().filter(|one| !said(one)).collect();
     assert!(quoted.len() > 10 && unsaid.is_empty(), "{unsaid:?}");
-    let refusals = text("src/text.rs");
+    let refusals = text("src/prompt_text.rs");
     let sends_on = |literal: &&str| {
         ["Ask your admin", "Tell your admin"]
             .iter()

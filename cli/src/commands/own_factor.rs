@@ -20,7 +20,7 @@ use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::service::{StatusReply, status_request};
 use twofactor_protocol::verify::CodeLayout;
 use twofactor_store::attempt::{AttemptResult, closed};
-use twofactor_store::daemon::{DaemonClient, DaemonError, DaemonFault};
+use twofactor_store::daemon_client::{DaemonClient, DaemonError, DaemonFault};
 use twofactor_store::sys::accounts;
 
 use super::verify::{CodeDialogue, judged_report, locked_out};

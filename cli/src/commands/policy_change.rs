@@ -2,8 +2,8 @@
 
 mod change_impact;
 mod change_report;
+mod danger_decision;
 mod invalid_policy;
-mod lockout_guard;
 pub mod policy_hash;
 mod policy_setting;
 
@@ -14,8 +14,8 @@ use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::Store;
 
 pub use change_report::PolicyChangeReport;
+pub use danger_decision::LockoutGuard;
 pub use invalid_policy::replace_invalid;
-pub use lockout_guard::LockoutGuard;
 pub use policy_setting::{PolicySetting, current_text};
 
 use self::change_impact::{assess, idle_names, store_for, switched_services, unknown_services};

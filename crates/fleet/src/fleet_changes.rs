@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_core::state::State;
 use twofactor_store::attempt::StatePush;
-use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
+use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LifeSign};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use zeroize::Zeroizing;
 
@@ -58,7 +58,7 @@ impl SharedFactors for FleetChanges {
         change: &SharedChange<'_>,
         sign: LifeSign<'_>,
     ) -> Result<(), ShareFault> {
-        life_sign::alive(sign, LONGEST, || self.make(user, change))
+        lock_heartbeat::alive(sign, LONGEST, || self.make(user, change))
     }
 }
 

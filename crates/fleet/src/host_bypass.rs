@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofactor_core::recovery::CodeScope;
 use twofactor_store::sys::clock;
-use twofactor_store::sys::life_sign::{self, LONGEST, LifeSign};
+use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LifeSign};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
@@ -81,7 +81,7 @@ impl SharedFactors for HostBypass {
         change: &SharedChange<'_>,
         sign: LifeSign<'_>,
     ) -> Result<(), ShareFault> {
-        life_sign::alive(sign, LONGEST, || self.make(user, change))
+        lock_heartbeat::alive(sign, LONGEST, || self.make(user, change))
     }
 
     fn is_local(&self) -> bool {

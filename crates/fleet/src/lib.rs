@@ -6,10 +6,10 @@
 
 pub mod attempt_id;
 pub mod beats;
-mod brought_factor;
 pub mod certificate_facts;
 pub mod deadline;
 pub mod factor_commit;
+mod factor_swap;
 pub mod fleet_changes;
 mod fleet_factor;
 pub mod fleet_host;
@@ -22,7 +22,6 @@ pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
 pub mod gateway_settings;
-mod healed_states;
 pub mod host_bypass;
 pub mod host_entry;
 pub mod host_error;
@@ -43,6 +42,7 @@ pub mod relayed_factor;
 pub mod reply_date;
 pub mod restoration;
 mod restoration_values;
+mod restored_states;
 mod restored_users;
 pub mod rotation;
 pub mod shared_attempt;

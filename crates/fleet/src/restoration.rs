@@ -14,13 +14,13 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
 use crate::fleet_key::SealError;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users};
-use crate::healed_states::LostMarks;
 use crate::host_entry::HostReport;
 use crate::host_error::HostError;
 use crate::host_file::{FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
+use crate::restored_states::LostMarks;
 use crate::store_key::StoreKey;
 use crate::token::{EpochPhase, FleetMeta, RestorationId};
 

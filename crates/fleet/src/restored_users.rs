@@ -6,8 +6,8 @@
 use twofactor_core::state::State;
 use twofactor_store::Store;
 
-use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
 use crate::deadline::WorkDeadline;
+use crate::factor_swap::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
 use crate::fleet_changes::content;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, UserReasons, account_of};

@@ -9,7 +9,7 @@ use twofactor_protocol::fleet::{CodePurpose, FLEET_SOCKET, FleetAnswer, FleetAtt
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 
-use crate::daemon::{DaemonClient, DaemonError, DaemonFault};
+use crate::daemon_client::{DaemonClient, DaemonError, DaemonFault};
 
 /// Time for the way to the service and back, beyond that of the verdict.
 const MARGIN: Duration = Duration::from_millis(500);

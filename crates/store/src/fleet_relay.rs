@@ -11,9 +11,9 @@ use twofactor_protocol::fleet::FLEET_SOCKET;
 use twofactor_protocol::fleet_change::{FactorText, FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::reply::ReplyError;
 
-use crate::daemon::{DaemonClient, DaemonError, DaemonFault};
+use crate::daemon_client::{DaemonClient, DaemonError, DaemonFault};
 use crate::files::{ShareFault, SharedChange, SharedFactors, Store};
-use crate::sys::life_sign::LifeSign;
+use crate::sys::lock_heartbeat::LifeSign;
 
 /// Longest time of a change: that of the service, and the way there and back. The lock of the user is held meanwhile, for which logins
 /// wait 5 s.

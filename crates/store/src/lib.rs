@@ -5,7 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod attempt;
-pub mod daemon;
+pub mod daemon_client;
 pub mod decision;
 pub mod files;
 pub mod fleet_client;

@@ -3,7 +3,7 @@
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
 use twofactor_store::attempt::closed;
-use twofactor_store::daemon::{DaemonError, DaemonFault};
+use twofactor_store::daemon_client::{DaemonError, DaemonFault};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use super::{OwnFactor, refused_as_locked, unanswered};

@@ -8,7 +8,7 @@ use twofactor_core::secret::Secret;
 use twofactor_core::verify::Rejected;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, CodeCall};
-use twofactor_store::daemon::{DaemonError, DaemonFault, HeldConnection};
+use twofactor_store::daemon_client::{DaemonError, DaemonFault, HeldConnection};
 use zeroize::Zeroizing;
 
 use super::change_refusal::{refusal, uncertain};
@@ -142,7 +142,7 @@ fn shown(reply: &ChangeReply) -> Option<Device> {
 mod tests {
     use super::*;
     use std::path::Path;
-    use twofactor_store::daemon::DaemonClient;
+    use twofactor_store::daemon_client::DaemonClient;
 
     #[test]
     fn a_device_that_is_surely_lost_is_told_from_one_that_may_be_stored() {

@@ -6,7 +6,7 @@ use twofactor_core::verify::{Outcome, Rejected};
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, StatusReply};
 use twofactor_store::attempt::closed;
-use twofactor_store::daemon::HeldConnection;
+use twofactor_store::daemon_client::HeldConnection;
 use zeroize::Zeroizing;
 
 use super::change_refusal::{another_login, no_invitation, recent_login, refusal, uncertain};

@@ -15,7 +15,7 @@ use twofactor_fleet::mirror_marks::MirrorMarks;
 use twofactor_fleet::relayed_factor::RelayedFactor;
 use twofactor_store::attempt::{PushedStates, StatePush, push_outage};
 use twofactor_store::operations::{self, RootChange, UserFactor};
-use twofactor_store::sys::life_sign::{INTERVAL, LONGEST};
+use twofactor_store::sys::lock_heartbeat::{INTERVAL, LONGEST};
 use twofactor_store::testing::{self, SilentLog};
 use twofactor_store::{FileFault, ShareFault, SharedChange, SharedFactors as _, Store};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::OutageRefusal;
-use crate::daemon::DaemonError;
+use crate::daemon_client::DaemonError;
 use crate::files::{Error, FileFault};
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;

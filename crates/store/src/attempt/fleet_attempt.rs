@@ -10,7 +10,7 @@ use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::CodeLayout;
 
 use super::{AttemptFailure, AttemptResult, LoginAttempt, OutageRefusal, ProofCodes};
-use crate::daemon::{DaemonError, DaemonFault};
+use crate::daemon_client::{DaemonError, DaemonFault};
 use crate::fleet_client::{FleetClient, FleetVerdict};
 
 /// Result of a code in a fleet.

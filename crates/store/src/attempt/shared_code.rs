@@ -19,7 +19,7 @@ use super::{
     SharedPurpose, lock_recorded, rebase,
 };
 use crate::files::{LockedFactor, nothing_reusable};
-use crate::sys::life_sign::{LONGEST, alive};
+use crate::sys::lock_heartbeat::{LONGEST, alive};
 use crate::sys::random;
 
 /// Epoch of the state that hosts share, beside the fleet's.

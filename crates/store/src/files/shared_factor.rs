@@ -11,7 +11,7 @@ use twofactor_core::state::State;
 use super::{Error, FileFault, Store};
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::sys::file::{self, FileAccess};
-use crate::sys::life_sign::LifeSign;
+use crate::sys::lock_heartbeat::LifeSign;
 
 /// Name of the file that says that the host is in a fleet, in the fleet's directory.
 const HOST_FILE: &str = "host";

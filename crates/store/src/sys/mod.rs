@@ -5,11 +5,11 @@ pub mod clock;
 pub mod file;
 pub mod group_listing;
 pub mod host_name;
-pub mod life_sign;
 pub mod local_accounts;
 mod local_groups;
 pub mod local_time;
 pub mod lock;
+pub mod lock_heartbeat;
 pub mod membership;
 #[cfg(miri)]
 mod miri;

@@ -15,7 +15,7 @@ use rustix::net::{
 };
 
 use super::clock;
-use super::life_sign::{INTERVAL, LifeSign};
+use super::lock_heartbeat::{INTERVAL, LifeSign};
 
 /// Less time than this is none.
 const SHORTEST: Duration = Duration::from_millis(1);

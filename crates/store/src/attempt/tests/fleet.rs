@@ -8,7 +8,7 @@ use std::thread;
 
 use super::fleet_attempt::{are_of_service, proved};
 use super::*;
-use crate::daemon::DaemonFault;
+use crate::daemon_client::DaemonFault;
 use crate::fleet_client::FleetClient;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::verify::FailureCounter;

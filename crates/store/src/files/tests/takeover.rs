@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::sys::life_sign::alive;
+use crate::sys::lock_heartbeat::alive;
 use twofactor_core::state::{SlotStanding, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.

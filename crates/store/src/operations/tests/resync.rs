@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::files::{ShareFault, SharedChange, SharedFactors};
 use crate::fleet_contact::FleetContact;
-use crate::sys::life_sign::LifeSign;
+use crate::sys::lock_heartbeat::LifeSign;
 use crate::testing::fresh;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
 use twofactor_core::verify::{AnswerForm, TypedAnswer};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::files::{NewRecord, ShareFault, SharedChange, SharedFactors};
-use crate::sys::life_sign::LifeSign;
+use crate::sys::lock_heartbeat::LifeSign;
 use twofactor_core::enroll::{ConfirmedDevice, unused};
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;

@@ -7,8 +7,8 @@ use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State, furthest_ahead};
 
-use crate::brought_factor::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
 use crate::deadline::WorkDeadline;
+use crate::factor_swap::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{UserProgress, UserReasons};
 use crate::membership_error::MembershipError;

@@ -12,7 +12,7 @@ use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
 
 use crate::sys::clock;
-use crate::sys::life_sign::LifeSign;
+use crate::sys::lock_heartbeat::LifeSign;
 use crate::sys::socket::TimedConnection;
 
 /// Time limit of one question in all.
