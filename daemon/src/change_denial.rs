@@ -6,7 +6,7 @@ use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::clock::BeforeEpoch;
 
 /// Reason why a change, or a step of one, is not made.
-pub enum ChangeStop {
+pub enum ChangeDenial {
     /// The user is told so.
     Told(Box<ChangeReply>),
     /// The policy leaves it to root.
@@ -19,13 +19,13 @@ pub enum ChangeStop {
     Failed(AttemptFailure),
 }
 
-impl From<ChangeResult> for ChangeStop {
+impl From<ChangeResult> for ChangeDenial {
     fn from(result: ChangeResult) -> Self {
         Self::Told(Box::new(ChangeReply::new(result)))
     }
 }
 
-impl From<AttemptFailure> for ChangeStop {
+impl From<AttemptFailure> for ChangeDenial {
     fn from(failure: AttemptFailure) -> Self {
         if failure.is_fleet_conflict() {
             ChangeResult::Changed.into()
@@ -37,19 +37,19 @@ impl From<AttemptFailure> for ChangeStop {
     }
 }
 
-impl From<twofactor_store::Error> for ChangeStop {
+impl From<twofactor_store::Error> for ChangeDenial {
     fn from(error: twofactor_store::Error) -> Self {
         AttemptFailure::from(error).into()
     }
 }
 
-impl From<BeforeEpoch> for ChangeStop {
+impl From<BeforeEpoch> for ChangeDenial {
     fn from(error: BeforeEpoch) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<ChangeError> for ChangeStop {
+impl From<ChangeError> for ChangeDenial {
     fn from(error: ChangeError) -> Self {
         match error.cause {
             ChangeCause::Failed(failure) => failure.into(),

@@ -13,7 +13,7 @@ use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{LoadedPolicy, LockedFactor, PolicyFile, Store};
 
-use crate::change_denial::ChangeStop;
+use crate::change_denial::ChangeDenial;
 use crate::change_log::ChangeLog;
 use crate::connection_memory::{self, ChangeProof};
 use crate::factor_report;
@@ -60,16 +60,16 @@ impl<'a> ProofContext<'a> {
     }
 
     /// Checks that users may change something at all.
-    pub const fn may_manage(&self) -> Result<(), ChangeStop> {
+    pub const fn may_manage(&self) -> Result<(), ChangeDenial> {
         if self.policy().self_service.manage {
             Ok(())
         } else {
-            Err(ChangeStop::NotAllowed)
+            Err(ChangeDenial::NotAllowed)
         }
     }
 
     /// The record, which has to have a device.
-    pub fn enrolled(&self) -> Result<&Record, ChangeStop> {
+    pub fn enrolled(&self) -> Result<&Record, ChangeDenial> {
         let record = self.record.as_ref().filter(|record| record.is_enrolled());
         record.ok_or_else(|| ChangeResult::Unenrolled.into())
     }
@@ -92,14 +92,14 @@ impl<'a> ProofContext<'a> {
     }
 
     /// The proof for one more device: for the first one an invitation or a ticket, as the policy says, otherwise a code.
-    pub fn prove_new_device(&self, code: Option<&str>) -> Result<ChangeProof, ChangeStop> {
+    pub fn prove_new_device(&self, code: Option<&str>) -> Result<ChangeProof, ChangeDenial> {
         if self.enrolled().is_ok() {
             return self.prove(code, ChangeKind::OneDevice);
         }
         let invited = self.record.as_ref().is_some_and(|it| it.invite.is_some());
         let code = code.filter(|_| invited);
         match (self.policy().first_device(), code) {
-            (FirstDevice::Off, _) => Err(ChangeStop::NotAllowed),
+            (FirstDevice::Off, _) => Err(ChangeDenial::NotAllowed),
             (FirstDevice::Invite, None) => Err(ChangeResult::InvitationRequired.into()),
             (FirstDevice::Invite | FirstDevice::Login, Some(code)) => self.prove_invitation(code),
             (FirstDevice::Login, None) => Ok(ChangeProof::Login(self.ticket()?)),
@@ -108,12 +108,12 @@ impl<'a> ProofContext<'a> {
 
     /// The proof of a user with a device: a code of it or a recovery code, charged to the daemon's counter before it is compared, and
     /// what the kind of the change takes besides.
-    pub fn prove(&self, code: Option<&str>, kind: ChangeKind) -> Result<ChangeProof, ChangeStop> {
+    pub fn prove(&self, code: Option<&str>, kind: ChangeKind) -> Result<ChangeProof, ChangeDenial> {
         let record = self.enrolled()?;
         let (accepts, session) = match kind {
             ChangeKind::OneDevice => (ProofCodes::All, None),
             ChangeKind::AllDevices if !self.may_unset_last() => {
-                return Err(ChangeStop::NotAllowed);
+                return Err(ChangeDenial::NotAllowed);
             }
             ChangeKind::AllDevices => (ProofCodes::All, Some(self.ticket()?)),
             ChangeKind::RecoveryCodes => (ProofCodes::OfDevices, Some(self.ticket()?)),
@@ -128,7 +128,7 @@ impl<'a> ProofContext<'a> {
     }
 
     /// The audit session of the caller, for which there is a ticket.
-    fn ticket(&self) -> Result<u32, ChangeStop> {
+    fn ticket(&self) -> Result<u32, ChangeDenial> {
         if let Some(session) = self.caller.session
             && self.tickets.holds(self.account.uid, session)?
         {
@@ -153,7 +153,7 @@ impl<'a> ProofContext<'a> {
         }
     }
 
-    fn prove_invitation(&self, code: &str) -> Result<ChangeProof, ChangeStop> {
+    fn prove_invitation(&self, code: &str) -> Result<ChangeProof, ChangeDenial> {
         let mut invitation = None;
         let judged = self.judge(|attempt| {
             let (judged, id) = attempt.daemon_invitation(code.as_bytes())?;
@@ -166,7 +166,7 @@ impl<'a> ProofContext<'a> {
     }
 
     /// Judges the code of a user with a device. In a fleet a lock-out is that of all hosts, which its service tells.
-    fn judge_proof(&self, code: &str, accepts: ProofCodes) -> Result<AttemptResult, ChangeStop> {
+    fn judge_proof(&self, code: &str, accepts: ProofCodes) -> Result<AttemptResult, ChangeDenial> {
         if !self.policy().fleet.enabled {
             return self.judge(|attempt| attempt.daemon_proof(code.as_bytes(), accepts));
         }
@@ -180,7 +180,7 @@ impl<'a> ProofContext<'a> {
     fn judge(
         &self,
         judge: impl FnOnce(&mut LoginAttempt<'_>) -> Result<AttemptResult, AttemptFailure>,
-    ) -> Result<AttemptResult, ChangeStop> {
+    ) -> Result<AttemptResult, ChangeDenial> {
         let mut attempt = self.attempt();
         let judged = match attempt.daemon_gate()? {
             ThrottleStatus::Open => judge(&mut attempt)?,
@@ -239,7 +239,7 @@ impl ProvenChange<'_> {
     }
 
     /// Checks that what the proof was given for is still there.
-    fn holds(&self, record: Option<&Record>) -> Result<(), ChangeStop> {
+    fn holds(&self, record: Option<&Record>) -> Result<(), ChangeDenial> {
         let ids = record.iter().flat_map(|record| &record.devices);
         let ids: Vec<_> = ids.map(|device| device.id).collect();
         let is_same = match &self.proof {
@@ -269,16 +269,16 @@ impl ProvenChange<'_> {
 }
 
 impl ChangeSteps for ProvenChange<'_> {
-    type Error = ChangeStop;
+    type Error = ChangeDenial;
 
     fn permit(
         &mut self,
         _: &mut LockedFactor<'_>,
         record: Option<&Record>,
-    ) -> Result<(), ChangeStop> {
+    ) -> Result<(), ChangeDenial> {
         let loaded = self.file.load()?;
         if !self.is_allowed(&loaded.policy) {
-            return Err(ChangeStop::NotAllowed);
+            return Err(ChangeDenial::NotAllowed);
         }
         if self.kind == ChangeKind::AllDevices && loaded.fingerprint() != self.judged_by {
             return Err(ChangeResult::Changed.into());
@@ -295,7 +295,7 @@ impl ChangeSteps for ProvenChange<'_> {
 }
 
 /// Ok where the code was right and its use is on the disk. A code that will be right soon is a wrong one, as in `Verify`.
-fn accepted(judged: AttemptResult) -> Result<(), ChangeStop> {
+fn accepted(judged: AttemptResult) -> Result<(), ChangeDenial> {
     let result = match judged {
         AttemptResult::Compared(Outcome::Accepted(_)) => return Ok(()),
         AttemptResult::Compared(Outcome::Rejected(why)) => match why {
@@ -308,7 +308,7 @@ fn accepted(judged: AttemptResult) -> Result<(), ChangeStop> {
         AttemptResult::Refused(gate) => {
             let mut reply = ChangeReply::new(ChangeResult::Locked);
             reply.seconds = factor_report::seconds(gate);
-            return Err(ChangeStop::Told(Box::new(reply)));
+            return Err(ChangeDenial::Told(Box::new(reply)));
         }
         AttemptResult::Repeated => ChangeResult::Repeated,
         AttemptResult::Gone => ChangeResult::Changed,

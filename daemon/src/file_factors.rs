@@ -18,7 +18,7 @@ use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{PolicyFile, RecordHolder, Store};
 
-use crate::change_denial::ChangeStop;
+use crate::change_denial::ChangeDenial;
 use crate::change_proof::{ProofContext, may_unset_last, requirement};
 use crate::connection_memory::ConnectionMemory;
 use crate::factor_report::{allowed_changes, entry, seconds, told};
@@ -123,7 +123,7 @@ impl FileFactors {
         caller: CallingProcess,
         call: &ChangeCall,
         memory: &mut ConnectionMemory,
-    ) -> Result<Vec<u8>, ChangeStop> {
+    ) -> Result<Vec<u8>, ChangeDenial> {
         let caller = memory
             .origin()
             .map_or(caller, |origin| caller.located(origin));
@@ -230,24 +230,24 @@ impl UserFactors for FileFactors {
         };
         match self.changed(account, caller, call, memory) {
             Ok(reply) => Ok(reply),
-            Err(ChangeStop::Told(reply)) => {
+            Err(ChangeDenial::Told(reply)) => {
                 if reply.result == ChangeResult::LoginRequired {
                     log::not_changed(&account.name, caller, LoginEvent::LoginRequired);
                 }
                 Ok(reply.message())
             }
-            Err(ChangeStop::NotAllowed) => {
+            Err(ChangeDenial::NotAllowed) => {
                 log::not_changed(&account.name, caller, LoginEvent::NotAllowed);
                 Err(ServiceError::NotAllowed)
             }
-            Err(ChangeStop::Unmade(failure)) => {
+            Err(ChangeDenial::Unmade(failure)) => {
                 log::unavailable(&account.name, caller, &failure);
                 Ok(ChangeReply::new(ChangeResult::Outage).message())
             }
-            Err(ChangeStop::Parameter(name)) => Ok(CallError::InvalidParameter(name)
+            Err(ChangeDenial::Parameter(name)) => Ok(CallError::InvalidParameter(name)
                 .message()
                 .unwrap_or_default()),
-            Err(ChangeStop::Failed(failure)) => {
+            Err(ChangeDenial::Failed(failure)) => {
                 log::unavailable(&account.name, caller, &failure);
                 Err(ServiceError::Unavailable)
             }

@@ -17,7 +17,7 @@ use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::operations::{self, DevicesBefore};
 use twofactor_store::sys::{clock, host_name};
 
-use crate::change_denial::ChangeStop;
+use crate::change_denial::ChangeDenial;
 use crate::change_proof::{ChangeKind, ProofContext};
 use crate::connection_memory::{self, ChangeProof, ConnectionMemory, PendingChange};
 use crate::factor_report::entry;
@@ -28,13 +28,13 @@ const COLUMNS: usize = 200;
 /// Makes a change, or a step of one.
 ///
 /// # Errors
-/// [`ChangeStop`]. After [`ChangeStop::Failed`] the change may have been made; after the others devices and recovery codes are as they
+/// [`ChangeDenial`]. After [`ChangeDenial::Failed`] the change may have been made; after the others devices and recovery codes are as they
 /// were, but a code that was given is charged or used up, and a ticket may be gone.
 pub fn change(
     claimant: &ProofContext<'_>,
     call: &ChangeCall,
     memory: &mut ConnectionMemory,
-) -> Result<ChangeReply, ChangeStop> {
+) -> Result<ChangeReply, ChangeDenial> {
     claimant.may_manage()?;
     match call {
         ChangeCall::Begin(call) => {
@@ -58,7 +58,7 @@ pub fn change(
 fn begin(
     claimant: &ProofContext<'_>,
     call: &NewDeviceCall,
-) -> Result<(ChangeReply, PendingChange), ChangeStop> {
+) -> Result<(ChangeReply, PendingChange), ChangeDenial> {
     let name = match &call.device {
         Some(name) => new_name(name)?,
         None => DeviceName::first(),
@@ -74,7 +74,7 @@ fn begin(
 fn renew(
     claimant: &ProofContext<'_>,
     call: &DeviceCall,
-) -> Result<(ChangeReply, PendingChange), ChangeStop> {
+) -> Result<(ChangeReply, PendingChange), ChangeDenial> {
     let old = chosen(claimant.enrolled()?, call.device.as_deref())?;
     let proof = claimant.prove(call.code.as_deref(), ChangeKind::OneDevice)?;
     let device = PendingDevice::renewal(old, clock::now()?).map_err(AttemptFailure::from)?;
@@ -85,7 +85,7 @@ fn confirm(
     claimant: &ProofContext<'_>,
     call: &CodeCall,
     memory: &mut ConnectionMemory,
-) -> Result<ChangeReply, ChangeStop> {
+) -> Result<ChangeReply, ChangeDenial> {
     // Taken out, so that it is gone after any error.
     let pending = memory.pending.take();
     let now = clock::since_boot();
@@ -130,7 +130,7 @@ fn confirm(
     Ok(reply)
 }
 
-fn unset(claimant: &ProofContext<'_>, call: &RemovalCall) -> Result<ChangeReply, ChangeStop> {
+fn unset(claimant: &ProofContext<'_>, call: &RemovalCall) -> Result<ChangeReply, ChangeDenial> {
     let record = claimant.enrolled()?;
     expected(record, call)?;
     let log = claimant.log();
@@ -158,10 +158,10 @@ fn unset(claimant: &ProofContext<'_>, call: &RemovalCall) -> Result<ChangeReply,
 }
 
 /// Checks that the devices are those that the user saw. From here on the proof holds for these alone.
-fn expected(record: &Record, call: &RemovalCall) -> Result<(), ChangeStop> {
+fn expected(record: &Record, call: &RemovalCall) -> Result<(), ChangeDenial> {
     match (&call.device, &call.all) {
         (_, None) => Ok(()),
-        (Some(_), Some(_)) => Err(ChangeStop::Parameter("all")),
+        (Some(_), Some(_)) => Err(ChangeDenial::Parameter("all")),
         (None, Some(all)) => {
             let names = record.devices.iter().map(|device| device.name.as_str());
             if names.eq(all.iter().map(String::as_str)) {
@@ -176,7 +176,7 @@ fn expected(record: &Record, call: &RemovalCall) -> Result<(), ChangeStop> {
 fn new_recovery_codes(
     claimant: &ProofContext<'_>,
     call: &CodeCall,
-) -> Result<ChangeReply, ChangeStop> {
+) -> Result<ChangeReply, ChangeDenial> {
     claimant.enrolled()?;
     let proof = claimant.prove(call.code.as_deref(), ChangeKind::RecoveryCodes)?;
     let log = claimant.log();
@@ -189,14 +189,14 @@ fn new_recovery_codes(
 }
 
 /// The name of a new device: none of the words that stand in the log in the place of a device.
-fn new_name(name: &str) -> Result<DeviceName, ChangeStop> {
+fn new_name(name: &str) -> Result<DeviceName, ChangeDenial> {
     let name: Option<DeviceName> = name.parse().ok();
     let name = name.filter(|name| !name.is_word_of_log());
-    name.ok_or(ChangeStop::Parameter("device"))
+    name.ok_or(ChangeDenial::Parameter("device"))
 }
 
 /// The device of that name; without a name, the only one.
-fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, ChangeStop> {
+fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, ChangeDenial> {
     let device = match (name, record.devices.as_slice()) {
         (None, [only]) => Some(only),
         (None, _) => None,
@@ -209,13 +209,13 @@ fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, Chan
 fn settings(
     defaults: NewDevices,
     call: &NewDeviceCall,
-) -> Result<(OtpKind, NewDevices), ChangeStop> {
+) -> Result<(OtpKind, NewDevices), ChangeDenial> {
     let digits = match call.digits {
-        Some(digits) => Digits::new(digits).ok_or(ChangeStop::Parameter("digits"))?,
+        Some(digits) => Digits::new(digits).ok_or(ChangeDenial::Parameter("digits"))?,
         None => defaults.digits,
     };
     let interval = match call.interval {
-        Some(seconds) => Interval::new(seconds).ok_or(ChangeStop::Parameter("interval"))?,
+        Some(seconds) => Interval::new(seconds).ok_or(ChangeDenial::Parameter("interval"))?,
         None => defaults.interval,
     };
     let kind = match call.kind {

@@ -2,7 +2,7 @@
 
 use twofactor_core::policy;
 
-use super::policy_change::{LockoutGuard, PolicySetting, change, replace_invalid};
+use super::policy_change::{DangerDecision, PolicySetting, change, replace_invalid};
 use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
 use crate::caller;
 use crate::context::Context;
@@ -21,7 +21,7 @@ pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
         settings.extend(all_others(context, &services)?);
     }
     say_siblings(context, &services)?;
-    let danger = LockoutGuard::new(&args.force);
+    let danger = DangerDecision::new(&args.force);
     let made = change(context, &settings, danger, &args.preview)?;
     context.write(&made)?;
     match (made.is_written(), context.format) {
@@ -50,7 +50,7 @@ pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
     let made = if invalid && services.is_empty() {
         replace_invalid(context, &args.preview)?
     } else {
-        change(context, &settings, LockoutGuard::Off, &args.preview)?
+        change(context, &settings, DangerDecision::Unchecked, &args.preview)?
     };
     context.write(&made)
 }
@@ -58,7 +58,7 @@ pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
 /// `policy set`.
 pub fn set(context: &Context, args: &PolicySetArgs) -> Result<(), Failure> {
     let settings = pairs(args)?;
-    let danger = LockoutGuard::new(&args.force);
+    let danger = DangerDecision::new(&args.force);
     let made = change(context, &settings, danger, &args.preview)?;
     context.write(&made)
 }

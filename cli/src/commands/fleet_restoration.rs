@@ -63,7 +63,7 @@ impl<'a> AfterRestoreReport<'a> {
         Self {
             epoch: report.epoch,
             waiting: &report.waiting,
-            users: report.healed,
+            users: report.restored,
             failed: failed
                 .map(|(user, reason)| FailedUser { user, reason })
                 .collect(),

@@ -14,7 +14,7 @@ use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::Store;
 
 pub use change_report::PolicyChangeReport;
-pub use danger_decision::LockoutGuard;
+pub use danger_decision::DangerDecision;
 pub use invalid_policy::replace_invalid;
 pub use policy_setting::{PolicySetting, current_text};
 
@@ -35,7 +35,7 @@ use crate::idle_name::IdleName;
 pub fn change(
     context: &Context,
     settings: &[PolicySetting],
-    danger: LockoutGuard,
+    danger: DangerDecision,
     options: &PreviewOptions,
 ) -> Result<PolicyChangeReport, Failure> {
     let text = current_text(context)?;
@@ -67,7 +67,7 @@ pub struct PolicyChange {
     settings: Vec<PolicySetting>,
     /// The services that it names or switches.
     services: BTreeSet<String>,
-    danger: LockoutGuard,
+    danger: DangerDecision,
     store: Option<Store>,
     /// The services whose PAM files name the module, where that was looked at.
     used: Vec<String>,
@@ -85,7 +85,7 @@ impl PolicyChange {
     pub fn of_settings(
         context: &Context,
         settings: &[PolicySetting],
-        danger: LockoutGuard,
+        danger: DangerDecision,
     ) -> Result<Self, Failure> {
         Self::to_settings(context, current_text(context)?, settings, danger)
     }
@@ -94,7 +94,7 @@ impl PolicyChange {
         context: &Context,
         text: Option<String>,
         settings: &[PolicySetting],
-        danger: LockoutGuard,
+        danger: DangerDecision,
     ) -> Result<Self, Failure> {
         let edited = with_settings(context, text.as_deref(), settings)?;
         Self::of_texts(context, text, edited, settings, danger)
@@ -110,7 +110,7 @@ impl PolicyChange {
         text: Option<String>,
         edited: String,
         settings: &[PolicySetting],
-        danger: LockoutGuard,
+        danger: DangerDecision,
     ) -> Result<Self, Failure> {
         let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
         let after = policy::parse(&edited).map_err(invalid_policy)?;
@@ -146,7 +146,7 @@ impl PolicyChange {
 
     /// Adds what PAM files and sshd's settings make of it. Switching off needs none of that, and must not depend on it.
     pub fn look_at_logins(&mut self, context: &Context) {
-        if self.danger == LockoutGuard::Off {
+        if self.danger == DangerDecision::Unchecked {
             return;
         }
         let services = &self.services;
@@ -238,7 +238,7 @@ impl PolicyChange {
     /// A refusal that names what would happen.
     pub fn refuse_dangers(&self) -> Result<(), Failure> {
         let dangers = self.dangers();
-        if self.danger != LockoutGuard::Refuse || dangers.is_empty() {
+        if self.danger != DangerDecision::Refuse || dangers.is_empty() {
             return Ok(());
         }
         let mut steps = self.steps();

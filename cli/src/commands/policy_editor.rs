@@ -8,7 +8,7 @@ use std::process::Command;
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
 use super::policy::{draft_text, setting_change};
-use super::policy_change::{LockoutGuard, PolicyChange, PolicySetting, current_text};
+use super::policy_change::{DangerDecision, PolicyChange, PolicySetting, current_text};
 use crate::args::PolicyEditArgs;
 use crate::context::Context;
 use crate::error::{ExitStatus, Failure};
@@ -22,7 +22,7 @@ const EDITORS: [&str; 4] = ["/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi", "
 
 /// Runs it. The policy in use stays as it is until a valid one was confirmed.
 pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
-    let danger = LockoutGuard::new(&args.force);
+    let danger = DangerDecision::new(&args.force);
     let text = current_text(context)?;
     let begin = text.as_deref().unwrap_or(DEFAULT_POLICY);
     let mut copy = PrivateCopy::new("twofactor.toml", begin)?;
@@ -58,7 +58,7 @@ fn prepared(
     context: &Context,
     text: Option<String>,
     edited: String,
-    danger: LockoutGuard,
+    danger: DangerDecision,
 ) -> Result<PolicyChange, Failure> {
     let after = policy::parse(&edited).map_err(|error| {
         Failure::invalid(format!("the policy is not valid: {error}"))

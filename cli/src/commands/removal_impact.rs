@@ -8,7 +8,7 @@ use twofactor_store::Store;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
-use super::policy_change::LockoutGuard;
+use super::policy_change::DangerDecision;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
@@ -60,7 +60,7 @@ impl RemovalEffect {
 
     /// The effect on the user and on all users.
     ///
-    /// With [`LockoutGuard::Accept`] no other user's files are read: it must work while they cannot be used.
+    /// With [`DangerDecision::Accept`] no other user's files are read: it must work while they cannot be used.
     ///
     /// # Errors
     /// When the files of the users cannot be looked at.
@@ -69,7 +69,7 @@ impl RemovalEffect {
         store: &Store,
         user: &str,
         left: &RemainingDevices,
-        danger: LockoutGuard,
+        danger: DangerDecision,
     ) -> Result<Self, Failure> {
         // Without a policy that can be used, all users are refused whatever is removed.
         let Ok(loaded) = context.policy.load() else {
@@ -77,7 +77,7 @@ impl RemovalEffect {
         };
         let policy = loaded.policy;
         let people = match danger {
-            LockoutGuard::Refuse if policy.enabled => {
+            DangerDecision::Refuse if policy.enabled => {
                 affected_users::all(&policy, context.policy_time(), store)?.0
             }
             _ => Vec::new(),
@@ -111,12 +111,12 @@ impl RemovalEffect {
         &self,
         context: &Context,
         user: &str,
-        danger: LockoutGuard,
+        danger: DangerDecision,
     ) -> Result<(), Failure> {
         context.terminal.prose(&self.text)?;
         match (danger, self.dangers.as_slice()) {
-            (LockoutGuard::Accept | LockoutGuard::Off, _) | (_, []) => Ok(()),
-            (LockoutGuard::Refuse, reasons) => Err(Failure::refused(format!(
+            (DangerDecision::Accept | DangerDecision::Unchecked, _) | (_, []) => Ok(()),
+            (DangerDecision::Refuse, reasons) => Err(Failure::refused(format!(
                 "not done: {}",
                 reasons.join("; ")
             ))

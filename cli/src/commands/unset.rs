@@ -9,7 +9,7 @@ use twofactor_store::files::Error as StoreError;
 use twofactor_store::operations::{self, ChangeSteps};
 use twofactor_store::{LockedFactor, Store};
 
-use super::policy_change::{LockoutGuard, policy_hash};
+use super::policy_change::{DangerDecision, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
 use super::removal_report::{RemovalReport, RemovedPart};
 use super::removal_target::RemovalTarget;
@@ -39,9 +39,9 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
         context,
         store,
         danger: match target.account {
-            Some(_) => LockoutGuard::new(&args.force),
+            Some(_) => DangerDecision::new(&args.force),
             // The data kept about an account that no longer exists can still be removed.
-            None => LockoutGuard::Accept,
+            None => DangerDecision::Accept,
         },
         preview: &args.preview,
         if_devices: args.if_devices.as_deref(),
@@ -69,7 +69,7 @@ type FoundRecord = Result<Option<Record>, StoreError>;
 struct RequestedRemoval<'a> {
     context: &'a Context,
     store: &'a Store,
-    danger: LockoutGuard,
+    danger: DangerDecision,
     /// The policy on the condition of which it is made, or that it is only shown.
     preview: &'a PreviewOptions,
     /// The hash of the devices on the condition of which it is made.

@@ -22,7 +22,7 @@ use crate::token::FleetMeta;
 pub(crate) const LACKING_EPOCH: u64 = 0;
 
 /// Change of record and state.
-pub(crate) struct BroughtFactor {
+pub(crate) struct FactorSwap {
     pub(crate) content: RecordContent,
     pub(crate) revision: u64,
     pub(crate) state: State,
@@ -43,7 +43,7 @@ pub(crate) enum SwapFault {
 pub(crate) type SwapStep<'a> = &'a dyn Fn(
     Option<&SharedRecord>,
     Option<&SharedState>,
-) -> Result<Option<BroughtFactor>, OutageReason>;
+) -> Result<Option<FactorSwap>, OutageReason>;
 
 impl FleetHost {
     /// Changes record and state of a user by what follows from them, until no other host came first. The record that the store has then.

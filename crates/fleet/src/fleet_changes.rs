@@ -9,7 +9,7 @@ use twofactor_core::record::Record;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_core::state::State;
 use twofactor_store::attempt::StatePush;
-use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LifeSign};
+use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LockHeartbeat};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use zeroize::Zeroizing;
 
@@ -27,7 +27,7 @@ use crate::shared_state::SharedState;
 use crate::state_join;
 
 /// Longest time of a change, with the wait for the files of the fleet. The user's lock is held meanwhile, for which logins wait 5 s, and
-/// the signs of life of its holder end then.
+/// the heartbeat of its holder ends then.
 const CHANGE_TIME: Duration = LONGEST;
 
 /// Reason against the removal of a user that this host lacks.
@@ -56,9 +56,9 @@ impl SharedFactors for FleetChanges {
         &self,
         user: &str,
         change: &SharedChange<'_>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault> {
-        lock_heartbeat::alive(sign, LONGEST, || self.make(user, change))
+        lock_heartbeat::with_heartbeat(heartbeat, LONGEST, || self.make(user, change))
     }
 }
 
@@ -68,7 +68,7 @@ impl FleetChanges {
         let host = FleetHost::open(&self.settings, &self.state);
         let host = host.map_err(|error| unmade(&error.to_string()))?;
         // The daemon writes no number of this host while it is compared. Half of the time is left for the store: a change that begins
-        // when the signs of life end may count in the fleet, and not here.
+        // when the heartbeat ends may count in the fleet, and not here.
         let lock = host.directory().lock_within(time.left() / 2);
         let lock = lock.map_err(|error| unlocked(&error))?;
         host.settle(&lock, &time)

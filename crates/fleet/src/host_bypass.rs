@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofactor_core::recovery::CodeScope;
 use twofactor_store::sys::clock;
-use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LifeSign};
+use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LockHeartbeat};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
@@ -79,9 +79,9 @@ impl SharedFactors for HostBypass {
         &self,
         user: &str,
         change: &SharedChange<'_>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault> {
-        lock_heartbeat::alive(sign, LONGEST, || self.make(user, change))
+        lock_heartbeat::with_heartbeat(heartbeat, LONGEST, || self.make(user, change))
     }
 
     fn is_local(&self) -> bool {

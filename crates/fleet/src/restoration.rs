@@ -35,7 +35,7 @@ pub struct RestorationReport {
     /// Hosts that have not brought what they know. While there is one, the new epoch does not begin.
     pub waiting: Vec<String>,
     /// Users whose states are of the new epoch; 0 before it began.
-    pub healed: usize,
+    pub restored: usize,
     /// Users with something that could not be brought, or with values in the store that cannot be read; each with the reason.
     pub failed: Vec<(String, String)>,
 }
@@ -67,7 +67,7 @@ pub fn after_restore(
         return Ok(RestorationReport {
             epoch: next.epoch,
             waiting: host.waiting(local.state, next, without, &time)?,
-            healed: 0,
+            restored: 0,
             failed: Vec::new(),
         });
     }
@@ -84,7 +84,7 @@ pub fn after_restore(
     let mut report = RestorationReport {
         epoch: next.epoch,
         waiting,
-        healed: 0,
+        restored: 0,
         failed: part.failed,
     };
     add_users(&mut report.failed, part.left);
@@ -96,8 +96,9 @@ pub fn after_restore(
     } else {
         LostMarks::Possible
     };
-    let (healed, left) = host.heal(next, (lost, window, local.report.time), progress)?;
-    report.healed = healed;
+    let (restored, left) =
+        host.restore_states(next, (lost, window, local.report.time), progress)?;
+    report.restored = restored;
     add_users(&mut report.failed, left);
     host.settle_epoch((&place, &lock), next, local.report)?;
     Ok(report)

@@ -8,7 +8,7 @@ use twofactor_core::record::Record;
 use twofactor_core::state::{COUNTER_UNKNOWN, State, furthest_ahead};
 
 use crate::deadline::WorkDeadline;
-use crate::factor_swap::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
+use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{UserProgress, UserReasons};
 use crate::membership_error::MembershipError;
@@ -31,7 +31,7 @@ pub(crate) enum LostMarks {
 impl FleetHost {
     /// Puts all states into the new epoch: how many, and the users who are left as they are. A code that no host may have brought as used
     /// does not work in it.
-    pub(crate) fn heal(
+    pub(crate) fn restore_states(
         &self,
         next: FleetMeta,
         (lost, window, now): (LostMarks, u8, u64),
@@ -55,9 +55,11 @@ impl FleetHost {
                 };
                 let state = match there.content.text() {
                     None => shared.state.clone(),
-                    Some(text) => healed(&parsed(text)?, &shared.state, (lost, window, now)),
+                    Some(text) => {
+                        restored_state(&parsed(text)?, &shared.state, (lost, window, now))
+                    }
                 };
-                Ok(Some(BroughtFactor {
+                Ok(Some(FactorSwap {
                     content: there.content.clone(),
                     revision: there.revision,
                     state,
@@ -78,7 +80,11 @@ impl FleetHost {
 }
 
 /// The state of the new epoch.
-fn healed(record: &Record, shared: &State, (lost, window, now): (LostMarks, u8, u64)) -> State {
+fn restored_state(
+    record: &Record,
+    shared: &State,
+    (lost, window, now): (LostMarks, u8, u64),
+) -> State {
     let mut state = shared.clone();
     let window = match lost {
         LostMarks::None => window,

@@ -7,7 +7,7 @@ use twofactor_core::state::State;
 use twofactor_store::Store;
 
 use crate::deadline::WorkDeadline;
-use crate::factor_swap::{BroughtFactor, LACKING_EPOCH, SwapFault, parsed};
+use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
 use crate::fleet_changes::content;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, UserReasons, account_of};
@@ -157,7 +157,7 @@ impl FleetHost {
             let is_known = there
                 .is_some_and(|it| (&it.content, it.revision) == (&content, revision))
                 && shared.is_some_and(|it| it.state == state && it.record == revision);
-            let factor = BroughtFactor {
+            let factor = FactorSwap {
                 content,
                 revision,
                 state,

@@ -12,7 +12,7 @@ use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
 
 use crate::sys::clock;
-use crate::sys::lock_heartbeat::LifeSign;
+use crate::sys::lock_heartbeat::LockHeartbeat;
 use crate::sys::socket::TimedConnection;
 
 /// Time limit of one question in all.
@@ -170,20 +170,20 @@ impl DaemonClient {
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
     ) -> Result<T, DaemonError> {
-        self.ask_alive(request, read, &mut || ())
+        self.ask_with_heartbeat(request, read, &mut || ())
     }
 
     /// The same by a process that holds a user's lock, and shows that it moves while it waits.
     ///
     /// # Errors
     /// [`DaemonError`].
-    pub fn ask_alive<T>(
+    pub fn ask_with_heartbeat<T>(
         &self,
         request: &[u8],
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<T, DaemonError> {
-        let (_, answer) = self.put(request, MessageBuffer::default, read, sign)?;
+        let (_, answer) = self.put(request, MessageBuffer::default, read, heartbeat)?;
         Ok(answer)
     }
 
@@ -208,14 +208,14 @@ impl DaemonClient {
         request: &[u8],
         buffer: fn() -> MessageBuffer,
         read: impl Fn(&[u8]) -> Result<T, ReplyError>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<(TimedConnection, T), DaemonError> {
         let end = clock::monotonic() + self.patience;
         let mut pause = PAUSE;
         loop {
             let connection = self.connect(end);
             let answer = connection.and_then(|connection| {
-                let reply = exchange(&connection, request, buffer(), sign)?;
+                let reply = exchange(&connection, request, buffer(), heartbeat)?;
                 let answer = read(&reply).map_err(DaemonFault::Reply)?;
                 Ok((connection, answer))
             });
@@ -279,12 +279,12 @@ fn exchange(
     connection: &TimedConnection,
     request: &[u8],
     buffer: MessageBuffer,
-    sign: LifeSign<'_>,
+    heartbeat: LockHeartbeat<'_>,
 ) -> Result<Vec<u8>, DaemonFault> {
     match connection.send(request) {
-        Ok(()) => receive(connection, buffer, sign),
+        Ok(()) => receive(connection, buffer, heartbeat),
         // One that is busy says so and closes, without reading.
-        Err(Errno::PIPE) => receive(connection, buffer, sign).map_err(|fault| match fault {
+        Err(Errno::PIPE) => receive(connection, buffer, heartbeat).map_err(|fault| match fault {
             DaemonFault::Closed => DaemonFault::Ended,
             other => other,
         }),
@@ -295,7 +295,7 @@ fn exchange(
 fn receive(
     connection: &TimedConnection,
     mut buffer: MessageBuffer,
-    sign: LifeSign<'_>,
+    heartbeat: LockHeartbeat<'_>,
 ) -> Result<Vec<u8>, DaemonFault> {
     let mut room = [0; 1024];
     loop {
@@ -307,7 +307,7 @@ fn receive(
         }
         let wanted = buffer.room().min(room.len());
         let part = room.get_mut(..wanted).unwrap_or_default();
-        let count = connection.receive(part, sign);
+        let count = connection.receive(part, heartbeat);
         let count = count.map_err(DaemonFault::Lost)?;
         if count == 0 {
             return Err(DaemonFault::Closed);

@@ -13,7 +13,7 @@ use twofactor_protocol::reply::ReplyError;
 
 use crate::daemon_client::{DaemonClient, DaemonError, DaemonFault};
 use crate::files::{ShareFault, SharedChange, SharedFactors, Store};
-use crate::sys::lock_heartbeat::LifeSign;
+use crate::sys::lock_heartbeat::LockHeartbeat;
 
 /// Longest time of a change: that of the service, and the way there and back. The lock of the user is held meanwhile, for which logins
 /// wait 5 s.
@@ -38,14 +38,14 @@ impl SharedFactors for FleetRelay {
         &self,
         user: &str,
         change: &SharedChange<'_>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault> {
         let Some(call) = message(user, change) else {
             let text = "only root's command makes this change on a host of a fleet";
             return Err(ShareFault::NotMade(text.to_owned()));
         };
         let client = DaemonClient::new(Path::new(FLEET_SOCKET), user).asking_once(PATIENCE);
-        match client.ask_alive(&call, FleetChangeAnswer::read, sign) {
+        match client.ask_with_heartbeat(&call, FleetChangeAnswer::read, heartbeat) {
             Ok(FleetChangeAnswer::Committed) => Ok(()),
             Ok(FleetChangeAnswer::Conflict) => Err(ShareFault::Conflict),
             Ok(FleetChangeAnswer::Outage) => Err(ShareFault::NotMade(

@@ -43,7 +43,7 @@ impl ChangeMachine {
         }
     }
 
-    fn calls(&mut self, call: &ChangeCall) -> Result<ChangeReply, ChangeStop> {
+    fn calls(&mut self, call: &ChangeCall) -> Result<ChangeReply, ChangeDenial> {
         let holder = self.store.holder(&self.alice).unwrap();
         let claimant = ProofContext {
             file: &self.file,
@@ -68,8 +68,8 @@ impl ChangeMachine {
     fn told(&mut self, call: &ChangeCall) -> ChangeReply {
         match self.calls(call) {
             Ok(reply) => reply,
-            Err(ChangeStop::Told(reply)) => *reply,
-            Err(ChangeStop::Parameter(name)) => panic!("{name}"),
+            Err(ChangeDenial::Told(reply)) => *reply,
+            Err(ChangeDenial::Parameter(name)) => panic!("{name}"),
             Err(_) => panic!("failed"),
         }
     }
@@ -194,7 +194,7 @@ fn a_word_of_the_log_is_no_name_of_a_device() {
     assert_eq!(new_name("tablet").ok().unwrap().as_str(), "tablet");
     for name in ["bypass", "all", "recovery-code", "", "a\nb"] {
         let refused = new_name(name);
-        assert!(matches!(refused, Err(ChangeStop::Parameter("device"))));
+        assert!(matches!(refused, Err(ChangeDenial::Parameter("device"))));
     }
 }
 
@@ -236,6 +236,6 @@ fn a_new_device_is_as_the_policy_says_or_the_call() {
             ..new_device()
         };
         let refused = settings(defaults, &call);
-        assert!(matches!(refused, Err(ChangeStop::Parameter(it)) if it == name));
+        assert!(matches!(refused, Err(ChangeDenial::Parameter(it)) if it == name));
     }
 }

@@ -6,7 +6,7 @@ use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_store::Store;
 use twofactor_store::sys::clock::{self, ClockStatus};
 
-use super::{LockoutGuard, PolicySetting};
+use super::{DangerDecision, PolicySetting};
 use crate::context::Context;
 use crate::doctor::{self, InstalledSystem};
 use crate::error::Failure;
@@ -17,18 +17,18 @@ use crate::suggest;
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
 pub(super) fn store_for(
     context: &Context,
-    danger: LockoutGuard,
+    danger: DangerDecision,
     after: &Policy,
 ) -> Result<Option<Store>, Failure> {
     match context.existing_store() {
-        Err(_) if danger == LockoutGuard::Off || !after.enabled => Ok(None),
+        Err(_) if danger == DangerDecision::Unchecked || !after.enabled => Ok(None),
         other => other.map(Some),
     }
 }
 
 /// Names of the new policy by which an entry applies to no user. Switching off needs none of that, and must not depend on it.
-pub(super) fn idle_names(after: &Policy, danger: LockoutGuard) -> Vec<IdleName> {
-    if !after.enabled || danger == LockoutGuard::Off {
+pub(super) fn idle_names(after: &Policy, danger: DangerDecision) -> Vec<IdleName> {
+    if !after.enabled || danger == DangerDecision::Unchecked {
         return Vec::new();
     }
     idle_name::find(after)
@@ -38,7 +38,7 @@ pub(super) fn assess(
     store: Option<&Store>,
     before: Option<&Policy>,
     after: &Policy,
-    danger: LockoutGuard,
+    danger: DangerDecision,
     idle: &[IdleName],
 ) -> Result<PolicyImpact, Failure> {
     // The policy under which users are asked decides who is exempt.
@@ -53,14 +53,14 @@ pub(super) fn assess(
         changed: now.unwrap_or_default(),
     };
     let listed = store.map(|store| match danger {
-        LockoutGuard::Off => {
+        DangerDecision::Unchecked => {
             affected_users::recorded(asking, store).map(|people| (people, Vec::new()))
         }
-        LockoutGuard::Refuse | LockoutGuard::Accept => affected_users::all(asking, time, store),
+        DangerDecision::Refuse | DangerDecision::Accept => affected_users::all(asking, time, store),
     });
     let (people, mut warnings) = match listed.transpose() {
         // Switching off changes the same for all users, and must work also while accounts cannot be looked up.
-        Err(_) if danger == LockoutGuard::Off || !after.enabled => (Vec::new(), Vec::new()),
+        Err(_) if danger == DangerDecision::Unchecked || !after.enabled => (Vec::new(), Vec::new()),
         other => other?.unwrap_or_default(),
     };
     let mut impact = impact::assess(before, after, &people);

@@ -6,7 +6,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
 use super::change_impact::{assess, store_for};
-use super::{LockoutGuard, PolicyChangeReport, policy_hash};
+use super::{DangerDecision, PolicyChangeReport, policy_hash};
 use crate::args::PreviewOptions;
 use crate::audit;
 use crate::commands::policy::setting_change::SettingChange;
@@ -22,7 +22,7 @@ pub fn replace_invalid(
     let current = policy_hash::current_hash(context);
     policy_hash::check(options, current.as_deref())?;
     let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
-    let store = store_for(context, LockoutGuard::Off, &after)?;
+    let store = store_for(context, DangerDecision::Unchecked, &after)?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
     let kept = PathBuf::from(kept);
@@ -31,7 +31,7 @@ pub fn replace_invalid(
         kept.display()
     );
     let report = |hash| -> Result<PolicyChangeReport, Failure> {
-        let impact = assess(store.as_ref(), None, &after, LockoutGuard::Off, &[])?;
+        let impact = assess(store.as_ref(), None, &after, DangerDecision::Unchecked, &[])?;
         let mut made = PolicyChangeReport::new(context, &after, impact);
         made.changed = vec![SettingChange {
             key: "enabled".to_owned(),

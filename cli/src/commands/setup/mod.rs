@@ -26,7 +26,7 @@ use twofactor_store::MarkDisagreement;
 use crate::args::SetupArgs;
 use crate::audit;
 use crate::commands::enable_disable;
-use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting, policy_with};
+use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting, policy_with};
 use crate::context::Context;
 use crate::doctor;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
@@ -173,7 +173,7 @@ fn plan(
 }
 
 fn policy_change(context: &Context, args: &SetupArgs) -> Result<PolicyChange, Failure> {
-    PolicyChange::of_settings(context, &settings(args), LockoutGuard::new(&args.force))
+    PolicyChange::of_settings(context, &settings(args), DangerDecision::new(&args.force))
 }
 
 const fn reach(args: &SetupArgs) -> SetupReach {

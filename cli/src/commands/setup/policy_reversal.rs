@@ -6,7 +6,7 @@ use twofactor_core::policy;
 use super::restored_files;
 use super::setup_journal::FileTexts;
 use crate::commands::enable_disable;
-use crate::commands::policy_change::{LockoutGuard, PolicyChange, PolicySetting};
+use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::failure_kind::FailureKind;
@@ -36,8 +36,14 @@ pub fn change(
     }
     let settings = settings(before, &file.after)?;
     let edited = text(&now, before, &file.after)?;
-    let change = PolicyChange::of_texts(context, Some(now), edited, &settings, LockoutGuard::Off)
-        .map_err(invalid)?;
+    let change = PolicyChange::of_texts(
+        context,
+        Some(now),
+        edited,
+        &settings,
+        DangerDecision::Unchecked,
+    )
+    .map_err(invalid)?;
     Ok((!change.is_idle()).then_some(change))
 }
 

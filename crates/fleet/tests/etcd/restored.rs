@@ -37,7 +37,7 @@ fn what_a_restored_backup_lost_is_brought_back() {
     assert_eq!(b.beat(), Err(OutageReason::WentBack));
     // The other host brings what it knows, and waits.
     let done = ended(&a, &b);
-    assert_eq!((done.healed, done.failed), (3, vec![]));
+    assert_eq!((done.restored, done.failed), (3, vec![]));
     assert_eq!(a.beat(), Ok(1), "bob was removed");
     assert!(a.record("bob").is_none());
     assert_eq!(b.beat(), Ok(1), "carol was enrolled");
@@ -53,7 +53,7 @@ fn without_a_lost_host_what_it_used_is_not_usable() {
     let (a, b) = met_with(&cluster, &["alice"]);
     let backup = old_backup(&cluster, "backup", (&a, &b));
     cluster.restore_snapshot(&backup);
-    assert_eq!(ended_without_other(&a).healed, 1);
+    assert_eq!(ended_without_other(&a).restored, 1);
     // As far ahead as the widest window reaches, of the time that the host said.
     let step = REPORT.time / 30;
     let next = step + furthest_ahead(MAX_WINDOW) + 1;
@@ -107,7 +107,7 @@ fn a_user_who_cannot_be_brought_is_waited_for() {
     let reason = b.beat().unwrap_err().to_string();
     assert!(reason.contains("\"alice\""), "{reason}");
     let again = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((again.waiting, again.healed), (waiting.waiting, 0));
+    assert_eq!((again.waiting, again.restored), (waiting.waiting, 0));
     std::fs::write(&mark, &whole).unwrap();
     assert_eq!(b.beat(), Err(OutageReason::Restoration));
     // The host of the command is one of those that are waited for.
@@ -115,11 +115,11 @@ fn a_user_who_cannot_be_brought_is_waited_for() {
     let whole = std::fs::read(&mark).unwrap();
     std::fs::write(&mark, "damaged").unwrap();
     let own = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((own.waiting.len(), own.healed), (1, 0));
+    assert_eq!((own.waiting.len(), own.restored), (1, 0));
     assert_eq!(own.failed[0].0, "bob");
     std::fs::write(&mark, &whole).unwrap();
     let done = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((done.waiting, done.healed), (vec![], 2));
+    assert_eq!((done.waiting, done.restored), (vec![], 2));
     assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(0)));
     assert_eq!(a.shared_next("alice"), later);
 }
@@ -158,7 +158,7 @@ fn a_restored_store_is_mirrored_from_its_start() {
     assert_eq!(b.beat(), Ok(0));
     a.enroll("carol", 64003);
     cluster.restore_snapshot(&backup);
-    assert_eq!(ended(&a, &b).healed, 2);
+    assert_eq!(ended(&a, &b).restored, 2);
     assert_eq!(b.beat(), Ok(1), "carol was enrolled");
     assert!(b.record("carol").is_some());
     // The host of the command never had another epoch than the store.

@@ -33,7 +33,7 @@ fn a_host_that_was_left_out_brings_no_old_record() {
     b.enroll("carol", 64003);
     b.use_code("dave", LATER);
     cluster.restore_snapshot(&backup);
-    assert_eq!(ended_without_other(&a).healed, 3);
+    assert_eq!(ended_without_other(&a).restored, 3);
     assert_eq!(a.beat(), Ok(0));
     // The phone was stolen; bob has a new one. Both have lower revisions than on b.
     a.store().discard("alice").unwrap();
@@ -95,7 +95,7 @@ fn a_user_who_cannot_be_read_stops_no_restoration() {
     assert_eq!(users(&begun.failed), ["alice", "carol"]);
     assert_eq!(b.beat(), Err(OutageReason::Restoration));
     let done = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((&done.waiting, done.healed), (&vec![], 1));
+    assert_eq!((&done.waiting, done.restored), (&vec![], 1));
     assert_eq!(users(&done.failed), ["alice", "carol"]);
     // No host takes a code of theirs for unused, also one that reads their records.
     let epochs = ["alice", "bob", "carol"].map(|user| a.epoch_of(user));
@@ -121,12 +121,12 @@ fn a_state_of_a_later_version_is_waited_for() {
     cluster.restore_snapshot(&backup);
     make_later(&a.open_as_it_is(), &StoreKey::state("alice"));
     let begun = a.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((begun.waiting.len(), begun.healed), (2, 0));
+    assert_eq!((begun.waiting.len(), begun.restored), (2, 0));
     let reason = OutageReason::Value(ValueError::Version(9)).to_string();
     assert_eq!(begun.failed, vec![("alice".to_owned(), reason)]);
     let both: Vec<&str> = begun.waiting.iter().map(String::as_str).collect();
     let done = a.after_restore(&both, MembershipRun::Apply);
-    assert_eq!((done.waiting, done.healed), (vec![], 0));
+    assert_eq!((done.waiting, done.restored), (vec![], 0));
     assert_eq!(done.failed, begun.failed);
     assert_eq!(b.beat_of_service().unwrap().failed.len(), 1);
 }

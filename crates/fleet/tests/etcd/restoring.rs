@@ -89,7 +89,7 @@ pub fn old_backup(cluster: &EtcdCluster, name: &str, hosts: (&TestHost, &TestHos
 /// Begins a restoration: one host is waited for, which takes part.
 pub fn begun(on: &TestHost, other: &TestHost) -> RestorationReport {
     let begun = on.after_restore(&[], MembershipRun::Apply);
-    assert_eq!((begun.waiting.len(), begun.healed), (1, 0));
+    assert_eq!((begun.waiting.len(), begun.restored), (1, 0));
     assert_eq!(other.beat(), Err(OutageReason::Restoration));
     begun
 }

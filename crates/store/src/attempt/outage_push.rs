@@ -34,7 +34,7 @@ pub enum PushedStates {
 }
 
 /// Joins the state of a user with the one of all hosts, if it is one of `which`. `push` stores what follows there, and returns when it
-/// is known to be stored. Returns true if something was stored. It gives no sign of life: a login passes it, and may count on.
+/// is known to be stored. Returns true if something was stored. It has no heartbeat: a login passes it, and may count on.
 ///
 /// # Errors
 /// [`AttemptFailure`]; inside, what `push` says. The next attempt joins the states then.

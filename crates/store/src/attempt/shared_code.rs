@@ -19,7 +19,7 @@ use super::{
     SharedPurpose, lock_recorded, rebase,
 };
 use crate::files::{LockedFactor, nothing_reusable};
-use crate::sys::lock_heartbeat::{LONGEST, alive};
+use crate::sys::lock_heartbeat::{LONGEST, with_heartbeat};
 use crate::sys::random;
 
 /// Epoch of the state that hosts share, beside the fleet's.
@@ -170,7 +170,9 @@ impl LoginAttempt<'_> {
             form,
             next: None,
         };
-        let end = alive(&mut || locked.show_life(), LONGEST, || settle(&mut code))?;
+        let end = with_heartbeat(&mut || locked.write_heartbeat(), LONGEST, || {
+            settle(&mut code)
+        })?;
         let is_compared = matches!(end, SharedEnd::Judged(AttemptResult::Compared(_)));
         match code.next {
             Some(state) if is_compared => {

@@ -190,7 +190,7 @@ impl<'s> LockedFactor<'s> {
 
     /// Writes the state once more as it is, which shows processes that wait for the lock that this one moves. Nothing follows from a
     /// write that fails, nor from one after the state was taken over: [`LockedFactor::confirm`] tells of that.
-    pub fn show_life(&mut self) {
+    pub fn write_heartbeat(&mut self) {
         let _ = self.write(self.state.clone());
     }
 

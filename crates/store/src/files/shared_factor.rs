@@ -11,7 +11,7 @@ use twofactor_core::state::State;
 use super::{Error, FileFault, Store};
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::sys::file::{self, FileAccess};
-use crate::sys::lock_heartbeat::LifeSign;
+use crate::sys::lock_heartbeat::LockHeartbeat;
 
 /// Name of the file that says that the host is in a fleet, in the fleet's directory.
 const HOST_FILE: &str = "host";
@@ -60,7 +60,7 @@ pub trait SharedFactors: Send + Sync {
         &self,
         user: &str,
         change: &SharedChange<'_>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault>;
 
     /// True if what it makes counts on this host alone.
@@ -90,12 +90,12 @@ impl Store {
         Ok(!is_absent().map_err(Error::file(&path))?)
     }
 
-    /// Makes a change in the fleet, where this host is in one. `sign` is that of the user's lock.
+    /// Makes a change in the fleet, where this host is in one. `heartbeat` is that of the user's lock.
     pub(crate) fn share(
         &self,
         user: &str,
         change: &SharedChange<'_>,
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> Result<ShareResult, Error> {
         if !self.is_in_fleet()? {
             return Ok(ShareResult::Alone);
@@ -107,7 +107,7 @@ impl Store {
         let Some(fleet) = &self.fleet else {
             return Err(failed(FileFault::InFleet));
         };
-        match fleet.commit(user, change, sign) {
+        match fleet.commit(user, change, heartbeat) {
             Ok(()) if fleet.is_local() => Ok(ShareResult::Alone),
             Ok(()) => Ok(ShareResult::Shared),
             Err(ShareFault::Conflict) => Err(failed(FileFault::FleetConflict)),

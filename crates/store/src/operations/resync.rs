@@ -85,7 +85,7 @@ pub fn resync(
             &account.name,
             &SharedChange::State(&resynced_state),
             &mut || {
-                locked.show_life();
+                locked.write_heartbeat();
             },
         )
         .map_err(|error| factor.failed(error, FactorChange::Resynced(&device.name)))?;

@@ -53,7 +53,7 @@ pub fn unlock(
     let unlocked = |state: &State| verify::unlocked(policy, &record, state, now);
     let _ = store
         .share(&account.name, &SharedChange::State(&unlocked), &mut || {
-            locked.show_life();
+            locked.write_heartbeat();
         })
         .map_err(|error| factor.failed(error, FactorChange::Unlocked))?;
     let state = unlocked(locked.state());

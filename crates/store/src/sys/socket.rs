@@ -15,7 +15,7 @@ use rustix::net::{
 };
 
 use super::clock;
-use super::lock_heartbeat::{INTERVAL, LifeSign};
+use super::lock_heartbeat::{INTERVAL, LockHeartbeat};
 
 /// Less time than this is none.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -109,21 +109,21 @@ impl TimedConnection {
         Ok(())
     }
 
-    /// Receives bytes; how many there are, 0 when the other end is closed. Calls `sign` from time to time while it waits.
+    /// Receives bytes; how many there are, 0 when the other end is closed. Calls `heartbeat` from time to time while it waits.
     ///
     /// # Errors
     /// The error of recv(2); [`Errno::AGAIN`] when time is over.
     pub fn receive(
         &self,
         room: &mut [u8],
-        sign: LifeSign<'_>,
+        heartbeat: LockHeartbeat<'_>,
     ) -> std::result::Result<usize, Errno> {
         loop {
             let received = self.tried(Timeout::Recv, INTERVAL, || {
                 recv(&self.socket, &mut *room, RecvFlags::empty())
             });
             match received {
-                Err(Errno::AGAIN) if !self.is_over() => sign(),
+                Err(Errno::AGAIN) if !self.is_over() => heartbeat(),
                 other => return other.map(|(_, received)| received),
             }
         }

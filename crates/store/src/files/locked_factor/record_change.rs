@@ -72,7 +72,7 @@ impl LockedFactor<'_> {
         self.confirm()?;
         let change = SharedChange::Put { old, record, local };
         let (store, user) = (self.store, self.account.name.clone());
-        store.share(&user, &change, &mut || self.show_life())
+        store.share(&user, &change, &mut || self.write_heartbeat())
     }
 
     /// Replaces record and state by way of `state`, which knows the devices of both records.

@@ -28,7 +28,7 @@ impl LockedFactor<'_> {
         self.confirm()?;
         let change = SharedChange::Remove { old: Some(old) };
         let (store, user) = (self.store, self.account.name.clone());
-        let shared = store.share(&user, &change, &mut || self.show_life())?;
+        let shared = store.share(&user, &change, &mut || self.write_heartbeat())?;
         self.mirror_removal().map_err(|error| shared.told(error))
     }
 

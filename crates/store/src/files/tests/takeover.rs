@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::sys::lock_heartbeat::alive;
+use crate::sys::lock_heartbeat::with_heartbeat;
 use twofactor_core::state::{SlotStanding, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.
@@ -14,7 +14,7 @@ fn taken_over(store: &Store) -> (LockedFactor<'_>, LockedFactor<'_>) {
     (stopped, taker.unwrap())
 }
 
-/// Holds alice's lock for more than two seconds, with signs of life for so long, while another process waits for it. Whether the state
+/// Holds alice's lock for more than two seconds, with a heartbeat for so long, while another process waits for it. True if the state
 /// is still the holder's.
 fn is_kept(limit: Duration) -> bool {
     let (_scratch, store) = enrolled();
@@ -22,7 +22,7 @@ fn is_kept(limit: Duration) -> bool {
     let kept = thread::scope(|scope| {
         let taker = scope.spawn(|| store.lock(&alice()).map(drop));
         let work = || thread::sleep(Duration::from_millis(2500));
-        alive(&mut || holder.show_life(), limit, work);
+        with_heartbeat(&mut || holder.write_heartbeat(), limit, work);
         let kept = holder.confirm().is_ok();
         drop(holder);
         assert_eq!(taker.join().unwrap(), Ok(()));
@@ -45,7 +45,7 @@ fn signs_of_life_after_a_takeover_change_nothing() {
     let (mut stopped, mut taker) = taken_over(&store);
     taker.write(with_failures(&taker, 3)).unwrap();
     taker.flush().unwrap();
-    (0..3).for_each(|_| stopped.show_life());
+    (0..3).for_each(|_| stopped.write_heartbeat());
     assert!(stopped.confirm().is_err());
     assert_eq!(taker.confirm(), Ok(()));
     assert!(scratch.stored().moved);

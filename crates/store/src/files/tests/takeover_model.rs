@@ -8,7 +8,7 @@
 //! leaves no device that counts and has no record. And each part of the design is
 //! needed: without it the model finds what breaks.
 //!
-//! Signs of life (`LockedFactor::show_life`) are no step of it: they write what is there. Patience is none either: a process may take a state
+//! The heartbeat (`LockedFactor::write_heartbeat`) is no step of it: it writes what is there. Patience is none either: a process may take a state
 //! over at any moment, so that what is held here does not depend on how long others wait.
 
 mod changes;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::files::{ShareFault, SharedChange, SharedFactors};
 use crate::fleet_contact::FleetContact;
-use crate::sys::lock_heartbeat::LifeSign;
+use crate::sys::lock_heartbeat::LockHeartbeat;
 use crate::testing::fresh;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
 use twofactor_core::verify::{AnswerForm, TypedAnswer};
@@ -139,7 +139,7 @@ impl SharedFactors for KnownElsewhere {
         &self,
         _: &str,
         change: &SharedChange<'_>,
-        _: LifeSign<'_>,
+        _: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault> {
         let SharedChange::State(change) = change else {
             panic!("no change of a record");

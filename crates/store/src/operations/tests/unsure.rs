@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::files::{NewRecord, ShareFault, SharedChange, SharedFactors};
-use crate::sys::lock_heartbeat::LifeSign;
+use crate::sys::lock_heartbeat::LockHeartbeat;
 use twofactor_core::enroll::{ConfirmedDevice, unused};
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
@@ -14,7 +14,12 @@ use twofactor_core::verify::{AnswerForm, TypedAnswer};
 struct SilentFleet(ShareFault);
 
 impl SharedFactors for SilentFleet {
-    fn commit(&self, _: &str, _: &SharedChange<'_>, _: LifeSign<'_>) -> Result<(), ShareFault> {
+    fn commit(
+        &self,
+        _: &str,
+        _: &SharedChange<'_>,
+        _: LockHeartbeat<'_>,
+    ) -> Result<(), ShareFault> {
         Err(self.0.clone())
     }
 }
