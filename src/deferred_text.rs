@@ -5,7 +5,7 @@
 //! another process: only a variable of PAM's environment gets there, and is taken out of it again.
 
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::Accepted;
+use twofactor_core::verify::CodeAcceptance;
 
 use crate::login_notice::LoginNotice;
 use crate::login_service::{self, SSHD_TTY};
@@ -32,7 +32,7 @@ pub fn told_here(
 /// codes that are left, where they are few.
 pub fn tell(
     transaction: &mut dyn PamTransaction,
-    accepted: &Accepted,
+    accepted: &CodeAcceptance,
     few: Option<usize>,
     changes: &[RecentChange],
 ) {
@@ -150,7 +150,7 @@ mod tests {
     fn a_note_of_an_earlier_code_does_not_stay() {
         let mut stage = StagedTransaction::new("enabled = true\n");
         stage.tty = Some(SSHD_TTY.to_vec());
-        let accepted = |failures_before| Accepted {
+        let accepted = |failures_before| CodeAcceptance {
             by: Credential::Bypass,
             failures_before,
             password_len: 0,

@@ -1,7 +1,7 @@
 //! The log lines about a code, and about what kept one from being compared.
 
 use rustix::io::Errno;
-use twofactor_core::verify::{Accepted, Credential, Rejected, ThrottleStatus};
+use twofactor_core::verify::{CodeAcceptance, CodeRejection, Credential, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::FileFault;
 use twofactor_store::attempt::{AttemptFailure, UnansweredName, UnusableGroup};
@@ -120,7 +120,7 @@ pub fn closed(line: LogLine, gate: ThrottleStatus) -> LogLine {
 
 /// Completes the line about a success.
 #[must_use]
-pub fn accepted(line: LogLine, accepted: &Accepted) -> LogLine {
+pub fn accepted(line: LogLine, accepted: &CodeAcceptance) -> LogLine {
     let line = line.result(LoginEvent::Accepted);
     let line = match &accepted.by {
         Credential::Device { name, offset } => line.with("device", name).with("offset", offset),
@@ -137,10 +137,10 @@ pub fn accepted(line: LogLine, accepted: &Accepted) -> LogLine {
 
 /// Completes the line about a refused code.
 #[must_use]
-pub fn rejected(line: LogLine, why: &Rejected) -> LogLine {
+pub fn rejected(line: LogLine, why: &CodeRejection) -> LogLine {
     match why {
-        Rejected::Wrong => line.result(LoginEvent::Wrong),
-        Rejected::ClockDiffers { device, steps } => line
+        CodeRejection::Wrong => line.result(LoginEvent::Wrong),
+        CodeRejection::ClockDiffers { device, steps } => line
             .result(LoginEvent::Wrong)
             .with("device", device)
             .with("steps_off", steps)
@@ -148,8 +148,8 @@ pub fn rejected(line: LogLine, why: &Rejected) -> LogLine {
                 "hint",
                 &"the clocks of this machine and of the device differ: set the wrong one right, or: twofactor resync USER DEVICE",
             ),
-        Rejected::Used { device } => line.result(LoginEvent::Used).with("device", device),
-        Rejected::ClockSetBack { device, seconds } => line
+        CodeRejection::Used { device } => line.result(LoginEvent::Used).with("device", device),
+        CodeRejection::ClockSetBack { device, seconds } => line
             .result(LoginEvent::ClockSetBack)
             .with("device", device)
             .with("behind", seconds)
@@ -157,8 +157,8 @@ pub fn rejected(line: LogLine, why: &Rejected) -> LogLine {
                 "hint",
                 &"codes were accepted at a later time than the clock shows now: set it right, or if it is right: twofactor unlock USER",
             ),
-        Rejected::Spent => line.result(LoginEvent::Spent),
-        Rejected::BypassExpired => line.result(LoginEvent::BypassExpired),
+        CodeRejection::Spent => line.result(LoginEvent::Spent),
+        CodeRejection::BypassExpired => line.result(LoginEvent::BypassExpired),
     }
 }
 

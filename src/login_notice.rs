@@ -3,7 +3,7 @@
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, OriginName, RecentChange,
 };
-use twofactor_core::verify::{Accepted, Credential};
+use twofactor_core::verify::{CodeAcceptance, Credential};
 
 use crate::prompt_text::CodesLeft;
 use crate::{change_text, prompt_text};
@@ -21,7 +21,7 @@ pub struct LoginNotice {
 
 impl LoginNotice {
     /// The notice after this code. `few` is the number of recovery codes that are left, where they are few.
-    pub fn new(accepted: &Accepted, few: Option<usize>, changes: &[RecentChange]) -> Self {
+    pub fn new(accepted: &CodeAcceptance, few: Option<usize>, changes: &[RecentChange]) -> Self {
         Self {
             left: match accepted.by {
                 Credential::RecoveryCode { left } => Some(CodesLeft::Used(left)),
@@ -192,7 +192,7 @@ mod tests {
             (device(), Some(0), 0, &changes[..0], 1),
             (device(), None, 0, &changes[..], 4),
         ] {
-            let accepted = Accepted {
+            let accepted = CodeAcceptance {
                 by,
                 failures_before,
                 password_len: 0,

@@ -1,7 +1,7 @@
 //! The texts that people read at the prompt: what happened, what to do next.
 
 use twofactor_core::policy::StartDay;
-use twofactor_core::verify::{Rejected, ThrottleStatus};
+use twofactor_core::verify::{CodeRejection, ThrottleStatus};
 
 use crate::answer_source::NonCodeAnswer;
 
@@ -25,15 +25,17 @@ const PASSWORD_AGAIN: &str = "That was the password again. Log in once more, and
 /// Text for a refused code. A code that is right at another time is "wrong" here: an attacker who guesses must not
 /// learn that it will be right soon.
 #[must_use]
-pub const fn rejected(why: &Rejected) -> &'static str {
+pub const fn rejected(why: &CodeRejection) -> &'static str {
     match why {
-        Rejected::Wrong | Rejected::ClockDiffers { .. } => WRONG,
-        Rejected::Used { .. } => "This code was used already. Wait for the next one.",
-        Rejected::ClockSetBack { .. } => {
+        CodeRejection::Wrong | CodeRejection::ClockDiffers { .. } => WRONG,
+        CodeRejection::Used { .. } => "This code was used already. Wait for the next one.",
+        CodeRejection::ClockSetBack { .. } => {
             "The clock of this machine is behind. Tell your administrator, or use a recovery code."
         }
-        Rejected::Spent => "This one-time code was used already. Use another one.",
-        Rejected::BypassExpired => "This code has expired. Ask your administrator for a new one.",
+        CodeRejection::Spent => "This one-time code was used already. Use another one.",
+        CodeRejection::BypassExpired => {
+            "This code has expired. Ask your administrator for a new one."
+        }
     }
 }
 
@@ -223,10 +225,10 @@ mod tests {
 
     #[test]
     fn a_code_of_another_time_reads_like_any_wrong_code() {
-        let soon = Rejected::ClockDiffers {
+        let soon = CodeRejection::ClockDiffers {
             device: "phone".into(),
             steps: 3,
         };
-        assert_eq!(rejected(&soon), rejected(&Rejected::Wrong));
+        assert_eq!(rejected(&soon), rejected(&CodeRejection::Wrong));
     }
 }

@@ -5,7 +5,7 @@ use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
 use twofactor_core::policy::{DeviceRequirement, StartDay, rhost_address};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::attempt::{AttemptFailure, KnownGroups};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::{accounts, clock, process};
@@ -90,7 +90,7 @@ fn without_device(
     loaded: &LoadedPolicy,
     account: &Account,
     request: &LoginRequest<'_>,
-    record: Option<&Record>,
+    record: Option<&UserRecord>,
 ) -> Result<Option<String>, AttemptFailure> {
     let policy = &loaded.policy;
     let mut groups = KnownGroups::default();
@@ -141,7 +141,7 @@ fn days_left(
     }
 }
 
-fn is_invited(record: Option<&Record>) -> Result<bool, AttemptFailure> {
+fn is_invited(record: Option<&UserRecord>) -> Result<bool, AttemptFailure> {
     let now = clock::now()?;
     Ok(record.is_some_and(|record| record.is_invited(now)))
 }

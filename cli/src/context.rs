@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use twofactor_core::policy::{Policy, PolicyTime};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 
 use twofactor_core::account::Account;
 use twofactor_fleet::fleet_changes::FleetChanges;
@@ -222,7 +222,7 @@ impl Context {
     }
 
     /// Account, files and record of a user who has a device.
-    pub fn enrolled(&self, user: &str) -> Result<(Account, Store, Record), Failure> {
+    pub fn enrolled(&self, user: &str) -> Result<(Account, Store, UserRecord), Failure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
             Some(record) if record.is_enrolled() => Ok((holder.account, store, record)),

@@ -5,7 +5,7 @@ use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ pub struct DeviceInfo {
 
 impl DeviceInfo {
     /// Describes `device`, with what `state` knows of it.
-    pub fn new(device: &Device, state: Option<&State>) -> Self {
+    pub fn new(device: &Device, state: Option<&UserState>) -> Self {
         let (kind, interval) = match device.kind {
             OtpKind::Totp { interval } => ("totp", Some(interval.seconds())),
             OtpKind::Hotp => ("hotp", None),
@@ -91,7 +91,7 @@ pub fn uri(
     device: &Device,
     account: &str,
     policy: &Policy,
-    state: Option<&State>,
+    state: Option<&UserState>,
 ) -> Zeroizing<String> {
     enroll::uri(device, account, &issuer(policy), next(device, state))
 }
@@ -101,7 +101,7 @@ pub fn uris(
     device: &Device,
     account: &str,
     policy: &Policy,
-    state: Option<&State>,
+    state: Option<&UserState>,
 ) -> Vec<Zeroizing<String>> {
     enroll::uris(
         device,
@@ -112,7 +112,7 @@ pub fn uris(
     )
 }
 
-fn next(device: &Device, state: Option<&State>) -> u64 {
+fn next(device: &Device, state: Option<&UserState>) -> u64 {
     let entry = state.and_then(|state| state.device(device.id));
     entry.map_or(0, |entry| entry.next)
 }

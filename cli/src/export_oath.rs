@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Algorithm;
-use twofactor_core::state::{COUNTER_UNKNOWN, State};
+use twofactor_core::state::{COUNTER_UNKNOWN, UserState};
 use twofactor_store::sys::local_time;
 use zeroize::Zeroizing;
 
@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 pub const COUNTER_LOST: &str = "its counter is not known; twofactor resync finds it";
 
 /// The smallest step or counter that may still be used. `None` where a counter was lost.
-pub fn next(device: &Device, state: &State) -> Option<u64> {
+pub fn next(device: &Device, state: &UserState) -> Option<u64> {
     let next = state.device(device.id).map_or(0, |entry| entry.next);
     (device.kind != OtpKind::Hotp || next != COUNTER_UNKNOWN).then_some(next)
 }
 
 /// The line, with the last code, which pam_oath refuses from then on; or what pam_oath cannot do.
-pub fn line(user: &str, device: &Device, state: &State) -> Result<Zeroizing<String>, String> {
+pub fn line(user: &str, device: &Device, state: &UserState) -> Result<Zeroizing<String>, String> {
     if device.algorithm != Algorithm::Sha1 {
         return Err(format!("pam_oath does not know {}", device.algorithm));
     }
@@ -95,8 +95,8 @@ mod tests {
         OtpKind::Totp { interval }
     }
 
-    fn state(next: u64) -> State {
-        let mut state = State::new(1);
+    fn state(next: u64) -> UserState {
+        let mut state = UserState::new(1);
         state.devices.push(DeviceState {
             id: CredentialId::from_number(1).unwrap(),
             next,

@@ -2,8 +2,8 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::{DeviceRequirement, FirstDevice, Policy};
-use twofactor_core::record::Record;
-use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
+use twofactor_core::record::UserRecord;
+use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, ProofCodes,
@@ -46,7 +46,7 @@ pub struct ProofContext<'a> {
     /// The login name.
     pub login: &'a str,
     /// The record as it was read for this call.
-    pub record: Option<Record>,
+    pub record: Option<UserRecord>,
     /// The process that asks.
     pub caller: CallingProcess,
     /// The word that stands in the files in place of a PAM service.
@@ -69,7 +69,7 @@ impl<'a> ProofContext<'a> {
     }
 
     /// The record, which has to have a device.
-    pub fn enrolled(&self) -> Result<&Record, ChangeDenial> {
+    pub fn enrolled(&self) -> Result<&UserRecord, ChangeDenial> {
         let record = self.record.as_ref().filter(|record| record.is_enrolled());
         record.ok_or_else(|| ChangeResult::Unenrolled.into())
     }
@@ -239,7 +239,7 @@ impl ProvenChange<'_> {
     }
 
     /// Checks that what the proof was given for is still there.
-    fn holds(&self, record: Option<&Record>) -> Result<(), ChangeDenial> {
+    fn holds(&self, record: Option<&UserRecord>) -> Result<(), ChangeDenial> {
         let ids = record.iter().flat_map(|record| &record.devices);
         let ids: Vec<_> = ids.map(|device| device.id).collect();
         let is_same = match &self.proof {
@@ -274,7 +274,7 @@ impl ChangeSteps for ProvenChange<'_> {
     fn permit(
         &mut self,
         _: &mut LockedFactor<'_>,
-        record: Option<&Record>,
+        record: Option<&UserRecord>,
     ) -> Result<(), ChangeDenial> {
         let loaded = self.file.load()?;
         if !self.is_allowed(&loaded.policy) {
@@ -297,13 +297,13 @@ impl ChangeSteps for ProvenChange<'_> {
 /// Ok where the code was right and its use is on the disk. A code that will be right soon is a wrong one, as in `Verify`.
 fn accepted(judged: AttemptResult) -> Result<(), ChangeDenial> {
     let result = match judged {
-        AttemptResult::Compared(Outcome::Accepted(_)) => return Ok(()),
-        AttemptResult::Compared(Outcome::Rejected(why)) => match why {
-            Rejected::Wrong | Rejected::ClockDiffers { .. } => ChangeResult::Wrong,
-            Rejected::Used { .. } => ChangeResult::Used,
-            Rejected::ClockSetBack { .. } => ChangeResult::Clock,
-            Rejected::Spent => ChangeResult::Spent,
-            Rejected::BypassExpired => ChangeResult::Expired,
+        AttemptResult::Compared(CodeOutcome::Accepted(_)) => return Ok(()),
+        AttemptResult::Compared(CodeOutcome::Rejected(why)) => match why {
+            CodeRejection::Wrong | CodeRejection::ClockDiffers { .. } => ChangeResult::Wrong,
+            CodeRejection::Used { .. } => ChangeResult::Used,
+            CodeRejection::ClockSetBack { .. } => ChangeResult::Clock,
+            CodeRejection::Spent => ChangeResult::Spent,
+            CodeRejection::BypassExpired => ChangeResult::Expired,
         },
         AttemptResult::Refused(gate) => {
             let mut reply = ChangeReply::new(ChangeResult::Locked);

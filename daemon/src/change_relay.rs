@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use twofactor_core::record::Record;
-use twofactor_core::state::{self, FILE_LEN, SLOT_LEN, State};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{self, FILE_LEN, SLOT_LEN, UserState};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
@@ -46,8 +46,8 @@ enum RelayRefusal {
 
 /// A factor as it was sent.
 struct SentFactor {
-    record: Record,
-    state: State,
+    record: UserRecord,
+    state: UserState,
 }
 
 impl ChangeRelay<'_> {
@@ -138,7 +138,7 @@ fn sent(call: &FleetChangeParameters) -> Result<Option<SentFactor>, RelayRefusal
         (Some(record), Some(state)) => (record, state),
     };
     // The text of the error says nothing of the record's, and neither goes anywhere.
-    let record = Record::parse(record).map_err(|_| RelayRefusal::Parameter("record"))?;
+    let record = UserRecord::parse(record).map_err(|_| RelayRefusal::Parameter("record"))?;
     if record.user != call.user || record.uid != call.uid {
         return Err(RelayRefusal::Foreign);
     }
@@ -151,7 +151,7 @@ fn sent(call: &FleetChangeParameters) -> Result<Option<SentFactor>, RelayRefusal
 }
 
 /// The state in a slot.
-fn slot(text: &str) -> Option<State> {
+fn slot(text: &str) -> Option<UserState> {
     let mut bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
     if bytes.len() != SLOT_LEN {
         return None;
@@ -168,7 +168,7 @@ mod tests {
 
     fn call() -> FleetChangeParameters {
         let record = record_of(&account("alice", 1000), &[token()]);
-        let mut state = State::new(1000);
+        let mut state = UserState::new(1000);
         state.devices.push(fresh(&token()));
         FleetChangeParameters {
             user: "alice".to_owned(),
@@ -204,12 +204,12 @@ mod tests {
 
     #[test]
     fn a_state_that_does_not_know_its_devices_is_refused() {
-        let with = |state: &State| FleetChangeParameters {
+        let with = |state: &UserState| FleetChangeParameters {
             state: Some(HEXLOWER.encode(&state::encode(state, 1))),
             ..call()
         };
-        assert_eq!(word(&with(&State::new(1000))), "state");
-        let mut foreign = State::new(1001);
+        assert_eq!(word(&with(&UserState::new(1000))), "state");
+        let mut foreign = UserState::new(1001);
         foreign.devices.push(fresh(&token()));
         assert_eq!(word(&with(&foreign)), "state");
         for state in ["", "00", "zz", &"00".repeat(SLOT_LEN)] {

@@ -2,9 +2,9 @@
 
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{ChangeChannel, OriginName, RecentChange};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::ThrottleStatus;
 use twofactor_protocol::service::{AllowedChanges, ChangeEntry, DeviceEntry};
 
@@ -18,7 +18,7 @@ pub fn allowed_changes(policy: &Policy, unset_last: bool) -> AllowedChanges {
 }
 
 /// A device as callers see it.
-pub fn entry(device: &Device, state: &State) -> DeviceEntry {
+pub fn entry(device: &Device, state: &UserState) -> DeviceEntry {
     let (kind, interval) = match device.kind {
         OtpKind::Totp { interval } => ("totp", Some(interval.seconds())),
         OtpKind::Hotp => ("hotp", None),
@@ -36,7 +36,7 @@ pub fn entry(device: &Device, state: &State) -> DeviceEntry {
 }
 
 /// The changes that the user is told of at `now`, the newest last.
-pub fn told(record: &Record, now: u64) -> Vec<ChangeEntry> {
+pub fn told(record: &UserRecord, now: u64) -> Vec<ChangeEntry> {
     let changes = record.changes.iter();
     changes
         .filter(|change| change.is_told(now))

@@ -6,7 +6,8 @@ use std::time::Duration;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{
-    self, Accepted, AnswerForm, Credential, FailureCounter, Outcome, Rejected, ThrottleStatus,
+    self, AnswerForm, CodeAcceptance, CodeOutcome, CodeRejection, Credential, FailureCounter,
+    ThrottleStatus,
 };
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
@@ -282,17 +283,17 @@ fn logged<T>(
 /// not learn that it will be right soon.
 pub fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
     match judged {
-        AttemptResult::Compared(Outcome::Accepted(accepted)) => {
+        AttemptResult::Compared(CodeOutcome::Accepted(accepted)) => {
             VerifyAnswer::Accepted(accepted_code(accepted))
         }
-        AttemptResult::Compared(Outcome::Rejected(why)) => match why {
-            Rejected::Wrong | Rejected::ClockDiffers { .. } => VerifyAnswer::Wrong,
-            Rejected::Used { device } => VerifyAnswer::Used(device),
-            Rejected::ClockSetBack { device, seconds } => {
+        AttemptResult::Compared(CodeOutcome::Rejected(why)) => match why {
+            CodeRejection::Wrong | CodeRejection::ClockDiffers { .. } => VerifyAnswer::Wrong,
+            CodeRejection::Used { device } => VerifyAnswer::Used(device),
+            CodeRejection::ClockSetBack { device, seconds } => {
                 VerifyAnswer::Clock(LaggingClock { device, seconds })
             }
-            Rejected::Spent => VerifyAnswer::Spent,
-            Rejected::BypassExpired => VerifyAnswer::Expired,
+            CodeRejection::Spent => VerifyAnswer::Spent,
+            CodeRejection::BypassExpired => VerifyAnswer::Expired,
         },
         AttemptResult::Refused(gate) => VerifyAnswer::Locked(seconds(gate)),
         AttemptResult::Repeated => VerifyAnswer::Repeated,
@@ -300,7 +301,7 @@ pub fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
     }
 }
 
-fn accepted_code(accepted: Accepted) -> AcceptedCode {
+fn accepted_code(accepted: CodeAcceptance) -> AcceptedCode {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     AcceptedCode {
         by: match accepted.by {
@@ -321,20 +322,20 @@ mod tests {
     fn a_code_that_will_be_right_soon_is_a_wrong_one() {
         let device = || "phone".to_owned();
         for (why, answer) in [
-            (Rejected::Wrong, VerifyAnswer::Wrong),
+            (CodeRejection::Wrong, VerifyAnswer::Wrong),
             (
-                Rejected::ClockDiffers {
+                CodeRejection::ClockDiffers {
                     device: device(),
                     steps: 2,
                 },
                 VerifyAnswer::Wrong,
             ),
             (
-                Rejected::Used { device: device() },
+                CodeRejection::Used { device: device() },
                 VerifyAnswer::Used(device()),
             ),
             (
-                Rejected::ClockSetBack {
+                CodeRejection::ClockSetBack {
                     device: device(),
                     seconds: 9,
                 },
@@ -343,10 +344,10 @@ mod tests {
                     seconds: 9,
                 }),
             ),
-            (Rejected::Spent, VerifyAnswer::Spent),
-            (Rejected::BypassExpired, VerifyAnswer::Expired),
+            (CodeRejection::Spent, VerifyAnswer::Spent),
+            (CodeRejection::BypassExpired, VerifyAnswer::Expired),
         ] {
-            let judged = AttemptResult::Compared(Outcome::Rejected(why));
+            let judged = AttemptResult::Compared(CodeOutcome::Rejected(why));
             assert_eq!(verify_answer(judged), answer);
         }
         let locked = AttemptResult::Refused(ThrottleStatus::LockedUntilUnlock);

@@ -1,9 +1,9 @@
 //! A code of a login, as an attempt against the store of the fleet asks for its decision.
 
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::state::State;
-use twofactor_core::verify::Outcome;
+use twofactor_core::state::UserState;
+use twofactor_core::verify::CodeOutcome;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
@@ -55,7 +55,7 @@ pub fn settle(
 }
 
 /// True if root made a bypass code on this host, while it was cut off.
-fn has_code_of_this_host(record: &Record) -> bool {
+fn has_code_of_this_host(record: &UserRecord) -> bool {
     let mut codes = record.bypass.iter();
     codes.any(|code| code.scope == CodeScope::ThisHost)
 }
@@ -80,7 +80,7 @@ impl AttemptJudge for LockedCodeJudge<'_, '_> {
 
     fn decide(
         &mut self,
-        shared: &State,
+        shared: &UserState,
         known: u32,
         epoch: SharedEpoch,
     ) -> AttemptDecision<Self::End> {
@@ -89,8 +89,8 @@ impl AttemptJudge for LockedCodeJudge<'_, '_> {
             Ok(SharedVerdict::Compared(outcome, state)) => AttemptDecision::Judged {
                 state,
                 outcome: match outcome {
-                    Outcome::Accepted(_) => SharedOutcome::Accepted,
-                    Outcome::Rejected(_) => SharedOutcome::Rejected,
+                    CodeOutcome::Accepted(_) => SharedOutcome::Accepted,
+                    CodeOutcome::Rejected(_) => SharedOutcome::Rejected,
                 },
                 end: Ok(AttemptResult::Compared(outcome)),
             },

@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
-use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
+use twofactor_core::verify::{
+    CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
+};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
@@ -179,8 +181,8 @@ pub fn judged(asked: &AskedAccount, caller: CallingProcess, judged: &AttemptResu
     let (level, event) = level_and_event(judged);
     let text = text.result(event);
     let text = match judged {
-        AttemptResult::Compared(Outcome::Accepted(accepted)) => accepted_line(text, accepted),
-        AttemptResult::Compared(Outcome::Rejected(why)) => rejected_line(text, why),
+        AttemptResult::Compared(CodeOutcome::Accepted(accepted)) => accepted_line(text, accepted),
+        AttemptResult::Compared(CodeOutcome::Rejected(why)) => rejected_line(text, why),
         AttemptResult::Refused(gate) => closed_line(text, *gate),
         AttemptResult::Repeated | AttemptResult::Gone => text,
     };
@@ -192,15 +194,15 @@ pub fn judged(asked: &AskedAccount, caller: CallingProcess, judged: &AttemptResu
 
 const fn level_and_event(judged: &AttemptResult) -> (LogLevel, LoginEvent) {
     match judged {
-        AttemptResult::Compared(Outcome::Accepted(_)) => (LogLevel::Info, LoginEvent::Accepted),
-        AttemptResult::Compared(Outcome::Rejected(why)) => (
+        AttemptResult::Compared(CodeOutcome::Accepted(_)) => (LogLevel::Info, LoginEvent::Accepted),
+        AttemptResult::Compared(CodeOutcome::Rejected(why)) => (
             LogLevel::Notice,
             match why {
-                Rejected::Wrong | Rejected::ClockDiffers { .. } => LoginEvent::Wrong,
-                Rejected::Used { .. } => LoginEvent::Used,
-                Rejected::ClockSetBack { .. } => LoginEvent::ClockSetBack,
-                Rejected::Spent => LoginEvent::Spent,
-                Rejected::BypassExpired => LoginEvent::BypassExpired,
+                CodeRejection::Wrong | CodeRejection::ClockDiffers { .. } => LoginEvent::Wrong,
+                CodeRejection::Used { .. } => LoginEvent::Used,
+                CodeRejection::ClockSetBack { .. } => LoginEvent::ClockSetBack,
+                CodeRejection::Spent => LoginEvent::Spent,
+                CodeRejection::BypassExpired => LoginEvent::BypassExpired,
             },
         ),
         AttemptResult::Refused(ThrottleStatus::LockedFor(_)) => {
@@ -212,7 +214,7 @@ const fn level_and_event(judged: &AttemptResult) -> (LogLevel, LoginEvent) {
     }
 }
 
-fn accepted_line(text: LogLine, accepted: &Accepted) -> LogLine {
+fn accepted_line(text: LogLine, accepted: &CodeAcceptance) -> LogLine {
     let text = match &accepted.by {
         Credential::Device { name, offset } => text.with("device", name).with("offset", offset),
         Credential::RecoveryCode { left } => {
@@ -226,14 +228,14 @@ fn accepted_line(text: LogLine, accepted: &Accepted) -> LogLine {
     }
 }
 
-fn rejected_line(text: LogLine, why: &Rejected) -> LogLine {
+fn rejected_line(text: LogLine, why: &CodeRejection) -> LogLine {
     match why {
-        Rejected::Wrong | Rejected::Spent | Rejected::BypassExpired => text,
-        Rejected::ClockDiffers { device, steps } => {
+        CodeRejection::Wrong | CodeRejection::Spent | CodeRejection::BypassExpired => text,
+        CodeRejection::ClockDiffers { device, steps } => {
             text.with("device", device).with("steps_off", steps)
         }
-        Rejected::Used { device } => text.with("device", device),
-        Rejected::ClockSetBack { device, seconds } => {
+        CodeRejection::Used { device } => text.with("device", device),
+        CodeRejection::ClockSetBack { device, seconds } => {
             text.with("device", device).with("behind", seconds)
         }
     }

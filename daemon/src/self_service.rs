@@ -5,10 +5,10 @@ use twofactor_core::enroll::{self, PendingDevice};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::NewDevices;
 use twofactor_core::qr::{self, QrGlyphs, QrInk, QrModules};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::PlainCode;
-use twofactor_core::state::State;
-use twofactor_core::verify::Rejected;
+use twofactor_core::state::UserState;
+use twofactor_core::verify::CodeRejection;
 use twofactor_protocol::service::{
     ChangeCall, ChangeReply, ChangeResult, CodeCall, DeviceCall, DeviceKind, HashAlgorithm,
     NewDeviceCall, RemovalCall,
@@ -103,7 +103,7 @@ fn confirm(
         Ok(new) => new,
         Err(refused) => {
             let mut reply = ChangeReply::new(ChangeResult::Wrong);
-            if let Rejected::ClockDiffers { steps, .. } = refused.why {
+            if let CodeRejection::ClockDiffers { steps, .. } = refused.why {
                 reply.result = ChangeResult::Clock;
                 reply.steps = Some(steps);
             }
@@ -126,7 +126,7 @@ fn confirm(
             new.device
         }
     };
-    reply.device = Some(entry(&device, &State::new(claimant.account.uid)));
+    reply.device = Some(entry(&device, &UserState::new(claimant.account.uid)));
     Ok(reply)
 }
 
@@ -151,14 +151,14 @@ fn unset(claimant: &ProofContext<'_>, call: &RemovalCall) -> Result<ChangeReply,
     let proof = claimant.prove(call.code.as_deref(), ChangeKind::OneDevice)?;
     let mut steps = claimant.steps(proof, ChangeKind::OneDevice);
     let removed = operations::remove_device(&factor, device.id, &mut steps)?;
-    let state = State::new(claimant.account.uid);
+    let state = UserState::new(claimant.account.uid);
     reply.device = Some(entry(&removed.device, &state));
     reply.devices_left = Some(removed.left);
     Ok(reply)
 }
 
 /// Checks that the devices are those that the user saw. From here on the proof holds for these alone.
-fn expected(record: &Record, call: &RemovalCall) -> Result<(), ChangeDenial> {
+fn expected(record: &UserRecord, call: &RemovalCall) -> Result<(), ChangeDenial> {
     match (&call.device, &call.all) {
         (_, None) => Ok(()),
         (Some(_), Some(_)) => Err(ChangeDenial::Parameter("all")),
@@ -196,7 +196,7 @@ fn new_name(name: &str) -> Result<DeviceName, ChangeDenial> {
 }
 
 /// The device of that name; without a name, the only one.
-fn chosen<'r>(record: &'r Record, name: Option<&str>) -> Result<&'r Device, ChangeDenial> {
+fn chosen<'r>(record: &'r UserRecord, name: Option<&str>) -> Result<&'r Device, ChangeDenial> {
     let device = match (name, record.devices.as_slice()) {
         (None, [only]) => Some(only),
         (None, _) => None,
@@ -247,7 +247,7 @@ fn shown(
     let issuer = issuer.unwrap_or_else(host_name::name);
     let uri = enroll::uri(new, &account.name, &issuer, 0);
     let mut reply = ChangeReply::new(ChangeResult::Pending);
-    reply.device = Some(entry(new, &State::new(account.uid)));
+    reply.device = Some(entry(new, &UserState::new(account.uid)));
     reply.secret = Some(new.secret.to_base32().to_string());
     reply.svg = QrModules::of(&uri).ok().map(|it| qr::svg(&it).to_string());
     let drawn = qr::draw(&uri, QrGlyphs::Utf8, QrInk::Plain, COLUMNS);

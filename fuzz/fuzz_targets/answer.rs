@@ -9,7 +9,7 @@ use fuzz::people::{RECOVERY, Someone};
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::otp::Digits;
 use twofactor_core::verify::{
-    Accepted, AnswerForm, Credential, MAX_INPUT, Outcome, TypedAnswer, charge, verdict,
+    AnswerForm, CodeAcceptance, CodeOutcome, Credential, MAX_INPUT, TypedAnswer, charge, verdict,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -61,14 +61,14 @@ fn accepted(someone: &Someone, input: &[u8], form: AnswerForm) -> Option<(String
         .collect();
     let answer = TypedAnswer::read(input, form, &lengths);
     match verdict(&someone.policy, &someone.record, &charged, &answer, 5).outcome {
-        Outcome::Accepted(Accepted {
+        CodeOutcome::Accepted(CodeAcceptance {
             by, password_len, ..
         }) => match by {
             Credential::Device { name, .. } => Some((name, password_len)),
             Credential::RecoveryCode { .. } => Some(("recovery".into(), password_len)),
             Credential::Bypass => panic!("there is none"),
         },
-        Outcome::Rejected(_) => None,
+        CodeOutcome::Rejected(_) => None,
     }
 }
 

@@ -10,10 +10,10 @@ use fuzz::people::Someone;
 use fuzz::store::FuzzDirectory;
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::state::{
-    MOVED, MOVED_OFFSET, State, encode_file, encode_provisional, encode_settled,
+    MOVED, MOVED_OFFSET, UserState, encode_file, encode_provisional, encode_settled,
 };
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
@@ -174,7 +174,7 @@ fn write_record(
         has_device: byte & 4 == 0,
         user: if byte & 24 == 24 { (own + 1) % 3 } else { own },
     };
-    let mut record = Record::new(NAMES[kept.user].into(), kept.uid);
+    let mut record = UserRecord::new(NAMES[kept.user].into(), kept.uid);
     if kept.has_device {
         record.devices.push(someone.record.devices[0].clone());
     } else {
@@ -186,7 +186,7 @@ fn write_record(
 
 fn write_state(directory: &FuzzDirectory, someone: &Someone, name: &str, byte: u8) -> Told {
     let state = |committed: bool| {
-        let mut state = State::new(UIDS[usize::from(byte >> 7)]);
+        let mut state = UserState::new(UIDS[usize::from(byte >> 7)]);
         state.devices.push(someone.state.devices[0]);
         state.devices[0].committed = committed;
         state
@@ -225,7 +225,7 @@ fn write_state(directory: &FuzzDirectory, someone: &Someone, name: &str, byte: u
             Told::Committed
         }
         _ => {
-            directory.write(&base, &encode_file(&State::new(UIDS[0])));
+            directory.write(&base, &encode_file(&UserState::new(UIDS[0])));
             Told::None
         }
     }

@@ -3,21 +3,21 @@
 
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::device::MAX_DEVICES;
-use twofactor_core::record::{MAX_RECOVERY_CODES, Record, RecordError};
+use twofactor_core::record::{MAX_RECOVERY_CODES, RecordError, UserRecord};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    match Record::parse(text) {
+    match UserRecord::parse(text) {
         Ok(record) => accepted(&record),
         Err(error) => refused(&error),
     }
 });
 
-fn accepted(record: &Record) {
+fn accepted(record: &UserRecord) {
     let written = record.to_toml();
-    let again = Record::parse(&written).unwrap();
+    let again = UserRecord::parse(&written).unwrap();
     assert_eq!(*again.to_toml(), *written);
     assert_eq!((&again.user, again.uid), (&record.user, record.uid));
 

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use fuzz::machine::{FuzzMachine, Part};
 use libfuzzer_sys::fuzz_target;
-use twofactor_core::verify::Outcome;
+use twofactor_core::verify::CodeOutcome;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 
 thread_local! {
@@ -45,5 +45,5 @@ fn attempts(machine: &FuzzMachine) {
 }
 
 fn is_accepted(found: &Result<AttemptResult, AttemptFailure>) -> bool {
-    matches!(found, Ok(AttemptResult::Compared(Outcome::Accepted(_))))
+    matches!(found, Ok(AttemptResult::Compared(CodeOutcome::Accepted(_))))
 }

@@ -84,7 +84,7 @@ fn reads(file: &[u8]) {
     let again = decode_file(&encode_file(&stored.state)).unwrap();
     assert_eq!(again.state, stored.state);
     for slot in [StateSlot::First, StateSlot::Second] {
-        let mut other = encode_file(&twofactor_core::state::State::new(7));
+        let mut other = encode_file(&twofactor_core::state::UserState::new(7));
         let start = slot.offset() as usize;
         let sequence = stored.sequence.max(3);
         other[start..start + SLOT_LEN].copy_from_slice(&encode(&stored.state, sequence));

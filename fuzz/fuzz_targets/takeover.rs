@@ -10,7 +10,7 @@ use fuzz::store::FuzzDirectory;
 use libfuzzer_sys::fuzz_target;
 use twofactor_core::account::Account;
 use twofactor_core::state::{
-    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, State, StateSlot, encode, encode_file,
+    FILE_LEN, MOVED, MOVED_OFFSET, SLOT_LEN, StateSlot, UserState, encode, encode_file,
     encode_provisional, encode_settled,
 };
 
@@ -45,8 +45,8 @@ fuzz_target!(|bytes: &[u8]| {
     });
 });
 
-fn numbered(failures: u32) -> State {
-    let mut state = State::new(1000);
+fn numbered(failures: u32) -> UserState {
+    let mut state = UserState::new(1000);
     state.failures = failures;
     state
 }

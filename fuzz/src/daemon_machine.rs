@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
-use twofactor_core::state::{State, decode_file};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{UserState, decode_file};
 use twofactor_core::verify::AnswerForm;
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
@@ -138,15 +138,15 @@ impl DaemonMachine {
 
     /// The record of a user.
     #[must_use]
-    pub fn record(&self, user: usize) -> Option<Record> {
+    pub fn record(&self, user: usize) -> Option<UserRecord> {
         let path = format!("store/users/{}.toml", USERS[user]);
         let text = fs::read_to_string(self.directory.join(path)).ok()?;
-        Some(Record::parse(&text).unwrap())
+        Some(UserRecord::parse(&text).unwrap())
     }
 
     /// The state of a user.
     #[must_use]
-    pub fn state(&self, user: usize) -> Option<State> {
+    pub fn state(&self, user: usize) -> Option<UserState> {
         let path = format!("store/state/{}", USERS[user]);
         let bytes = fs::read(self.directory.join(path)).ok()?;
         Some(decode_file(&bytes).unwrap().state)

@@ -10,9 +10,9 @@ use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::secret::Secret;
-use twofactor_core::state::{DeviceState, State, StoredState, decode_file, encode_file};
+use twofactor_core::state::{DeviceState, StoredState, UserState, decode_file, encode_file};
 use twofactor_core::verify::AnswerForm;
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, SessionRole,
@@ -62,9 +62,9 @@ impl FuzzMachine {
             secret: Secret::from_bytes(b"12345678901234567890".to_vec().into()).unwrap(),
             created: 0,
         };
-        let mut record = Record::new("alice".into(), 1000);
+        let mut record = UserRecord::new("alice".into(), 1000);
         record.devices.push(phone.clone());
-        let mut state = State::new(1000);
+        let mut state = UserState::new(1000);
         state.devices.push(DeviceState {
             id: phone.id,
             next: 0,
@@ -123,7 +123,7 @@ impl FuzzMachine {
     pub fn is_sound(&self) -> bool {
         let text = |part: Part| std::str::from_utf8(&self.now[part as usize]).ok();
         let policy = text(Part::Policy).and_then(|text| policy::parse(text).ok());
-        let record = text(Part::Record).and_then(|text| Record::parse(text).ok());
+        let record = text(Part::Record).and_then(|text| UserRecord::parse(text).ok());
         let state = decode_file(&self.now[Part::State as usize]).ok();
         let (Some(_), Some(record), Some(stored)) = (policy, record, state) else {
             return false;

@@ -4,10 +4,10 @@
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeForm, RecoverySet, hash};
 use twofactor_core::secret::Secret;
-use twofactor_core::state::{DeviceState, State};
+use twofactor_core::state::{DeviceState, UserState};
 
 /// The recovery codes of [`Someone`].
 pub const RECOVERY: [&str; 2] = ["ABCDEFGHIJKLMNOP", "Q2R3S4T5U6V7WXYZ"];
@@ -15,16 +15,16 @@ pub const RECOVERY: [&str; 2] = ["ABCDEFGHIJKLMNOP", "Q2R3S4T5U6V7WXYZ"];
 /// A user with a counter of six, seven and eight digits each, and recovery codes.
 pub struct Someone {
     pub policy: Policy,
-    pub record: Record,
-    pub state: State,
+    pub record: UserRecord,
+    pub state: UserState,
     /// Every code that would be accepted, longest first, and the device it belongs to.
     pub codes: Vec<(String, String)>,
 }
 
 impl Default for Someone {
     fn default() -> Self {
-        let mut record = Record::new("alice".into(), 1000);
-        let mut state = State::new(1000);
+        let mut record = UserRecord::new("alice".into(), 1000);
+        let mut state = UserState::new(1000);
         let mut codes = Vec::new();
         for digits in [8, 7, 6] {
             let device = counter(digits);

@@ -6,7 +6,7 @@ use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
 use twofactor_core::log::change_line::ChangeEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::record::recent_changes::ChangeOrigin;
-use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus, is_blank};
+use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus, is_blank};
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, PreCheck,
 };
@@ -182,11 +182,11 @@ impl EnrollmentDialogue<'_> {
             }
             let (judged, invite) = self.attempt.invitation(&typed)?;
             match judged {
-                AttemptResult::Compared(Outcome::Accepted(_)) => return Ok(invite),
-                AttemptResult::Compared(Outcome::Rejected(Rejected::BypassExpired)) => {
+                AttemptResult::Compared(CodeOutcome::Accepted(_)) => return Ok(invite),
+                AttemptResult::Compared(CodeOutcome::Rejected(CodeRejection::BypassExpired)) => {
                     return Err(self.gone(dialogue, NoInvitation::Expired));
                 }
-                AttemptResult::Compared(Outcome::Rejected(why)) => {
+                AttemptResult::Compared(CodeOutcome::Rejected(why)) => {
                     let line = self.about.clone().result(LoginEvent::InviteWrong);
                     dialogue
                         .transaction()

@@ -10,7 +10,7 @@ use twofactor_core::enroll::{self, in_fours};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::qr::{self, QrGlyphs, QrInk};
 use twofactor_core::recovery::{self, PlainCode};
-use twofactor_core::verify::Rejected;
+use twofactor_core::verify::CodeRejection;
 
 use super::{EnrollmentMode, NoInvitation};
 use crate::login_dialogue::DialogueMedium;
@@ -249,12 +249,12 @@ fn gathered(parts: &[&str]) -> Zeroizing<String> {
 }
 
 /// Text for a code that does not confirm the device.
-pub fn unconfirmed(device: &Device, typed: &[u8], why: &Rejected) -> String {
+pub fn unconfirmed(device: &Device, typed: &[u8], why: &CodeRejection) -> String {
     if let Some(digits) = enroll::digits_missed(device, typed) {
         return format!("A code has {digits} digits.");
     }
     match (why, device.kind) {
-        (Rejected::ClockDiffers { steps, .. }, OtpKind::Totp { interval }) => {
+        (CodeRejection::ClockDiffers { steps, .. }, OtpKind::Totp { interval }) => {
             let seconds = steps.unsigned_abs() * u64::from(interval.seconds());
             let direction = if *steps < 0 { "behind" } else { "ahead of" };
             format!(

@@ -8,7 +8,7 @@ use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 use twofactor_core::policy::decision::PolicyDecision;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{FEW_CODES, RecoverySet};
 use twofactor_core::verify;
 use twofactor_store::LockedFactor;
@@ -140,7 +140,7 @@ impl<'a> RecoveredUser<'a> {
     fn new_device(
         &mut self,
         dialogue: &mut LoginDialogue<'_>,
-        record: &Record,
+        record: &UserRecord,
     ) -> Result<usize, EnrollmentAbort> {
         let devices = &record.devices;
         if devices.len() >= MAX_DEVICES {
@@ -314,7 +314,7 @@ impl ChangeSteps for StillRecovered<'_, '_> {
     fn permit(
         &mut self,
         _: &mut LockedFactor<'_>,
-        record: Option<&Record>,
+        record: Option<&UserRecord>,
     ) -> Result<(), EnrollmentAbort> {
         if !record.is_some_and(|record| self.login.holds_in(record)) {
             return Err(EnrollmentAbort::Enrolled);

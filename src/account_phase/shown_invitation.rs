@@ -2,7 +2,7 @@
 
 use twofactor_core::device::CredentialId;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_store::LockedFactor;
 use twofactor_store::attempt::LoginAttempt;
@@ -25,7 +25,7 @@ impl ChangeSteps for StillAllowed<'_, '_> {
     fn permit(
         &mut self,
         _: &mut LockedFactor<'_>,
-        record: Option<&Record>,
+        record: Option<&UserRecord>,
     ) -> Result<(), EnrollmentAbort> {
         let open = record.and_then(|record| record.invite.as_ref());
         let invite = self.invite;

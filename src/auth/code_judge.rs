@@ -6,7 +6,7 @@ use std::cell::Cell;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, AnswerForm, AnswerTail, ThrottleStatus};
+use twofactor_core::verify::{AnswerForm, AnswerTail, CodeAcceptance, ThrottleStatus};
 use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
@@ -40,7 +40,7 @@ pub trait CodeJudge {
     fn has_recovery_codes(&self) -> bool;
 
     /// The login that a recovery or bypass code has just made, if a new device may follow from it.
-    fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin>;
+    fn recovery_login(&self, accepted: &CodeAcceptance) -> Option<RecoveryLogin>;
 
     /// Changes of the factor that a user whose code was right is to be told of.
     fn changes_to_tell(&self) -> Vec<RecentChange>;
@@ -83,7 +83,7 @@ impl CodeJudge for LoginAttempt<'_> {
         self.has_recovery_codes()
     }
 
-    fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
+    fn recovery_login(&self, accepted: &CodeAcceptance) -> Option<RecoveryLogin> {
         self.recovery_login(accepted)
     }
 
@@ -169,7 +169,7 @@ impl CodeJudge for DaemonJudge {
     }
 
     /// A program that runs as the user stores nothing.
-    fn recovery_login(&self, _: &Accepted) -> Option<RecoveryLogin> {
+    fn recovery_login(&self, _: &CodeAcceptance) -> Option<RecoveryLogin> {
         None
     }
 
@@ -204,7 +204,7 @@ fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
 mod tests {
     use std::path::Path;
 
-    use twofactor_core::verify::Outcome;
+    use twofactor_core::verify::CodeOutcome;
     use twofactor_protocol::verify::{AcceptedCode, CodeOrigin};
 
     use super::*;
@@ -240,7 +240,7 @@ mod tests {
         let typed = b"correct horse battery staple123456";
         let tail = AnswerTail::of(typed, AnswerForm::PasswordThenCode);
         let answer = judged(code(13), &tail);
-        let Some(AttemptResult::Compared(Outcome::Accepted(accepted))) = answer else {
+        let Some(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) = answer else {
             panic!("{answer:?}");
         };
         assert_eq!(accepted.password_len, typed.len() - 6);

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
-use twofactor_core::verify::{Accepted, AnswerForm, Outcome, Rejected, ThrottleStatus};
+use twofactor_core::verify::{
+    AnswerForm, CodeAcceptance, CodeOutcome, CodeRejection, ThrottleStatus,
+};
 use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
 use super::code_judge::CodeJudge;
@@ -170,11 +172,11 @@ impl LoginContext<'_> {
         (account, input): (Option<&Account>, &[u8]),
     ) -> Result<ControlFlow<AuthResult, &'static str>, AuthAbort> {
         let cause = match judged {
-            Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
+            Ok(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) => {
                 let ending = self.accepted(transaction, judge, account, &accepted, input)?;
                 return Ok(ControlFlow::Break(ending));
             }
-            Ok(AttemptResult::Compared(Outcome::Rejected(why))) => {
+            Ok(AttemptResult::Compared(CodeOutcome::Rejected(why))) => {
                 let words = self.rejected(transaction, judge, pace, &why);
                 return Ok(ControlFlow::Continue(words));
             }
@@ -213,12 +215,12 @@ impl LoginContext<'_> {
         transaction: &dyn PamTransaction,
         judge: &dyn CodeJudge,
         pace: &UniformTiming,
-        why: &Rejected,
+        why: &CodeRejection,
     ) -> &'static str {
         let line = log_lines::rejected(self.about(), why);
         transaction.log(LogPriority::Notice, line.as_str());
         match why {
-            Rejected::Wrong | Rejected::ClockDiffers { .. }
+            CodeRejection::Wrong | CodeRejection::ClockDiffers { .. }
                 if self.may_tell() && judge.has_recovery_codes() =>
             {
                 prompt_text::WRONG_OF_MANY
@@ -233,7 +235,7 @@ impl LoginContext<'_> {
         transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
         account: Option<&Account>,
-        accepted: &Accepted,
+        accepted: &CodeAcceptance,
         input: &[u8],
     ) -> Result<AuthResult, AuthAbort> {
         self.claim_recovery(transaction, account, judge.recovery_login(accepted));

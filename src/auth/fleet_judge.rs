@@ -4,7 +4,7 @@
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{Accepted, AnswerForm, FailureCounter, ThrottleStatus};
+use twofactor_core::verify::{AnswerForm, CodeAcceptance, FailureCounter, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
 use super::code_judge::CodeJudge;
@@ -59,7 +59,7 @@ impl CodeJudge for FleetJudge<'_> {
     }
 
     /// A code that this host judged alone may be used up in the fleet: no change that counts on all hosts follows from it.
-    fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
+    fn recovery_login(&self, accepted: &CodeAcceptance) -> Option<RecoveryLogin> {
         match self.outage {
             Some(_) => None,
             None => self.files.recovery_login(accepted),
@@ -84,10 +84,10 @@ mod tests {
     use std::fs;
 
     use twofactor_core::account::Account;
-    use twofactor_core::record::Record;
+    use twofactor_core::record::UserRecord;
     use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, ChangeWord};
     use twofactor_core::recovery::{PlainCode, RecoverySet};
-    use twofactor_core::verify::Outcome;
+    use twofactor_core::verify::CodeOutcome;
     use twofactor_store::testing::{ScratchStore, alice, fresh, record_of, token};
     use twofactor_store::{PolicyFile, Store};
 
@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    fn record(account: &Account) -> (Record, Vec<PlainCode>) {
+    fn record(account: &Account) -> (UserRecord, Vec<PlainCode>) {
         let (set, codes) = RecoverySet::generate(1).unwrap();
         let mut record = record_of(account, &[token()]);
         record.recovery = Some(set);
@@ -191,7 +191,7 @@ mod tests {
     fn a_code_judged_alone_changes_no_device() {
         let machine = JudgeMachine::new();
         let (mut judge, result) = machine.after(&machine.codes[0].grouped());
-        let AttemptResult::Compared(Outcome::Accepted(accepted)) = result else {
+        let AttemptResult::Compared(CodeOutcome::Accepted(accepted)) = result else {
             panic!("{result:?}");
         };
         assert_eq!(judge.outage(), None);

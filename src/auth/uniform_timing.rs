@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
-use twofactor_core::verify::Rejected;
+use twofactor_core::verify::CodeRejection;
 use twofactor_store::sys::clock;
 
 use crate::answer_source::NonCodeAnswer;
@@ -72,9 +72,9 @@ impl UniformTiming {
     }
 
     /// Text for a refused code. That the clock is behind is said of any code, right or wrong, of a user with a device.
-    pub const fn words(&self, why: &Rejected) -> &'static str {
+    pub const fn words(&self, why: &CodeRejection) -> &'static str {
         match why {
-            Rejected::ClockSetBack { .. } if self.is_even() => prompt_text::WRONG,
+            CodeRejection::ClockSetBack { .. } if self.is_even() => prompt_text::WRONG,
             _ => prompt_text::rejected(why),
         }
     }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_behind_is_told_only_at_a_free_pace() {
-        let why = Rejected::ClockSetBack {
+        let why = CodeRejection::ClockSetBack {
             device: "phone".into(),
             seconds: 9,
         };
@@ -179,8 +179,8 @@ mod tests {
         );
         assert_ne!(UniformTiming(None).words(&why), prompt_text::WRONG);
         assert_eq!(
-            UniformTiming(Some(Duration::ZERO)).words(&Rejected::Spent),
-            prompt_text::rejected(&Rejected::Spent)
+            UniformTiming(Some(Duration::ZERO)).words(&CodeRejection::Spent),
+            prompt_text::rejected(&CodeRejection::Spent)
         );
     }
 }

@@ -5,7 +5,7 @@ use crate::arguments::PromptLayout;
 use crate::prompt_text;
 use crate::return_codes::AuthResult;
 use crate::transaction::MessageMode;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
 };
@@ -13,7 +13,7 @@ use twofactor_core::recovery::RecoverySet;
 use twofactor_store::sys::accounts;
 
 /// A stage whose user's record was changed.
-fn changed(change: impl FnOnce(&mut Record)) -> StagedTransaction {
+fn changed(change: impl FnOnce(&mut UserRecord)) -> StagedTransaction {
     let stage = StagedTransaction::new("enabled = true\n");
     let account = accounts::by_name(ENROLLED).unwrap().unwrap();
     let store = stage.scratch.store();

@@ -16,7 +16,7 @@ use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
 use twofactor_core::device::{Device, OtpKind};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::PolicyFile;
 use twofactor_store::sys::accounts;
 use twofactor_store::testing::{ScratchStore, device, enroll_devices};
@@ -137,13 +137,13 @@ impl StagedTransaction {
     }
 
     /// Stored state of the enrolled account.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> UserState {
         let bytes = fs::read(self.state_file()).unwrap();
         twofactor_core::state::decode_file(&bytes).unwrap().state
     }
 
     /// Stores something else.
-    pub fn set_state(&self, state: &State) {
+    pub fn set_state(&self, state: &UserState) {
         fs::write(self.state_file(), twofactor_core::state::encode_file(state)).unwrap();
     }
 

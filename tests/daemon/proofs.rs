@@ -57,7 +57,7 @@ fn an_invitation_that_expires_meanwhile_stores_nothing() {
     let mut talk = machine.talk_to_daemon("alice");
     let begin = json!({"code": invite["code"]});
     let code = code_of(change(&mut talk, "Begin", begin));
-    let ends = |record: &mut twofactor_core::record::Record| {
+    let ends = |record: &mut twofactor_core::record::UserRecord| {
         record.invite.as_mut().unwrap().expires = harness::otp::unix_time();
     };
     change_record("alice", ends);

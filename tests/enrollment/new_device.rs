@@ -46,7 +46,7 @@ pub fn factor(machine: &Machine, user: &str) -> (Vec<String>, u64) {
     )
 }
 
-fn record_of(user: &str) -> twofactor_core::record::Record {
+fn record_of(user: &str) -> twofactor_core::record::UserRecord {
     let store = Store::open(
         twofactor_core::STATE_DIR.as_ref(),
         twofactor_core::POLICY_FILE.as_ref(),

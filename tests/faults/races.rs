@@ -140,7 +140,7 @@ fn during(
     println!("logins during {name}: {all} rounds");
 }
 
-fn record_of(user: &str) -> Option<twofactor_core::record::Record> {
+fn record_of(user: &str) -> Option<twofactor_core::record::UserRecord> {
     let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     store.record_named(user).unwrap()
 }

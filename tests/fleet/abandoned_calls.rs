@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use harness::enrolled::{Token, record_path};
 use harness::twofactord::FLEET_SOCKET;
 use twofactor_core::device::OtpKind;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_protocol::fleet::{CodePurpose, FleetAttemptCall};
 use twofactor_protocol::fleet_change::FleetChangeCall;
 use twofactor_protocol::verify::CodeLayout;
@@ -22,7 +22,7 @@ const PATIENT: &str = "deadline_ms = 4000\n";
 /// The removal of all that alice has.
 fn removal() -> Vec<u8> {
     let text = std::fs::read_to_string(record_path("alice")).unwrap();
-    let record = Record::parse(&text).unwrap();
+    let record = UserRecord::parse(&text).unwrap();
     let base = HEXLOWER.encode(&record.digest());
     let call = FleetChangeCall {
         user: "alice",

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use harness::twofactord::Daemon;
 use harness::{Machine, enrolled};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
@@ -149,7 +149,7 @@ impl MemberHost {
     }
 
     /// The state of a user in the store. The service writes no number meanwhile.
-    pub fn shared_state(user: &str) -> State {
+    pub fn shared_state(user: &str) -> UserState {
         let host = FleetHost::open(&settings(), Path::new(STATE_DIR)).unwrap();
         let (lock, time) = (host.directory().lock().unwrap(), WorkDeadline::after(LIMIT));
         host.settle(&lock, &time).unwrap();

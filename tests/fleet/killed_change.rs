@@ -9,7 +9,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll::{ConfirmedDevice, PendingDevice};
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_changes::FleetChanges;
@@ -126,7 +126,7 @@ impl StoredFactor {
         let record = plain(0).map(|it| SharedRecord::decode(&it).unwrap());
         let record = record.and_then(|it| it.content.text().map(str::to_owned));
         let state = plain(1).map(|it| SharedState::decode(&it).unwrap().state);
-        let parsed = record.as_deref().map(|it| Record::parse(it).unwrap());
+        let parsed = record.as_deref().map(|it| UserRecord::parse(it).unwrap());
         let is_used = |device: &Device| {
             let entry = state.as_ref().and_then(|state| state.device(device.id));
             entry.is_some_and(|entry| entry.next == 1 && entry.committed)
@@ -138,8 +138,8 @@ impl StoredFactor {
         }
     }
 
-    fn parsed(&self) -> Option<Record> {
-        Some(Record::parse(self.record.as_deref()?).unwrap())
+    fn parsed(&self) -> Option<UserRecord> {
+        Some(UserRecord::parse(self.record.as_deref()?).unwrap())
     }
 }
 
@@ -161,11 +161,11 @@ fn prepare(kind: RelayedKind, account: &Account) -> StoredFactor {
 /// True for what the store has after the change.
 fn is_made(kind: RelayedKind, before: &StoredFactor, now: &StoredFactor) -> bool {
     let (before, now) = (before.parsed(), now.parsed());
-    let ids = |record: &Option<Record>| {
+    let ids = |record: &Option<UserRecord>| {
         let devices = record.iter().flat_map(|it| &it.devices);
         devices.map(|it| it.id).collect::<Vec<_>>()
     };
-    let codes = |record: &Option<Record>| Some(record.as_ref()?.recovery.as_ref()?.id);
+    let codes = |record: &Option<UserRecord>| Some(record.as_ref()?.recovery.as_ref()?.id);
     let (devices, is_same) = (ids(&now), ids(&before) == ids(&now));
     match kind {
         RelayedKind::Enroll => devices.len() == 1 && codes(&now).is_some(),

@@ -7,8 +7,8 @@ use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::backup::{BackupError, BackupText};
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_store::sys::clock;
 use twofactor_store::{Error as StoreError, FileFault, Store};
 use zeroize::Zeroizing;
@@ -135,7 +135,7 @@ fn too_large(error: BackupError) -> Failure {
 
 /// Reads a user, whose lock is held for a moment: record and state belong together. `None` where the user was removed
 /// meanwhile.
-fn read(store: &Store, name: &str) -> Result<Option<(Record, State)>, StoreError> {
+fn read(store: &Store, name: &str) -> Result<Option<(UserRecord, UserState)>, StoreError> {
     let Some(found) = store.record_named(name)? else {
         return Ok(None);
     };

@@ -2,7 +2,7 @@
 
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll::{self, TRIES, in_fours};
-use twofactor_core::verify::Rejected;
+use twofactor_core::verify::CodeRejection;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -226,9 +226,9 @@ fn ask<W: WaitingDevice>(
     }
 }
 
-fn explain(kind: OtpKind, why: &Rejected, now: u64) -> String {
+fn explain(kind: OtpKind, why: &CodeRejection, now: u64) -> String {
     match (why, kind) {
-        (Rejected::ClockDiffers { steps, .. }, OtpKind::Totp { interval }) => {
+        (CodeRejection::ClockDiffers { steps, .. }, OtpKind::Totp { interval }) => {
             let seconds = steps
                 .unsigned_abs()
                 .saturating_mul(u64::from(interval.seconds()));
@@ -256,7 +256,7 @@ mod tests {
         let kind = OtpKind::Totp {
             interval: Interval::THIRTY,
         };
-        let why = Rejected::ClockDiffers {
+        let why = CodeRejection::ClockDiffers {
             device: "phone".into(),
             steps: -5,
         };
@@ -265,6 +265,6 @@ mod tests {
             "The key is right, but the device's clock is 150 s behind this machine's (2009-02-13T23:34:00Z). \
              Set the wrong one."
         );
-        assert!(explain(kind, &Rejected::Wrong, 0).starts_with("That code is wrong."));
+        assert!(explain(kind, &CodeRejection::Wrong, 0).starts_with("That code is wrong."));
     }
 }

@@ -5,7 +5,7 @@ use twofactor_core::device::{DeviceName, OtpKind};
 use twofactor_core::enroll::PendingDevice;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::{NewDevices, Policy};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::PlainCode;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
@@ -193,7 +193,11 @@ impl ChangeSteps for FirstCodes<'_> {
     type Error = Failure;
 
     /// The user may have got recovery codes while the code was typed.
-    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), Failure> {
+    fn permit(
+        &mut self,
+        _: &mut LockedFactor<'_>,
+        record: Option<&UserRecord>,
+    ) -> Result<(), Failure> {
         record.map_or(Ok(()), |record| gives_codes(record, self.args))
     }
 
@@ -203,7 +207,7 @@ impl ChangeSteps for FirstCodes<'_> {
 }
 
 /// Recovery codes are given out with the first device, and kept as hashes: later there is nothing to write.
-fn gives_codes(record: &Record, args: &EnrollArgs) -> Result<(), Failure> {
+fn gives_codes(record: &UserRecord, args: &EnrollArgs) -> Result<(), Failure> {
     let user = &record.user;
     match (&record.recovery, &args.recovery_file) {
         (Some(_), Some(_)) => Err(has_codes(user)),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use twofactor_core::enroll::TRIES;
-use twofactor_core::verify::Rejected;
+use twofactor_core::verify::CodeRejection;
 use zeroize::Zeroizing;
 
 use super::device_confirmation::{DeliveredDevice, EnrollmentStyle, present};
@@ -76,7 +76,7 @@ fn ask<W: WaitingDevice>(context: &Context, waiting: &mut W) -> Result<W::Confir
             CodeResult::Refused(refused) => refused,
         };
         let (reason, steps) = match refused.why {
-            Rejected::ClockDiffers { steps, .. } => ("clock", Some(steps)),
+            CodeRejection::ClockDiffers { steps, .. } => ("clock", Some(steps)),
             _ => ("wrong", None),
         };
         context.write(&DeviceEvent::Wrong {

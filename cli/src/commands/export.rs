@@ -9,7 +9,7 @@ use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::{FactorSnapshot, Store};
 use zeroize::Zeroizing;
 
@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &ExportCommand) -> Result<ExitCode, Failure>
         ExportCommand::Uri(options) => ("uri", options),
     };
     let policy = context.policy_or_default()?;
-    let line = |user: &str, device: &Device, state: &State| match args {
+    let line = |user: &str, device: &Device, state: &UserState| match args {
         ExportCommand::UsersOath(_) => export_oath::line(user, device, state),
         ExportCommand::Uri(_) => uri(user, device, state, &policy),
     };
@@ -59,7 +59,7 @@ pub fn run(context: &Context, args: &ExportCommand) -> Result<ExitCode, Failure>
 fn uri(
     user: &str,
     device: &Device,
-    state: &State,
+    state: &UserState,
     policy: &Policy,
 ) -> Result<Zeroizing<String>, String> {
     match export_oath::next(device, state) {
@@ -112,7 +112,7 @@ impl ExportReport {
         store: &Store,
         accounts: &AccountLookup,
         name: &str,
-        line: impl Fn(&str, &Device, &State) -> Result<Zeroizing<String>, String>,
+        line: impl Fn(&str, &Device, &UserState) -> Result<Zeroizing<String>, String>,
     ) -> Result<(), Failure> {
         let owner = RecordOwner::of(accounts, store, name)?;
         // Other programs know a user who was renamed by the new name.

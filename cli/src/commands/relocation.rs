@@ -3,8 +3,8 @@
 use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::record::Record;
-use twofactor_core::verify::{AnswerForm, Outcome};
+use twofactor_core::record::UserRecord;
+use twofactor_core::verify::{AnswerForm, CodeOutcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
@@ -44,7 +44,7 @@ pub fn rename(context: &Context, args: &RenameArgs) -> Result<(), Failure> {
     finish(context, &store, from, &to, begun, CommandEvent::Rename)
 }
 
-fn may_be_renamed(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
+fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), Failure> {
     let (old, new) = (plain(from), plain(&to.name));
     if let Some(account) = accounts::by_name(from)?
         && account.uid != record.uid
@@ -102,7 +102,7 @@ pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
 }
 
 /// The devices of a user who is there, and owns them, are no other one's.
-fn may_be_adopted(from: &str, to: &Account, record: &Record) -> Result<(), Failure> {
+fn may_be_adopted(from: &str, to: &Account, record: &UserRecord) -> Result<(), Failure> {
     match accounts::by_name(from)? {
         Some(account) if account.uid == record.uid && account.uid != to.uid => {
             let (old, new) = (plain(from), plain(&to.name));
@@ -137,7 +137,7 @@ fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
 }
 
 /// A new machine may have got the records only. What may have been used before does not work in the new state.
-fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
+fn usable_state(context: &Context, store: &Store, record: &UserRecord) -> Result<(), Failure> {
     let holder = holder(record);
     match store.snapshot(&holder) {
         Err(error) if error.fixed_by_unlock() => {
@@ -153,7 +153,7 @@ fn usable_state(context: &Context, store: &Store, record: &Record) -> Result<(),
 }
 
 /// Checked and charged as at a login.
-fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(), Failure> {
+fn code_of_device(context: &Context, store: &Store, record: &UserRecord) -> Result<(), Failure> {
     let named = |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &record.user);
     let holder = holder(record);
     let loaded = context.existing_policy()?;
@@ -172,8 +172,8 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
         .attempt(typed.as_bytes(), AnswerForm::Code)
         .map_err(named)?
     {
-        AttemptResult::Compared(Outcome::Accepted(_)) => Ok(()),
-        AttemptResult::Compared(Outcome::Rejected(_)) | AttemptResult::Repeated => {
+        AttemptResult::Compared(CodeOutcome::Accepted(_)) => Ok(()),
+        AttemptResult::Compared(CodeOutcome::Rejected(_)) | AttemptResult::Repeated => {
             Err(Failure::refused(
                 "that is no code that works for these devices now, so nothing was changed",
             )
@@ -186,7 +186,7 @@ fn code_of_device(context: &Context, store: &Store, record: &Record) -> Result<(
 }
 
 /// The user that the record is of, whether there is such an account or not.
-fn holder(record: &Record) -> Account {
+fn holder(record: &UserRecord) -> Account {
     Account {
         name: record.user.clone(),
         uid: record.uid,
@@ -194,7 +194,7 @@ fn holder(record: &Record) -> Account {
     }
 }
 
-fn devices(record: &Record) -> Vec<String> {
+fn devices(record: &UserRecord) -> Vec<String> {
     let names = record.devices.iter().map(|device| device.name.to_string());
     names.collect()
 }

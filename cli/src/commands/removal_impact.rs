@@ -2,8 +2,8 @@
 
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy};
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_store::Store;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
@@ -30,7 +30,7 @@ impl RemainingDevices {
     };
 
     /// The devices of a record but one, with what the state knows of them.
-    pub fn without(record: &Record, state: &State, gone: &str) -> Self {
+    pub fn without(record: &UserRecord, state: &UserState, gone: &str) -> Self {
         let rest = record.devices.iter();
         let rest: Vec<_> = rest.filter(|device| device.name.as_str() != gone).collect();
         Self {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use twofactor_core::device::Device;
 use twofactor_core::enroll::PendingDevice;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::operations::{self, RootChange};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
 }
 
 /// The device of that name; without a name, the only one.
-pub fn chosen<'a>(record: &'a Record, name: Option<&str>) -> Result<&'a Device, Failure> {
+pub fn chosen<'a>(record: &'a UserRecord, name: Option<&str>) -> Result<&'a Device, Failure> {
     let names: Vec<&str> = record.devices.iter().map(|it| it.name.as_str()).collect();
     let name = chosen_name(&record.user, &names, name)?;
     record

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::files::Error as StoreError;
 use twofactor_store::operations::{self, ChangeSteps};
 use twofactor_store::{LockedFactor, Store};
@@ -63,7 +63,7 @@ fn nothing_kept(context: &Context, name: &str) -> Failure {
 }
 
 /// The record of a name, or the reason why it cannot be read.
-type FoundRecord = Result<Option<Record>, StoreError>;
+type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
 /// A removal, as it was asked for.
 struct RequestedRemoval<'a> {
@@ -88,7 +88,11 @@ struct DeviceRemoval<'a> {
 impl ChangeSteps for DeviceRemoval<'_> {
     type Error = Failure;
 
-    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), Failure> {
+    fn permit(
+        &mut self,
+        _: &mut LockedFactor<'_>,
+        record: Option<&UserRecord>,
+    ) -> Result<(), Failure> {
         if record.is_none_or(|record| ids(record) != self.shown) {
             return Err(Failure::refused("the devices were changed meanwhile")
                 .of_kind(FailureKind::ChangedMeanwhile)
@@ -284,20 +288,20 @@ impl RequestedRemoval<'_> {
     }
 }
 
-fn names(record: &Record) -> Vec<String> {
+fn names(record: &UserRecord) -> Vec<String> {
     let names = record.devices.iter().map(|device| device.name.to_string());
     names.collect()
 }
 
 /// The hash of the devices of a record, as `--if-devices` takes it.
-fn devices_hash(record: Option<&Record>) -> String {
-    let lines = |record: &Record| -> String {
+fn devices_hash(record: Option<&UserRecord>) -> String {
+    let lines = |record: &UserRecord| -> String {
         let ids = record.devices.iter();
         ids.map(|device| format!("{}\n", device.id)).collect()
     };
     policy_hash::hash_of(record.map(lines).as_deref())
 }
 
-fn ids(record: &Record) -> Vec<CredentialId> {
+fn ids(record: &UserRecord) -> Vec<CredentialId> {
     record.devices.iter().map(|device| device.id).collect()
 }

@@ -169,7 +169,7 @@ pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected};
+    use twofactor_core::verify::{CodeAcceptance, CodeOutcome, CodeRejection, Credential};
 
     #[test]
     fn a_success_names_device_and_offset() {
@@ -177,12 +177,12 @@ mod tests {
             name: "phone".into(),
             offset: -1,
         };
-        let accepted = Accepted {
+        let accepted = CodeAcceptance {
             by,
             failures_before: 2,
             password_len: 0,
         };
-        let checked = VerifyReport::new("alice", &Outcome::Accepted(accepted));
+        let checked = VerifyReport::new("alice", &CodeOutcome::Accepted(accepted));
         assert_eq!(
             (checked.accepted, checked.device.as_deref(), checked.offset),
             (true, Some("phone"), Some(-1))
@@ -198,7 +198,7 @@ mod tests {
     fn a_used_code_has_its_own_message() {
         let checked = VerifyReport::new(
             "alice",
-            &Outcome::Rejected(Rejected::Used {
+            &CodeOutcome::Rejected(CodeRejection::Used {
                 device: "phone".into(),
             }),
         );

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected};
+use twofactor_core::verify::{CodeAcceptance, CodeOutcome, CodeRejection, Credential};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
@@ -33,10 +33,10 @@ pub struct VerifyReport<'a> {
 
 impl<'a> VerifyReport<'a> {
     /// A code that was compared.
-    pub fn new(user: &'a str, outcome: &Outcome) -> Self {
+    pub fn new(user: &'a str, outcome: &CodeOutcome) -> Self {
         match outcome {
-            Outcome::Accepted(accepted) => Self::accepted(user, accepted),
-            Outcome::Rejected(why) => Self::rejected(user, why),
+            CodeOutcome::Accepted(accepted) => Self::accepted(user, accepted),
+            CodeOutcome::Rejected(why) => Self::rejected(user, why),
         }
     }
 
@@ -56,7 +56,7 @@ impl<'a> VerifyReport<'a> {
         }
     }
 
-    fn accepted(user: &'a str, accepted: &Accepted) -> Self {
+    fn accepted(user: &'a str, accepted: &CodeAcceptance) -> Self {
         let (by, device, offset, what) = match &accepted.by {
             Credential::Device { name, offset } => (
                 "device",
@@ -90,22 +90,22 @@ impl<'a> VerifyReport<'a> {
         }
     }
 
-    fn rejected(user: &'a str, why: &Rejected) -> Self {
+    fn rejected(user: &'a str, why: &CodeRejection) -> Self {
         let (reason, device, offset, message) = match why {
-            Rejected::Wrong => (LoginEvent::Wrong, None, None, "Wrong code.".to_owned()),
-            Rejected::ClockDiffers { device, steps } => (
+            CodeRejection::Wrong => (LoginEvent::Wrong, None, None, "Wrong code.".to_owned()),
+            CodeRejection::ClockDiffers { device, steps } => (
                 LoginEvent::Wrong,
                 Some(device.clone()),
                 Some(*steps),
                 clock_differs(device, *steps),
             ),
-            Rejected::Used { device } => (
+            CodeRejection::Used { device } => (
                 LoginEvent::Used,
                 Some(device.clone()),
                 None,
                 "The code was used already; wait for the next one.".to_owned(),
             ),
-            Rejected::ClockSetBack { device, seconds } => {
+            CodeRejection::ClockSetBack { device, seconds } => {
                 let message = format!(
                     "This machine's clock is {} behind the last code that was accepted. Set it right.",
                     span(*seconds)
@@ -117,13 +117,13 @@ impl<'a> VerifyReport<'a> {
                     message,
                 )
             }
-            Rejected::Spent => (
+            CodeRejection::Spent => (
                 LoginEvent::Spent,
                 None,
                 None,
                 "The code was used already; take another one.".to_owned(),
             ),
-            Rejected::BypassExpired => (
+            CodeRejection::BypassExpired => (
                 LoginEvent::BypassExpired,
                 None,
                 None,

@@ -37,7 +37,7 @@ mod user_findings;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use twofactor_core::policy::{Policy, Throttle};
+use twofactor_core::policy::{Policy, ThrottlePolicy};
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use crate::args::DoctorArgs;
@@ -77,7 +77,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let store = context.store().ok().flatten();
     let throttle = policy.as_ref().map_or_else(
         || Policy::default().throttle,
-        |policy| -> Throttle { policy.throttle },
+        |policy| -> ThrottlePolicy { policy.throttle },
     );
     let (people, found) = user_findings::check(store.as_ref(), &throttle, only.as_ref(), now);
     findings.extend(pam_services.check(context, &system, policy.as_ref()));

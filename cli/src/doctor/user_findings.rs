@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, OtpKind};
-use twofactor_core::policy::Throttle;
-use twofactor_core::record::Record;
-use twofactor_core::state::{COUNTER_UNKNOWN, State};
+use twofactor_core::policy::ThrottlePolicy;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{COUNTER_UNKNOWN, UserState};
 use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, Store};
@@ -50,7 +50,7 @@ impl FactorStatus {
 /// All users who can be listed, or one of them, and the findings about each at the time `now`.
 pub fn check(
     store: Option<&Store>,
-    throttle: &Throttle,
+    throttle: &ThrottlePolicy,
     only: Option<&Account>,
     now: u64,
 ) -> (Vec<ExaminedUser>, Vec<DoctorFinding>) {
@@ -130,7 +130,7 @@ fn vanished(name: &str) -> DoctorFinding {
 
 fn examined(
     factor: Result<Option<FactorSnapshot>, store::Error>,
-    throttle: &Throttle,
+    throttle: &ThrottlePolicy,
     account: &Account,
     now: u64,
 ) -> (FactorStatus, Vec<DoctorFinding>) {
@@ -165,9 +165,9 @@ fn examined(
 /// A user with a device.
 fn enrolled(
     status: EnrollmentStatus,
-    throttle: &Throttle,
-    record: &Record,
-    state: &State,
+    throttle: &ThrottlePolicy,
+    record: &UserRecord,
+    state: &UserState,
     now: u64,
 ) -> (FactorStatus, Vec<DoctorFinding>) {
     let gate = verify::gate(throttle, state, now);
@@ -205,7 +205,7 @@ fn locked_out(gate: ThrottleStatus, user: &str, failures: u32) -> Option<DoctorF
     }
 }
 
-fn lost_counters(record: &Record, state: &State) -> Vec<DoctorFinding> {
+fn lost_counters(record: &UserRecord, state: &UserState) -> Vec<DoctorFinding> {
     let user = &record.user;
     let is_lost = |device: &&Device| {
         let entry = state.device(device.id);
@@ -227,7 +227,7 @@ fn lost_counters(record: &Record, state: &State) -> Vec<DoctorFinding> {
 }
 
 /// One device, and nothing in its place where it is lost.
-fn without_way_in(record: &Record, state: &State) -> Option<DoctorFinding> {
+fn without_way_in(record: &UserRecord, state: &UserState) -> Option<DoctorFinding> {
     let [device] = record.devices.as_slice() else {
         return None;
     };

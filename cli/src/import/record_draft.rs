@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, DeviceName, MAX_DEVICES};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeForm, RecoverySet, hash, same};
-use twofactor_core::state::{DeviceState, State};
+use twofactor_core::state::{DeviceState, UserState};
 
 use super::{ImportMoment, ImportNote, ImportedDevice, SourceLine};
 use crate::device_info::DeviceInfo;
@@ -83,10 +83,10 @@ impl ImportRow {
 /// A user's record on its way to what it will be.
 pub struct RecordDraft {
     /// As it would be now.
-    pub record: Record,
+    pub record: UserRecord,
     /// The state of the devices that were added.
     pub entries: Vec<DeviceState>,
-    before: Option<State>,
+    before: Option<UserState>,
     existing: ExistingDevices,
     moment: ImportMoment,
     /// Number of times that a name was asked for.
@@ -97,12 +97,12 @@ impl RecordDraft {
     /// Begins with what there is.
     pub fn new(
         account: &Account,
-        kept: Option<(Record, State)>,
+        kept: Option<(UserRecord, UserState)>,
         existing: ExistingDevices,
         moment: ImportMoment,
     ) -> Self {
         let (record, before) = kept.unzip();
-        let none = || Record::new(account.name.clone(), account.uid);
+        let none = || UserRecord::new(account.name.clone(), account.uid);
         Self {
             record: record.unwrap_or_else(none),
             entries: Vec::new(),

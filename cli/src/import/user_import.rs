@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_store::operations;
 use twofactor_store::{BATCH, BulkEnrollment, FoundBy, NewRecord, Store};
 
@@ -223,7 +223,7 @@ impl ImportWriter<'_> {
 
 /// True if the newcomer has these very devices.
 fn is_stored(store: &Store, newcomer: &NewRecord) -> bool {
-    let ids = |record: &Record| {
+    let ids = |record: &UserRecord| {
         record
             .devices
             .iter()
@@ -281,7 +281,7 @@ fn one_by_one(
 
 fn drafted(
     job: &UserImport,
-    kept: Option<(Record, State)>,
+    kept: Option<(UserRecord, UserState)>,
     manner: ImportOptions,
 ) -> Result<(RecordDraft, Vec<ImportRow>), Failure> {
     let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
@@ -292,7 +292,7 @@ fn drafted(
     Ok((draft, rows))
 }
 
-fn kept(store: &Store, account: &Account) -> Result<Option<(Record, State)>, Failure> {
+fn kept(store: &Store, account: &Account) -> Result<Option<(UserRecord, UserState)>, Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
     let snapshot = store.snapshot(account).map_err(named)?;
     Ok(snapshot.map(|snapshot| (snapshot.record, snapshot.state)))

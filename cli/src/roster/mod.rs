@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 use twofactor_core::account::Account;
 use twofactor_core::device::Device;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, Store};
 
@@ -38,7 +38,7 @@ pub enum EnrollmentStatus {
 
 impl EnrollmentStatus {
     /// The status that record and state show at the time `now`.
-    pub fn of(record: &Record, state: &State, now: u64) -> Self {
+    pub fn of(record: &UserRecord, state: &UserState, now: u64) -> Self {
         match Self::of_devices(&record.devices, state) {
             Self::NotEnrolled if record.is_invited(now) => Self::Invited,
             status => status,
@@ -46,7 +46,10 @@ impl EnrollmentStatus {
     }
 
     /// The status of a user with these devices and no invitation.
-    pub fn of_devices<'d>(devices: impl IntoIterator<Item = &'d Device>, state: &State) -> Self {
+    pub fn of_devices<'d>(
+        devices: impl IntoIterator<Item = &'d Device>,
+        state: &UserState,
+    ) -> Self {
         let mut status = Self::NotEnrolled;
         for device in devices {
             if state

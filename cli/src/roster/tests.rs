@@ -11,9 +11,9 @@ use twofactor_core::state::DeviceState;
 const NOW: u64 = 1_767_225_600;
 
 /// A record and a state with devices that were last used at these times.
-fn factor(last_used: &[u64]) -> (Record, State) {
-    let mut record = Record::new("alice".to_owned(), 1000);
-    let mut state = State::new(1000);
+fn factor(last_used: &[u64]) -> (UserRecord, UserState) {
+    let mut record = UserRecord::new("alice".to_owned(), 1000);
+    let mut state = UserState::new(1000);
     for (number, last_used) in last_used.iter().enumerate() {
         let kind = OtpKind::Totp {
             interval: Interval::THIRTY,

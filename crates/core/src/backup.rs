@@ -21,8 +21,8 @@ use base16ct::lower;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::record::{Record, RecordError};
-use crate::state::{self, FILE_LEN, SLOT_LEN, State, StateError};
+use crate::record::{RecordError, UserRecord};
+use crate::state::{self, FILE_LEN, SLOT_LEN, StateError, UserState};
 
 /// Version of the form that is written and read.
 pub const FORMAT: u32 = 1;
@@ -40,9 +40,9 @@ const FIRST_WORD: &str = "twofactor-backup";
 #[derive(Debug, Clone)]
 pub struct BackupEntry {
     /// The record. Its name and uid are those of the user.
-    pub record: Record,
+    pub record: UserRecord,
     /// The state; it knows all devices of the record.
-    pub state: State,
+    pub state: UserState,
 }
 
 /// A backup that was read.
@@ -78,7 +78,7 @@ impl BackupText {
     ///
     /// # Errors
     /// [`BackupError`] where the backup would be larger than one that is read. Then it is as it was.
-    pub fn add(&mut self, record: &Record, state: &State) -> Result<(), BackupError> {
+    pub fn add(&mut self, record: &UserRecord, state: &UserState) -> Result<(), BackupError> {
         let record = record.to_toml();
         let mut state = state.clone();
         state.end_grace();
@@ -236,7 +236,8 @@ impl<'b> BackupReader<'b> {
         let text = rest.get(..length).ok_or_else(|| self.error("is cut off"))?;
         let text = std::str::from_utf8(text).map_err(|_| self.error("is damaged"))?;
         self.position += length;
-        let record = Record::parse(text).map_err(|error| self.fault(BackupFault::Record(error)))?;
+        let record =
+            UserRecord::parse(text).map_err(|error| self.fault(BackupFault::Record(error)))?;
         let state = self.state()?;
         let knows = |id| state.device(id).is_some();
         if state.uid != record.uid || !record.devices.iter().all(|device| knows(device.id)) {
@@ -245,7 +246,7 @@ impl<'b> BackupReader<'b> {
         Ok(BackupEntry { record, state })
     }
 
-    fn state(&mut self) -> Result<State, BackupError> {
+    fn state(&mut self) -> Result<UserState, BackupError> {
         let digits = self.line("state")?;
         let slot = lower::decode_vec(digits);
         let slot = slot.map_err(|_| self.error("is damaged"))?;

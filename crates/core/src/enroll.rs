@@ -10,10 +10,10 @@ use crate::account::Account;
 use crate::device::{CredentialId, Device, DeviceName, OtpKind};
 use crate::otpauth::{KeyUri, UriKind};
 use crate::policy::{NewDevices, Policy};
-use crate::record::Record;
+use crate::record::UserRecord;
 use crate::secret::Secret;
-use crate::state::{COUNTER_UNKNOWN, DeviceState, State};
-use crate::verify::{self, AnswerForm, Outcome, Rejected, TypedAnswer};
+use crate::state::{COUNTER_UNKNOWN, DeviceState, UserState};
+use crate::verify::{self, AnswerForm, CodeOutcome, CodeRejection, TypedAnswer};
 
 pub use pending::{ConfirmedDevice, PendingDevice, UnconfirmedCode};
 pub use recovery_login::RecoveryLogin;
@@ -133,22 +133,23 @@ pub fn confirm(
     device: &Device,
     typed: &[u8],
     now: u64,
-) -> Result<DeviceState, Rejected> {
-    let mut record = Record::new(account.name.clone(), account.uid);
+) -> Result<DeviceState, CodeRejection> {
+    let mut record = UserRecord::new(account.name.clone(), account.uid);
     record.devices.push(device.clone());
-    let mut state = State::new(account.uid);
+    let mut state = UserState::new(account.uid);
     state.devices.push(unused(device));
     let answer = TypedAnswer::read(typed, AnswerForm::Code, &[device.digits]);
     // A state without failures is never locked out.
-    let charged = verify::charge(&policy.throttle, &state, now).map_err(|_| Rejected::Wrong)?;
+    let charged =
+        verify::charge(&policy.throttle, &state, now).map_err(|_| CodeRejection::Wrong)?;
     let verdict = verify::verdict(policy, &record, &charged, &answer, now);
     match verdict.outcome {
-        Outcome::Accepted(_) => verdict
+        CodeOutcome::Accepted(_) => verdict
             .state
             .device(device.id)
             .copied()
-            .ok_or(Rejected::Wrong),
-        Outcome::Rejected(why) => Err(why),
+            .ok_or(CodeRejection::Wrong),
+        CodeOutcome::Rejected(why) => Err(why),
     }
 }
 
@@ -187,7 +188,7 @@ mod tests {
         }
     }
 
-    fn check(device: &Device, typed: &str, now: u64) -> Result<DeviceState, Rejected> {
+    fn check(device: &Device, typed: &str, now: u64) -> Result<DeviceState, CodeRejection> {
         let account = Account {
             name: "alice".into(),
             uid: 1000,
@@ -237,8 +238,8 @@ mod tests {
     #[test]
     fn a_wrong_code_confirms_nothing() {
         let device = device(THIRTY);
-        assert_eq!(check(&device, "005925", NOW), Err(Rejected::Wrong));
-        assert_eq!(check(&device, "", NOW), Err(Rejected::Wrong));
+        assert_eq!(check(&device, "005925", NOW), Err(CodeRejection::Wrong));
+        assert_eq!(check(&device, "", NOW), Err(CodeRejection::Wrong));
     }
 
     #[test]
@@ -262,7 +263,7 @@ mod tests {
     #[test]
     fn a_wrong_clock_is_told_from_a_wrong_code() {
         let why = check(&device(THIRTY), "005924", NOW + 150).unwrap_err();
-        assert!(matches!(why, Rejected::ClockDiffers { steps: -5, .. }));
+        assert!(matches!(why, CodeRejection::ClockDiffers { steps: -5, .. }));
     }
 
     #[test]

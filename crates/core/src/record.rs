@@ -26,7 +26,7 @@ pub const MAX_RECOVERY_CODES: usize = 32;
 
 /// Everything that is secret about one user.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct UserRecord {
     /// Canonical login name (`pw_name`).
     pub user: String,
     /// Numeric user id; a record of another uid is refused.
@@ -43,7 +43,7 @@ pub struct Record {
     pub changes: Vec<RecentChange>,
 }
 
-impl Record {
+impl UserRecord {
     /// A record to which the first device is yet to be added.
     #[must_use]
     pub const fn new(user: String, uid: u32) -> Self {

@@ -42,7 +42,7 @@ pub fn furthest_ahead(window: u8) -> u64 {
 
 /// The changing part of one user's enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct UserState {
     /// Numeric user id, as in the record.
     pub uid: u32,
     /// Consecutive failures that throttling counts; attempts under way included.
@@ -116,7 +116,7 @@ pub struct GracePeriod {
     pub since: u64,
 }
 
-impl State {
+impl UserState {
     /// The state of a user who never logged in.
     #[must_use]
     pub const fn new(uid: u32) -> Self {
@@ -213,7 +213,7 @@ mod tests {
             CredentialId::from_number(1).unwrap(),
             CredentialId::from_number(2).unwrap(),
         );
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         state.spend(one, 3);
         assert!(state.is_spent(one, 3) && !state.is_spent(one, 2) && !state.is_spent(two, 3));
         state.spend(one, 31);
@@ -242,7 +242,7 @@ mod tests {
             last_used: 0,
             committed,
         };
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         assert!(!state.has_committed());
         state.devices.push(entry(1, false));
         assert!(!state.has_committed());

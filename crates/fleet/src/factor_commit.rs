@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
@@ -53,7 +53,7 @@ pub enum RecordPart {
 }
 
 /// The state that follows from the one in the store, which has so many of the wrong codes of an outage already.
-pub type StateStep<'a> = &'a dyn Fn(Option<&State>, u32) -> State;
+pub type StateStep<'a> = &'a dyn Fn(Option<&UserState>, u32) -> UserState;
 
 /// A change of one user's factor.
 pub struct FactorCommit<'a> {

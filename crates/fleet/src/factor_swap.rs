@@ -1,7 +1,7 @@
 //! One user's record and state in the store, changed together, as long as the restoration is the one that it was.
 
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use crate::attempt_id::AttemptId;
 use crate::deadline::WorkDeadline;
@@ -25,7 +25,7 @@ pub(crate) const LACKING_EPOCH: u64 = 0;
 pub(crate) struct FactorSwap {
     pub(crate) content: RecordContent,
     pub(crate) revision: u64,
-    pub(crate) state: State,
+    pub(crate) state: UserState,
     pub(crate) epoch: u64,
 }
 
@@ -186,8 +186,8 @@ impl FleetHost {
 }
 
 /// The record of a text.
-pub(crate) fn parsed(text: &str) -> Result<Record, OutageReason> {
-    Record::parse(text).map_err(|_| OutageReason::Contradiction)
+pub(crate) fn parsed(text: &str) -> Result<UserRecord, OutageReason> {
+    UserRecord::parse(text).map_err(|_| OutageReason::Contradiction)
 }
 
 fn value<'a>(base: &'a [KeyedValue], place: &StoreKey) -> Option<&'a [u8]> {

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::attempt::StatePush;
 use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LockHeartbeat};
 use twofactor_store::{ShareFault, SharedChange, SharedFactors};
@@ -148,7 +148,7 @@ impl FleetHost {
                     // A state without a record is that of no user.
                     expected: ExpectedRecord::Matching(&|stored| stored.is_some()),
                     record: RecordPart::Keep,
-                    state: &|shared, _| step(shared.unwrap_or(&State::new(0))),
+                    state: &|shared, _| step(shared.unwrap_or(&UserState::new(0))),
                     count: None,
                 },
                 time,
@@ -166,14 +166,14 @@ impl FleetHost {
             user,
             expected,
             record: RecordPart::Write(RecordContent::Removed),
-            state: &|_, _| State::new(0),
+            state: &|_, _| UserState::new(0),
             count: None,
         };
         self.commit_factor(&change, time)
     }
 
     /// The revision of the record that this host has; 0 where it is not known.
-    fn known_revision(&self, user: &str, here: Option<&Record>) -> u64 {
+    fn known_revision(&self, user: &str, here: Option<&UserRecord>) -> u64 {
         let marks = MirrorMarks::open(self.directory().path());
         let known = marks.and_then(|marks| marks.revision_of(user, here));
         known.unwrap_or(0)
@@ -192,7 +192,7 @@ impl FleetHost {
     /// # Errors
     /// [`CommitFault`]; [`CommitFault::Conflict`] where the fleet has no record of the user.
     pub fn join_state(&self, push: &StatePush<'_>, time: &WorkDeadline) -> Result<(), CommitFault> {
-        let read = |text: Option<&str>| text.and_then(|text| Record::parse(text).ok());
+        let read = |text: Option<&str>| text.and_then(|text| UserRecord::parse(text).ok());
         let StatePush { user, count, step } = *push;
         let factor = match self.factor(user, time) {
             Err(OutageReason::NoState) => return Err(CommitFault::Conflict),
@@ -215,7 +215,13 @@ impl FleetHost {
             user,
             expected: ExpectedRecord::Matching(&is_read),
             record: RecordPart::Keep,
-            state: &|shared, known| step(shared.unwrap_or(&State::new(0)), &stored.borrow(), known),
+            state: &|shared, known| {
+                step(
+                    shared.unwrap_or(&UserState::new(0)),
+                    &stored.borrow(),
+                    known,
+                )
+            },
             count,
         };
         self.commit_factor(&change, time).map(|_| ())
@@ -241,7 +247,7 @@ impl FleetHost {
 }
 
 /// A record as the store has it: without what counts on this host alone.
-pub(crate) fn shared(record: &Record) -> Cow<'_, Record> {
+pub(crate) fn shared(record: &UserRecord) -> Cow<'_, UserRecord> {
     let is_local = |code: &OneTimeCode| code.scope == CodeScope::ThisHost;
     if !record.bypass.as_ref().is_some_and(is_local) {
         return Cow::Borrowed(record);
@@ -252,17 +258,17 @@ pub(crate) fn shared(record: &Record) -> Cow<'_, Record> {
 }
 
 /// The content of its value in the store.
-pub(crate) fn content(record: &Record) -> RecordContent {
+pub(crate) fn content(record: &UserRecord) -> RecordContent {
     RecordContent::Text(shared(record).to_toml())
 }
 
 /// The mark of a record that the store has got, or of its removal.
-pub(crate) fn stored_kind(record: Option<&Record>) -> MarkKind {
+pub(crate) fn stored_kind(record: Option<&UserRecord>) -> MarkKind {
     MarkKind::of(record.map(shared).as_deref())
 }
 
 /// True if the store has this record, but for what counts on this host alone; or none where it is `None`.
-pub(crate) fn is_same(stored: Option<&str>, record: Option<&Record>) -> bool {
+pub(crate) fn is_same(stored: Option<&str>, record: Option<&UserRecord>) -> bool {
     match (stored, record) {
         (None, None) => true,
         (Some(stored), Some(record)) => {
@@ -274,7 +280,7 @@ pub(crate) fn is_same(stored: Option<&str>, record: Option<&Record>) -> bool {
 
 /// The text of a record as this program writes it; `None` where it is none that can be read.
 pub(crate) fn canonical(text: &str) -> Option<Zeroizing<String>> {
-    Some(Record::parse(text).ok()?.to_toml())
+    Some(UserRecord::parse(text).ok()?.to_toml())
 }
 
 impl From<CommitFault> for ShareFault {

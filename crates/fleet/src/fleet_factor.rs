@@ -1,6 +1,6 @@
 //! The record and state of one user in the store, read at one moment with the proof that it is the store of the fleet.
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 
 use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
@@ -49,7 +49,7 @@ impl FleetHost {
     ///
     /// # Errors
     /// [`OutageReason`].
-    pub fn user_state(&self, user: &str, time: &dyn TimeLeft) -> Result<State, OutageReason> {
+    pub fn user_state(&self, user: &str, time: &dyn TimeLeft) -> Result<UserState, OutageReason> {
         Ok(self.factor(user, time)?.state.state)
     }
 

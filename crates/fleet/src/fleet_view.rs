@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::Store;
 
 use crate::fleet_host::{FleetHost, patient};
@@ -174,7 +174,7 @@ fn is_here(store: &Store, user: &str, text: Option<&str>) -> bool {
     here.is_ok_and(|here| match (&here, text) {
         (None, None) => true,
         (Some(here), Some(text)) => {
-            Record::parse(text).is_ok_and(|it| *it.to_toml() == *here.to_toml())
+            UserRecord::parse(text).is_ok_and(|it| *it.to_toml() == *here.to_toml())
         }
         _ => false,
     })

@@ -148,7 +148,7 @@ fn unmade(reason: &str) -> ShareFault {
 mod tests {
     use super::*;
     use twofactor_core::recovery::OneTimeCode;
-    use twofactor_core::state::State;
+    use twofactor_core::state::UserState;
     use twofactor_store::testing::{alice, phone, record_of, token};
 
     /// Of the code that was used last a state knows, and of none before.
@@ -156,7 +156,7 @@ mod tests {
     fn a_used_code_of_all_hosts_is_not_forgotten() {
         let code = || OneTimeCode::generate(7).unwrap().0;
         let mut old = record_of(&alice(), &[phone()]);
-        let mut local = State::new(old.uid);
+        let mut local = UserState::new(old.uid);
         let forgets_at = |old: &_, local: &_, now| {
             let change = SharedChange::Put {
                 old: Some(old),
@@ -183,7 +183,7 @@ mod tests {
         let old = record_of(&alice(), &[phone()]);
         let mut record = old.clone();
         record.bypass = Some(OneTimeCode::generate(7).unwrap().0);
-        let local = State::new(old.uid);
+        let local = UserState::new(old.uid);
         let change = SharedChange::Put {
             old: Some(&old),
             record: &record,
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn nothing_but_a_bypass_code_is_changed_on_one_host() {
         let old = record_of(&alice(), &[phone()]);
-        let local = State::new(old.uid);
+        let local = UserState::new(old.uid);
         let is_made = |old, record| {
             is_of_bypass(&SharedChange::Put {
                 old,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
@@ -223,7 +223,7 @@ fn planned(
         let Some(text) = record.content.text() else {
             continue;
         };
-        let uid = Record::parse(text).ok().map(|record| record.uid);
+        let uid = UserRecord::parse(text).ok().map(|record| record.uid);
         let account = accounts::by_name(&user)
             .map_err(|error| MembershipError::Refused(error.to_string()))?;
         if account.is_some_and(|it| Some(it.uid) != uid) {
@@ -255,17 +255,17 @@ impl KnownCopies {
 
     /// True if the record of this host is one that the fleet had, also with a bypass code of this host alone: it is only behind, and the
     /// mirror has what the fleet has now follow it. What was used here stays in its state.
-    fn has(&self, user: &str, here: &Record) -> Result<bool, HostError> {
+    fn has(&self, user: &str, here: &UserRecord) -> Result<bool, HostError> {
         let is_noted = self.noted.iter().any(|it| it == user);
         Ok(is_noted || self.marks.revision_of(user, Some(here))? > 0)
     }
 }
 
-fn difference(there: Option<&str>, here: &Record) -> &'static str {
+fn difference(there: Option<&str>, here: &UserRecord) -> &'static str {
     let Some(text) = there else {
         return "the fleet has removed the devices that this host still has";
     };
-    match Record::parse(text) {
+    match UserRecord::parse(text) {
         Err(_) => "the record of the fleet cannot be read",
         Ok(there) if there.uid != here.uid => {
             "the user has another uid on this host than in the fleet"

@@ -11,7 +11,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, Dir};
 use rustix::io::Errno;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_store::sys::lock;
 
@@ -27,7 +27,7 @@ pub struct RecordDigest([u8; 16]);
 impl RecordDigest {
     /// That of the form in which this program writes it.
     #[must_use]
-    pub fn of(record: &Record) -> Self {
+    pub fn of(record: &UserRecord) -> Self {
         Self::from_whole(record.digest())
     }
 
@@ -51,7 +51,7 @@ pub enum MarkKind {
 impl MarkKind {
     /// That of a record; of its removal, where it is `None`.
     #[must_use]
-    pub fn of(record: Option<&Record>) -> Self {
+    pub fn of(record: Option<&UserRecord>) -> Self {
         record.map_or(Self::Removed, |it| Self::Present(RecordDigest::of(it)))
     }
 
@@ -169,7 +169,7 @@ impl MirrorMarks {
     ///
     /// # Errors
     /// [`HostError`].
-    pub fn revision_of(&self, user: &str, record: Option<&Record>) -> Result<u64, HostError> {
+    pub fn revision_of(&self, user: &str, record: Option<&UserRecord>) -> Result<u64, HostError> {
         let here = MarkKind::of(record);
         let marks = self.known(user)?;
         let mark = marks.and_then(|marks| marks.telling_of(here));
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_mark_is_read_as_it_was_noted() {
         let (fleet, marks) = scratch();
-        let record = Record::new("a/b".to_owned(), 7);
+        let record = UserRecord::new("a/b".to_owned(), 7);
         let present = MarkKind::of(Some(&record));
         assert_eq!(marks.of("a/b").unwrap(), None);
         marks.note("a/b", 7, present).unwrap();
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_mark_never_goes_back() {
         let (_fleet, marks) = scratch();
-        let record = Record::new("alice".to_owned(), 7);
+        let record = UserRecord::new("alice".to_owned(), 7);
         marks.note("alice", 7, MarkKind::Removed).unwrap();
         assert!(marks.note("alice", 6, MarkKind::of(Some(&record))).is_err());
         assert_eq!(marks.of("alice").unwrap(), Some((7, MarkKind::Removed)));
@@ -370,8 +370,8 @@ mod tests {
     #[test]
     fn a_mark_tells_of_its_own_record_alone() {
         let (_fleet, marks) = scratch();
-        let old = Record::new("alice".to_owned(), 7);
-        let new = Record::new("alice".to_owned(), 8);
+        let old = UserRecord::new("alice".to_owned(), 7);
+        let new = UserRecord::new("alice".to_owned(), 8);
         assert_eq!(marks.revision_of("alice", Some(&old)).unwrap(), 0);
         marks.note("alice", 7, MarkKind::of(Some(&new))).unwrap();
         assert_eq!(marks.revision_of("alice", Some(&new)).unwrap(), 7);
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn the_record_before_is_known_until_the_new_one_is_in_place() {
         let (fleet, marks) = scratch();
-        let [old, new, newer] = [7, 8, 9].map(|uid| Record::new("alice".to_owned(), uid));
+        let [old, new, newer] = [7, 8, 9].map(|uid| UserRecord::new("alice".to_owned(), uid));
         let [was, kind, next] = [&old, &new, &newer].map(|it| MarkKind::of(Some(it)));
         assert_eq!(was, MarkKind::of_digest(Some(old.digest())));
         let known = || {
@@ -421,7 +421,7 @@ mod tests {
     #[test]
     fn a_removal_before_is_known_until_the_new_record_is_in_place() {
         let (_fleet, marks) = scratch();
-        let new = Record::new("alice".to_owned(), 7);
+        let new = UserRecord::new("alice".to_owned(), 7);
         marks.note("alice", 5, MarkKind::Removed).unwrap();
         let coming = (6, MarkKind::of(Some(&new)));
         marks

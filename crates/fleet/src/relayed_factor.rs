@@ -1,8 +1,8 @@
 //! A change of one user's factor by a program that does not speak with the store: the module, or the users' daemon. Its service makes it,
 //! in the same transaction as one of root's command, and only on the record that the program has made it from.
 
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
@@ -22,7 +22,7 @@ pub struct RelayedFactor<'a> {
     /// The digest of the record that it was made from; `None` where there was none.
     pub base: Option<[u8; 32]>,
     /// The record that counts from now on, with a state that knows all of its devices; `None` where the change removes it.
-    pub next: Option<(&'a Record, &'a State)>,
+    pub next: Option<(&'a UserRecord, &'a UserState)>,
 }
 
 impl RelayedFactor<'_> {
@@ -30,7 +30,7 @@ impl RelayedFactor<'_> {
     fn is_base(&self, stored: Option<&str>) -> bool {
         match (stored, self.base) {
             (None, None) => true,
-            (Some(text), Some(digest)) => Record::parse(text)
+            (Some(text), Some(digest)) => UserRecord::parse(text)
                 .is_ok_and(|record| record.uid == self.uid && record.digest() == digest),
             _ => false,
         }
@@ -48,9 +48,9 @@ impl FleetHost {
         time: &WorkDeadline,
     ) -> Result<(), CommitFault> {
         let is_base = |stored: Option<&str>| change.is_base(stored);
-        let state = |shared: Option<&State>, _| match change.next {
+        let state = |shared: Option<&UserState>, _| match change.next {
             Some((record, local)) => state_join::of_change(record, local, shared),
-            None => State::new(0),
+            None => UserState::new(0),
         };
         let commit = FactorCommit {
             user: change.user,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use twofactor_core::device::OtpKind;
 use twofactor_core::policy::MAX_WINDOW;
-use twofactor_core::record::Record;
-use twofactor_core::state::{COUNTER_UNKNOWN, State, furthest_ahead};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{COUNTER_UNKNOWN, UserState, furthest_ahead};
 
 use crate::deadline::WorkDeadline;
 use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
@@ -81,10 +81,10 @@ impl FleetHost {
 
 /// The state of the new epoch.
 fn restored_state(
-    record: &Record,
-    shared: &State,
+    record: &UserRecord,
+    shared: &UserState,
     (lost, window, now): (LostMarks, u8, u64),
-) -> State {
+) -> UserState {
     let mut state = shared.clone();
     let window = match lost {
         LostMarks::None => window,

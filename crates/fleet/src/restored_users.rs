@@ -3,7 +3,7 @@
 //! Revisions are compared within one history only. What the store has of an epoch that this host has not seen comes from another one: it
 //! wins, whatever number this host's record has, and the states alone are joined.
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::Store;
 
 use crate::deadline::WorkDeadline;
@@ -35,7 +35,7 @@ struct HostKnowledge {
     content: Option<RecordContent>,
     /// The revision of that; 0 where no mark tells it.
     revision: u64,
-    state: Option<State>,
+    state: Option<UserState>,
     mark: Option<RecordMark>,
 }
 
@@ -206,10 +206,10 @@ fn known_of(
 
 fn brought_state(
     content: &RecordContent,
-    own: Option<&State>,
+    own: Option<&UserState>,
     shared: Option<&SharedState>,
-) -> Result<State, OutageReason> {
-    let first = State::new(0);
+) -> Result<UserState, OutageReason> {
+    let first = UserState::new(0);
     let Some(text) = content.text() else {
         return Ok(first);
     };

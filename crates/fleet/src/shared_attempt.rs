@@ -16,7 +16,7 @@
 
 use std::cmp::Ordering;
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
@@ -35,7 +35,7 @@ pub enum AttemptDecision<E> {
     /// The code was compared. `end` may be told once `state` is stored.
     Judged {
         /// The state that follows.
-        state: Box<State>,
+        state: Box<UserState>,
         /// Acceptance or refusal.
         outcome: SharedOutcome,
         /// The result, told after the write.
@@ -57,7 +57,7 @@ pub trait AttemptJudge {
     /// The decision. `shared` has no uid and no grace, and `known` of the wrong codes that are added already.
     fn decide(
         &mut self,
-        shared: &State,
+        shared: &UserState,
         known: u32,
         epoch: SharedEpoch,
     ) -> AttemptDecision<Self::End>;

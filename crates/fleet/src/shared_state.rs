@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use twofactor_core::state::{self, FILE_LEN, OutageId, SLOT_LEN, State, StateError};
+use twofactor_core::state::{self, FILE_LEN, OutageId, SLOT_LEN, StateError, UserState};
 use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
@@ -42,7 +42,7 @@ pub struct SharedState {
     /// The attempts that were made last, the newest first, at most [`REMEMBERED_ATTEMPTS`].
     pub attempts: Vec<(AttemptId, SharedOutcome)>,
     /// The state, with uid 0 and without grace.
-    pub state: State,
+    pub state: UserState,
 }
 
 /// Reason why a value is no state.
@@ -99,7 +99,7 @@ impl SharedState {
 
     /// The state that follows from this one with an attempt.
     #[must_use]
-    pub fn with_attempt(&self, id: AttemptId, outcome: SharedOutcome, state: State) -> Self {
+    pub fn with_attempt(&self, id: AttemptId, outcome: SharedOutcome, state: UserState) -> Self {
         let mut attempts = vec![(id, outcome)];
         let kept = self.attempts.iter().take(REMEMBERED_ATTEMPTS - 1);
         attempts.extend(kept.copied());
@@ -114,7 +114,7 @@ impl SharedState {
 
     /// The first value of a user.
     #[must_use]
-    pub fn first(epoch: u64, state: State) -> Self {
+    pub fn first(epoch: u64, state: UserState) -> Self {
         Self {
             epoch,
             record: 0,
@@ -201,7 +201,7 @@ fn remembered(entry: &[u8]) -> Result<Option<(AttemptId, SharedOutcome)>, ValueE
 }
 
 /// The part of a state that hosts share.
-fn shared(mut state: State) -> State {
+fn shared(mut state: UserState) -> UserState {
     state.uid = 0;
     state.end_grace();
     state.grace_policy = 0;
@@ -233,8 +233,8 @@ mod tests {
         AttemptId::from_bytes([number; 16]).unwrap()
     }
 
-    fn some_state() -> State {
-        let mut state = State::new(1000);
+    fn some_state() -> UserState {
+        let mut state = UserState::new(1000);
         state.failures = 3;
         state.grace.push(GracePeriod {
             address: [192, 0, 2, 1].into(),

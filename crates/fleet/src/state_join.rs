@@ -1,13 +1,13 @@
 //! One state from two: what one host knows, and what the store knows. Nothing that is used in one of them is unused in the result.
 
 use twofactor_core::device::CredentialId;
-use twofactor_core::record::Record;
-use twofactor_core::state::{DeviceState, RefusedAnswers, SpentCodes, State};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{DeviceState, RefusedAnswers, SpentCodes, UserState};
 
 /// The state of a record that one host puts in place, and whose wrong codes may be missing in the store: it brings them, or a backup
 /// of the store was restored. `local` knows all devices of the record; `shared` may know later logins.
 #[must_use]
-pub fn of_record(record: &Record, local: &State, shared: Option<&State>) -> State {
+pub fn of_record(record: &UserRecord, local: &UserState, shared: Option<&UserState>) -> UserState {
     let mut state = local.clone();
     if let Some(shared) = shared {
         state = joined(local, shared, record.recovery.as_ref().map(|set| set.id));
@@ -35,7 +35,7 @@ pub fn of_record(record: &Record, local: &State, shared: Option<&State>) -> Stat
 /// The same for a change of a record that the store has: wrong codes are those of the store alone. What this host has counted may have
 /// been ended elsewhere, and what it counted while it was cut off is added by its own way.
 #[must_use]
-pub fn of_change(record: &Record, local: &State, shared: Option<&State>) -> State {
+pub fn of_change(record: &UserRecord, local: &UserState, shared: Option<&UserState>) -> UserState {
     let mut state = of_record(record, local, shared);
     if let Some(shared) = shared {
         state.failures = shared.failures;
@@ -49,7 +49,7 @@ pub fn of_change(record: &Record, local: &State, shared: Option<&State>) -> Stat
 /// The state of this host for a record that the store has already. What this host counted while it was cut off stays what it was, on top
 /// of what the store counts: it is added there once.
 #[must_use]
-pub fn of_mirror(record: &Record, local: &State, shared: &State) -> State {
+pub fn of_mirror(record: &UserRecord, local: &UserState, shared: &UserState) -> UserState {
     let mut state = of_change(record, local, Some(shared));
     if local.outage_mark().is_some() {
         let counted = local.counted_alone();
@@ -66,7 +66,7 @@ pub fn of_mirror(record: &Record, local: &State, shared: &State) -> State {
 
 /// The later of both in each part. `set` is the set of recovery codes that counts.
 #[must_use]
-pub fn joined(local: &State, shared: &State, set: Option<CredentialId>) -> State {
+pub fn joined(local: &UserState, shared: &UserState, set: Option<CredentialId>) -> UserState {
     let mut state = local.clone();
     state.failures = local.failures.max(shared.failures);
     state.unreported = local.unreported.max(shared.unreported);

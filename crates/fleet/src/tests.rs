@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
@@ -45,7 +45,12 @@ impl AttemptJudge for OnceJudge {
         None
     }
 
-    fn decide(&mut self, shared: &State, _: u32, epoch: SharedEpoch) -> AttemptDecision<CodeEnd> {
+    fn decide(
+        &mut self,
+        shared: &UserState,
+        _: u32,
+        epoch: SharedEpoch,
+    ) -> AttemptDecision<CodeEnd> {
         if shared.failures >= LIMIT {
             return AttemptDecision::Unchanged(CodeEnd::LockedOut);
         }
@@ -105,7 +110,7 @@ fn store(standing: &FleetStanding, state: &SharedState) -> StoreView {
 fn fresh_store(standing: &FleetStanding) -> StoreView {
     store(
         standing,
-        &SharedState::first(standing.meta.epoch, State::new(0)),
+        &SharedState::first(standing.meta.epoch, UserState::new(0)),
     )
 }
 
@@ -182,7 +187,12 @@ impl AttemptJudge for CountingJudge {
         Some(count(self.0))
     }
 
-    fn decide(&mut self, shared: &State, known: u32, _: SharedEpoch) -> AttemptDecision<CodeEnd> {
+    fn decide(
+        &mut self,
+        shared: &UserState,
+        known: u32,
+        _: SharedEpoch,
+    ) -> AttemptDecision<CodeEnd> {
         let mut state = shared.clone();
         state.failures += 1 + self.0 - known;
         AttemptDecision::Judged {
@@ -271,7 +281,7 @@ fn an_end_that_was_forgotten_denies() {
     let mut state = shared_of(&view);
     for _ in 0..16 {
         let other = AttemptId::random().unwrap();
-        state = state.with_attempt(other, SharedOutcome::Rejected, State::new(0));
+        state = state.with_attempt(other, SharedOutcome::Rejected, UserState::new(0));
     }
     view.state = store(&standing, &state).state;
     let end = one.after_read(view);
@@ -337,7 +347,7 @@ fn what_is_missing_says_nothing_of_a_user() {
 fn a_state_of_an_earlier_epoch_has_no_unused_code() {
     let key = key();
     let now = standing(2, 1);
-    let old = SharedState::first(1, State::new(0));
+    let old = SharedState::first(1, UserState::new(0));
     let mut view = store(&now, &old);
     let mut one = attempt(&key, &now, true);
     let write = write_of(one.after_read(view.clone()));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::{LockedFactor, Store, UnmirroredUsers};
@@ -98,7 +98,7 @@ pub(crate) fn bring_here(
 }
 
 /// The uid of which the files of a user are here, where it is not the one of the store. A removal that was killed leaves a state alone.
-fn other_uid(store: &Store, (user, there): (&str, u32), here: Option<&Record>) -> Option<u32> {
+fn other_uid(store: &Store, (user, there): (&str, u32), here: Option<&UserRecord>) -> Option<u32> {
     let uid = match here {
         Some(record) => Some(record.uid),
         // One that cannot be read is left to its lock.
@@ -147,7 +147,7 @@ fn is_in_place(
     marks: &MirrorMarks,
     user: &str,
     there: &SharedRecord,
-    here: Option<&Record>,
+    here: Option<&UserRecord>,
 ) -> Result<bool, UserFault> {
     let there_is = MarkKind::of(parsed(user, there)?.as_ref());
     Ok(there_is == MarkKind::of(here) && marks.of(user)? == Some((there.revision, there_is)))
@@ -197,11 +197,11 @@ fn refuse_older(marks: &MirrorMarks, user: &str, there: &SharedRecord) -> Result
 }
 
 /// The record of the store; `None` where it was removed.
-fn parsed(user: &str, there: &SharedRecord) -> Result<Option<Record>, UserFault> {
+fn parsed(user: &str, there: &SharedRecord) -> Result<Option<UserRecord>, UserFault> {
     let Some(text) = there.content.text() else {
         return Ok(None);
     };
-    let record = Record::parse(text);
+    let record = UserRecord::parse(text);
     let record =
         record.map_err(|error| UserFault::User(format!("the record of the fleet: {error}")))?;
     if record.user != user {
@@ -212,7 +212,7 @@ fn parsed(user: &str, there: &SharedRecord) -> Result<Option<Record>, UserFault>
 }
 
 /// The same, if it can be put in place here.
-fn usable(user: &str, there: &SharedRecord) -> Result<Option<Record>, UserFault> {
+fn usable(user: &str, there: &SharedRecord) -> Result<Option<UserRecord>, UserFault> {
     let record = parsed(user, there)?;
     if let Some(record) = &record {
         refuse_other_uid(user, record.uid)?;

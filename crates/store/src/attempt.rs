@@ -9,12 +9,14 @@ use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::recovery::FEW_CODES;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::address_grace::{self, GraceOrigin};
-use twofactor_core::verify::{self, Accepted, AnswerForm, FailureCounter, Outcome, ThrottleStatus};
+use twofactor_core::verify::{
+    self, AnswerForm, CodeAcceptance, CodeOutcome, FailureCounter, ThrottleStatus,
+};
 
 mod account_listing;
 mod code_judgement;
@@ -121,7 +123,7 @@ impl KnownFactor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
     /// It was compared; the state that follows from it is on the disk.
-    Compared(Outcome),
+    Compared(CodeOutcome),
     /// It was not looked at.
     Refused(ThrottleStatus),
     /// It is one of the codes that were refused last: not compared, and not counted.
@@ -165,7 +167,7 @@ impl LoginAttempt<'_> {
 
     /// The login with a recovery or bypass code that was just accepted, if a new device may follow from it.
     #[must_use]
-    pub fn recovery_login(&self, accepted: &Accepted) -> Option<RecoveryLogin> {
+    pub fn recovery_login(&self, accepted: &CodeAcceptance) -> Option<RecoveryLogin> {
         let loaded = self.known.record.as_ref()?;
         RecoveryLogin::of(&loaded.record, &accepted.by)
     }
@@ -306,7 +308,7 @@ impl LoginAttempt<'_> {
     fn judge(
         &mut self,
         mut locked: LockedFactor<'_>,
-        record: &Record,
+        record: &UserRecord,
         answer: (&[u8], AnswerForm),
         against: CredentialSet,
         host: JudgingHost,
@@ -387,7 +389,7 @@ fn lock_recorded<'s>(
 
 /// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
 /// further would leave a slot in flight that the next process takes for flushed.
-fn rebase(locked: &mut LockedFactor<'_>, now: u64) -> Result<State, AttemptFailure> {
+fn rebase(locked: &mut LockedFactor<'_>, now: u64) -> Result<UserState, AttemptFailure> {
     if let Some(state) = verify::rebased(locked.state(), now) {
         locked.write(state)?;
         locked.flush()?;

@@ -114,20 +114,20 @@ mod tests {
     use twofactor_core::record::recent_changes::{
         ChangeChannel, ChangeOrigin, ChangeWord, MAX_CHANGES, OriginName, RecentChange,
     };
-    use twofactor_core::record::{MAX_RECOVERY_CODES, Record};
+    use twofactor_core::record::{MAX_RECOVERY_CODES, UserRecord};
     use twofactor_core::recovery::{OneTimeCode, RecoverySet};
     use twofactor_core::secret::{MAX_LEN, Secret};
-    use twofactor_core::state::State;
+    use twofactor_core::state::UserState;
     use twofactor_protocol::MAX_CHANGE;
     use twofactor_protocol::reply::ServiceError;
 
-    fn record() -> Record {
-        Record::new("alice".to_owned(), 1000)
+    fn record() -> UserRecord {
+        UserRecord::new("alice".to_owned(), 1000)
     }
 
     #[test]
     fn only_changes_with_a_known_base_are_relayed() {
-        let (record, local) = (record(), State::new(1000));
+        let (record, local) = (record(), UserState::new(1000));
         let put = |old| SharedChange::Put {
             old,
             record: &record,
@@ -143,7 +143,7 @@ mod tests {
         let removed = text(&SharedChange::Remove { old: Some(&record) }).unwrap();
         assert!(removed.contains(&digest) && !removed.contains("record"));
         assert!(message("alice", &SharedChange::Remove { old: None }).is_none());
-        let step = |state: &State| state.clone();
+        let step = |state: &UserState| state.clone();
         assert!(message("alice", &SharedChange::State(&step)).is_none());
     }
 
@@ -221,7 +221,7 @@ mod tests {
         let change = SharedChange::Put {
             old: Some(&record),
             record: &record,
-            local: &State::new(u32::MAX),
+            local: &UserState::new(u32::MAX),
         };
         let size = message(&record.user, &change).unwrap().len();
         assert!(size <= MAX_CHANGE / 2, "{size} bytes");

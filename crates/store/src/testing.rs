@@ -15,7 +15,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::change_line::ChangeEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, StoredState, decode_file};
@@ -152,8 +152,8 @@ pub fn token() -> Device {
     device("token", 2, OtpKind::Hotp)
 }
 
-pub fn record_of(account: &Account, devices: &[Device]) -> Record {
-    let mut record = Record::new(account.name.clone(), account.uid);
+pub fn record_of(account: &Account, devices: &[Device]) -> UserRecord {
+    let mut record = UserRecord::new(account.name.clone(), account.uid);
     record.devices = devices.to_vec();
     record
 }

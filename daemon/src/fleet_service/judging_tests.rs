@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::sync::Mutex;
 
-use twofactor_core::state::{DaemonFailures, State};
+use twofactor_core::state::{DaemonFailures, UserState};
 use twofactor_fleet::gateway_fault::GatewayFault;
 use twofactor_protocol::fleet::FleetAttemptCall;
 use twofactor_protocol::fleet_change::{FleetChangeAnswer, FleetChangeCall};
@@ -21,7 +21,7 @@ struct ScriptedStore {
     outages: Mutex<VecDeque<OutageReason>>,
     /// The end of bringing a record here, after a pause.
     mirrored: (Result<(), OutageReason>, Duration),
-    state: Mutex<State>,
+    state: Mutex<UserState>,
     /// What it was asked.
     asked: Mutex<Vec<&'static str>>,
 }

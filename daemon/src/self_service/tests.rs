@@ -202,7 +202,7 @@ fn a_word_of_the_log_is_no_name_of_a_device() {
 fn a_device_without_a_name_is_the_only_one() {
     let one = record_of(&alice(), &[token()]);
     let two = record_of(&alice(), &[token(), phone()]);
-    let name = |record: &Record, device| {
+    let name = |record: &UserRecord, device| {
         let found = chosen(record, device).ok();
         found.map(|device| device.name.to_string())
     };

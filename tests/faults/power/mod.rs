@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use harness::Machine;
 use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_store::Store;
 use twofactor_store::sys::accounts;
 
@@ -63,7 +63,7 @@ fn restore(wanted: &DiskTree) {
 
 /// Data that the module would read: the record that counts, and the state under its lock. An error is also what
 /// contradicts itself: a trace of a record that is not there.
-fn readable(user: &str) -> Result<Option<(Record, State)>, String> {
+fn readable(user: &str) -> Result<Option<(UserRecord, UserState)>, String> {
     let account = accounts::by_name(user).unwrap().unwrap();
     let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     let holder = |account: &Account| store.holder(account).map_err(|error| error.to_string());

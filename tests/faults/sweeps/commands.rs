@@ -10,7 +10,7 @@ use harness::pam::code;
 use harness::{Machine, Program};
 use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 
 use super::kept::{KeptFiles, holder, open_store};
 use super::logins::{account, all_files, in_turn, readable};
@@ -37,7 +37,7 @@ const BACKUP: &str = "/run/backup";
 struct Change {
     arguments: &'static [&'static str],
     user: &'static str,
-    is_new: fn(&Option<Record>) -> bool,
+    is_new: fn(&Option<UserRecord>) -> bool,
 }
 
 const CHANGES: [Change; 6] = [
@@ -95,7 +95,7 @@ const CHANGES: [Change; 6] = [
     },
 ];
 
-fn secret(record: &Record) -> String {
+fn secret(record: &UserRecord) -> String {
     record.devices[0].secret.to_base32().to_string()
 }
 
@@ -317,7 +317,7 @@ pub(super) fn changed_again(account: &Account) -> Result<(), String> {
     match record {
         Some(record) => locked.replace_record(&record, &[]),
         None => {
-            let mut record = Record::new(account.name.clone(), account.uid);
+            let mut record = UserRecord::new(account.name.clone(), account.uid);
             let token = device("token", twofactor_core::device::OtpKind::Hotp);
             let entry = twofactor_core::state::DeviceState {
                 id: token.id,

@@ -12,7 +12,7 @@ use harness::pam::{Drive, code};
 use serde_json::Value;
 use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::Store;
 
 use super::table::{Column, TableRow, described, print, state_path, stride};
@@ -38,7 +38,7 @@ struct CodeKind<'a> {
     is_right: bool,
     codes: &'a dyn Fn() -> Codes,
     /// True if the use of the swept code is recorded.
-    is_used: &'a dyn Fn(&State) -> bool,
+    is_used: &'a dyn Fn(&UserState) -> bool,
 }
 
 #[test]
@@ -255,7 +255,7 @@ pub fn account(user: &str) -> Account {
 }
 
 /// The state, if it and the record can be used together.
-pub fn readable(account: &Account) -> Result<State, String> {
+pub fn readable(account: &Account) -> Result<UserState, String> {
     let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE))
         .map_err(|error| error.to_string())?;
     let locked = store.lock(account).map_err(|error| error.to_string())?;

@@ -8,8 +8,8 @@ use harness::otp::hotp;
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Totp, freezer};
 use twofactor_core::device::OtpKind;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use super::kept::{KeptFiles, holder, open_store};
 use super::logins::{account, in_turn, result};
@@ -320,9 +320,9 @@ fn own_login(machine: &Machine, user: &str, is_on: bool) -> Result<bool, (Column
 }
 
 /// The record with a device and its state, without their lock; `None` where it is proven that there is none.
-fn in_force(user: &str) -> Result<Option<(Record, State)>, String> {
+fn in_force(user: &str) -> Result<Option<(UserRecord, UserState)>, String> {
     let account = account(user);
-    let Some(record) = holder(&account)?.record.filter(Record::is_enrolled) else {
+    let Some(record) = holder(&account)?.record.filter(UserRecord::is_enrolled) else {
         return Ok(None);
     };
     let state = open_store()
@@ -333,7 +333,7 @@ fn in_force(user: &str) -> Result<Option<(Record, State)>, String> {
 }
 
 /// A code that no login has used: the next one of a token, and of a phone that of the next step.
-fn right_code(record: &Record, state: &State) -> String {
+fn right_code(record: &UserRecord, state: &UserState) -> String {
     let device = &record.devices[0];
     let secret = device.secret.to_base32();
     match device.kind {

@@ -11,10 +11,10 @@ use crate::{Machine, Totp};
 use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits, Interval};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::secret::Secret;
-use twofactor_core::state::{self, DeviceState, State};
+use twofactor_core::state::{self, DeviceState, UserState};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::Store;
 
@@ -161,14 +161,14 @@ pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>
             committed: true,
         })
         .collect();
-    let mut record = Record::new(account.name.clone(), account.uid);
+    let mut record = UserRecord::new(account.name.clone(), account.uid);
     record.devices = devices;
     let mut locked = store.lock_for_change(account).unwrap();
     locked.replace_record(&record, &entries).unwrap();
 }
 
 /// Changes the record of an enrolled user with a plain name.
-pub fn change_record(user: &str, change: impl FnOnce(&mut Record)) {
+pub fn change_record(user: &str, change: impl FnOnce(&mut UserRecord)) {
     let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     let mut record = store.record_named(user).unwrap().unwrap();
     let account = Account {
@@ -213,13 +213,13 @@ pub fn policy_path() -> &'static Path {
 }
 
 /// The state of a user as it stands on the disk.
-pub fn state_of(user: &str) -> State {
+pub fn state_of(user: &str) -> UserState {
     let bytes = std::fs::read(state_path(user)).unwrap();
     state::decode_file(&bytes).unwrap().state
 }
 
 /// Overwrites the state of a user.
-pub fn set_state(user: &str, change: impl FnOnce(&mut State)) {
+pub fn set_state(user: &str, change: impl FnOnce(&mut UserState)) {
     let mut changed = state_of(user);
     change(&mut changed);
     std::fs::write(state_path(user), state::encode_file(&changed)).unwrap();

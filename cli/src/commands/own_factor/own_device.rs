@@ -5,7 +5,7 @@ use twofactor_core::enroll::UnconfirmedCode;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::policy::Policy;
 use twofactor_core::secret::Secret;
-use twofactor_core::verify::Rejected;
+use twofactor_core::verify::CodeRejection;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, CodeCall};
 use twofactor_store::daemon_client::{DaemonError, DaemonFault, HeldConnection};
@@ -82,8 +82,8 @@ impl WaitingDevice for OwnDevice<'_> {
         let reply = reply.map_err(|error| lost(&error))?;
         let why = match reply.result {
             ChangeResult::Stored => return Ok(CodeResult::Confirmed(reply)),
-            ChangeResult::Wrong => Rejected::Wrong,
-            ChangeResult::Clock => Rejected::ClockDiffers {
+            ChangeResult::Wrong => CodeRejection::Wrong,
+            ChangeResult::Clock => CodeRejection::ClockDiffers {
                 device: self.device.name.to_string(),
                 steps: reply.steps.unwrap_or(0),
             },

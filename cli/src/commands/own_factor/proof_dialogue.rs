@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::verify::{Outcome, Rejected};
+use twofactor_core::verify::{CodeOutcome, CodeRejection};
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, StatusReply};
 use twofactor_store::attempt::closed;
@@ -116,8 +116,8 @@ impl ProofDialogue<'_> {
 
     fn step(&self, reply: &ChangeReply, given: Option<WantedProof>) -> Result<NextStep, Failure> {
         let user = self.own.user.as_str();
-        let rejected = |event: LoginEvent, why: Rejected| {
-            let report = VerifyReport::new(user, &Outcome::Rejected(why));
+        let rejected = |event: LoginEvent, why: CodeRejection| {
+            let report = VerifyReport::new(user, &CodeOutcome::Rejected(why));
             ProofRefusal {
                 word: event.word(),
                 message: report.message,
@@ -147,11 +147,11 @@ impl ProofDialogue<'_> {
                     another_login(user)
                 )));
             }
-            (ChangeResult::Wrong, Some(_)) => rejected(LoginEvent::Wrong, Rejected::Wrong),
+            (ChangeResult::Wrong, Some(_)) => rejected(LoginEvent::Wrong, CodeRejection::Wrong),
             (ChangeResult::Used, Some(_)) => {
-                rejected(LoginEvent::Used, Rejected::Used { device: device() })
+                rejected(LoginEvent::Used, CodeRejection::Used { device: device() })
             }
-            (ChangeResult::Spent, Some(_)) => rejected(LoginEvent::Spent, Rejected::Spent),
+            (ChangeResult::Spent, Some(_)) => rejected(LoginEvent::Spent, CodeRejection::Spent),
             (ChangeResult::Repeated, Some(_)) => ProofRefusal {
                 word: LoginEvent::RepeatedCode.word(),
                 message: VerifyReport::repeated(user).message,

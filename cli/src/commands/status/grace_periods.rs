@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::graced_sessions::GracedSession;
-use twofactor_core::state::{State, service_fingerprint};
+use twofactor_core::state::{UserState, service_fingerprint};
 use twofactor_core::verify::{address_grace, session_grace};
 use twofactor_store::LoadedPolicy;
 use twofactor_store::attempt::session_terms;
@@ -36,7 +36,7 @@ impl GraceStatus {
 }
 
 /// Grace periods that run at `now`.
-pub fn running(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatus> {
+pub fn running(state: &UserState, loaded: &LoadedPolicy, now: u64) -> Vec<GraceStatus> {
     let policy = &loaded.policy;
     if !policy.enabled {
         return Vec::new();
@@ -71,7 +71,7 @@ impl SessionGraceStatus {
 }
 
 /// Sessions whose grace runs at `now`.
-pub fn sessions(state: &State, loaded: &LoadedPolicy, now: u64) -> Vec<SessionGraceStatus> {
+pub fn sessions(state: &UserState, loaded: &LoadedPolicy, now: u64) -> Vec<SessionGraceStatus> {
     if !loaded.policy.enabled || loaded.policy.grace_session == 0 {
         return Vec::new();
     }

@@ -1,7 +1,7 @@
 //! The changes of a factor that its user is told of at logins.
 
 use serde::Serialize;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, OriginName, RecentChange,
 };
@@ -31,7 +31,7 @@ pub struct ChangeStatus {
 }
 
 /// Those of a user at `now`, the newest last.
-pub fn told(record: &Record, now: u64) -> Vec<ChangeStatus> {
+pub fn told(record: &UserRecord, now: u64) -> Vec<ChangeStatus> {
     let changes = record.changes.iter();
     changes
         .filter(|change| change.is_told(now))
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_change_is_shown_while_it_is_told() {
-        let mut record = Record::new("alice".into(), 1000);
+        let mut record = UserRecord::new("alice".into(), 1000);
         let name = |text: &str| OriginName::of(text.as_bytes());
         for (time, kind, device, channel) in [
             (5, ChangeWord::BypassIssued, "", ChangeChannel::Command),

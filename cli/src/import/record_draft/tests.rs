@@ -50,17 +50,17 @@ fn with_scratch(mut item: ImportedDevice, codes: &[&str]) -> ImportedDevice {
     item
 }
 
-fn draft(kept: Option<(Record, State)>, existing: ExistingDevices) -> RecordDraft {
+fn draft(kept: Option<(UserRecord, UserState)>, existing: ExistingDevices) -> RecordDraft {
     RecordDraft::new(&alice(), kept, existing, MOMENT)
 }
 
 /// The record and state after an import of these.
-fn kept(items: &[ImportedDevice]) -> (Record, State) {
+fn kept(items: &[ImportedDevice]) -> (UserRecord, UserState) {
     let mut draft = draft(None, ExistingDevices::Keep);
     items
         .iter()
         .for_each(|item| assert!(fate(&mut draft, item).1 == ImportResult::Taken));
-    let mut state = State::new(1000);
+    let mut state = UserState::new(1000);
     state.devices = draft.entries;
     (draft.record, state)
 }
@@ -105,12 +105,12 @@ fn several_devices_of_one_name_get_numbers() {
 /// An invitation to enroll at login has done its work, then; a record cannot have both.
 #[test]
 fn a_device_ends_an_invitation() {
-    let mut record = Record::new("alice".to_owned(), 1000);
+    let mut record = UserRecord::new("alice".to_owned(), 1000);
     record.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
-    let mut draft = draft(Some((record, State::new(1000))), ExistingDevices::Keep);
+    let mut draft = draft(Some((record, UserState::new(1000))), ExistingDevices::Keep);
     assert_eq!(fate(&mut draft, &item("oath", 1)).1, ImportResult::Taken);
     assert!(draft.record.invite.is_none());
-    assert!(Record::parse(&draft.record.to_toml()).is_ok());
+    assert!(UserRecord::parse(&draft.record.to_toml()).is_ok());
 }
 
 #[test]

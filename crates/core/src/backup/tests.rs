@@ -8,9 +8,9 @@ use crate::secret::Secret;
 use crate::state::graced_sessions::GracedSession;
 use crate::state::{DeviceState, GracePeriod};
 
-fn entry(user: &str, uid: u32) -> (Record, State) {
+fn entry(user: &str, uid: u32) -> (UserRecord, UserState) {
     let id = CredentialId::from_number(7).unwrap();
-    let mut record = Record::new(user.to_owned(), uid);
+    let mut record = UserRecord::new(user.to_owned(), uid);
     record.enroll(Device {
         id,
         name: DeviceName::first(),
@@ -23,7 +23,7 @@ fn entry(user: &str, uid: u32) -> (Record, State) {
         created: 1,
     });
     record.recovery = Some(RecoverySet::generate(5).unwrap().0);
-    let mut state = State::new(uid);
+    let mut state = UserState::new(uid);
     state.failures = 3;
     state.devices.push(DeviceState {
         id,
@@ -151,7 +151,7 @@ fn hostile_forms_are_refused() {
 #[test]
 fn a_state_belongs_to_its_record() {
     let (record, state) = entry("alice", 7);
-    for other in [State::new(7), State { uid: 8, ..state }] {
+    for other in [UserState::new(7), UserState { uid: 8, ..state }] {
         let mut text = BackupText::new(1);
         text.add(&record, &other).unwrap();
         assert!(refused(&text.finish()).contains("state of another record"));

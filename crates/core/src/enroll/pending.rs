@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::device::{Device, DeviceName, OtpKind};
 use crate::policy::{NewDevices, Policy};
 use crate::state::DeviceState;
-use crate::verify::Rejected;
+use crate::verify::CodeRejection;
 
 use super::{TRIES, confirm, new_device, unused};
 
@@ -29,7 +29,7 @@ pub struct ConfirmedDevice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnconfirmedCode {
     /// Reason of the refusal.
-    pub why: Rejected,
+    pub why: CodeRejection,
     /// Number of codes that may still be tried; 0 ends it.
     pub tries_left: u32,
 }
@@ -90,7 +90,7 @@ impl PendingDevice {
         now: u64,
     ) -> Result<ConfirmedDevice, UnconfirmedCode> {
         let judged = match self.tries_left.checked_sub(1) {
-            None => Err(Rejected::Wrong),
+            None => Err(CodeRejection::Wrong),
             Some(left) => {
                 self.tries_left = left;
                 confirm(policy, account, &self.device, typed, now)
@@ -158,14 +158,14 @@ mod tests {
         let code = pending.device().code(NOW / 30).reveal().to_string();
         let mut wrong = |left| {
             let refused = tried(&mut pending, "x").unwrap_err();
-            let why = Rejected::Wrong;
+            let why = CodeRejection::Wrong;
             let tries_left = left;
             assert_eq!(refused, UnconfirmedCode { why, tries_left });
         };
         (1..TRIES).rev().for_each(&mut wrong);
         assert!(tried(&mut pending, &code).is_ok());
         let refused = tried(&mut pending, &code).unwrap_err();
-        assert_eq!((refused.why, refused.tries_left), (Rejected::Wrong, 0));
+        assert_eq!((refused.why, refused.tries_left), (CodeRejection::Wrong, 0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::device::CredentialId;
 use crate::policy::Policy;
-use crate::record::Record;
+use crate::record::UserRecord;
 use crate::recovery::CodeScope;
 use crate::verify::Credential;
 
@@ -27,7 +27,7 @@ enum RecoveryKind {
 impl RecoveryLogin {
     /// That of an accepted code. `None` for a code of a device, and for a bypass code that is good for one login only.
     #[must_use]
-    pub fn of(record: &Record, by: &Credential) -> Option<Self> {
+    pub fn of(record: &UserRecord, by: &Credential) -> Option<Self> {
         let bypass = record.bypass.as_ref();
         let kind = match by {
             Credential::RecoveryCode { .. } => RecoveryKind::RecoveryCode,
@@ -56,7 +56,7 @@ impl RecoveryLogin {
 
     /// True if devices and codes of the user are those of the login, apart from what this transaction has changed.
     #[must_use]
-    pub fn holds_in(&self, record: &Record) -> bool {
+    pub fn holds_in(&self, record: &UserRecord) -> bool {
         let set = record.recovery.as_ref().map(|set| set.id);
         self.devices == ids(record)
             // The first set of codes comes with a device.
@@ -82,7 +82,7 @@ impl RecoveryLogin {
     }
 }
 
-fn ids(record: &Record) -> Vec<CredentialId> {
+fn ids(record: &UserRecord) -> Vec<CredentialId> {
     record.devices.iter().map(|device| device.id).collect()
 }
 
@@ -96,8 +96,8 @@ mod tests {
 
     const RECOVERY: Credential = Credential::RecoveryCode { left: 3 };
 
-    fn record(scope: CodeScope) -> Record {
-        let mut record = Record::new("alice".into(), 1000);
+    fn record(scope: CodeScope) -> UserRecord {
+        let mut record = UserRecord::new("alice".into(), 1000);
         record.recovery = Some(RecoverySet::generate(1).unwrap().0);
         let bypass = OneTimeCode::generate(7).unwrap().0;
         record.bypass = Some(bypass.with_scope(scope));
@@ -156,7 +156,7 @@ mod tests {
         let login = RecoveryLogin::of(&record, &RECOVERY).unwrap();
         assert!(login.holds_in(&record));
         for change in [
-            (|it| it.recovery = Some(RecoverySet::generate(2).unwrap().0)) as fn(&mut Record),
+            (|it| it.recovery = Some(RecoverySet::generate(2).unwrap().0)) as fn(&mut UserRecord),
             |it| it.recovery = None,
             |it| it.devices.push(device()),
             |it| it.bypass = None,

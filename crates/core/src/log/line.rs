@@ -58,16 +58,16 @@ impl LogLine {
     fn field(mut self, key: &str, value: &[u8]) -> Self {
         let space = if self.0.is_empty() { "" } else { " " };
         // Writing to a String does not fail.
-        let _ = write!(self.0, "{space}{key}={}", Escaped(value));
+        let _ = write!(self.0, "{space}{key}={}", EscapedValue(value));
         self
     }
 }
 
 /// Bytes of unknown origin: everything but graphic ASCII becomes `\xNN`, as do backslash, quotes and `=`; long
 /// values are cut.
-struct Escaped<'a>(&'a [u8]);
+struct EscapedValue<'a>(&'a [u8]);
 
-impl Display for Escaped<'_> {
+impl Display for EscapedValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.iter().take(MAX_VALUE) {
             match byte {

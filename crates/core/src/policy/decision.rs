@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::account::Account;
 use crate::policy::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
-use crate::record::Record;
+use crate::record::UserRecord;
 
 /// The user's enrollment, as far as the policy asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub enum UserEnrollment {
 impl UserEnrollment {
     /// The status that a record shows; `None` where there is none.
     #[must_use]
-    pub fn of(record: Option<&Record>) -> Self {
-        if record.is_some_and(Record::is_enrolled) {
+    pub fn of(record: Option<&UserRecord>) -> Self {
+        if record.is_some_and(UserRecord::is_enrolled) {
             Self::Enrolled
         } else {
             Self::Unenrolled

@@ -71,7 +71,7 @@ pub struct Policy {
     /// Which PAM services ask.
     pub services: ServiceTable,
     /// Limits on guessing.
-    pub throttle: Throttle,
+    pub throttle: ThrottlePolicy,
     /// Changes that users make themselves through the daemon.
     pub self_service: SelfService,
     /// Part of this host in a fleet.
@@ -126,7 +126,7 @@ pub struct NewDevices {
 
 /// Limits on guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Throttle {
+pub struct ThrottlePolicy {
     /// Consecutive wrong codes before the first lock-out, 1..=1000.
     pub attempts: u32,
     /// Seconds of the first lock-out, 1..=86400; doubles with each further wrong code.
@@ -195,7 +195,7 @@ impl Default for Policy {
             uniform_prompt: false,
             new_devices: NewDevices::default(),
             services: ServiceTable::default(),
-            throttle: Throttle::default(),
+            throttle: ThrottlePolicy::default(),
             self_service: SelfService::default(),
             fleet: FleetPolicy::default(),
             exempt: Vec::new(),
@@ -244,7 +244,7 @@ impl Default for NewDevices {
     }
 }
 
-impl Default for Throttle {
+impl Default for ThrottlePolicy {
     fn default() -> Self {
         Self {
             attempts: 5,
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(Some(devices.digits), Digits::new(6));
         assert_eq!(Some(devices.interval), Interval::new(30));
         assert_eq!(devices.algorithm, Algorithm::Sha1);
-        let Throttle {
+        let ThrottlePolicy {
             attempts,
             lockout,
             max_lockout,

@@ -9,10 +9,10 @@ use super::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, MAX_CHANGES, OriginName, RecentChange,
 };
 use super::toml_fields::{RecordFields, number, string, strings, table, tables};
-use super::{FORMAT, MAX_RECOVERY_CODES, Record, RecordError};
+use super::{FORMAT, MAX_RECOVERY_CODES, RecordError, UserRecord};
 
 /// Reads the whole file.
-pub(super) fn record(text: &str) -> Result<Record, RecordError> {
+pub(super) fn record(text: &str) -> Result<UserRecord, RecordError> {
     let document = RecordFields::document(text)?;
     let top = RecordFields::new(text, (0, document.get_ref()));
     let format = top.required("format", number)?;
@@ -58,7 +58,7 @@ pub(super) fn record(text: &str) -> Result<Record, RecordError> {
         .filter_map(|it| change(&fields(it)).ok());
     let mut changes: Vec<_> = last.take(MAX_CHANGES).collect();
     changes.reverse();
-    Ok(Record {
+    Ok(UserRecord {
         user: top.required("user", string)?.to_owned(),
         uid: top.required("uid", number)?,
         devices,

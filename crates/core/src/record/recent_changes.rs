@@ -156,7 +156,7 @@ impl fmt::Display for OriginName {
     }
 }
 
-impl super::Record {
+impl super::UserRecord {
     /// Adds the changes of the record whose place this one takes, in the order of time: both have the earlier ones.
     pub fn take_changes_of(&mut self, replaced: Option<&Self>) {
         for change in mem::take(&mut self.changes) {
@@ -207,7 +207,7 @@ impl super::Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Record;
+    use crate::record::UserRecord;
 
     fn change(time: u64) -> RecentChange {
         RecentChange {
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    fn times(record: &Record) -> Vec<u64> {
+    fn times(record: &UserRecord) -> Vec<u64> {
         record.changes.iter().map(|change| change.time).collect()
     }
 
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_last_changes_are_kept() {
-        let mut record = Record::new("alice".into(), 1);
+        let mut record = UserRecord::new("alice".into(), 1);
         for time in 1..=20 {
             record.note(change(time));
         }
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn many_changes_of_one_kind_hide_no_other() {
-        let mut record = Record::new("alice".into(), 1);
+        let mut record = UserRecord::new("alice".into(), 1);
         let of = |time, kind| RecentChange {
             kind,
             ..change(time)
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn changes_of_a_replaced_record_are_added() {
         let with = |times: &[u64]| {
-            let mut record = Record::new("alice".into(), 1);
+            let mut record = UserRecord::new("alice".into(), 1);
             times.iter().for_each(|time| record.note(change(*time)));
             record
         };

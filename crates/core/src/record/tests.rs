@@ -9,8 +9,8 @@ use crate::secret::Secret;
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-fn sample() -> Record {
-    let mut record = Record::new("alice".into(), 1000);
+fn sample() -> UserRecord {
+    let mut record = UserRecord::new("alice".into(), 1000);
     for (name, kind) in [
         (
             "phone",
@@ -58,7 +58,7 @@ fn sample() -> Record {
 #[test]
 fn records_round_trip() {
     let record = sample();
-    let back = Record::parse(&record.to_toml()).unwrap();
+    let back = UserRecord::parse(&record.to_toml()).unwrap();
     assert_eq!((back.user.as_str(), back.uid), ("alice", 1000));
     assert_eq!(
         (&back.recovery, &back.bypass),
@@ -84,11 +84,11 @@ fn any_user_name_is_read_back() {
         "Zo\u{eb} \u{1f600}",
         "",
     ] {
-        let record = Record {
+        let record = UserRecord {
             user: name.to_owned(),
             ..sample()
         };
-        let back = Record::parse(&record.to_toml()).unwrap();
+        let back = UserRecord::parse(&record.to_toml()).unwrap();
         assert_eq!(back.user, name);
     }
 }
@@ -136,12 +136,12 @@ expires = 1763862400
     let text = text
         .replace("VERSION", crate::VERSION)
         .replace("HASH", &"0f".repeat(32));
-    assert_eq!(*Record::parse(&text).unwrap().to_toml(), text);
+    assert_eq!(*UserRecord::parse(&text).unwrap().to_toml(), text);
 }
 
 #[test]
 fn devices_are_found_by_name() {
-    let mut record = Record::new("alice".into(), 1000);
+    let mut record = UserRecord::new("alice".into(), 1000);
     assert!(!record.is_enrolled() && record.device("token").is_none());
     record.invite = Some(OneTimeCode::generate(19).unwrap().0);
     let [phone, token] = [0, 1].map(|position| sample().devices[position].clone());
@@ -168,17 +168,17 @@ fn an_invitation_is_open_until_it_expires() {
 #[test]
 fn damage_is_not_taken_for_another_format() {
     let text = sample().to_toml().replace("kind = \"hotp\"", "kind = 3");
-    let error = Record::parse(&text).unwrap_err().to_string();
+    let error = UserRecord::parse(&text).unwrap_err().to_string();
     assert!(error.starts_with("is not a valid record (line "), "{error}");
 }
 
 #[test]
 fn a_record_without_a_device_is_an_invitation() {
-    let mut record = Record::new("alice".into(), 1000);
+    let mut record = UserRecord::new("alice".into(), 1000);
     let cut_short = Err("has no device".to_owned());
-    let read = |record: &Record| {
+    let read = |record: &UserRecord| {
         let text = record.to_toml();
-        Record::parse(&text)
+        UserRecord::parse(&text)
             .map(|it| it.invite)
             .map_err(|error| error.to_string())
     };
@@ -203,9 +203,9 @@ fn only_scratch_codes_name_their_form() {
     record.recovery = Some(set);
     let text = record.to_toml();
     assert!(text.contains("form = \"digits\"\n") && !text.contains("12345678"));
-    assert_eq!(Record::parse(&text).unwrap().recovery, record.recovery);
+    assert_eq!(UserRecord::parse(&text).unwrap().recovery, record.recovery);
     let other = text.replace("\"digits\"", "\"words\"");
-    assert!(Record::parse(&other).is_err());
+    assert!(UserRecord::parse(&other).is_err());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_full_record_fits_the_file_limit() {
         .collect();
     assert!(record.to_toml().len() < 64 * 1024);
     assert_eq!(
-        Record::parse(&record.to_toml()).unwrap().devices.len(),
+        UserRecord::parse(&record.to_toml()).unwrap().devices.len(),
         MAX_DEVICES
     );
 }
@@ -230,12 +230,12 @@ fn a_full_record_fits_the_file_limit() {
 fn another_format_names_its_writer() {
     let text = "format = 2\nwriter = \"twofactor 9.1\"\nsomething = \"new\"\n";
     assert_eq!(
-        Record::parse(text).unwrap_err().to_string(),
+        UserRecord::parse(text).unwrap_err().to_string(),
         "has format 2, written by twofactor 9.1; this program reads format 1"
     );
     let plain = sample().to_toml().replace("format = 1", "format = 3");
     assert!(
-        Record::parse(&plain)
+        UserRecord::parse(&plain)
             .unwrap_err()
             .to_string()
             .starts_with("has format 3")
@@ -246,7 +246,7 @@ fn another_format_names_its_writer() {
 fn errors_name_the_place_and_never_the_secret() {
     let text = sample().to_toml();
     let broken = text.replace(SECRET, &format!("{SECRET}\" oops"));
-    let message = Record::parse(&broken).unwrap_err().to_string();
+    let message = UserRecord::parse(&broken).unwrap_err().to_string();
     assert!(
         message.starts_with("is not a valid record (line "),
         "{message}"
@@ -266,7 +266,7 @@ fn errors_name_the_place_and_never_the_secret() {
     ] {
         let changed = text.replacen(from, to, if from == SECRET { 2 } else { 1 });
         assert_ne!(changed, *text, "{from}");
-        let message = Record::parse(&changed).unwrap_err().to_string();
+        let message = UserRecord::parse(&changed).unwrap_err().to_string();
         assert!(!message.contains("GEZD"), "{message}");
     }
 }
@@ -289,7 +289,7 @@ fn salts_have_their_length_in_lower_case_hex() {
         String::new(),
     ] {
         assert_eq!(
-            Record::parse(&text.replace(&salt, &wrong))
+            UserRecord::parse(&text.replace(&salt, &wrong))
                 .unwrap_err()
                 .to_string(),
             "has a malformed hash or salt",
@@ -310,7 +310,7 @@ fn only_devices_that_count_time_have_an_interval() {
         ),
     ] {
         let changed = text.replacen(from, to, 1);
-        let message = Record::parse(&changed).unwrap_err().to_string();
+        let message = UserRecord::parse(&changed).unwrap_err().to_string();
         assert_eq!(message, expected);
     }
 }
@@ -336,7 +336,7 @@ fn what_does_not_belong_there_is_told_by_its_place() {
     ] {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, *text, "{from}");
-        let message = Record::parse(&changed).unwrap_err().to_string();
+        let message = UserRecord::parse(&changed).unwrap_err().to_string();
         let expected = format!("is not a valid record (line {line}, ");
         assert!(message.starts_with(&expected), "{from}: {message}");
     }
@@ -344,21 +344,21 @@ fn what_does_not_belong_there_is_told_by_its_place() {
 
 #[test]
 fn empty_and_truncated_files_are_errors() {
-    assert!(Record::parse("").is_err());
+    assert!(UserRecord::parse("").is_err());
     let text = sample().to_toml();
     let cut = text.find("[[device]]").unwrap();
     assert_eq!(
-        Record::parse(&text[..cut]).unwrap_err().to_string(),
+        UserRecord::parse(&text[..cut]).unwrap_err().to_string(),
         "has no device"
     );
-    assert!(Record::parse(&text[..cut - 20]).is_err());
+    assert!(UserRecord::parse(&text[..cut - 20]).is_err());
 }
 
 #[test]
 fn a_bypass_code_says_what_it_is_for() {
     let mut record = sample();
-    let scope = |record: &Record| {
-        let read = Record::parse(&record.to_toml());
+    let scope = |record: &UserRecord| {
+        let read = UserRecord::parse(&record.to_toml());
         read.map(|it| it.bypass.unwrap().scope)
     };
     assert_eq!(scope(&record), Ok(CodeScope::Login));
@@ -371,13 +371,13 @@ fn a_bypass_code_says_what_it_is_for() {
         ("scope = \"new-device\"", "scope = \"all\""),
         ("[bypass]", "[recovery]"),
     ] {
-        assert!(Record::parse(&text.replace(from, to)).is_err(), "{to}");
+        assert!(UserRecord::parse(&text.replace(from, to)).is_err(), "{to}");
     }
     // An invitation has no scope.
-    let mut invited = Record::new("alice".into(), 1000);
+    let mut invited = UserRecord::new("alice".into(), 1000);
     invited.invite = Some(OneTimeCode::generate(19).unwrap().0);
     let scoped = format!("{}scope = \"new-device\"\n", *invited.to_toml());
-    assert!(Record::parse(&scoped).is_err());
+    assert!(UserRecord::parse(&scoped).is_err());
 }
 
 #[test]
@@ -394,13 +394,13 @@ fn a_change_that_is_not_understood_is_left_out() {
     ] {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, *text, "{from}");
-        let read = Record::parse(&changed).unwrap();
+        let read = UserRecord::parse(&changed).unwrap();
         assert_eq!((read.devices.len(), read.changes.len()), (2, left), "{to}");
     }
     // However many there are.
     let known = record.changes.last().unwrap();
     let many = format!("{}{}", *text, "[[change]]\nkind = \"x\"\n".repeat(2000));
-    let read = Record::parse(&many).unwrap();
+    let read = UserRecord::parse(&many).unwrap();
     assert_eq!((read.changes.len(), read.changes.last()), (3, Some(known)));
-    assert!(Record::parse(&text.replace("[[change]]", "[[changes]]")).is_err());
+    assert!(UserRecord::parse(&text.replace("[[change]]", "[[changes]]")).is_err());
 }

@@ -7,12 +7,12 @@ use crate::device::{Device, OtpKind};
 use crate::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
 
 use super::recent_changes::{ChangeChannel, RecentChange};
-use super::{FORMAT, Record};
+use super::{FORMAT, UserRecord};
 
 const COMMENT: &str =
     "# Secrets of one user, kept by twofactor. Change it with twofactor, not by hand.\n";
 
-pub(super) fn record(record: &Record) -> Zeroizing<String> {
+pub(super) fn record(record: &UserRecord) -> Zeroizing<String> {
     let mut file = RecordWriter(Zeroizing::new(COMMENT.to_owned()));
     file.number("format", FORMAT);
     file.string("writer", &format!("twofactor {}", crate::VERSION));

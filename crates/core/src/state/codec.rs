@@ -16,7 +16,7 @@ use slot_reader::{SlotReader, fields, first_fields};
 
 use super::daemon_failures::ENCODED_LEN;
 use super::graced_sessions::{self, MAX_SESSIONS, SessionGrace};
-use super::{CAPACITY, MAX_GRACE, MAX_REFUSED, RESERVE_LEN, State};
+use super::{CAPACITY, MAX_GRACE, MAX_REFUSED, RESERVE_LEN, UserState};
 
 /// Bytes of one slot as written.
 pub const SLOT_LEN: usize = 504;
@@ -77,7 +77,7 @@ impl StateSlot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredState {
     /// The state.
-    pub state: State,
+    pub state: UserState,
     /// Its sequence number.
     pub sequence: u64,
     /// The slot that holds it.
@@ -139,11 +139,11 @@ const _: () = assert!(
 
 /// The bytes of one slot.
 #[must_use]
-pub fn encode(state: &State, sequence: u64) -> [u8; SLOT_LEN] {
+pub fn encode(state: &UserState, sequence: u64) -> [u8; SLOT_LEN] {
     encode_with(state, sequence, SlotStanding::Settled)
 }
 
-fn encode_with(state: &State, sequence: u64, standing: SlotStanding) -> [u8; SLOT_LEN] {
+fn encode_with(state: &UserState, sequence: u64, standing: SlotStanding) -> [u8; SLOT_LEN] {
     let mut body = Vec::with_capacity(SLOT_LEN);
     body.extend_from_slice(&MAGIC);
     body.extend_from_slice(&FORMAT.to_le_bytes());
@@ -214,32 +214,32 @@ fn session_grace_to(body: &mut Vec<u8>, grace: &SessionGrace) {
 
 /// A whole file that holds `state` in both slots, for creating it.
 #[must_use]
-pub fn encode_file(state: &State) -> Vec<u8> {
+pub fn encode_file(state: &UserState) -> Vec<u8> {
     whole_file(state, 1, SlotStanding::Settled)
 }
 
 /// [`encode_file`] for a file that is [`SlotStanding::Provisional`].
 #[must_use]
-pub fn encode_provisional(state: &State) -> Vec<u8> {
+pub fn encode_provisional(state: &UserState) -> Vec<u8> {
     whole_file(state, 1, SlotStanding::Provisional)
 }
 
 /// [`encode_file`] for the file that counts in its place. Each of its slots is newer than what it replaces.
 #[must_use]
-pub fn encode_settled(state: &State) -> Vec<u8> {
+pub fn encode_settled(state: &UserState) -> Vec<u8> {
     whole_file(state, 3, SlotStanding::Settled)
 }
 
 /// [`encode_file`] for a base whose place others have taken, see [`MOVED`]: it holds nothing that counts.
 #[must_use]
-pub fn encode_moved(state: &State) -> Vec<u8> {
+pub fn encode_moved(state: &UserState) -> Vec<u8> {
     let mut file = encode_file(state);
     file.truncate(MOVED_OFFSET as usize);
     file.extend_from_slice(&MOVED);
     file
 }
 
-fn whole_file(state: &State, sequence: u64, standing: SlotStanding) -> Vec<u8> {
+fn whole_file(state: &UserState, sequence: u64, standing: SlotStanding) -> Vec<u8> {
     let mut file = encode_with(state, sequence, standing).to_vec();
     file.resize(StateSlot::Second.offset() as usize, 0);
     file.extend_from_slice(&encode_with(state, sequence + 1, standing));

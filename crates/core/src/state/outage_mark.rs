@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::State;
+use super::UserState;
 
 /// First byte of the reserve of a state that is marked.
 const MARKED: u8 = 1;
@@ -15,7 +15,7 @@ pub type OutageName = [u8; 5];
 /// An outage up to a code that was accepted in it, which ends the wrong codes before it: its name, and a digest of what is used up.
 pub type OutageId = [u8; 12];
 
-impl State {
+impl UserState {
     /// The wrong codes that all hosts knew of when this host began to judge by itself; `None` where it did not.
     #[must_use]
     pub fn outage_mark(&self) -> Option<u32> {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_mark_keeps_the_failures_that_all_know_of() {
-        let mut state = State::new(7);
+        let mut state = UserState::new(7);
         state.reserve = [9; 14];
         assert_eq!(state.outage_mark(), None);
         state.failures = 3;
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_outage_has_one_name_until_it_ends() {
-        let mut state = State::new(7);
+        let mut state = UserState::new(7);
         assert_eq!((state.outage_name(), state.counted_alone()), (None, 0));
         state.failures = 3;
         state.begin_outage();
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_all_hosts_know_of_is_counted_no_more() {
-        let mut state = State::new(7);
+        let mut state = UserState::new(7);
         state.know_counted(2);
         assert_eq!(state.outage_mark(), None);
         state.begin_outage();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::state::{GracePeriod, MAX_GRACE, State, service_fingerprint};
+use crate::state::{GracePeriod, MAX_GRACE, UserState, service_fingerprint};
 
 /// Origin of a login, and the policy that judges it.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ fn place(address: IpAddr) -> Option<IpAddr> {
 
 /// Seconds left of a running grace period, `None` when there is none.
 #[must_use]
-pub fn running(state: &State, origin: &GraceOrigin<'_>, now: u64) -> Option<u64> {
+pub fn running(state: &UserState, origin: &GraceOrigin<'_>, now: u64) -> Option<u64> {
     let address = place(origin.address?)?;
     if state.grace_policy != origin.policy {
         return None;
@@ -45,7 +45,12 @@ pub fn running(state: &State, origin: &GraceOrigin<'_>, now: u64) -> Option<u64>
 
 /// All grace periods that run under a policy with this length and fingerprint, each with its seconds left.
 #[must_use]
-pub fn all_running(state: &State, seconds: u32, policy: u64, now: u64) -> Vec<(GracePeriod, u64)> {
+pub fn all_running(
+    state: &UserState,
+    seconds: u32,
+    policy: u64,
+    now: u64,
+) -> Vec<(GracePeriod, u64)> {
     if state.grace_policy != policy {
         return Vec::new();
     }
@@ -63,7 +68,7 @@ fn left(grace: &GracePeriod, seconds: u32, now: u64) -> Option<u64> {
 }
 
 /// Begins a grace period after an accepted code. Where [`MAX_GRACE`] are kept, the oldest makes room.
-pub fn begin(state: &mut State, origin: &GraceOrigin<'_>, now: u64) {
+pub fn begin(state: &mut UserState, origin: &GraceOrigin<'_>, now: u64) {
     let address = origin.address.filter(|_| origin.seconds > 0);
     let Some(address) = address.and_then(place) else {
         return;
@@ -84,7 +89,7 @@ pub fn begin(state: &mut State, origin: &GraceOrigin<'_>, now: u64) {
 }
 
 /// Ends what was granted under another policy.
-pub(super) fn adopt_policy(state: &mut State, policy: u64) {
+pub(super) fn adopt_policy(state: &mut UserState, policy: u64) {
     if state.grace_policy != policy {
         state.end_grace();
         state.grace_policy = policy;
@@ -106,7 +111,7 @@ mod tests {
 
     #[test]
     fn it_holds_for_one_address_service_policy_and_time() {
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         begin(&mut state, &origin(1), 100);
         assert_eq!(running(&state, &origin(1), 100), Some(60));
         assert_eq!(running(&state, &origin(1), 159), Some(1));
@@ -132,10 +137,10 @@ mod tests {
                 address: Some(address),
                 ..origin(1)
             };
-            let mut state = State::new(1);
+            let mut state = UserState::new(1);
             begin(&mut state, &origin, 100);
             // One that an earlier version has written does not count either.
-            let mut written = State::new(1);
+            let mut written = UserState::new(1);
             written.grace_policy = origin.policy;
             written.grace.push(GracePeriod {
                 address,
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_runs_is_what_a_login_would_find() {
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         begin(&mut state, &origin(1), 100);
         begin(&mut state, &origin(2), 130);
         let found = |seconds, policy, now| -> Vec<u64> {
@@ -196,7 +201,7 @@ mod tests {
 
     #[test]
     fn nothing_begins_without_an_address_or_when_off() {
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         begin(
             &mut state,
             &GraceOrigin {
@@ -213,12 +218,12 @@ mod tests {
             },
             100,
         );
-        assert_eq!(state, State::new(1));
+        assert_eq!(state, UserState::new(1));
     }
 
     #[test]
     fn the_oldest_of_too_many_addresses_goes() {
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         for n in 1..=5 {
             begin(&mut state, &origin(n), 100 + u64::from(n));
         }
@@ -234,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_changed_policy_forgets_the_others() {
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         begin(&mut state, &origin(1), 100);
         begin(
             &mut state,

@@ -1,18 +1,22 @@
 //! The last code that was accepted, sent again after the password during grace.
 
 use crate::device::Device;
-use crate::record::Record;
-use crate::state::{COUNTER_UNKNOWN, State};
+use crate::record::UserRecord;
+use crate::state::{COUNTER_UNKNOWN, UserState};
 
 use super::answer::{AnswerCandidate, TypedAnswer};
-use super::{JudgedCode, Rejected, judge_bypass, judge_recovery};
+use super::{CodeRejection, JudgedCode, judge_bypass, judge_recovery};
 
 /// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a
 /// recovery or bypass code that was spent. `None` where there is no such code at the end.
 ///
 /// During grace, a client that keeps both in one field sends that code again. All are compared, whichever matches.
 #[must_use]
-pub fn before_last_code(record: &Record, state: &State, answer: &TypedAnswer) -> Option<usize> {
+pub fn before_last_code(
+    record: &UserRecord,
+    state: &UserState,
+    answer: &TypedAnswer,
+) -> Option<usize> {
     let mut end = None;
     for typed in answer.candidates() {
         let devices = record.devices.iter();
@@ -23,7 +27,7 @@ pub fn before_last_code(record: &Record, state: &State, answer: &TypedAnswer) ->
             judge_bypass(record, &mut state.clone(), typed, 0),
         ];
         let is_spent =
-            |finding: &&JudgedCode| matches!(finding, JudgedCode::Known(Rejected::Spent));
+            |finding: &&JudgedCode| matches!(finding, JudgedCode::Known(CodeRejection::Spent));
         let matches = last_codes.count() + findings.iter().filter(is_spent).count();
         if matches > 0 && end.is_none() {
             end = Some(typed.password_len());
@@ -32,7 +36,7 @@ pub fn before_last_code(record: &Record, state: &State, answer: &TypedAnswer) ->
     end
 }
 
-fn is_last_code(device: &Device, state: &State, typed: &AnswerCandidate) -> bool {
+fn is_last_code(device: &Device, state: &UserState, typed: &AnswerCandidate) -> bool {
     let used = state.device(device.id).filter(|entry| {
         // A counter that was lost, or the state of a new device, names no code that was accepted.
         entry.last_used != 0 && entry.next != COUNTER_UNKNOWN

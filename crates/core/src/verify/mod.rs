@@ -20,9 +20,9 @@ mod tests;
 use crate::device::{Device, OtpKind};
 use crate::otp::Digits;
 use crate::policy::{MAX_WINDOW, Policy};
-use crate::record::Record;
+use crate::record::UserRecord;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
-use crate::state::{DaemonFailures, RefusedAnswers, State, furthest_ahead};
+use crate::state::{DaemonFailures, RefusedAnswers, UserState, furthest_ahead};
 
 pub use answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use answer_tail::AnswerTail;
@@ -41,24 +41,24 @@ use code_scan::{bounded_drift, scan, steps_off};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The verdict on the input.
-    pub outcome: Outcome,
+    pub outcome: CodeOutcome,
     /// For a success: the code marked as used, no failures, nothing refused. For a code that is known to be used or spent:
     /// the charge taken back. Otherwise the charged state as it was.
-    pub state: State,
+    pub state: UserState,
 }
 
 /// Verdict on an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CodeOutcome {
     /// A code that works, once.
-    Accepted(Accepted),
+    Accepted(CodeAcceptance),
     /// Anything else.
-    Rejected(Rejected),
+    Rejected(CodeRejection),
 }
 
 /// A success.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct CodeAcceptance {
     /// The credential that was accepted.
     pub by: Credential,
     /// Wrong codes entered since the last success, this attempt not included.
@@ -88,7 +88,7 @@ pub enum Credential {
 
 /// Reason why a code was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rejected {
+pub enum CodeRejection {
     /// It belongs to nothing.
     Wrong,
     /// It is a device's code, but of a time outside the window: so many steps off now. A probable clock error.
@@ -118,7 +118,7 @@ pub enum Rejected {
 
 /// The lengths that the user's codes of digits have: those of the devices, and that of scratch codes.
 #[must_use]
-pub fn code_lengths(record: &Record) -> Vec<Digits> {
+pub fn code_lengths(record: &UserRecord) -> Vec<Digits> {
     let scratch = record.recovery.as_ref().and_then(|set| match set.form {
         CodeForm::Base32 => None,
         CodeForm::Digits => Digits::new(SCRATCH_LEN as u8),
@@ -141,7 +141,7 @@ pub fn code_lengths(record: &Record) -> Vec<Digits> {
 #[must_use]
 pub fn verdict(
     policy: &Policy,
-    record: &Record,
+    record: &UserRecord,
     charged: &ChargedState,
     answer: &TypedAnswer,
     now: u64,
@@ -169,21 +169,21 @@ pub fn verdict(
     }
     if let Some(why) = known {
         return Verdict {
-            outcome: Outcome::Rejected(why),
+            outcome: CodeOutcome::Rejected(why),
             state: charged.taken_back(),
         };
     }
     let Some((by, password_len)) = best else {
         let why = refusal.unwrap_or_else(|| unknown(policy, record, before, answer, now));
         return Verdict {
-            outcome: Outcome::Rejected(why),
+            outcome: CodeOutcome::Rejected(why),
             state: before.clone(),
         };
     };
     charged.succeed(&mut state);
     state.refused = RefusedAnswers::default();
     Verdict {
-        outcome: Outcome::Accepted(Accepted {
+        outcome: CodeOutcome::Accepted(CodeAcceptance {
             by,
             failures_before: charged.failures_before(),
             password_len,
@@ -196,15 +196,15 @@ enum JudgedCode {
     Nothing,
     Match(Credential),
     /// No guess: it gives its charge back, and is refused whatever else it matches.
-    Known(Rejected),
+    Known(CodeRejection),
     /// Counted, unless something else accepts it.
-    Refused(Rejected),
+    Refused(CodeRejection),
 }
 
 fn judge_device(
     policy: &Policy,
     device: &Device,
-    state: &mut State,
+    state: &mut UserState,
     typed: &AnswerCandidate,
     now: u64,
 ) -> JudgedCode {
@@ -231,9 +231,9 @@ fn judge_device(
         clock_lag(device, entry.next, policy.window, now),
     ) {
         (None, _) => JudgedCode::Nothing,
-        (Some(_), None) if found.is_free => JudgedCode::Known(Rejected::Used { device: name }),
-        (Some(_), None) => JudgedCode::Refused(Rejected::Used { device: name }),
-        (Some(_), Some(seconds)) => JudgedCode::Known(Rejected::ClockSetBack {
+        (Some(_), None) if found.is_free => JudgedCode::Known(CodeRejection::Used { device: name }),
+        (Some(_), None) => JudgedCode::Refused(CodeRejection::Used { device: name }),
+        (Some(_), Some(seconds)) => JudgedCode::Known(CodeRejection::ClockSetBack {
             device: name,
             seconds,
         }),
@@ -250,7 +250,11 @@ fn clock_lag(device: &Device, next: u64, window: u8, now: u64) -> Option<u64> {
     (ahead > furthest_ahead(window)).then(|| ahead.saturating_mul(u64::from(interval.seconds())))
 }
 
-fn judge_recovery(record: &Record, state: &mut State, typed: &AnswerCandidate) -> JudgedCode {
+fn judge_recovery(
+    record: &UserRecord,
+    state: &mut UserState,
+    typed: &AnswerCandidate,
+) -> JudgedCode {
     let Some(set) = &record.recovery else {
         return JudgedCode::Nothing;
     };
@@ -265,7 +269,9 @@ fn judge_recovery(record: &Record, state: &mut State, typed: &AnswerCandidate) -
     }
     match hit {
         None => JudgedCode::Nothing,
-        Some(position) if state.is_spent(set.id, position) => JudgedCode::Known(Rejected::Spent),
+        Some(position) if state.is_spent(set.id, position) => {
+            JudgedCode::Known(CodeRejection::Spent)
+        }
         Some(position) => {
             state.spend(set.id, position);
             JudgedCode::Match(Credential::RecoveryCode {
@@ -277,7 +283,7 @@ fn judge_recovery(record: &Record, state: &mut State, typed: &AnswerCandidate) -
 
 /// Number of unspent recovery codes of the current set.
 #[must_use]
-pub fn recovery_codes_left(record: &Record, state: &State) -> usize {
+pub fn recovery_codes_left(record: &UserRecord, state: &UserState) -> usize {
     record.recovery.as_ref().map_or(0, |set| {
         (0..set.hashes.len())
             .filter(|position| !state.is_spent(set.id, *position))
@@ -286,8 +292,8 @@ pub fn recovery_codes_left(record: &Record, state: &State) -> usize {
 }
 
 fn judge_bypass(
-    record: &Record,
-    state: &mut State,
+    record: &UserRecord,
+    state: &mut UserState,
     typed: &AnswerCandidate,
     now: u64,
 ) -> JudgedCode {
@@ -300,9 +306,9 @@ fn judge_bypass(
     if !hit {
         JudgedCode::Nothing
     } else if state.bypass == Some(bypass.id) {
-        JudgedCode::Known(Rejected::Spent)
+        JudgedCode::Known(CodeRejection::Spent)
     } else if now >= bypass.expires {
-        JudgedCode::Refused(Rejected::BypassExpired)
+        JudgedCode::Refused(CodeRejection::BypassExpired)
     } else {
         state.bypass = Some(bypass.id);
         JudgedCode::Match(Credential::Bypass)
@@ -312,11 +318,11 @@ fn judge_bypass(
 /// Tells a code that belongs to nothing from the effects of a wrong clock.
 fn unknown(
     policy: &Policy,
-    record: &Record,
-    state: &State,
+    record: &UserRecord,
+    state: &UserState,
     answer: &TypedAnswer,
     now: u64,
-) -> Rejected {
+) -> CodeRejection {
     // All are compared, whichever matches: the time taken must not tell of a code that will be right soon.
     let near = answer
         .candidates()
@@ -325,23 +331,23 @@ fn unknown(
         .min_by_key(|(_, steps)| steps.abs());
     if let Some((device, steps)) = near {
         let device = device.name.to_string();
-        return Rejected::ClockDiffers { device, steps };
+        return CodeRejection::ClockDiffers { device, steps };
     }
     for device in &record.devices {
         let next = state.device(device.id).map_or(0, |entry| entry.next);
         if let Some(seconds) = clock_lag(device, next, policy.window, now) {
             let device = device.name.to_string();
-            return Rejected::ClockSetBack { device, seconds };
+            return CodeRejection::ClockSetBack { device, seconds };
         }
     }
-    Rejected::Wrong
+    CodeRejection::Wrong
 }
 
 /// The state after an administrator's unlock: no failures count any more, no code counts as refused, and a device whose last code lies further ahead
 /// than any device can be, because the clock was set back, works again as after a rebuild. What the user is told at the
 /// next success stays.
 #[must_use]
-pub fn unlocked(policy: &Policy, record: &Record, state: &State, now: u64) -> State {
+pub fn unlocked(policy: &Policy, record: &UserRecord, state: &UserState, now: u64) -> UserState {
     let mut state = state.clone();
     state.failures = 0;
     state.last_failure = 0;

@@ -5,7 +5,7 @@
 //! what that process left, once.
 
 use super::address_grace::adopt_policy;
-use crate::state::State;
+use crate::state::UserState;
 use crate::state::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS};
 
 /// The boot, the length of the grace and the policy that judges it.
@@ -31,7 +31,7 @@ pub struct LoginProcess {
 }
 
 /// Leaves word of a login with a code. One login of a user is awaited at a time, the last one.
-pub fn await_session(state: &mut State, terms: &SessionTerms, login: LoginProcess, now: u64) {
+pub fn await_session(state: &mut UserState, terms: &SessionTerms, login: LoginProcess, now: u64) {
     if terms.seconds == 0 {
         return;
     }
@@ -52,7 +52,7 @@ pub fn await_session(state: &mut State, terms: &SessionTerms, login: LoginProces
 /// Seconds left of the grace that the session `id` of this process can claim.
 #[must_use]
 pub fn claimable(
-    state: &State,
+    state: &UserState,
     terms: &SessionTerms,
     process: u64,
     id: u32,
@@ -68,7 +68,7 @@ pub fn claimable(
 
 /// Claims it, if there is any: the login is awaited no more. Where [`MAX_SESSIONS`] are kept, the oldest makes room.
 pub fn claim(
-    state: &mut State,
+    state: &mut UserState,
     terms: &SessionTerms,
     process: u64,
     id: u32,
@@ -87,7 +87,7 @@ pub fn claim(
 
 /// Seconds left of the grace of this session, `None` when there is none.
 #[must_use]
-pub fn running(state: &State, terms: &SessionTerms, id: u32, now: u64) -> Option<u64> {
+pub fn running(state: &UserState, terms: &SessionTerms, id: u32, now: u64) -> Option<u64> {
     let all = all_running(state, terms, now);
     let found = all.into_iter().find(|(session, _)| session.id == id);
     found.map(|(_, left)| left)
@@ -95,7 +95,7 @@ pub fn running(state: &State, terms: &SessionTerms, id: u32, now: u64) -> Option
 
 /// All sessions whose grace runs, each with its seconds left.
 #[must_use]
-pub fn all_running(state: &State, terms: &SessionTerms, now: u64) -> Vec<(GracedSession, u64)> {
+pub fn all_running(state: &UserState, terms: &SessionTerms, now: u64) -> Vec<(GracedSession, u64)> {
     if !holds(state, terms) {
         return Vec::new();
     }
@@ -104,7 +104,7 @@ pub fn all_running(state: &State, terms: &SessionTerms, now: u64) -> Vec<(Graced
     sessions.filter_map(with_time).collect()
 }
 
-const fn holds(state: &State, terms: &SessionTerms) -> bool {
+const fn holds(state: &UserState, terms: &SessionTerms) -> bool {
     state.grace_policy == terms.policy && state.session_grace.boot == terms.boot
 }
 
@@ -129,8 +129,8 @@ mod tests {
         seen: u32::MAX,
     };
 
-    fn awaited() -> State {
-        let mut state = State::new(1);
+    fn awaited() -> UserState {
+        let mut state = UserState::new(1);
         await_session(&mut state, &TERMS, LOGIN, 100);
         state
     }
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_oldest_of_too_many_sessions_goes() {
-        let mut state = State::new(1);
+        let mut state = UserState::new(1);
         for id in 1..=4 {
             await_session(&mut state, &TERMS, LOGIN, 100);
             claim(&mut state, &TERMS, 11, id, 100);

@@ -1,15 +1,15 @@
 //! The state that all hosts share, joined with that of one host.
 
 use crate::device::CredentialId;
-use crate::record::Record;
-use crate::state::{SpentCodes, State};
+use crate::record::UserRecord;
+use crate::state::{SpentCodes, UserState};
 
 /// The state of all hosts, joined with that of this host: **join**. What one of them used is used, and wrong codes that this host
 /// counted by itself are added. Devices are those of all hosts: one that is missing there was removed elsewhere.
 ///
 /// Grace and uid are those of the host.
 #[must_use]
-pub fn joined_with_own(shared: &State, own: &State, record: &Record) -> State {
+pub fn joined_with_own(shared: &UserState, own: &UserState, record: &UserRecord) -> UserState {
     let mut state = shared.clone();
     state.uid = own.uid;
     state.grace.clone_from(&own.grace);
@@ -50,7 +50,7 @@ pub fn joined_with_own(shared: &State, own: &State, record: &Record) -> State {
 /// The part of a host's record that counts on all hosts, by their state. The record may be an older one: what was removed or replaced on
 /// another host counts no more. Where the state has the marks of other codes, those are the newer ones.
 #[must_use]
-pub fn counting_part(record: &Record, shared: &State) -> Record {
+pub fn counting_part(record: &UserRecord, shared: &UserState) -> UserRecord {
     let mut part = record.clone();
     part.devices.retain(|it| shared.device(it.id).is_some());
     part.recovery = part
@@ -93,11 +93,11 @@ mod tests {
 
     #[test]
     fn what_either_used_is_used() {
-        let (mut shared, mut own) = (State::new(0), State::new(7));
+        let (mut shared, mut own) = (UserState::new(0), UserState::new(7));
         shared.devices = vec![entry(1, 10, 5), entry(2, 7, 9)];
         own.devices = vec![entry(1, 12, 6), entry(2, 3, 1), entry(3, 1, 0)];
         own.failures = 4;
-        let record = Record::new("alice".to_owned(), 7);
+        let record = UserRecord::new("alice".to_owned(), 7);
         let joined = joined_with_own(&shared, &own, &record);
         let nexts: Vec<u64> = joined.devices.iter().map(|it| it.next).collect();
         assert_eq!(
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn the_drift_is_that_of_the_later_use() {
-        let record = Record::new("alice".to_owned(), 7);
+        let record = UserRecord::new("alice".to_owned(), 7);
         for (known, drift, last_used) in [(4, 1, 5), (5, 1, 5), (6, -2, 6)] {
-            let (mut shared, mut own) = (State::new(0), State::new(7));
+            let (mut shared, mut own) = (UserState::new(0), UserState::new(7));
             shared.devices = vec![entry(1, 10, 5)];
             own.devices = vec![DeviceState {
                 drift: -2,
@@ -125,26 +125,26 @@ mod tests {
 
     #[test]
     fn a_bypass_code_that_no_host_used_counts() {
-        let joined = joined_with_own(&State::new(0), &State::new(7), &record_with(21, 31));
+        let joined = joined_with_own(&UserState::new(0), &UserState::new(7), &record_with(21, 31));
         assert_eq!((joined.bypass, joined.recovery.bits), (None, 0));
     }
 
     #[test]
     fn failures_of_an_outage_are_added_once() {
-        let (mut shared, mut own) = (State::new(0), State::new(7));
+        let (mut shared, mut own) = (UserState::new(0), UserState::new(7));
         own.failures = 2;
         own.begin_outage();
         (own.failures, own.unreported, own.last_failure) = (5, 5, 90);
         (shared.failures, shared.last_failure) = (4, 80);
-        let record = Record::new("alice".to_owned(), 7);
+        let record = UserRecord::new("alice".to_owned(), 7);
         let joined = joined_with_own(&shared, &own, &record);
         assert_eq!((joined.failures, joined.last_failure), (7, 90));
         assert_eq!(joined_with_own(&shared, &joined, &record).failures, 4);
     }
 
     /// A record with a set of recovery codes and a bypass code.
-    fn record_with(set: u64, bypass: u64) -> Record {
-        let mut record = Record::new("alice".to_owned(), 7);
+    fn record_with(set: u64, bypass: u64) -> UserRecord {
+        let mut record = UserRecord::new("alice".to_owned(), 7);
         record.recovery = Some(RecoverySet {
             id: id(set),
             form: CodeForm::Base32,
@@ -163,8 +163,8 @@ mod tests {
     }
 
     /// The state of a host on which the first code of that set, and the bypass code, were used.
-    fn own_used() -> State {
-        let mut own = State::new(7);
+    fn own_used() -> UserState {
+        let mut own = UserState::new(7);
         own.recovery = spent(21, 0b01);
         own.bypass = Some(id(31));
         own
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn an_older_record_takes_no_newer_mark_away() {
-        let (mut shared, own) = (State::new(0), own_used());
+        let (mut shared, own) = (UserState::new(0), own_used());
         let record = record_with(21, 31);
         // Another host replaced both, and the new ones were used there.
         shared.recovery = spent(22, 0b10);
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn marks_of_the_same_codes_are_joined() {
-        let (mut shared, mut own) = (State::new(0), own_used());
+        let (mut shared, mut own) = (UserState::new(0), own_used());
         let record = record_with(21, 31);
         shared.recovery = spent(21, 0b110);
         own.recovery = spent(21, 0b011);

@@ -19,7 +19,7 @@ mod window;
 use super::*;
 use crate::device::{CredentialId, DeviceName};
 use crate::otp::{Algorithm, Digits, Interval};
-use crate::policy::Throttle;
+use crate::policy::ThrottlePolicy;
 use crate::recovery::PlainCode;
 use crate::secret::Secret;
 use crate::state::DeviceState;
@@ -32,22 +32,22 @@ const STEP: u64 = 54_000_000;
 /// One user, logging in again and again.
 struct User {
     policy: Policy,
-    record: Record,
-    state: State,
+    record: UserRecord,
+    state: UserState,
 }
 
 impl User {
     fn with(devices: impl IntoIterator<Item = Device>) -> Self {
         let policy = Policy {
-            throttle: Throttle {
+            throttle: ThrottlePolicy {
                 attempts: 1_000_000,
                 max_failures: 0,
-                ..Throttle::default()
+                ..ThrottlePolicy::default()
             },
             ..Policy::default()
         };
-        let mut record = Record::new("alice".into(), 1000);
-        let mut state = State::new(1000);
+        let mut record = UserRecord::new("alice".into(), 1000);
+        let mut state = UserState::new(1000);
         for device in devices {
             state.devices.push(DeviceState {
                 id: device.id,
@@ -76,24 +76,24 @@ impl User {
     }
 
     /// One attempt, which must be let through to the comparison. What it says is kept.
-    fn answers(&mut self, typed: &[u8], form: AnswerForm, now: u64) -> Outcome {
+    fn answers(&mut self, typed: &[u8], form: AnswerForm, now: u64) -> CodeOutcome {
         let charged = charge(&self.policy.throttle, &self.state, now).unwrap();
         let lengths: Vec<Digits> = self.record.devices.iter().map(|d| d.digits).collect();
         let answer = TypedAnswer::read(typed, form, &lengths);
         let verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
-        if let Outcome::Rejected(why) = &verdict.outcome {
+        if let CodeOutcome::Rejected(why) = &verdict.outcome {
             assert!(is_unchanged(&verdict.state, &charged, why), "{why:?}");
         }
         self.state = verdict.state;
         verdict.outcome
     }
 
-    fn types(&mut self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
+    fn types(&mut self, typed: impl AsRef<[u8]>, now: u64) -> CodeOutcome {
         self.answers(typed.as_ref(), AnswerForm::Code, now)
     }
 
     /// A whole login with this one answer, as `check` makes it. `None`: it was refused lately, and is not compared.
-    fn logs_in(&mut self, typed: &str, now: u64) -> Result<Option<Outcome>, ThrottleStatus> {
+    fn logs_in(&mut self, typed: &str, now: u64) -> Result<Option<CodeOutcome>, ThrottleStatus> {
         self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
         charge(&self.policy.throttle, &self.state, now)?;
         let lengths = code_lengths(&self.record);
@@ -102,14 +102,14 @@ impl User {
             return Ok(None);
         }
         let outcome = self.types(typed, now);
-        if let Outcome::Rejected(_) = outcome {
+        if let CodeOutcome::Rejected(_) = outcome {
             refused_codes::remember(&mut self.state.refused, &answer, now.to_le_bytes());
         }
         Ok(Some(outcome))
     }
 
     /// The answer as it would be, without its consequences.
-    fn would(&self, typed: impl AsRef<[u8]>, now: u64) -> Outcome {
+    fn would(&self, typed: impl AsRef<[u8]>, now: u64) -> CodeOutcome {
         let mut copy = Self {
             policy: self.policy.clone(),
             record: self.record.clone(),
@@ -132,16 +132,16 @@ impl User {
 }
 
 /// A refusal changes nothing but the charge, which a code that was right before gives back.
-fn is_unchanged(state: &State, charged: &ChargedState, why: &Rejected) -> bool {
+fn is_unchanged(state: &UserState, charged: &ChargedState, why: &CodeRejection) -> bool {
     match why {
-        Rejected::Spent => *state == charged.taken_back(),
+        CodeRejection::Spent => *state == charged.taken_back(),
         // An older counter is charged, and any code is answered with a clock that was set back.
-        Rejected::Used { .. } | Rejected::ClockSetBack { .. } => {
+        CodeRejection::Used { .. } | CodeRejection::ClockSetBack { .. } => {
             state == charged.state() || *state == charged.taken_back()
         }
-        Rejected::Wrong | Rejected::ClockDiffers { .. } | Rejected::BypassExpired => {
-            state == charged.state()
-        }
+        CodeRejection::Wrong
+        | CodeRejection::ClockDiffers { .. }
+        | CodeRejection::BypassExpired => state == charged.state(),
     }
 }
 
@@ -168,36 +168,36 @@ fn totp(name: &str, number: u64) -> Device {
     device(name, number, OtpKind::Totp { interval }, 6)
 }
 
-fn accepted(by: Credential) -> Outcome {
-    Outcome::Accepted(Accepted {
+fn accepted(by: Credential) -> CodeOutcome {
+    CodeOutcome::Accepted(CodeAcceptance {
         by,
         failures_before: 0,
         password_len: 0,
     })
 }
 
-fn by_device(name: &str, offset: i64) -> Outcome {
+fn by_device(name: &str, offset: i64) -> CodeOutcome {
     let name = name.into();
     accepted(Credential::Device { name, offset })
 }
 
-fn wrong() -> Outcome {
-    Outcome::Rejected(Rejected::Wrong)
+fn wrong() -> CodeOutcome {
+    CodeOutcome::Rejected(CodeRejection::Wrong)
 }
 
-fn used(device: &str) -> Outcome {
+fn used(device: &str) -> CodeOutcome {
     let device = device.into();
-    Outcome::Rejected(Rejected::Used { device })
+    CodeOutcome::Rejected(CodeRejection::Used { device })
 }
 
-fn clock_differs(device: &str, steps: i64) -> Outcome {
+fn clock_differs(device: &str, steps: i64) -> CodeOutcome {
     let device = device.into();
-    Outcome::Rejected(Rejected::ClockDiffers { device, steps })
+    CodeOutcome::Rejected(CodeRejection::ClockDiffers { device, steps })
 }
 
-fn clock_set_back(device: &str, seconds: u64) -> Outcome {
+fn clock_set_back(device: &str, seconds: u64) -> CodeOutcome {
     let device = device.into();
-    Outcome::Rejected(Rejected::ClockSetBack { device, seconds })
+    CodeOutcome::Rejected(CodeRejection::ClockSetBack { device, seconds })
 }
 
 fn step_after(step: u64, offset: i64) -> u64 {

@@ -1,7 +1,7 @@
 //! Limits on guessing: every attempt is charged before its code is compared (RFC 4226 section 7.3).
 
-use crate::policy::Throttle;
-use crate::state::{DaemonFailures, State};
+use crate::policy::ThrottlePolicy;
+use crate::state::{DaemonFailures, UserState};
 
 use super::answer::TypedAnswer;
 
@@ -32,7 +32,7 @@ pub enum FailureCounter {
 /// A state in which the attempt under way is already counted as a failure. Only such a state can be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargedState {
-    state: State,
+    state: UserState,
     counter: FailureCounter,
     before: FailuresBefore,
 }
@@ -47,7 +47,7 @@ struct FailuresBefore {
 }
 
 impl ChargedState {
-    fn new(before: &State, counter: FailureCounter, now: u64) -> Self {
+    fn new(before: &UserState, counter: FailureCounter, now: u64) -> Self {
         let mut state = before.clone();
         state.unreported = before.unreported.saturating_add(1);
         match counter {
@@ -71,7 +71,7 @@ impl ChargedState {
 
     /// The state to write before the code is compared.
     #[must_use]
-    pub const fn state(&self) -> &State {
+    pub const fn state(&self) -> &UserState {
         &self.state
     }
 
@@ -87,7 +87,7 @@ impl ChargedState {
 
     /// The state with the charge of this attempt taken back, and with that alone: what others were charged stays.
     #[must_use]
-    pub fn taken_back(&self) -> State {
+    pub fn taken_back(&self) -> UserState {
         let mut state = self.state.clone();
         state.failures = self.before.failures;
         state.unreported = self.before.unreported;
@@ -108,7 +108,7 @@ impl ChargedState {
     /// Takes the charge out of what a success leaves. One at a login ends every lock-out, and one through the daemon those of the
     /// daemon; how many wrong codes came through the daemon in all stays. Some programs that ask the daemon show no messages, so that
     /// the next login tells of the wrong codes all the same.
-    pub(super) const fn succeed(&self, state: &mut State) {
+    pub(super) const fn succeed(&self, state: &mut UserState) {
         state.daemon = self.before.daemon.after_success();
         match self.counter {
             FailureCounter::Logins => {
@@ -123,7 +123,7 @@ impl ChargedState {
 
 /// The throttle's answer to an attempt at `now` (seconds since 1970-01-01 UTC).
 #[must_use]
-pub fn gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
+pub fn gate(throttle: &ThrottlePolicy, state: &UserState, now: u64) -> ThrottleStatus {
     if throttle.max_failures != 0 && state.failures >= throttle.max_failures {
         return ThrottleStatus::LockedUntilUnlock;
     }
@@ -131,7 +131,7 @@ pub fn gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
 }
 
 /// The lock-out after so many failures in a row, of which the last was charged at `last`.
-fn locked_for(throttle: &Throttle, failures: u32, last: u64, now: u64) -> ThrottleStatus {
+fn locked_for(throttle: &ThrottlePolicy, failures: u32, last: u64, now: u64) -> ThrottleStatus {
     let lockout = lockout(throttle, failures);
     let end = last.saturating_add(lockout);
     // A failure in the future, after the clock was set back, locks for no longer than one just now.
@@ -143,7 +143,7 @@ fn locked_for(throttle: &Throttle, failures: u32, last: u64, now: u64) -> Thrott
 
 /// The same for an attempt through the daemon.
 #[must_use]
-pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStatus {
+pub fn daemon_gate(throttle: &ThrottlePolicy, state: &UserState, now: u64) -> ThrottleStatus {
     let failures = &state.daemon;
     let limit = match throttle.max_failures {
         0 => DAEMON_LIMIT,
@@ -160,8 +160,8 @@ pub fn daemon_gate(throttle: &Throttle, state: &State, now: u64) -> ThrottleStat
 /// # Errors
 /// The [`ThrottleStatus`] that is closed. Nothing is counted then.
 pub fn charge(
-    throttle: &Throttle,
-    state: &State,
+    throttle: &ThrottlePolicy,
+    state: &UserState,
     now: u64,
 ) -> Result<ChargedState, ThrottleStatus> {
     charge_to(throttle, state, FailureCounter::Logins, now)
@@ -172,8 +172,8 @@ pub fn charge(
 /// # Errors
 /// The [`ThrottleStatus`] that is closed. Nothing is counted then.
 pub fn charge_to(
-    throttle: &Throttle,
-    state: &State,
+    throttle: &ThrottlePolicy,
+    state: &UserState,
     counter: FailureCounter,
     now: u64,
 ) -> Result<ChargedState, ThrottleStatus> {
@@ -192,7 +192,7 @@ pub fn charge_to(
 /// A lock-out would otherwise last until the clock gets there again: it is counted anew from `now`, so it is never
 /// shortened. Grace periods that begin in the future end, and with one of a session those of all.
 #[must_use]
-pub fn rebased(state: &State, now: u64) -> Option<State> {
+pub fn rebased(state: &UserState, now: u64) -> Option<UserState> {
     let daemon = state.daemon.rebased(now);
     let ahead = state.last_failure > now
         || state.grace.iter().any(|grace| grace.since > now)
@@ -210,7 +210,7 @@ pub fn rebased(state: &State, now: u64) -> Option<State> {
 }
 
 /// Seconds of lock-out after so many consecutive failures: none before `attempts`, then doubling.
-fn lockout(throttle: &Throttle, failures: u32) -> u64 {
+fn lockout(throttle: &ThrottlePolicy, failures: u32) -> u64 {
     let Some(doublings) = failures.checked_sub(throttle.attempts) else {
         return 0;
     };

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use twofactor_core::verify::Outcome;
+use twofactor_core::verify::CodeOutcome;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_store::attempt::AttemptResult;
 
@@ -87,7 +87,7 @@ fn guesses(fleet: &EnrolledFleet) -> FleetFigure {
         fleet.enroll(&user);
         let told = begin(fleet, &user, STEP, &codes, Duration::from_secs(20));
         let wrong = |told: &&(AttemptId, AttemptResult)| {
-            matches!(told.1, AttemptResult::Compared(Outcome::Rejected(_)))
+            matches!(told.1, AttemptResult::Compared(CodeOutcome::Rejected(_)))
         };
         let count = told.iter().flatten().filter(wrong).count();
         compared += count;

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use twofactor_core::verify::Outcome;
+use twofactor_core::verify::CodeOutcome;
 use twofactor_fleet::shared_state::SharedOutcome;
 use twofactor_store::attempt::AttemptResult;
 
@@ -72,8 +72,8 @@ fn told_row(
             continue;
         };
         let outcome = match result {
-            AttemptResult::Compared(Outcome::Accepted(_)) => SharedOutcome::Accepted,
-            AttemptResult::Compared(Outcome::Rejected(_)) => SharedOutcome::Rejected,
+            AttemptResult::Compared(CodeOutcome::Accepted(_)) => SharedOutcome::Accepted,
+            AttemptResult::Compared(CodeOutcome::Rejected(_)) => SharedOutcome::Rejected,
             // It was compared with nothing, and changes nothing.
             _ => continue,
         };

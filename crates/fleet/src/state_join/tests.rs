@@ -21,7 +21,7 @@ fn entry(number: u8, next: u64, last_used: u64) -> DeviceState {
 
 #[test]
 fn what_was_used_in_one_of_them_stays_used() {
-    let (mut local, mut shared) = (State::new(1000), State::new(0));
+    let (mut local, mut shared) = (UserState::new(1000), UserState::new(0));
     local.devices = vec![entry(1, 10, 5), entry(2, 7, 9)];
     shared.devices = vec![entry(1, 12, 6), entry(2, 3, 1), entry(3, 1, 0)];
     (local.failures, shared.failures) = (1, 4);
@@ -50,10 +50,10 @@ fn what_was_used_in_one_of_them_stays_used() {
 /// A renewed phone on a host whose file has wrong codes that a login elsewhere has ended.
 #[test]
 fn a_change_brings_no_old_failures() {
-    let (mut local, mut shared) = (State::new(1000), State::new(0));
+    let (mut local, mut shared) = (UserState::new(1000), UserState::new(0));
     (local.failures, local.last_failure) = (5, 70);
     (shared.failures, shared.unreported) = (1, 2);
-    let record = Record::new("alice".to_owned(), 1000);
+    let record = UserRecord::new("alice".to_owned(), 1000);
     let changed = of_change(&record, &local, Some(&shared));
     assert_eq!((changed.failures, changed.unreported), (1, 2));
     assert_eq!(of_change(&record, &local, None).failures, 5);
@@ -62,12 +62,12 @@ fn a_change_brings_no_old_failures() {
 
 #[test]
 fn failures_of_an_outage_are_added_once_after_a_mirror() {
-    let (mut local, mut shared) = (State::new(1000), State::new(0));
+    let (mut local, mut shared) = (UserState::new(1000), UserState::new(0));
     local.failures = 2;
     local.begin_outage();
     local.name_outage([1, 2, 3, 4, 5]);
     (local.failures, shared.failures) = (5, 4);
-    let record = Record::new("alice".to_owned(), 1000);
+    let record = UserRecord::new("alice".to_owned(), 1000);
     let here = of_mirror(&record, &local, &shared);
     assert_eq!((here.failures, here.counted_alone()), (7, 3));
     assert_eq!(here.outage_name(), Some([1, 2, 3, 4, 5]));
@@ -86,8 +86,8 @@ fn spent(set: u8, bits: u32) -> SpentCodes {
 }
 
 /// A record with one device, a set of recovery codes and a bypass code.
-fn record() -> Record {
-    let mut record = Record::new("alice".to_owned(), 1000);
+fn record() -> UserRecord {
+    let mut record = UserRecord::new("alice".to_owned(), 1000);
     record.devices.push(phone());
     record.recovery = Some(RecoverySet {
         id: id(21),
@@ -117,32 +117,32 @@ fn a_bypass_code_used_on_either_side_is_used() {
         // No mark of a code before it is left.
         (other, other, None),
     ] {
-        let (mut own, mut stored) = (State::new(1000), State::new(0));
+        let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
         (own.bypass, stored.bypass) = (local, shared);
         let state = of_record(&record(), &own, Some(&stored));
         assert_eq!(state.bypass, expected, "{local:?} {shared:?}");
     }
     // Without one in the record the mark stays as it is.
-    let mut own = State::new(1000);
+    let mut own = UserState::new(1000);
     own.bypass = other;
-    let bare = Record::new("alice".to_owned(), 1000);
+    let bare = UserRecord::new("alice".to_owned(), 1000);
     assert_eq!(of_record(&bare, &own, None).bypass, other);
 }
 
 #[test]
 fn recovery_codes_are_those_of_the_record() {
-    let mut own = State::new(1000);
+    let mut own = UserState::new(1000);
     own.recovery = spent(21, 0b01);
     assert_eq!(of_record(&record(), &own, None).recovery, spent(21, 0b01));
     own.recovery = spent(20, 0b01);
     assert_eq!(of_record(&record(), &own, None).recovery, spent(21, 0));
-    let bare = Record::new("alice".to_owned(), 1000);
+    let bare = UserRecord::new("alice".to_owned(), 1000);
     assert_eq!(of_record(&bare, &own, None).recovery, spent(20, 0b01));
 }
 
 #[test]
 fn devices_are_those_of_the_record_and_committed() {
-    let mut own = State::new(1000);
+    let mut own = UserState::new(1000);
     own.devices = vec![entry(1, 10, 5), entry(2, 7, 9)];
     let state = of_record(&record(), &own, None);
     let expected = DeviceState {
@@ -158,7 +158,7 @@ fn refused_answers_are_those_of_the_store_where_it_has_any() {
         key: [number; 8],
         hashes: vec![[number; 8]],
     };
-    let (mut own, mut stored) = (State::new(1000), State::new(0));
+    let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
     own.refused = refused(1);
     assert_eq!(joined(&own, &stored, None).refused, refused(1));
     stored.refused = refused(2);
@@ -172,7 +172,7 @@ fn the_drift_is_that_of_the_later_use() {
             drift: -2,
             ..entry(1, 10, last_used)
         };
-        let (mut own, mut stored) = (State::new(1000), State::new(0));
+        let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
         own.devices = vec![entry(1, 10, 5)];
         stored.devices = vec![other];
         let device = joined(&own, &stored, None).devices[0];
@@ -184,7 +184,7 @@ fn the_drift_is_that_of_the_later_use() {
 fn a_device_that_either_committed_is_committed() {
     for (local, shared) in [(true, false), (false, true), (false, false)] {
         let of = |committed| {
-            let mut state = State::new(0);
+            let mut state = UserState::new(0);
             state.devices = vec![DeviceState {
                 committed,
                 ..entry(1, 10, 5)
@@ -199,7 +199,7 @@ fn a_device_that_either_committed_is_committed() {
 #[test]
 fn marks_of_codes_without_a_set_are_kept() {
     let marks = |local, shared, set| {
-        let (mut own, mut stored) = (State::new(1000), State::new(0));
+        let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
         (own.recovery, stored.recovery) = (local, shared);
         joined(&own, &stored, set).recovery
     };

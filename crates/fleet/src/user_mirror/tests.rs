@@ -3,13 +3,13 @@ use crate::attempt_id::AttemptId;
 use crate::shared_record::RecordContent;
 use crate::shared_state::SharedState;
 use std::cell::Cell;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_store::testing::{self, ScratchStore};
 
 const UID: u32 = 64001;
 
-fn factor(revision: u64, record: Option<&Record>) -> FleetFactor {
-    let mut state = State::new(0);
+fn factor(revision: u64, record: Option<&UserRecord>) -> FleetFactor {
+    let mut state = UserState::new(0);
     let devices = record.map(|it| it.devices.as_slice()).unwrap_or_default();
     state.devices = devices.iter().map(testing::fresh).collect();
     FleetFactor {
@@ -24,7 +24,7 @@ fn factor(revision: u64, record: Option<&Record>) -> FleetFactor {
     }
 }
 
-fn enrolled(files: &ScratchStore) -> Record {
+fn enrolled(files: &ScratchStore) -> UserRecord {
     let alice = testing::account("alice", UID);
     testing::enroll_devices(&files.store(), &alice, &[testing::phone()]);
     files.store().record_named("alice").unwrap().unwrap()
@@ -83,7 +83,7 @@ fn a_user_who_came_back_meanwhile_is_not_removed() {
 }
 
 /// What the store has of alice after she was removed, and enrolled anew with another uid.
-fn successor() -> Record {
+fn successor() -> UserRecord {
     testing::record_of(&testing::account("alice", UID + 1), &[testing::token()])
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::mirror::MirrorProgress;
 use twofactor_fleet::outage::OutageReason;
@@ -67,7 +67,7 @@ fn changes_go_on_while_numbers_are_written() {
         let changes = scope.spawn(|| {
             let mut made = 0;
             while !is_over.load(Ordering::SeqCst) || made == 0 {
-                let step = |shared: &State| State {
+                let step = |shared: &UserState| UserState {
                     unreported: shared.unreported + 1,
                     ..shared.clone()
                 };

@@ -3,10 +3,10 @@
 use super::cluster::EtcdCluster;
 use super::hosts::{TestHost, founded, soon};
 use twofactor_core::account::Account;
-use twofactor_core::policy::{Policy, Throttle};
-use twofactor_core::record::Record;
+use twofactor_core::policy::{Policy, ThrottlePolicy};
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_membership::MembershipRun;
@@ -33,7 +33,7 @@ impl TestHost {
     /// Wrong codes that were counted on all hosts.
     fn count_failures(&self, user: &str, failures: u32) {
         let host = self.open();
-        let step = |state: &State| State {
+        let step = |state: &UserState| UserState {
             failures,
             ..state.clone()
         };
@@ -67,9 +67,9 @@ fn a_pushed_state_follows_the_fleets_record() {
     a.enroll("alice", 64001);
     assert_eq!(b.mirror().changed, 1);
     let host = b.open();
-    let step = |shared: &State, record: &Record, _: u32| {
+    let step = |shared: &UserState, record: &UserRecord, _: u32| {
         assert_eq!(record.user, "alice");
-        State {
+        UserState {
             failures: 3,
             ..shared.clone()
         }
@@ -126,7 +126,7 @@ fn codes_made_on_one_host_are_there_on_the_others() {
     let alice = testing::account("alice", 64001);
     let (on_a, on_b) = (a.store(), b.store());
     let bypass = |store: &Store| {
-        let throttle = Throttle::default();
+        let throttle = ThrottlePolicy::default();
         let scope = CodeScope::Login;
         operations::issue_bypass(&factor(store, &alice), scope, &throttle, NOW + 60, NOW)
     };
@@ -201,7 +201,7 @@ fn a_record_of_a_fleet_is_not_moved() {
 }
 
 /// A record with a bypass code of one host, as a host has it that left a fleet while it was cut off.
-fn with_code_of_one_host(user: &str) -> Record {
+fn with_code_of_one_host(user: &str) -> UserRecord {
     let account = testing::account(user, 64001);
     let mut record = testing::record_of(&account, &[testing::phone()]);
     let code = OneTimeCode::generate(NOW + 60).unwrap().0;
@@ -224,9 +224,9 @@ fn no_mark_tells_of_a_code_of_one_host() {
     assert_eq!(a.init(MembershipRun::Apply), Ok(1));
     let host = a.open();
     // Also where such a record comes by the service, or is changed by root's command.
-    let state = State {
+    let state = UserState {
         devices: entries.to_vec(),
-        ..State::new(64001)
+        ..UserState::new(64001)
     };
     let relayed = RelayedFactor {
         user: "bob",
@@ -245,7 +245,8 @@ fn no_mark_tells_of_a_code_of_one_host() {
     assert_eq!(fleet.commit("carol", &change, &mut || ()), Ok(()));
     let marks = MirrorMarks::open(&a.files.top().join("fleet")).unwrap();
     for record in [alice, bob, carol] {
-        let revision_of = |record: &Record| marks.revision_of(&record.user, Some(record)).unwrap();
+        let revision_of =
+            |record: &UserRecord| marks.revision_of(&record.user, Some(record)).unwrap();
         assert_eq!(revision_of(&record), 0, "{}", record.user);
         let mut shared = record.clone();
         shared.bypass = None;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twofactor_core::verify::{Outcome, Rejected, ThrottleStatus};
+use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus};
 use twofactor_store::attempt::AttemptResult;
 
 use super::cluster::EtcdCluster;
@@ -14,7 +14,7 @@ fn a_code_used_on_one_host_is_refused_on_another() {
     let fleet = EnrolledFleet::new(&cluster, 3);
     assert!(is_accepted(&login(&fleet, 0, &code(STEP))));
     let device = "phone".into();
-    let used = AttemptResult::Compared(Outcome::Rejected(Rejected::Used { device }));
+    let used = AttemptResult::Compared(CodeOutcome::Rejected(CodeRejection::Used { device }));
     assert_eq!(login(&fleet, 1, &code(STEP)), used);
     // That it was refused is known on all hosts, too.
     for host in [2, 0] {
@@ -27,7 +27,7 @@ fn a_code_used_on_one_host_is_refused_on_another() {
 fn wrong_codes_on_all_hosts_make_one_lock_out() {
     let cluster = EtcdCluster::start(&[]);
     let fleet = EnrolledFleet::new(&cluster, 3);
-    let wrong = AttemptResult::Compared(Outcome::Rejected(Rejected::Wrong));
+    let wrong = AttemptResult::Compared(CodeOutcome::Rejected(CodeRejection::Wrong));
     assert_eq!(login(&fleet, 0, "000000"), wrong);
     // The same wrong code is no second guess, wherever it is typed.
     assert_eq!(login(&fleet, 1, "000000"), AttemptResult::Repeated);

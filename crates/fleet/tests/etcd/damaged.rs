@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use twofactor_core::account::Account;
-use twofactor_core::policy::Throttle;
+use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_membership::MembershipRun;
@@ -54,7 +54,7 @@ pub fn bypass(host: &TestHost, user: &str) -> Result<(), ChangeError> {
         account: &account(user),
         audit: &SilentLog,
     };
-    let (throttle, now) = (Throttle::default(), 2_000_000_000);
+    let (throttle, now) = (ThrottlePolicy::default(), 2_000_000_000);
     let scope = CodeScope::Login;
     operations::issue_bypass(&factor, scope, &throttle, now + 60, now).map(drop)
 }
@@ -63,9 +63,9 @@ pub fn bypass(host: &TestHost, user: &str) -> Result<(), ChangeError> {
 fn relayed(host: &FleetHost, files: &TestHost, user: &str) -> Result<(), CommitFault> {
     let record = files.record(user).unwrap();
     let next = testing::record_of(&account(user), &[testing::token()]);
-    let state = State {
+    let state = UserState {
         devices: vec![testing::fresh(&testing::token())],
-        ..State::new(uid_of(user))
+        ..UserState::new(uid_of(user))
     };
     let change = RelayedFactor {
         user,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use twofactor_core::device::OtpKind;
 use twofactor_core::policy::{self, Policy};
-use twofactor_core::record::Record;
-use twofactor_core::state::{State, furthest_ahead};
-use twofactor_core::verify::{AnswerForm, FailureCounter, Outcome};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{UserState, furthest_ahead};
+use twofactor_core::verify::{AnswerForm, CodeOutcome, FailureCounter};
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::outage::OutageReason;
@@ -45,7 +45,7 @@ impl AttemptJudge for LoginCodeJudge<'_> {
 
     fn decide(
         &mut self,
-        shared: &State,
+        shared: &UserState,
         _: u32,
         epoch: SharedEpoch,
     ) -> AttemptDecision<AttemptResult> {
@@ -64,8 +64,8 @@ impl AttemptJudge for LoginCodeJudge<'_> {
         AttemptDecision::Judged {
             state: Box::new(state),
             outcome: match outcome {
-                Outcome::Accepted(_) => SharedOutcome::Accepted,
-                Outcome::Rejected(_) => SharedOutcome::Rejected,
+                CodeOutcome::Accepted(_) => SharedOutcome::Accepted,
+                CodeOutcome::Rejected(_) => SharedOutcome::Rejected,
             },
             end: AttemptResult::Compared(outcome),
         }
@@ -74,7 +74,7 @@ impl AttemptJudge for LoginCodeJudge<'_> {
 
 impl LoginCodeJudge<'_> {
     /// After a restored backup only codes of steps that could not have been accepted yet are unused.
-    fn forget_unused(&self, state: &mut State) {
+    fn forget_unused(&self, state: &mut UserState) {
         for device in &self.terms.record.devices {
             if let (OtpKind::Totp { interval }, Some(entry)) =
                 (device.kind, state.device_mut(device.id))
@@ -91,7 +91,7 @@ pub struct EnrolledFleet {
     /// The fleet.
     pub fleet: TestFleet,
     policy: Policy,
-    record: Record,
+    record: UserRecord,
 }
 
 impl EnrolledFleet {
@@ -117,7 +117,7 @@ impl EnrolledFleet {
 
     /// The state of a user who was enrolled just now, sealed.
     pub fn first_state(&self, user: &str) -> Vec<u8> {
-        let mut state = State::new(alice().uid);
+        let mut state = UserState::new(alice().uid);
         state.devices.push(fresh(&phone()));
         let first = SharedState::first(1, state);
         let place = StoreKey::state(user);
@@ -155,7 +155,7 @@ impl EnrolledFleet {
 
 /// True if the code was right and unused.
 pub fn is_accepted(result: &AttemptResult) -> bool {
-    matches!(result, AttemptResult::Compared(Outcome::Accepted(_)))
+    matches!(result, AttemptResult::Compared(CodeOutcome::Accepted(_)))
 }
 
 /// The phone's code of a step.

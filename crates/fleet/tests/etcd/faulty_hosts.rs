@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
@@ -128,7 +128,7 @@ fn of_a_change_with_a_faulty_reply_the_end_is_known_or_unknown() {
         standing: &host,
     };
     let reports = |next: u32, time: &dyn TimeLeft| {
-        let step = |shared: Option<&State>, _| State {
+        let step = |shared: Option<&UserState>, _| UserState {
             unreported: next,
             ..shared.unwrap().clone()
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::cluster::EtcdCluster;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_key::FleetKey;
 use twofactor_fleet::fleet_run;
@@ -53,7 +53,7 @@ impl AttemptJudge for RoundJudge {
         None
     }
 
-    fn decide(&mut self, shared: &State, _: u32, _: SharedEpoch) -> AttemptDecision<RoundEnd> {
+    fn decide(&mut self, shared: &UserState, _: u32, _: SharedEpoch) -> AttemptDecision<RoundEnd> {
         if shared.failures >= LIMIT {
             return AttemptDecision::Unchanged(RoundEnd::LockedOut);
         }
@@ -180,7 +180,7 @@ impl TestFleet {
     }
 
     pub fn enroll(&self, user: &str) {
-        let first = SharedState::first(1, State::new(0));
+        let first = SharedState::first(1, UserState::new(0));
         self.put(&StoreKey::state(user), &first.encode());
     }
 

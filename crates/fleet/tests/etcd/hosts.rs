@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cluster::EtcdCluster;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_changes::FleetChanges;
@@ -120,7 +120,7 @@ impl TestHost {
             .unwrap()
     }
 
-    pub fn record(&self, user: &str) -> Option<Record> {
+    pub fn record(&self, user: &str) -> Option<UserRecord> {
         self.files.store().record_named(user).unwrap()
     }
 

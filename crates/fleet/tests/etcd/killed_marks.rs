@@ -3,7 +3,7 @@
 use super::cluster::EtcdCluster;
 use super::hosts::TestHost;
 use super::restoring::{ended, met_with, old_backup, uid_of};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::host_bypass::HostBypass;
@@ -13,7 +13,7 @@ use twofactor_store::{SharedChange, SharedFactors};
 const USER: &str = "alice";
 
 /// A change of the record that ends before this host has it.
-fn killed_change(host: &TestHost, fleet: &dyn SharedFactors, change: impl Fn(&mut Record)) {
+fn killed_change(host: &TestHost, fleet: &dyn SharedFactors, change: impl Fn(&mut UserRecord)) {
     let old = host.record(USER).unwrap();
     let mut record = old.clone();
     change(&mut record);

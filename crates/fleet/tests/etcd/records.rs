@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use zeroize::Zeroizing;
 
 use super::cluster::EtcdCluster;
@@ -42,7 +42,7 @@ impl TestFleet {
             user,
             expected,
             record,
-            state: &|shared, _| shared.cloned().unwrap_or_else(|| State::new(0)),
+            state: &|shared, _| shared.cloned().unwrap_or_else(|| UserState::new(0)),
             count: None,
         };
         let time = AttemptDeadline::after(Duration::from_secs(20));

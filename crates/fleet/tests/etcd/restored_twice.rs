@@ -5,7 +5,7 @@ use std::fs;
 use super::cluster::EtcdCluster;
 use super::hosts::soon;
 use super::restoring::{begun, ended, ended_without_other, met_with, old_backup};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::mirror_marks::{MarkKind, MirrorMarks};
 use twofactor_fleet::outage::OutageReason;
@@ -68,7 +68,7 @@ fn a_host_with_its_newest_number_takes_part() {
     assert_eq!(a.beat(), Err(OutageReason::WentBack));
     assert_eq!(a.after_restore(&[], MembershipRun::Apply).waiting.len(), 1);
     // From this moment on no host uses the store.
-    let step = |shared: &State| shared.clone();
+    let step = |shared: &UserState| shared.clone();
     let refused = service.commit("alice", &SharedChange::State(&step), &soon());
     assert_eq!(
         refused.map_err(OutageReason::from),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cluster::EtcdCluster;
 use super::hosts::{REPORT, TestHost};
 use super::restoring::{met_with, uid_of};
-use twofactor_core::policy::Throttle;
+use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::host_bypass::HostBypass;
@@ -40,7 +40,7 @@ impl TestHost {
             account: &testing::account(user, uid_of(user)),
             audit: &SilentLog,
         };
-        let (throttle, scope) = (Throttle::default(), CodeScope::ThisHost);
+        let (throttle, scope) = (ThrottlePolicy::default(), CodeScope::ThisHost);
         operations::issue_bypass(&factor, scope, &throttle, NOW + 60, NOW).map(drop)
     }
 

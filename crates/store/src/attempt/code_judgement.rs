@@ -5,11 +5,11 @@
 #![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::refused_codes::{self, RefusedKey};
 use twofactor_core::verify::{
-    self, AnswerForm, ChargedState, FailureCounter, Outcome, ThrottleStatus, TypedAnswer,
+    self, AnswerForm, ChargedState, CodeOutcome, FailureCounter, ThrottleStatus, TypedAnswer,
 };
 
 use super::{AttemptResult, CredentialSet};
@@ -20,7 +20,7 @@ pub struct JudgementTerms<'a> {
     /// The policy.
     pub policy: &'a Policy,
     /// The record of the user.
-    pub record: &'a Record,
+    pub record: &'a UserRecord,
     /// The credentials that the answer is compared with.
     pub against: CredentialSet,
     /// Seconds since 1970-01-01 UTC. The state is not from later: [`verify::rebased`] comes first.
@@ -51,7 +51,7 @@ impl<'a> CodeJudgement<'a> {
     /// [`ChargeStop`]. Nothing has been compared, so that it tells nothing of the code.
     pub fn begin<E>(
         terms: JudgementTerms<'a>,
-        state: State,
+        state: UserState,
         (input, form): (&[u8], AnswerForm),
         fill: impl FnOnce(&mut RefusedKey) -> Result<(), E>,
     ) -> Result<Self, ChargeStop<E>> {
@@ -86,14 +86,14 @@ impl<'a> CodeJudgement<'a> {
 
     /// The state with the charge: what counts if nothing more is done.
     #[must_use]
-    pub const fn charge(&self) -> &State {
+    pub const fn charge(&self) -> &UserState {
         self.charged.state()
     }
 
     /// Compares the answer. Returns the result, and the state that must be stored before it is told. `grant` adds what an accepted
     /// code of a login grants on this host: grace.
     #[must_use]
-    pub fn verdict(&self, grant: impl FnOnce(&mut State)) -> (Outcome, State) {
+    pub fn verdict(&self, grant: impl FnOnce(&mut UserState)) -> (CodeOutcome, UserState) {
         let JudgementTerms {
             policy,
             record,
@@ -103,17 +103,17 @@ impl<'a> CodeJudgement<'a> {
         let verdict = verify::verdict(policy, record, &self.charged, &self.answer, now);
         let mut state = verdict.state;
         match (&verdict.outcome, against) {
-            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
+            (CodeOutcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grant(&mut state);
             }
-            (Outcome::Accepted(_), CredentialSet::Invitation(_)) => {
+            (CodeOutcome::Accepted(_), CredentialSet::Invitation(_)) => {
                 state.bypass = self.charge().bypass;
             }
-            (Outcome::Rejected(_), CredentialSet::Devices(_)) => {
+            (CodeOutcome::Rejected(_), CredentialSet::Devices(_)) => {
                 refused_codes::remember(&mut state.refused, &self.answer, self.key);
             }
-            (Outcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon))
-            | (Outcome::Rejected(_), CredentialSet::Invitation(_))
+            (CodeOutcome::Accepted(_), CredentialSet::Devices(FailureCounter::Daemon))
+            | (CodeOutcome::Rejected(_), CredentialSet::Invitation(_))
             | (_, CredentialSet::ChangeProof) => {}
         }
         // A lock-out ends all grace.
@@ -125,7 +125,7 @@ impl<'a> CodeJudgement<'a> {
 }
 
 /// The state in which every device of the record is committed: a change that was stopped after the record is completed.
-fn committed(mut state: State, record: &Record) -> State {
+fn committed(mut state: UserState, record: &UserRecord) -> UserState {
     for device in &record.devices {
         if let Some(entry) = state.device_mut(device.id) {
             entry.committed = true;

@@ -1,7 +1,7 @@
 //! Credentials that a typed code is compared with.
 #![forbid(unsafe_code)]
 
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::verify::FailureCounter;
 
 /// Codes that are a proof for a change through the daemon.
@@ -43,7 +43,7 @@ impl SharedPurpose {
     }
 
     /// Leaves the codes in a record that count for it.
-    pub(super) fn narrow(self, record: &mut Record) {
+    pub(super) fn narrow(self, record: &mut UserRecord) {
         if let Self::Proof(accepts) = self {
             accepts.narrow(record);
         }
@@ -52,7 +52,7 @@ impl SharedPurpose {
 
 impl ProofCodes {
     /// Leaves the codes in a record that are a proof. A bypass code lets its user log in, and is none.
-    pub(super) fn narrow(self, record: &mut Record) {
+    pub(super) fn narrow(self, record: &mut UserRecord) {
         record.bypass = None;
         if self == Self::OfDevices {
             record.recovery = None;

@@ -1,6 +1,8 @@
 //! The daemon's answer to a code, in the terms of an attempt that a program makes itself.
 
-use twofactor_core::verify::{Accepted, Credential, Outcome, Rejected, ThrottleStatus};
+use twofactor_core::verify::{
+    CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
+};
 use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, VerifyAnswer};
 
 use super::AttemptResult;
@@ -13,20 +15,20 @@ impl AttemptResult {
         answer: VerifyAnswer,
         password_len: impl FnOnce(&AcceptedCode) -> Option<usize>,
     ) -> Option<Self> {
-        let rejected = |why| Self::Compared(Outcome::Rejected(why));
+        let rejected = |why| Self::Compared(CodeOutcome::Rejected(why));
         Some(match answer {
             VerifyAnswer::Accepted(code) => {
                 let password_len = password_len(&code)?;
-                Self::Compared(Outcome::Accepted(accepted(code, password_len)?))
+                Self::Compared(CodeOutcome::Accepted(accepted(code, password_len)?))
             }
-            VerifyAnswer::Wrong => rejected(Rejected::Wrong),
-            VerifyAnswer::Used(device) => rejected(Rejected::Used { device }),
-            VerifyAnswer::Clock(clock) => rejected(Rejected::ClockSetBack {
+            VerifyAnswer::Wrong => rejected(CodeRejection::Wrong),
+            VerifyAnswer::Used(device) => rejected(CodeRejection::Used { device }),
+            VerifyAnswer::Clock(clock) => rejected(CodeRejection::ClockSetBack {
                 device: clock.device,
                 seconds: clock.seconds,
             }),
-            VerifyAnswer::Spent => rejected(Rejected::Spent),
-            VerifyAnswer::Expired => rejected(Rejected::BypassExpired),
+            VerifyAnswer::Spent => rejected(CodeRejection::Spent),
+            VerifyAnswer::Expired => rejected(CodeRejection::BypassExpired),
             VerifyAnswer::Repeated => Self::Repeated,
             VerifyAnswer::Locked(seconds) => Self::Refused(closed(seconds)),
             VerifyAnswer::Unenrolled => Self::Gone,
@@ -43,8 +45,8 @@ pub const fn closed(seconds: Option<u64>) -> ThrottleStatus {
     }
 }
 
-fn accepted(code: AcceptedCode, password_len: usize) -> Option<Accepted> {
-    Some(Accepted {
+fn accepted(code: AcceptedCode, password_len: usize) -> Option<CodeAcceptance> {
+    Some(CodeAcceptance {
         by: match code.by {
             // The daemon's log has the offset.
             CodeOrigin::Device(name) => Credential::Device { name, offset: 0 },

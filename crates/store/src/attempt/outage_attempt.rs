@@ -9,9 +9,9 @@ use std::path::Path;
 
 use twofactor_core::device::OtpKind;
 use twofactor_core::policy::{OutageRule, Policy};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::{AnswerForm, FailureCounter};
 
 use super::{
@@ -138,7 +138,7 @@ impl LoginAttempt<'_> {
 }
 
 /// True if root made a bypass code on this host, for the time in which it is cut off, which still works.
-fn has_open_code(record: &Record, state: &State, now: u64) -> bool {
+fn has_open_code(record: &UserRecord, state: &UserState, now: u64) -> bool {
     let mut codes = record.bypass.iter();
     codes.any(|code| {
         code.scope == CodeScope::ThisHost && now < code.expires && state.bypass != Some(code.id)
@@ -146,13 +146,13 @@ fn has_open_code(record: &Record, state: &State, now: u64) -> bool {
 }
 
 /// Of a host that may not judge, the code of its root is judged all the same: no other host accepts that.
-fn leave_bypass_alone(record: &mut Record) {
+fn leave_bypass_alone(record: &mut UserRecord) {
     record.recovery = None;
     record.devices.clear();
 }
 
 /// Recovery codes and codes of a counter do not expire: each host that is cut off would accept them.
-fn without_lasting_codes(record: &mut Record) {
+fn without_lasting_codes(record: &mut UserRecord) {
     record.recovery = None;
     record.devices.retain(|device| device.kind != OtpKind::Hotp);
 }

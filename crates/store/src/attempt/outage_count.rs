@@ -4,7 +4,7 @@
 //! after that, or whose state another process took over meanwhile, adds what is missing there alone.
 #![forbid(unsafe_code)]
 
-use twofactor_core::state::{OutageId, OutageName, State};
+use twofactor_core::state::{OutageId, OutageName, UserState};
 
 use super::AttemptFailure;
 use crate::files::LockedFactor;
@@ -22,7 +22,7 @@ pub struct OutageCount {
 impl OutageCount {
     /// That of a host's own state; `None` where nothing was counted, or the outage has no name yet.
     #[must_use]
-    pub fn of(own: &State) -> Option<Self> {
+    pub fn of(own: &UserState) -> Option<Self> {
         let (id, counted) = (own.outage_id()?, own.counted_alone());
         (counted > 0).then_some(Self { id, counted })
     }
@@ -51,8 +51,8 @@ mod tests {
     use crate::testing::{fresh, phone};
     use twofactor_core::device::CredentialId;
 
-    fn counted() -> State {
-        let mut state = State::new(7);
+    fn counted() -> UserState {
+        let mut state = UserState::new(7);
         state.devices.push(fresh(&phone()));
         state.failures = 2;
         state.begin_outage();
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn after_an_accepted_code_it_is_another_count() {
         let before = OutageCount::of(&counted()).unwrap().id;
-        let accepts: [fn(&mut State); 4] = [
+        let accepts: [fn(&mut UserState); 4] = [
             |state| state.devices[0].next += 1,
             |state| state.devices[0].last_used += 1,
             |state| state.recovery.bits |= 1,

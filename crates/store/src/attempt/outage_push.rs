@@ -4,8 +4,8 @@
 use std::cell::RefCell;
 
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::joined_with_own;
 
 use super::outage_count::{OutageCount, name_outage};
@@ -21,7 +21,7 @@ pub struct StatePush<'a> {
     pub count: Option<OutageCount>,
     /// The state that follows from the one of all hosts, from the record that all have, and from the number of those wrong codes that the
     /// store knows of already.
-    pub step: &'a dyn Fn(&State, &Record, u32) -> State,
+    pub step: &'a dyn Fn(&UserState, &UserRecord, u32) -> UserState,
 }
 
 /// States that are made known to all hosts.
@@ -44,7 +44,7 @@ pub fn push_outage<O>(
     which: PushedStates,
     push: impl FnOnce(&StatePush<'_>) -> Result<(), O>,
 ) -> Result<Result<bool, O>, AttemptFailure> {
-    let is_pushed = |state: &State| which == PushedStates::All || state.outage_mark().is_some();
+    let is_pushed = |state: &UserState| which == PushedStates::All || state.outage_mark().is_some();
     if !store.peek(account)?.is_some_and(|state| is_pushed(&state)) {
         return Ok(Ok(false));
     }
@@ -57,7 +57,7 @@ pub fn push_outage<O>(
     name_outage(&mut locked)?;
     let own = locked.state().clone();
     let next = RefCell::new(None);
-    let step = |shared: &State, record: &Record, known: u32| {
+    let step = |shared: &UserState, record: &UserRecord, known: u32| {
         next.replace(None);
         // A store without the user's devices gets none from here.
         if shared.devices.is_empty() {

@@ -1,6 +1,6 @@
 //! The look at grace and lock-out before a question. It waits for no lock and writes nothing.
 
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::address_grace;
 use twofactor_core::verify::session_grace;
 use twofactor_core::verify::{self, AnswerForm, ThrottleStatus, TypedAnswer};
@@ -59,9 +59,9 @@ impl LoginAttempt<'_> {
     }
 
     /// A running grace period, decided under the lock. Where the lock is not free the code is asked for.
-    fn grace(&self, peeked: &State, now: u64) -> Result<Option<PreCheck>, AttemptFailure> {
+    fn grace(&self, peeked: &UserState, now: u64) -> Result<Option<PreCheck>, AttemptFailure> {
         let session = self.graced_session();
-        let running = |state: &State, now| {
+        let running = |state: &UserState, now| {
             let of_session = || {
                 let (terms, id) = session?;
                 let left = session_grace::running(state, &terms, id, now)?;

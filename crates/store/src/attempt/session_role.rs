@@ -5,7 +5,7 @@ use crate::files::{LoadedPolicy, Store};
 use crate::sys::clock;
 use crate::sys::process::{self, ProcessId};
 use twofactor_core::account::Account;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::state::graced_sessions::{boot_fingerprint, process_fingerprint};
 use twofactor_core::verify::session_grace::{self, LoginProcess, SessionTerms};
 
@@ -41,7 +41,7 @@ impl LoginAttempt<'_> {
     }
 
     /// Leaves word of this login in the state, for the session that begins with it. Where the process cannot be told nothing is left.
-    pub(super) fn await_session(&self, state: &mut State, now: u64) {
+    pub(super) fn await_session(&self, state: &mut UserState, now: u64) {
         if self.role != SessionRole::Begins || self.loaded.policy.grace_session == 0 {
             return;
         }

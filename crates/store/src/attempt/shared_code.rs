@@ -8,10 +8,10 @@
 //! * **write through**: the result is in the host's own file, flushed, before it is told.
 #![forbid(unsafe_code)]
 
-use twofactor_core::record::Record;
-use twofactor_core::state::{DeviceState, State};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{DeviceState, UserState};
 use twofactor_core::verify::address_grace;
-use twofactor_core::verify::{self, AnswerForm, Outcome, counting_part, joined_with_own};
+use twofactor_core::verify::{self, AnswerForm, CodeOutcome, counting_part, joined_with_own};
 
 use super::outage_count::{OutageCount, name_outage};
 use super::{
@@ -37,18 +37,18 @@ pub enum SharedVerdict {
     /// Nothing is compared, nothing changes.
     Unchanged(AttemptResult),
     /// The code was compared. The outcome may be told once the state is stored, by all hosts and by this one.
-    Compared(Outcome, Box<State>),
+    Compared(CodeOutcome, Box<UserState>),
 }
 
 /// A code that waits for its decision, while the lock of its user is held.
 pub struct SharedCode<'a> {
     terms: JudgementTerms<'a>,
     purpose: SharedPurpose,
-    own: State,
+    own: UserState,
     input: &'a [u8],
     form: AnswerForm,
     /// The state that follows from the last decision.
-    next: Option<State>,
+    next: Option<UserState>,
 }
 
 /// The end of an attempt that did not fail on this host.
@@ -63,7 +63,7 @@ pub enum SharedEnd<O> {
 impl SharedCode<'_> {
     /// The record of this host, by which it is decided.
     #[must_use]
-    pub const fn record(&self) -> &Record {
+    pub const fn record(&self) -> &UserRecord {
         self.terms.record
     }
 
@@ -80,7 +80,7 @@ impl SharedCode<'_> {
     /// [`AttemptFailure`] where the kernel gives no randomness.
     pub fn decide(
         &mut self,
-        shared: &State,
+        shared: &UserState,
         known: u32,
         epoch: SharedEpoch,
     ) -> Result<SharedVerdict, AttemptFailure> {
@@ -121,7 +121,7 @@ impl SharedCode<'_> {
 }
 
 /// Takes from a state what a restored backup may have made good again.
-fn forget_unused(state: &mut State, unusable: &State) {
+fn forget_unused(state: &mut UserState, unusable: &UserState) {
     for entry in &mut state.devices {
         if let Some(other) = unusable.device(entry.id) {
             entry.next = entry.next.max(other.next);
@@ -202,7 +202,7 @@ impl LoginAttempt<'_> {
         let before = locked.state();
         self.known.recovery_codes_left = verify::recovery_codes_left(&loaded.record, before);
         let mut state = before.clone();
-        if matches!(result, AttemptResult::Compared(Outcome::Accepted(_))) {
+        if matches!(result, AttemptResult::Compared(CodeOutcome::Accepted(_))) {
             let now = (self.clock)()?;
             address_grace::begin(&mut state, &self.origin(), now);
             self.await_session(&mut state, now);
@@ -220,8 +220,8 @@ impl LoginAttempt<'_> {
 /// Stores the result in the host's own file: only then may it be told. Entries of devices come and go with the record alone.
 pub(super) fn write_through(
     mut locked: LockedFactor<'_>,
-    (record, own): (&Record, &State),
-    mut state: State,
+    (record, own): (&UserRecord, &UserState),
+    mut state: UserState,
 ) -> Result<(), AttemptFailure> {
     // So do the marks of recovery and bypass codes: by those of other codes, the ones of this host's record would be unused.
     if state.recovery.set != record.recovery.as_ref().map(|set| set.id) {

@@ -25,7 +25,7 @@ use super::*;
 use crate::files::tests::error_at;
 use crate::testing::{ScratchStore, alice, enroll_devices, fresh, phone, record_of};
 use twofactor_core::state::{DeviceState, RefusedAnswers, StoredState};
-use twofactor_core::verify::{Accepted, Credential, Rejected};
+use twofactor_core::verify::{CodeAcceptance, CodeRejection, Credential};
 
 /// The moment at which tests begin: the start of [`STEP`].
 const NOW: u64 = STEP * 30;
@@ -123,24 +123,24 @@ fn code(step: u64) -> String {
 
 fn accepted(offset: i64, failures_before: u32) -> AttemptResult {
     let name = "phone".into();
-    AttemptResult::Compared(Outcome::Accepted(Accepted {
+    AttemptResult::Compared(CodeOutcome::Accepted(CodeAcceptance {
         by: Credential::Device { name, offset },
         failures_before,
         password_len: 0,
     }))
 }
 
-fn rejected(why: Rejected) -> AttemptResult {
-    AttemptResult::Compared(Outcome::Rejected(why))
+fn rejected(why: CodeRejection) -> AttemptResult {
+    AttemptResult::Compared(CodeOutcome::Rejected(why))
 }
 
 fn wrong() -> AttemptResult {
-    rejected(Rejected::Wrong)
+    rejected(CodeRejection::Wrong)
 }
 
 fn used() -> AttemptResult {
     let device = "phone".into();
-    rejected(Rejected::Used { device })
+    rejected(CodeRejection::Used { device })
 }
 
 fn at(seconds: u64) {

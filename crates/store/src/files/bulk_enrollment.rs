@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use crate::sys::file::{self, FileError};
 use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
-use twofactor_core::state::{self, DeviceState, State};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{self, DeviceState, UserState};
 
 use super::generations::StateFiles;
 use super::locked_factor::{LockedFactor, knows_all};
@@ -21,7 +21,7 @@ pub struct NewRecord {
     /// The user's account.
     pub account: Account,
     /// The record that is written; at least one device.
-    pub record: Record,
+    pub record: UserRecord,
     /// The state of each of its devices.
     pub entries: Vec<DeviceState>,
 }
@@ -39,7 +39,7 @@ pub enum BulkEnrollment {
 struct StagedRecord<'s> {
     position: usize,
     files: StateFiles<'s>,
-    state: State,
+    state: UserState,
     file: NewFile<'s>,
     record: NewFile<'s>,
     record_file: String,
@@ -173,7 +173,7 @@ impl Store {
         if holder.record.is_some() {
             return Ok(None);
         }
-        let mut state = State::new(account.uid);
+        let mut state = UserState::new(account.uid);
         state.devices = entries.clone();
         state.devices.iter_mut().for_each(|d| d.committed = false);
         if state.devices.len() > state::CAPACITY {
@@ -182,7 +182,7 @@ impl Store {
         knows_all(&state, record).map_err(failed)?;
         // A record that is written can be read: anything else would lock the user out.
         let text = record.to_toml();
-        Record::parse(&text).map_err(|error| failed(FileFault::Record(error)))?;
+        UserRecord::parse(&text).map_err(|error| failed(FileFault::Record(error)))?;
         let Some(record_file) = file_names::record_file(&account.name) else {
             return Ok(None);
         };

@@ -28,7 +28,7 @@ use rustix::fs::Stat;
 use crate::sys::file::{self, FileOpening};
 use crate::sys::lock::{self, LockPause, WAIT};
 use crate::sys::new_file::{self, NewFile, NewFileKind};
-use twofactor_core::state::{self, SlotStanding, State, StoredState};
+use twofactor_core::state::{self, SlotStanding, StoredState, UserState};
 
 use super::state_part::StatePart;
 use super::{Error, FileFault, Store, file_names};
@@ -150,7 +150,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Makes the first file of a user, durably. False if there is one.
-    pub(super) fn create(&self, state: &State) -> Result<bool, Error> {
+    pub(super) fn create(&self, state: &UserState) -> Result<bool, Error> {
         let bytes = state::encode_file(state);
         let states = self.directory()?;
         let made = new_file::create_new(states, &self.name, &bytes, NewFileKind::Free)
@@ -160,7 +160,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// The first file of a user, locked and without a name, for [`StateFiles::publish`]; it is not flushed.
-    pub(super) fn stage(&self, state: &State) -> Result<NewFile<'s>, Error> {
+    pub(super) fn stage(&self, state: &UserState) -> Result<NewFile<'s>, Error> {
         let bytes = state::encode_file(state);
         let states = self.directory()?.as_fd();
         NewFile::create(states, &self.name, &bytes, NewFileKind::Locked)
@@ -171,7 +171,7 @@ impl<'s> StateFiles<'s> {
     pub(super) fn publish(
         &self,
         file: NewFile<'s>,
-        state: &State,
+        state: &UserState,
     ) -> Result<Option<HeldFile>, Error> {
         let Some(fd) = file.publish(&self.name).map_err(Error::file(&self.path))? else {
             return Ok(None);

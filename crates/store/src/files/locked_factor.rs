@@ -6,8 +6,8 @@ mod removal;
 use crate::sys::file;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, OtpKind};
-use twofactor_core::record::Record;
-use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, State, StateSlot};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, StateSlot, UserState};
 
 use super::generations::{HeldFile, LockWaiting, StateFiles};
 use super::{Error, FileFault, LoadedRecord, RecordHolder, SharedChange, Store};
@@ -23,7 +23,7 @@ pub struct LockedFactor<'s> {
     account: Account,
     files: StateFiles<'s>,
     held: HeldFile,
-    state: State,
+    state: UserState,
     sequence: u64,
     /// The slot that holds `state`.
     newest: StateSlot,
@@ -74,7 +74,7 @@ impl<'s> LockedFactor<'s> {
             }
             if holder.record.is_none() {
                 // If another process makes it at the same moment, one of them is told that it exists.
-                files.create(&State::new(account.uid))?;
+                files.create(&UserState::new(account.uid))?;
             }
             holder = store.holder(account)?;
         }
@@ -119,7 +119,7 @@ impl<'s> LockedFactor<'s> {
 
     /// The state as it is now.
     #[must_use]
-    pub const fn state(&self) -> &State {
+    pub const fn state(&self) -> &UserState {
         &self.state
     }
 
@@ -127,7 +127,7 @@ impl<'s> LockedFactor<'s> {
     ///
     /// # Errors
     /// [`Error`] also when the state does not know one of its devices.
-    pub fn record(&self) -> Result<Option<Record>, Error> {
+    pub fn record(&self) -> Result<Option<UserRecord>, Error> {
         let loaded = self.record_again(None)?;
         Ok(loaded.map(|loaded| loaded.record))
     }
@@ -160,7 +160,7 @@ impl<'s> LockedFactor<'s> {
     ///
     /// # Errors
     /// [`Error`] when it cannot be written; then the state is what was flushed last, or what was written last.
-    pub fn write(&mut self, state: State) -> Result<(), Error> {
+    pub fn write(&mut self, state: UserState) -> Result<(), Error> {
         let Some(sequence) = self.sequence.checked_add(1) else {
             return Err(self.error(FileFault::Exhausted));
         };
@@ -250,7 +250,7 @@ impl<'s> LockedFactor<'s> {
         Ok(Some(Self::of_new(store, account, files, held)))
     }
 
-    fn knows(&self, other: &State) -> bool {
+    fn knows(&self, other: &UserState) -> bool {
         let mut devices = other.devices.iter();
         devices.all(|device| self.state.device(device.id).is_some())
     }
@@ -268,7 +268,7 @@ impl<'s> LockedFactor<'s> {
 fn refuse_while_moving(
     store: &Store,
     account: &Account,
-    record: Option<&Record>,
+    record: Option<&UserRecord>,
 ) -> Result<(), Error> {
     match record {
         Some(record) if record.user != account.name => Err(Error {
@@ -280,8 +280,8 @@ fn refuse_while_moving(
 }
 
 /// The state of a record whose own state is lost.
-pub(crate) fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
-    let mut state = State::new(record.uid);
+pub(crate) fn nothing_reusable(record: &UserRecord, window: u8, now: u64) -> UserState {
+    let mut state = UserState::new(record.uid);
     let entry = |device: &Device| DeviceState {
         id: device.id,
         next: match device.kind {
@@ -301,7 +301,7 @@ pub(crate) fn nothing_reusable(record: &Record, window: u8, now: u64) -> State {
 }
 
 /// Checks that there is an entry for every device.
-pub(super) fn knows_all(state: &State, record: &Record) -> Result<(), FileFault> {
+pub(super) fn knows_all(state: &UserState, record: &UserRecord) -> Result<(), FileFault> {
     let mut devices = record.devices.iter();
     match devices.find(|device| state.device(device.id).is_none()) {
         Some(device) => Err(FileFault::UnknownDevice(device.name.to_string())),

@@ -34,7 +34,7 @@ use crate::sys::file::{self, FileAccess, FileError};
 use crate::sys::lock;
 use crate::sys::new_file::LinkDurability;
 use twofactor_core::account::Account;
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 
 pub use bulk_enrollment::{BATCH, BulkEnrollment, NewRecord};
 pub use directory_inventory::DirectoryInventory;
@@ -187,7 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when it cannot be read, or is of another uid.
-    pub fn peek(&self, account: &Account) -> Result<Option<State>, Error> {
+    pub fn peek(&self, account: &Account) -> Result<Option<UserState>, Error> {
         let Some(state) = self.peek_following(&account.name, account.uid)? else {
             return Ok(None);
         };
@@ -207,7 +207,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
-    pub fn peek_named(&self, name: &str) -> Result<Option<State>, Error> {
+    pub fn peek_named(&self, name: &str) -> Result<Option<UserState>, Error> {
         if file_names::state_file(name).is_none() {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::sys::file::{self, FileOpening};
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 
 use super::state_part::StatePart;
 use super::{Error, FileFault, Store, file_names};
@@ -15,7 +15,7 @@ use super::{Error, FileFault, Store, file_names};
 #[derive(Debug, Clone)]
 pub struct LoadedRecord {
     /// The record.
-    pub record: Record,
+    pub record: UserRecord,
     /// Bytes that say so.
     pub(super) text: RecordText,
 }
@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another user.
-    pub fn record(&self, account: &Account) -> Result<Option<Record>, Error> {
+    pub fn record(&self, account: &Account) -> Result<Option<UserRecord>, Error> {
         let loaded = self.record_again(account, None)?;
         Ok(loaded.map(|loaded| loaded.record))
     }
@@ -69,7 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error`] for everything but "no such file".
-    pub fn record_named(&self, name: &str) -> Result<Option<Record>, Error> {
+    pub fn record_named(&self, name: &str) -> Result<Option<UserRecord>, Error> {
         let loaded = self.load_record(name, None)?;
         Ok(loaded.map(|loaded| loaded.record))
     }
@@ -91,7 +91,7 @@ impl Store {
             return Ok(Some(before));
         }
         let parsed = match std::str::from_utf8(&text.0) {
-            Ok(text) => Record::parse(text).map_err(FileFault::Record),
+            Ok(text) => UserRecord::parse(text).map_err(FileFault::Record),
             Err(_) => Err(FileFault::NotUtf8),
         };
         match parsed {

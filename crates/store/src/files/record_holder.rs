@@ -4,8 +4,8 @@
 //! index, and no state that says that there was a record.
 
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use super::locked_factor::knows_all;
 use super::record_file::{LoadedRecord, RecordText};
@@ -17,7 +17,7 @@ pub struct RecordHolder {
     /// The account with the name under which record and state are kept.
     pub account: Account,
     /// The record, `None` only where it is proven that there is none.
-    pub record: Option<Record>,
+    pub record: Option<UserRecord>,
     /// The way in which it was found.
     pub found_by: FoundBy,
     /// Text of the record.
@@ -67,9 +67,9 @@ pub struct FactorSnapshot {
     /// The account with the name under which both are kept.
     pub account: Account,
     /// The record.
-    pub record: Record,
+    pub record: UserRecord,
     /// The state; it knows all devices of the record.
-    pub state: State,
+    pub state: UserState,
 }
 
 /// Number of times that a snapshot is tried at most, when a change comes between its two files.
@@ -212,7 +212,7 @@ impl Store {
     }
 
     /// A record without a device, which is an invitation, has not replaced one with a device.
-    fn prove_unchanged(&self, account: &Account, record: &Record) -> Result<(), Error> {
+    fn prove_unchanged(&self, account: &Account, record: &UserRecord) -> Result<(), Error> {
         if record.is_enrolled() {
             return Ok(());
         }

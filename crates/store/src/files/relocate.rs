@@ -20,8 +20,8 @@
 use crate::sys::file::{self, FileError};
 use crate::sys::new_file::{self, LinkDurability};
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use super::generations::StateFiles;
 use super::locked_factor::knows_all;
@@ -31,7 +31,7 @@ use super::{Error, FileFault, LockedFactor, Store, file_names, uid_index};
 #[derive(Debug, Clone)]
 pub enum RelocationProgress {
     /// Not begun, or nothing of it counts yet: the record as it is.
-    Ahead(Box<Record>),
+    Ahead(Box<UserRecord>),
     /// State or record say the new name and uid already.
     Begun,
     /// Only the index knows the old name still.
@@ -138,7 +138,7 @@ impl Store {
         &self,
         locked: &mut LockedFactor<'_>,
         from: &str,
-        mut record: Record,
+        mut record: UserRecord,
         to: &Account,
     ) -> Result<(), Error> {
         let path = self.record_path(from);
@@ -163,7 +163,7 @@ impl Store {
             record.uid = to.uid;
             let text = record.to_toml();
             // A record that is written can be read: anything else would lock the user out.
-            Record::parse(&text).map_err(|error| Error {
+            UserRecord::parse(&text).map_err(|error| Error {
                 path,
                 cause: FileFault::Record(error),
             })?;
@@ -213,7 +213,7 @@ impl Store {
     }
 
     /// True if a record is on its way from the name of its file to the one that it says, which has none yet.
-    pub(super) fn is_moving(&self, record: &Record) -> Result<bool, Error> {
+    pub(super) fn is_moving(&self, record: &UserRecord) -> Result<bool, Error> {
         Ok(self.record_named(&record.user)?.is_none())
     }
 
@@ -228,7 +228,7 @@ impl Store {
     }
 
     /// The state under a name, or under the one that its record is on its way to.
-    pub(super) fn peek_following(&self, name: &str, uid: u32) -> Result<Option<State>, Error> {
+    pub(super) fn peek_following(&self, name: &str, uid: u32) -> Result<Option<UserState>, Error> {
         let state = self.peek_named(name);
         let is_missing = |error: &Error| matches!(error.cause, FileFault::MissingState);
         if state.as_ref().map_or_else(is_missing, Option::is_none)
@@ -270,7 +270,7 @@ impl Store {
     }
 }
 
-fn is_of(record: &Record, account: &Account) -> bool {
+fn is_of(record: &UserRecord, account: &Account) -> bool {
     record.user == account.name && record.uid == account.uid
 }
 

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use twofactor_core::record::Record;
-use twofactor_core::state::State;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use super::{Error, FileFault, Store};
 use crate::fleet_contact::FLEET_DIRECTORY;
@@ -21,21 +21,21 @@ pub enum SharedChange<'a> {
     /// A record in the place of `old`, or of none.
     Put {
         /// The record on this host.
-        old: Option<&'a Record>,
+        old: Option<&'a UserRecord>,
         /// The record that counts from now on.
-        record: &'a Record,
+        record: &'a UserRecord,
         /// The state on this host, which knows all devices of the record.
-        local: &'a State,
+        local: &'a UserState,
     },
     /// No record.
     Remove {
         /// The record on this host; `None` where it cannot be read.
-        old: Option<&'a Record>,
+        old: Option<&'a UserRecord>,
     },
     /// No record, where what the fleet has can be used on no host.
     RemoveUnusable,
     /// Another state of the record that is there: what follows from the one of the fleet.
-    State(&'a dyn Fn(&State) -> State),
+    State(&'a dyn Fn(&UserState) -> UserState),
 }
 
 /// Reason why a change does not count in the fleet, or is not known to.

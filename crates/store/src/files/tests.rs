@@ -28,8 +28,8 @@ use super::*;
 use crate::testing::*;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Interval;
-use twofactor_core::record::Record;
-use twofactor_core::state::{DeviceState, State, decode_file};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{DeviceState, UserState, decode_file};
 
 /// A store in which alice has a phone.
 fn enrolled() -> (ScratchStore, Store) {
@@ -57,7 +57,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// Names of the devices in a record.
-fn device_names(record: &Record) -> Vec<&str> {
+fn device_names(record: &UserRecord) -> Vec<&str> {
     record.devices.iter().map(|d| d.name.as_str()).collect()
 }
 

@@ -5,7 +5,7 @@ use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
 use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
 };
@@ -60,7 +60,7 @@ impl UserFactor<'_> {
     pub(super) fn store_record(
         &self,
         locked: &mut LockedFactor<'_>,
-        record: &mut Record,
+        record: &mut UserRecord,
         entries: &[DeviceState],
         change: FactorChange<'_>,
     ) -> Result<(), ChangeError> {
@@ -73,7 +73,7 @@ impl UserFactor<'_> {
     }
 
     /// A first device that root enrolls is not told: root hands it over, and its user has no other to log in with.
-    pub(super) fn note(&self, record: &mut Record, change: &FactorChange<'_>) {
+    pub(super) fn note(&self, record: &mut UserRecord, change: &FactorChange<'_>) {
         let Some((kind, device)) = told(change) else {
             return;
         };

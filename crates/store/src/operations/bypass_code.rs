@@ -1,10 +1,10 @@
 //! The bypass code of a user whose devices are out of reach.
 
 use twofactor_core::log::change_line::FactorChange;
-use twofactor_core::policy::Throttle;
-use twofactor_core::record::Record;
+use twofactor_core::policy::ThrottlePolicy;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode, PlainCode};
-use twofactor_core::state::State;
+use twofactor_core::state::UserState;
 use twofactor_core::verify::{self, ThrottleStatus};
 
 use super::{ChangeCause, ChangeError, UserFactor, change};
@@ -25,7 +25,7 @@ pub struct IssuedBypass {
 pub fn issue_bypass(
     factor: &UserFactor<'_>,
     scope: CodeScope,
-    throttle: &Throttle,
+    throttle: &ThrottlePolicy,
     expires: u64,
     now: u64,
 ) -> Result<IssuedBypass, ChangeError> {
@@ -49,10 +49,10 @@ fn set_bypass(
     factor: &UserFactor<'_>,
     bypass: Option<OneTimeCode>,
     made: FactorChange<'_>,
-) -> Result<State, ChangeError> {
+) -> Result<UserState, ChangeError> {
     let UserFactor { store, account, .. } = *factor;
     change(store, account, |locked, before| {
-        let Some(mut record) = before.filter(Record::is_enrolled) else {
+        let Some(mut record) = before.filter(UserRecord::is_enrolled) else {
             return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
         };
         record.bypass = bypass;

@@ -4,7 +4,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, DeviceName, MAX_DEVICES};
 use twofactor_core::enroll::ConfirmedDevice;
 use twofactor_core::log::change_line::FactorChange;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{PlainCode, RecoverySet};
 
 use super::{ChangeCause, ChangeError, ChangeSteps, UserFactor, change};
@@ -50,7 +50,7 @@ pub fn enroll<S: ChangeSteps>(
         before.check(old.as_ref()).map_err(refused)?;
         room_for(account, old.as_ref(), &device.name)?;
         steps.permit(locked, old.as_ref())?;
-        let empty = || Record::new(account.name.clone(), account.uid);
+        let empty = || UserRecord::new(account.name.clone(), account.uid);
         let mut record = old.unwrap_or_else(empty);
         record.enroll(device.clone());
         let recovery_codes = match record.recovery {
@@ -78,7 +78,7 @@ pub fn enroll<S: ChangeSteps>(
 /// [`ChangeCause::NameTaken`], [`ChangeCause::TooManyDevices`].
 pub fn room_for(
     account: &Account,
-    record: Option<&Record>,
+    record: Option<&UserRecord>,
     name: &DeviceName,
 ) -> Result<(), ChangeError> {
     let Some(record) = record else {
@@ -107,7 +107,7 @@ pub fn renew<S: ChangeSteps>(
     let confirmed = new.is_confirmed();
     let ConfirmedDevice { device, entry } = new;
     change(store, account, |locked, before| {
-        let position = |record: &Record| record.devices.iter().position(|it| it.id == old);
+        let position = |record: &UserRecord| record.devices.iter().position(|it| it.id == old);
         let found = before.and_then(|record| Some((position(&record)?, record)));
         let Some((position, mut record)) = found else {
             return Err(refused(ChangeCause::DeviceChanged(device.name)));
@@ -162,7 +162,7 @@ fn replace_codes<S: ChangeSteps>(
     let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     change(store, account, |locked, before| {
-        let Some(mut record) = before.filter(Record::is_enrolled) else {
+        let Some(mut record) = before.filter(UserRecord::is_enrolled) else {
             return Err(refused(ChangeCause::NotEnrolled));
         };
         steps.permit(locked, Some(&record))?;
@@ -174,14 +174,14 @@ fn replace_codes<S: ChangeSteps>(
     })
 }
 
-fn add_codes(record: &mut Record, now: u64) -> Result<Vec<PlainCode>, ChangeCause> {
+fn add_codes(record: &mut UserRecord, now: u64) -> Result<Vec<PlainCode>, ChangeCause> {
     let (set, codes) = RecoverySet::generate(now)?;
     record.recovery = Some(set);
     Ok(codes)
 }
 
 impl DevicesBefore {
-    fn check(self, record: Option<&Record>) -> Result<(), ChangeCause> {
+    fn check(self, record: Option<&UserRecord>) -> Result<(), ChangeCause> {
         let mut devices = record.iter().flat_map(|record| &record.devices);
         match self {
             Self::None if devices.next().is_some() => Err(ChangeCause::AlreadyEnrolled),

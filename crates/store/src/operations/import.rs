@@ -4,8 +4,8 @@
 use crate::files::{BulkEnrollment, Error, LockedFactor, NewRecord, Store};
 use twofactor_core::device::DeviceName;
 use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
-use twofactor_core::record::Record;
-use twofactor_core::state::{DeviceState, State};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{DeviceState, UserState};
 
 use super::{AuditSink, ChangeError, UserFactor, begin, leave_nothing};
 
@@ -22,7 +22,11 @@ impl DeviceWriter<'_, '_> {
     ///
     /// # Errors
     /// [`super::ChangeCause::Failed`]. What was stored before stays.
-    pub fn store(&mut self, record: &mut Record, entry: DeviceState) -> Result<(), ChangeError> {
+    pub fn store(
+        &mut self,
+        record: &mut UserRecord,
+        entry: DeviceState,
+    ) -> Result<(), ChangeError> {
         let mut devices = record.devices.iter();
         let device = devices.find(|device| device.id == entry.id);
         let name = device.map(|device| device.name.clone());
@@ -56,7 +60,7 @@ impl DeviceWriter<'_, '_> {
 /// [`super::ChangeCause::Failed`] where record or state cannot be used.
 pub fn import_devices<T>(
     factor: &UserFactor<'_>,
-    import: impl FnOnce(Option<(Record, State)>, &mut DeviceWriter<'_, '_>) -> T,
+    import: impl FnOnce(Option<(UserRecord, UserState)>, &mut DeviceWriter<'_, '_>) -> T,
 ) -> Result<T, ChangeError> {
     let (mut locked, before) = begin(factor.store, factor.account)?;
     let is_new = before.is_none();

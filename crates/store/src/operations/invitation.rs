@@ -5,7 +5,7 @@ use crate::decision;
 use twofactor_core::account::Account;
 use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::policy::Policy;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};
 
 use super::{ChangeCause, ChangeError, ChangeSteps, RootChange, UserFactor, change};
@@ -90,7 +90,7 @@ fn issue<S: ChangeSteps>(
     let expires = terms.expires;
     let failed = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     change(store, account, |locked, before| {
-        if before.as_ref().is_some_and(Record::is_enrolled) {
+        if before.as_ref().is_some_and(UserRecord::is_enrolled) {
             return Ok(InvitationResult::Enrolled);
         }
         let earlier = before.as_ref().and_then(|record| record.invite.as_ref());
@@ -102,7 +102,7 @@ fn issue<S: ChangeSteps>(
         steps.permit(locked, before.as_ref())?;
         let (invite, code) =
             OneTimeCode::generate(expires).map_err(|error| failed(error.into()))?;
-        let mut record = Record::new(account.name.clone(), account.uid);
+        let mut record = UserRecord::new(account.name.clone(), account.uid);
         record.changes = before.map(|before| before.changes).unwrap_or_default();
         record.invite = Some(invite);
         let codes = [code];

@@ -20,7 +20,7 @@ mod tests;
 
 use crate::files::{LockedFactor, Store};
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::PlainCode;
 
 pub use audit_sink::{AuditSink, UserFactor};
@@ -55,7 +55,7 @@ pub trait ChangeSteps {
     fn permit(
         &mut self,
         locked: &mut LockedFactor<'_>,
-        record: Option<&Record>,
+        record: Option<&UserRecord>,
     ) -> Result<(), Self::Error> {
         let _ = (locked, record);
         Ok(())
@@ -84,7 +84,7 @@ impl ChangeSteps for RootChange {
 fn change<'s, T, E: From<ChangeError>>(
     store: &'s Store,
     account: &Account,
-    make: impl FnOnce(&mut LockedFactor<'s>, Option<Record>) -> Result<T, E>,
+    make: impl FnOnce(&mut LockedFactor<'s>, Option<UserRecord>) -> Result<T, E>,
 ) -> Result<T, E> {
     let (mut locked, before) = begin(store, account)?;
     let is_new = before.is_none();
@@ -99,7 +99,7 @@ fn change<'s, T, E: From<ChangeError>>(
 fn begin<'s>(
     store: &'s Store,
     account: &Account,
-) -> Result<(LockedFactor<'s>, Option<Record>), ChangeError> {
+) -> Result<(LockedFactor<'s>, Option<UserRecord>), ChangeError> {
     let failed = |error| ChangeError::new(account, error);
     let locked = store.lock_for_change(account).map_err(failed)?;
     let before = locked.record().map_err(failed)?;

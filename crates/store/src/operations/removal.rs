@@ -3,7 +3,7 @@
 use crate::files::{Error, FileFault, Store};
 use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 
 use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};
 
@@ -29,7 +29,7 @@ pub fn remove_device<S: ChangeSteps>(
     let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     change(store, account, |locked, before| {
-        let Some(mut record) = before.filter(Record::is_enrolled) else {
+        let Some(mut record) = before.filter(UserRecord::is_enrolled) else {
             return Err(refused(ChangeCause::NotEnrolled));
         };
         let mut devices = record.devices.iter();
@@ -126,7 +126,7 @@ fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<
 /// # Errors
 /// When it cannot be removed.
 pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), Error> {
-    let is_invitation = |record: &Record| !record.is_enrolled();
+    let is_invitation = |record: &UserRecord| !record.is_enrolled();
     let found = store.record_named(name);
     let was_here = !matches!(found, Ok(None));
     let record = found.ok().flatten();
@@ -156,7 +156,7 @@ const fn removed(devices: &[CredentialId]) -> FactorChange<'static> {
     }
 }
 
-fn has(record: &Record, devices: &[CredentialId]) -> bool {
+fn has(record: &UserRecord, devices: &[CredentialId]) -> bool {
     let ids = record.devices.iter().map(|device| device.id);
     ids.eq(devices.iter().copied())
 }

@@ -6,9 +6,9 @@ use twofactor_core::backup::BackupEntry;
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::policy::MAX_WINDOW;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, SpentCodes, State};
+use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, SpentCodes, UserState};
 
 use super::{ChangeError, UserFactor, leave_nothing};
 use crate::files::{Error, FileFault, Store};
@@ -102,10 +102,10 @@ pub fn preview_restore(
     merged(entry, account, live.0.as_ref(), &live.1, terms).map(|(_, _, factor)| factor)
 }
 
-fn peeked(store: &Store, account: &Account) -> Result<State, ChangeError> {
+fn peeked(store: &Store, account: &Account) -> Result<UserState, ChangeError> {
     let state = store.peek(account);
     let state = state.map_err(|error| ChangeError::new(account, error))?;
-    Ok(state.unwrap_or_else(|| State::new(account.uid)))
+    Ok(state.unwrap_or_else(|| UserState::new(account.uid)))
 }
 
 /// Restores a user, under the lock. `account` has the name of the record, and the uid that the record gets.
@@ -141,20 +141,20 @@ pub fn restore(
     result
 }
 
-type MergedFactor = (Record, State, RestoredFactor);
+type MergedFactor = (UserRecord, UserState, RestoredFactor);
 
 /// The record and the state that are stored; of the state all but the marks of what has a record.
 fn merged(
     entry: &BackupEntry,
     account: &Account,
-    live: Option<&Record>,
-    state: &State,
+    live: Option<&UserRecord>,
+    state: &UserState,
     terms: RestoreTerms,
 ) -> Result<MergedFactor, RestoreRefusal> {
     if live.is_some() && terms.existing == ExistingRecord::Keep {
         return Err(RestoreRefusal::Exists);
     }
-    let had_device = state.has_committed() || live.is_some_and(Record::is_enrolled);
+    let had_device = state.has_committed() || live.is_some_and(UserRecord::is_enrolled);
     if had_device && !entry.record.is_enrolled() {
         return Err(RestoreRefusal::WouldUnenroll);
     }
@@ -186,7 +186,7 @@ fn merged(
 }
 
 /// The live state with the wrong codes of both: lock-outs stay.
-fn with_failures(live: &State, backup: &State) -> State {
+fn with_failures(live: &UserState, backup: &UserState) -> UserState {
     let mut state = live.clone();
     state.failures = live.failures.max(backup.failures);
     state.unreported = live.unreported.max(backup.unreported);
@@ -198,10 +198,10 @@ fn with_failures(live: &State, backup: &State) -> State {
 /// The one-time codes. Those of a record that is there are newer and stay; true if any of the backup end. A bypass code of one host
 /// ends in any case: the backup may be of another host, and what it was to do is over.
 fn merge_codes(
-    record: &mut Record,
-    base: &mut State,
+    record: &mut UserRecord,
+    base: &mut UserState,
     entry: &BackupEntry,
-    live: Option<&Record>,
+    live: Option<&UserRecord>,
     unknown: UnknownCodes,
 ) -> bool {
     let had = (
@@ -251,7 +251,7 @@ fn merge_codes(
 
 /// True if a one-time code of the backup was used before the backup or here. A state remembers the last code that was used:
 /// another one than at the backup was issued after those of the backup, and took their place.
-fn was_used(code: Option<CredentialId>, backup: &State, live: &State) -> bool {
+fn was_used(code: Option<CredentialId>, backup: &UserState, live: &UserState) -> bool {
     let has_moved_on = live.bypass.is_some() && live.bypass != backup.bypass;
     code.is_some() && (code == backup.bypass || code == live.bypass || has_moved_on)
 }
@@ -260,7 +260,7 @@ fn was_used(code: Option<CredentialId>, backup: &State, live: &State) -> bool {
 fn merged_device(
     device: &Device,
     backup: Option<&DeviceState>,
-    state: &State,
+    state: &UserState,
     terms: RestoreTerms,
 ) -> DeviceState {
     let live = state.device(device.id);

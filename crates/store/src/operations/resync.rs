@@ -4,7 +4,7 @@
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::otp::Interval;
-use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, State};
+use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, UserState};
 use twofactor_core::verify::{self, TypedAnswer};
 
 use crate::files::SharedChange;
@@ -66,7 +66,7 @@ pub fn resync(
         OtpKind::Totp { interval } => offset(device, interval, entry, codes, (window, now)),
     }
     .map_err(refused)?;
-    let resynced_state = |state: &State| {
+    let resynced_state = |state: &UserState| {
         let mut state = state.clone();
         if let Some(entry) = state.device_mut(device.id) {
             // Elsewhere later codes may be used up, unless the counter was not known.

@@ -3,7 +3,7 @@
 use twofactor_core::device::{DeviceName, OtpKind};
 use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::policy::Policy;
-use twofactor_core::state::{State, furthest_ahead};
+use twofactor_core::state::{UserState, furthest_ahead};
 use twofactor_core::verify;
 
 use crate::files::SharedChange;
@@ -50,7 +50,7 @@ pub fn unlock(
     let Some(record) = locked.record().map_err(failed)? else {
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };
-    let unlocked = |state: &State| verify::unlocked(policy, &record, state, now);
+    let unlocked = |state: &UserState| verify::unlocked(policy, &record, state, now);
     let _ = store
         .share(&account.name, &SharedChange::State(&unlocked), &mut || {
             locked.write_heartbeat();

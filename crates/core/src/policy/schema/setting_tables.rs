@@ -10,7 +10,7 @@ use crate::policy::exempt::{ExemptEntry, network};
 use crate::policy::policy_table::{PolicyTable, PolicyValue, TextRule, wrong_kind};
 use crate::policy::{
     FirstDevice, FleetPolicy, NewDevices, OutageRule, RequireEntry, SelfService, ServiceTable,
-    Throttle,
+    ThrottlePolicy,
 };
 
 pub(super) const NEW_DEVICES_KEYS: [&str; 3] = ["digits", "interval", "algorithm"];
@@ -118,9 +118,9 @@ fn service<'a>(
     }
 }
 
-pub(super) fn throttle(entries: &DeTable<'_>) -> Result<Throttle, PolicyFault> {
+pub(super) fn throttle(entries: &DeTable<'_>) -> Result<ThrottlePolicy, PolicyFault> {
     let table = PolicyTable::new("throttle", &THROTTLE_KEYS, entries)?;
-    let default = Throttle::default();
+    let default = ThrottlePolicy::default();
     let attempts = table
         .number("attempts", 1..=1000)?
         .unwrap_or(default.attempts);
@@ -156,7 +156,7 @@ pub(super) fn throttle(entries: &DeTable<'_>) -> Result<Throttle, PolicyFault> {
         return Err(table.fault("attempts", message));
     }
     let delay = table.number("delay", 0..=30)?.unwrap_or(default.delay);
-    Ok(Throttle {
+    Ok(ThrottlePolicy {
         attempts,
         lockout,
         max_lockout,

@@ -7,13 +7,13 @@ use crate::device::CredentialId;
 use super::super::graced_sessions::{AwaitedSession, GracedSession, MAX_SESSIONS, SessionGrace};
 use super::super::{
     CAPACITY, DaemonFailures, DeviceState, GracePeriod, MAX_GRACE, MAX_REFUSED, RefusedAnswers,
-    State,
+    UserState,
 };
 use super::{COMMITTED, FIRST_GRACE, TIME_LEN};
 
 /// Counters that both formats begin with.
-fn counters(reader: &mut SlotReader<'_>) -> Option<State> {
-    let mut state = State::new(reader.u32()?);
+fn counters(reader: &mut SlotReader<'_>) -> Option<UserState> {
+    let mut state = UserState::new(reader.u32()?);
     state.failures = reader.u32()?;
     state.unreported = reader.u32()?;
     state.last_failure = reader.u64()?;
@@ -25,7 +25,7 @@ fn counters(reader: &mut SlotReader<'_>) -> Option<State> {
 }
 
 /// The fields of the format that is written.
-pub(super) fn fields(reader: &mut SlotReader<'_>) -> Option<State> {
+pub(super) fn fields(reader: &mut SlotReader<'_>) -> Option<UserState> {
     let mut state = counters(reader)?;
     let key = reader.take()?;
     let mut hashes = Vec::new();
@@ -96,7 +96,7 @@ fn daemon_failures(reader: &mut SlotReader<'_>) -> Option<DaemonFailures> {
 
 /// The fields of [`FIRST_FORMAT`]. It knew no pending devices: whatever it names has a record. Of its grace periods the
 /// newest are kept.
-pub(super) fn first_fields(reader: &mut SlotReader<'_>) -> Option<State> {
+pub(super) fn first_fields(reader: &mut SlotReader<'_>) -> Option<UserState> {
     let mut state = counters(reader)?;
     for _ in 0..CAPACITY {
         let (id, next) = (reader.u64()?, reader.u64()?);

@@ -6,8 +6,8 @@ use crate::state::{
     DaemonFailures, DeviceState, GracePeriod, policy_fingerprint, service_fingerprint,
 };
 
-fn sample() -> State {
-    let mut state = State::new(1000);
+fn sample() -> UserState {
+    let mut state = UserState::new(1000);
     state.failures = 3;
     state.unreported = 4;
     state.last_failure = 1_767_225_600;
@@ -62,7 +62,7 @@ fn a_full_state_round_trips_in_either_slot() {
         (stored.state, stored.sequence, stored.slot),
         (state.clone(), 2, StateSlot::Second)
     );
-    let mut file = encode_file(&State::new(5));
+    let mut file = encode_file(&UserState::new(5));
     file[..SLOT_LEN].copy_from_slice(&encode(&state, 3));
     let stored = decode_file(&file).unwrap();
     assert_eq!(
@@ -73,7 +73,7 @@ fn a_full_state_round_trips_in_either_slot() {
 
 #[test]
 fn a_torn_newest_slot_leaves_the_older() {
-    let (old, new) = (State::new(1), sample());
+    let (old, new) = (UserState::new(1), sample());
     let mut file = encode_file(&old);
     let before = decode_file(&file).unwrap();
     let slot = encode(&new, 3);
@@ -89,12 +89,12 @@ fn a_torn_newest_slot_leaves_the_older() {
 /// It is the same one each time: what is written next goes to the other.
 #[test]
 fn of_two_slots_of_one_number_the_second_counts() {
-    let mut file = encode_file(&State::new(1));
+    let mut file = encode_file(&UserState::new(1));
     file[..SLOT_LEN].copy_from_slice(&encode(&sample(), 2));
     let found = decode_file(&file).unwrap();
     assert_eq!(
         (found.slot, found.state),
-        (StateSlot::Second, State::new(1))
+        (StateSlot::Second, UserState::new(1))
     );
 }
 
@@ -102,7 +102,7 @@ fn of_two_slots_of_one_number_the_second_counts() {
 fn a_state_names_the_version_that_wrote_it() {
     let mut expected = [0; 8];
     expected[..crate::VERSION.len()].copy_from_slice(crate::VERSION.as_bytes());
-    assert_eq!(encode(&State::new(1), 1)[6..14], expected);
+    assert_eq!(encode(&UserState::new(1), 1)[6..14], expected);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn errors_say_what_is_wrong_with_the_file() {
 
 #[test]
 fn every_flipped_bit_is_noticed() {
-    let mut file = encode_file(&State::new(1));
+    let mut file = encode_file(&UserState::new(1));
     let second = StateSlot::Second.offset() as usize;
     file[..SLOT_LEN].fill(0);
     for position in second..second + SLOT_LEN {
@@ -138,7 +138,7 @@ fn every_flipped_bit_is_noticed() {
 
 #[test]
 fn wrong_lengths_and_empty_files_are_errors() {
-    let file = encode_file(&State::new(1));
+    let file = encode_file(&UserState::new(1));
     assert_eq!(decode_file(&[]), Err(StateError::Length));
     assert_eq!(decode_file(&file[1..]), Err(StateError::Length));
     assert_eq!(
@@ -150,11 +150,11 @@ fn wrong_lengths_and_empty_files_are_errors() {
 
 #[test]
 fn another_format_is_refused_with_its_writer() {
-    let mut slot = encode(&State::new(1), 9);
+    let mut slot = encode(&UserState::new(1), 9);
     slot[4] = 3;
     slot[6..14].copy_from_slice(b"9.1.0\0\0\0");
     let other = Err(StateError::Version(3, "9.1.0".into()));
-    let mut file = encode_file(&State::new(1));
+    let mut file = encode_file(&UserState::new(1));
     file[..SLOT_LEN].copy_from_slice(&slot);
     assert_eq!(decode_file(&file), other);
     file[600] ^= 1;
@@ -172,7 +172,7 @@ fn a_state_of_the_first_format_is_read() {
     let place = (stored.sequence, stored.slot, stored.standing, stored.moved);
     assert_eq!(place, (9, StateSlot::First, SlotStanding::Settled, false));
     let id = |number| CredentialId::from_number(number).unwrap();
-    let mut expected = State::new(1000);
+    let mut expected = UserState::new(1000);
     (expected.failures, expected.unreported) = (3, 4);
     expected.last_failure = 1_767_225_600;
     expected.recovery.set = Some(id(170));
@@ -219,7 +219,7 @@ fn slots_of_both_formats_stand_side_by_side() {
 #[test]
 fn what_a_file_says_of_itself_is_read() {
     let state = sample();
-    type Written = (fn(&State) -> Vec<u8>, u64, SlotStanding, bool);
+    type Written = (fn(&UserState) -> Vec<u8>, u64, SlotStanding, bool);
     let kinds: [Written; 4] = [
         (encode_file, 2, SlotStanding::Settled, false),
         (encode_provisional, 2, SlotStanding::Provisional, false),
@@ -235,7 +235,7 @@ fn what_a_file_says_of_itself_is_read() {
         assert_eq!(stored.state, state);
     }
     // What replaces a provisional file is newer, slot by slot.
-    let mut file = encode_provisional(&State::new(1));
+    let mut file = encode_provisional(&UserState::new(1));
     file[..SLOT_LEN].copy_from_slice(&encode_settled(&state)[..SLOT_LEN]);
     let stored = decode_file(&file).unwrap();
     assert_eq!(
@@ -246,7 +246,7 @@ fn what_a_file_says_of_itself_is_read() {
 
 #[test]
 fn the_counter_of_the_daemon_is_kept() {
-    let mut state = State::new(1);
+    let mut state = UserState::new(1);
     state.daemon = DaemonFailures::NONE.charged(1_767_225_600);
     state.daemon = state.daemon.charged(1_767_225_600 + 86_400);
     let stored = decode_file(&encode_file(&state)).unwrap();

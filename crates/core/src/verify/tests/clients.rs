@@ -54,7 +54,7 @@ fn a_right_code_sent_for_a_year_gets_in_once() {
     let mut accepted = 0;
     for now in (NOW..NOW + 365 * DAY).step_by(FIVE_MINUTES as usize) {
         let outcome = user.logs_in(&code, now).unwrap();
-        accepted += usize::from(matches!(outcome, Some(Outcome::Accepted(_))));
+        accepted += usize::from(matches!(outcome, Some(CodeOutcome::Accepted(_))));
         assert!(user.state.failures <= 1);
     }
     assert_eq!(accepted, 1);
@@ -73,12 +73,12 @@ fn the_code_of_the_morning_does_not_lock_out() {
                 let own = user.code(0, now / 30);
                 let outcome = user.logs_in(&own, now);
                 assert!(
-                    matches!(&outcome, Ok(Some(Outcome::Accepted(a))) if a.failures_before == 0),
+                    matches!(&outcome, Ok(Some(CodeOutcome::Accepted(a))) if a.failures_before == 0),
                     "{day}: {outcome:?}"
                 );
             }
             let outcome = user.logs_in(&code, now).expect("never locked out");
-            let is_accepted = matches!(outcome, Some(Outcome::Accepted(_)));
+            let is_accepted = matches!(outcome, Some(CodeOutcome::Accepted(_)));
             assert_eq!(is_accepted, now == morning);
             assert!(user.state.failures <= 1, "{day}");
         }
@@ -125,7 +125,7 @@ fn every_guess_that_is_compared_counts() {
             match user.logs_in(typed, NOW).unwrap() {
                 Some(outcome) if outcome == used("phone") => {}
                 Some(outcome) => {
-                    assert!(matches!(outcome, Outcome::Rejected(_)));
+                    assert!(matches!(outcome, CodeOutcome::Rejected(_)));
                     compared += 1;
                 }
                 None => {}
@@ -170,6 +170,6 @@ fn a_spent_scratch_code_in_one_field_is_no_guess() {
     let answer = TypedAnswer::read(sent.as_bytes(), AnswerForm::PasswordThenCode, &lengths);
     let charged = charge(&user.policy.throttle, &user.state, NOW).unwrap();
     let judged = verdict(&user.policy, &user.record, &charged, &answer, NOW + 30);
-    assert_eq!(judged.outcome, Outcome::Rejected(Rejected::Spent));
+    assert_eq!(judged.outcome, CodeOutcome::Rejected(CodeRejection::Spent));
     assert_eq!(judged.state, user.state);
 }

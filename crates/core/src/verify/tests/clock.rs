@@ -86,7 +86,10 @@ fn a_clock_set_back_revives_no_code() {
     }
     for (code, clock) in [(0, 0), (1, 1), (1, 0), (0, 1), (2, 2), (9, 9), (4000, 4000)] {
         let outcome = user.would(user.code(0, STEP - code), (STEP - clock) * 30);
-        assert!(matches!(outcome, Outcome::Rejected(_)), "{code} {clock}");
+        assert!(
+            matches!(outcome, CodeOutcome::Rejected(_)),
+            "{code} {clock}"
+        );
     }
     // It works again as soon as the clock is past the last code.
     assert_eq!(

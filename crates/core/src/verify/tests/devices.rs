@@ -171,7 +171,7 @@ fn a_renewed_device_starts_anew() {
     assert_eq!(user.types(old, NOW), wrong());
     assert_eq!(user.types(user.code(0, STEP), NOW), {
         let name = "phone".into();
-        Outcome::Accepted(Accepted {
+        CodeOutcome::Accepted(CodeAcceptance {
             by: Credential::Device { name, offset: 0 },
             failures_before: 1,
             password_len: 0,

@@ -53,7 +53,7 @@ fn acceptable(user: &User, now: u64) -> usize {
         };
         codes.extend(factors.map(|factor| user.code(number, factor)));
     }
-    let is_in = |code: &&String| matches!(user.would(code.as_str(), now), Outcome::Accepted(_));
+    let is_in = |code: &&String| matches!(user.would(code.as_str(), now), CodeOutcome::Accepted(_));
     codes.iter().filter(is_in).count()
 }
 
@@ -69,7 +69,7 @@ fn during(time: u64, mut user: User, owner: Option<u64>) -> Year {
             last_login = now;
             let factor = user.record.devices[0].totp().unwrap().1.step(now);
             let outcome = user.types(user.code(0, factor), now);
-            assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+            assert!(matches!(outcome, CodeOutcome::Accepted(_)), "{outcome:?}");
         }
         match charge(&user.policy.throttle, &user.state, now) {
             Ok(_) => {
@@ -162,7 +162,7 @@ fn example_policies_differ_in_what_they_are_for() {
                 ..Policy::default()
             }
         );
-        assert_ne!(throttle, Throttle::default());
+        assert_ne!(throttle, ThrottlePolicy::default());
         assert_eq!(self_service == Policy::default().self_service, is_default);
     }
 }

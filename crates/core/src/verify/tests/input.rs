@@ -4,8 +4,8 @@ use super::*;
 use crate::recovery::RecoverySet;
 
 /// Verdict on a right code that stands after a password.
-fn behind(name: &str, password_len: usize) -> Outcome {
-    Outcome::Accepted(Accepted {
+fn behind(name: &str, password_len: usize) -> CodeOutcome {
+    CodeOutcome::Accepted(CodeAcceptance {
         by: Credential::Device {
             name: name.into(),
             offset: 0,
@@ -15,7 +15,7 @@ fn behind(name: &str, password_len: usize) -> Outcome {
     })
 }
 
-fn would(user: &User, typed: &[u8]) -> Outcome {
+fn would(user: &User, typed: &[u8]) -> CodeOutcome {
     let mut copy = User::with(user.record.devices.clone());
     copy.record.recovery.clone_from(&user.record.recovery);
     copy.answers(typed, AnswerForm::PasswordThenCode, NOW)
@@ -159,7 +159,7 @@ fn a_recovery_code_may_stand_behind_a_password() {
     ] {
         for password in ["", "hunter2", "pässwört-", "ABCDEFGH"] {
             let outcome = would(&user, format!("{password}{code}").as_bytes());
-            let expected = Outcome::Accepted(Accepted {
+            let expected = CodeOutcome::Accepted(CodeAcceptance {
                 by: Credential::RecoveryCode { left: 9 },
                 failures_before: 0,
                 password_len: password.len(),

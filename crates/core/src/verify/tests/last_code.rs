@@ -23,7 +23,7 @@ fn of_a_device_only_the_last_one_is_known() {
     for (number, factor) in [(0, STEP), (0, STEP + 1), (1, 0), (1, 4)] {
         let code = user.code(number, factor);
         let outcome = user.types(&code, NOW);
-        assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+        assert!(matches!(outcome, CodeOutcome::Accepted(_)), "{outcome:?}");
         assert_eq!(end(&user, &code), BEFORE);
         assert_eq!(
             end(&user, &format!("{} {}", &code[..3], &code[3..])),
@@ -59,7 +59,7 @@ fn recovery_and_bypass_codes_are_known_when_spent() {
     for code in [plain(&codes[3]), plain(&code)] {
         assert_eq!(end(&user, &code), None, "not yet");
         let outcome = user.types(&code, NOW);
-        assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+        assert!(matches!(outcome, CodeOutcome::Accepted(_)), "{outcome:?}");
         assert_eq!(end(&user, &code), BEFORE);
         assert_eq!(end(&user, &code.replace('-', "")), BEFORE);
     }

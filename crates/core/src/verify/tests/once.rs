@@ -17,11 +17,11 @@ fn with_bypass(expires: u64) -> (User, String) {
     (user, plain(&code))
 }
 
-fn spent() -> Outcome {
-    Outcome::Rejected(Rejected::Spent)
+fn spent() -> CodeOutcome {
+    CodeOutcome::Rejected(CodeRejection::Spent)
 }
 
-fn one_of_set(left: usize) -> Outcome {
+fn one_of_set(left: usize) -> CodeOutcome {
     accepted(Credential::RecoveryCode { left })
 }
 
@@ -80,7 +80,7 @@ fn another_code_of_that_shape_is_wrong() {
 fn a_new_set_revives_nothing() {
     let (mut user, old) = with_set();
     for code in &old[..3] {
-        assert!(matches!(user.types(code, NOW), Outcome::Accepted(_)));
+        assert!(matches!(user.types(code, NOW), CodeOutcome::Accepted(_)));
     }
     let (set, new) = RecoverySet::generate(NOW).unwrap();
     let first = user.record.recovery.replace(set);
@@ -114,7 +114,7 @@ fn a_bypass_works_once() {
 #[test]
 fn a_bypass_expires_to_the_second() {
     let (user, code) = with_bypass(NOW);
-    let expired = Outcome::Rejected(Rejected::BypassExpired);
+    let expired = CodeOutcome::Rejected(CodeRejection::BypassExpired);
     assert_eq!(user.would(&code, NOW - 1), accepted(Credential::Bypass));
     assert_eq!(user.would(&code, NOW), expired);
     assert_eq!(user.would(&code, u64::MAX), expired);

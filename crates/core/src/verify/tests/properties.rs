@@ -19,7 +19,7 @@ impl CaseGenerator {
 const GUESS: &str = "no code";
 
 /// One attempt as a login makes it.
-fn login(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStatus> {
+fn login(user: &mut User, typed: &str, now: u64) -> Result<CodeOutcome, ThrottleStatus> {
     user.state = rebased(&user.state, now).unwrap_or_else(|| user.state.clone());
     charge(&user.policy.throttle, &user.state, now)?;
     Ok(user.types(typed, now))
@@ -28,7 +28,7 @@ fn login(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStat
 fn throttled(random: &mut CaseGenerator) -> User {
     let mut user = User::usual();
     let (attempts, lockout) = (1 + random.below(4), 1 + random.below(120));
-    user.policy.throttle = Throttle {
+    user.policy.throttle = ThrottlePolicy {
         attempts: attempts as u32,
         lockout: lockout as u32,
         max_lockout: (lockout * (1 + random.below(20))) as u32,
@@ -60,7 +60,7 @@ fn in_any_order_of_clocks_each_code_works_once() {
             let clock = STEP + random.below(50);
             let code = (clock + random.below(28)) - 14;
             let outcome = user.types(user.code(0, code), clock * 30 + random.below(30));
-            if let Outcome::Accepted(_) = outcome {
+            if let CodeOutcome::Accepted(_) = outcome {
                 assert!(last.is_none_or(|last| last < code), "{code} after {last:?}");
                 assert!(code.abs_diff(clock) <= 2 * u64::from(user.policy.window) + 2);
                 last = Some(code);
@@ -162,7 +162,7 @@ fn what_does_not_fit_is_never_a_success() {
     stranger.state.devices[0].id = id(77);
     let broken = |code: &str, around: &[u8]| [code.as_bytes(), around].concat();
     for (user, code) in [(&token, code.clone()), (&stranger, stranger.code(0, STEP))] {
-        assert!(matches!(user.would(&code, NOW), Outcome::Rejected(_)));
+        assert!(matches!(user.would(&code, NOW), CodeOutcome::Rejected(_)));
     }
     let user = User::usual();
     let code = user.code(0, STEP);

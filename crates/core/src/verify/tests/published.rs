@@ -45,7 +45,7 @@ fn user(window: u8) -> User {
 }
 
 /// The verdicts, where the table says no more than "refused".
-fn expected(case: &str) -> Vec<Outcome> {
+fn expected(case: &str) -> Vec<CodeOutcome> {
     match case {
         "wrong code" | "empty" | "too short" | "too long" => vec![wrong()],
         "two early" => vec![clock_differs("phone", 2)],
@@ -68,14 +68,14 @@ fn every_row_of_the_google_authenticator_table() {
         if ["same code again", "older code after a newer"].contains(&row.case) {
             assert_eq!(user.types("050548", 10_000 * 30), by_device("phone", 0));
         }
-        let outcomes: Vec<Outcome> = (row.step..)
+        let outcomes: Vec<CodeOutcome> = (row.step..)
             .zip(&row.codes)
             .map(|(step, code)| user.types(code, step * 30))
             .collect();
         assert_eq!(outcomes, expected(row.case), "{}", row.case);
         let words = outcomes.iter().map(|outcome| match outcome {
-            Outcome::Accepted(_) => "accepted",
-            Outcome::Rejected(_) => "refused",
+            CodeOutcome::Accepted(_) => "accepted",
+            CodeOutcome::Rejected(_) => "refused",
         });
         assert!(
             words.into_iter().all(|word| word == row.ours),

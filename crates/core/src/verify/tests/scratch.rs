@@ -11,11 +11,11 @@ fn with_scratch_codes(devices: impl IntoIterator<Item = Device>) -> User {
     user
 }
 
-fn spent() -> Outcome {
-    Outcome::Rejected(Rejected::Spent)
+fn spent() -> CodeOutcome {
+    CodeOutcome::Rejected(CodeRejection::Spent)
 }
 
-fn one_of_set(left: usize) -> Outcome {
+fn one_of_set(left: usize) -> CodeOutcome {
     accepted(Credential::RecoveryCode { left })
 }
 
@@ -110,7 +110,7 @@ fn one_after_the_password_is_cut_off() {
     let lengths = [Digits::SIX, Digits::new(8).unwrap()];
     let answer = TypedAnswer::read(b"secret55178222", AnswerForm::PasswordThenCode, &lengths);
     let verdict = verdict(&user.policy, &user.record, &charged, &answer, NOW);
-    let expected = Outcome::Accepted(Accepted {
+    let expected = CodeOutcome::Accepted(CodeAcceptance {
         by: Credential::RecoveryCode { left: 2 },
         failures_before: 0,
         password_len: 6,

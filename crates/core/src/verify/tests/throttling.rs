@@ -11,7 +11,7 @@ fn user() -> User {
 }
 
 /// One attempt by a user who does not wait.
-fn attempt(user: &mut User, typed: &str, now: u64) -> Result<Outcome, ThrottleStatus> {
+fn attempt(user: &mut User, typed: &str, now: u64) -> Result<CodeOutcome, ThrottleStatus> {
     charge(&user.policy.throttle, &user.state, now)?;
     Ok(user.types(typed, now))
 }
@@ -29,7 +29,7 @@ fn the_charge_is_taken_back_on_success() {
         assert_eq!(counted, (count, count, NOW + u64::from(count)));
     }
     let outcome = user.types(user.code(0, STEP), NOW + 4);
-    let Outcome::Accepted(accepted) = outcome else {
+    let CodeOutcome::Accepted(accepted) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(accepted.failures_before, 3);
@@ -53,7 +53,7 @@ fn an_unlock_does_not_hide_what_was_tried() {
     }
     (user.state.failures, user.state.last_failure) = (0, 0);
     let outcome = user.types(user.code(0, STEP), NOW);
-    let Outcome::Accepted(accepted) = outcome else {
+    let CodeOutcome::Accepted(accepted) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(accepted.failures_before, 4);
@@ -65,7 +65,7 @@ fn what_was_never_right_counts() {
     assert_eq!(user.types(user.code(0, STEP), NOW), by_device("phone", 0));
     for (count, code) in [(1, STEP + 9), (2, STEP + 99), (3, STEP - 99)] {
         let outcome = user.types(user.code(0, code), NOW);
-        assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
+        assert!(matches!(outcome, CodeOutcome::Rejected(_)), "{outcome:?}");
         assert_eq!(user.state.failures, count);
     }
 }
@@ -139,7 +139,10 @@ fn the_right_code_works_as_soon_as_the_lockout_ends() {
         Err(ThrottleStatus::LockedFor(1))
     );
     let outcome = attempt(&mut user, &code, NOW + 30);
-    assert!(matches!(outcome, Ok(Outcome::Accepted(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Ok(CodeOutcome::Accepted(_))),
+        "{outcome:?}"
+    );
     // A success resets: four wrong codes are free again.
     for _ in 0..5 {
         assert_eq!(attempt(&mut user, GUESS, NOW + 31), Ok(wrong()));
@@ -178,7 +181,7 @@ fn no_success_follows_the_hard_limit() {
     let right = user.code(0, now / 30);
     assert!(matches!(
         attempt(&mut user, &right, now),
-        Ok(Outcome::Accepted(_))
+        Ok(CodeOutcome::Accepted(_))
     ));
 }
 
@@ -188,7 +191,10 @@ fn the_last_attempt_before_the_hard_limit_may_succeed() {
     (user.state.failures, user.state.unreported) = (99, 99);
     let code = user.code(0, STEP);
     let outcome = attempt(&mut user, &code, NOW);
-    assert!(matches!(outcome, Ok(Outcome::Accepted(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Ok(CodeOutcome::Accepted(_))),
+        "{outcome:?}"
+    );
     assert_eq!(user.state.failures, 0);
 }
 
@@ -214,7 +220,7 @@ fn a_clock_set_back_does_not_shorten_a_lockout() {
 
 #[test]
 fn a_clock_set_back_ends_grace_that_began_later() {
-    let mut state = State::new(1);
+    let mut state = UserState::new(1);
     let grace = |since| crate::state::GracePeriod {
         address: [192, 0, 2, 1].into(),
         service: 1,

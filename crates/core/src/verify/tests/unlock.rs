@@ -26,7 +26,10 @@ fn a_learned_drift_stays_and_resync_learns_another() {
     for offset in [1, 2, 3] {
         let step = STEP + 10 * offset;
         let code = user.code(0, step + offset);
-        assert!(matches!(user.types(code, step * 30), Outcome::Accepted(_)));
+        assert!(matches!(
+            user.types(code, step * 30),
+            CodeOutcome::Accepted(_)
+        ));
     }
     let later = STEP + 100;
     unlock(&mut user, later * 30);
@@ -66,7 +69,7 @@ fn a_device_used_in_the_future_works_again_soon() {
     let code = user.code(0, STEP + 1_000_000);
     assert!(matches!(
         user.types(code, NOW + 30_000_000),
-        Outcome::Accepted(_)
+        CodeOutcome::Accepted(_)
     ));
     unlock(&mut user, NOW);
     assert_eq!(user.device_state(0).next, STEP + furthest_ahead(1) + 1);

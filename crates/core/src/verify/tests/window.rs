@@ -71,7 +71,7 @@ fn r4_window_n_accepts_exactly_n_codes_on_either_side() {
                 _ => wrong(),
             };
             assert_eq!(outcome, expected, "window {window}, offset {offset}");
-            count += i32::from(matches!(outcome, Outcome::Accepted(_)));
+            count += i32::from(matches!(outcome, CodeOutcome::Accepted(_)));
         }
         assert_eq!(count, 2 * i32::from(window) + 1);
     }
@@ -160,7 +160,7 @@ fn refused_codes_never_move_the_centre() {
     let before = user.device_state(0);
     for offset in [-3, -1, 0, 1, 3, 4, 20] {
         let code = user.code(0, step_after(STEP, offset));
-        assert!(matches!(user.types(code, NOW), Outcome::Rejected(_)));
+        assert!(matches!(user.types(code, NOW), CodeOutcome::Rejected(_)));
         assert_eq!(user.device_state(0), before);
     }
 }

@@ -5,7 +5,7 @@ use super::FailureCounter::{Daemon, Logins};
 use super::*;
 use crate::otp::Digits;
 
-const THROTTLE: Throttle = Throttle {
+const THROTTLE: ThrottlePolicy = ThrottlePolicy {
     attempts: 5,
     lockout: 30,
     max_lockout: 900,
@@ -13,8 +13,8 @@ const THROTTLE: Throttle = Throttle {
     delay: 2,
 };
 
-fn failed(failures: u32, at: u64) -> State {
-    let mut state = State::new(1);
+fn failed(failures: u32, at: u64) -> UserState {
+    let mut state = UserState::new(1);
     (state.failures, state.last_failure) = (failures, at);
     state
 }
@@ -49,7 +49,7 @@ fn the_hard_limit_holds_until_unlock() {
         gate(&THROTTLE, &failed(99, 0), u64::MAX),
         ThrottleStatus::Open
     );
-    let unlimited = Throttle {
+    let unlimited = ThrottlePolicy {
         max_failures: 0,
         ..THROTTLE
     };
@@ -96,8 +96,8 @@ fn a_clock_set_back_restarts_the_lockout_once() {
 }
 
 /// A state after so many wrong codes through the daemon, one every 1000 s.
-fn guessed(count: u64) -> State {
-    let mut state = State::new(1);
+fn guessed(count: u64) -> UserState {
+    let mut state = UserState::new(1);
     for n in 0..count {
         let charged = charge_to(&THROTTLE, &state, Daemon, 1000 * n).unwrap();
         state = charged.state().clone();
@@ -127,7 +127,7 @@ fn wrong_codes_of_the_daemon_lock_out_there_alone() {
 
 #[test]
 fn the_daemon_has_a_limit_where_logins_have_none() {
-    let unlimited = Throttle {
+    let unlimited = ThrottlePolicy {
         max_failures: 0,
         ..THROTTLE
     };
@@ -135,11 +135,11 @@ fn the_daemon_has_a_limit_where_logins_have_none() {
     assert_eq!(gate_after(99), ThrottleStatus::Open);
     assert_eq!(gate_after(100), ThrottleStatus::LockedUntilUnlock);
     // A count that can no longer rise is over any limit.
-    let mut state = State::new(1);
+    let mut state = UserState::new(1);
     for _ in 0..u16::MAX {
         state.daemon = state.daemon.charged(10).after_success();
     }
-    let widest = Throttle {
+    let widest = ThrottlePolicy {
         max_failures: 1_000_000,
         ..THROTTLE
     };

@@ -74,7 +74,7 @@ fn a_refused_code_is_not_compared_again() {
     let soon = code(STEP + 9);
     assert_eq!(
         machine.types(&soon),
-        rejected(Rejected::ClockDiffers {
+        rejected(CodeRejection::ClockDiffers {
             device: "phone".into(),
             steps: 9
         })
@@ -162,7 +162,7 @@ fn a_password_may_stand_before_the_code() {
     let typed = format!("pässwört{}", code(STEP));
     let mut session = machine.session();
     let judged = session.attempt(typed.as_bytes(), AnswerForm::PasswordThenCode);
-    let Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) = judged else {
+    let Ok(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) = judged else {
         panic!("{judged:?}");
     };
     assert_eq!(accepted.password_len, "pässwört".len());

@@ -7,7 +7,7 @@ use twofactor_core::verify::FailureCounter;
 
 /// The state that all hosts share, and the counts that it remembers.
 struct CountingStore {
-    state: State,
+    state: UserState,
     counts: Vec<OutageCount>,
 }
 
@@ -25,7 +25,7 @@ impl CountingStore {
         known.next_back().map_or(0, |it| it.counted)
     }
 
-    fn remember(&mut self, count: Option<OutageCount>, state: State) {
+    fn remember(&mut self, count: Option<OutageCount>, state: UserState) {
         self.counts.extend(count);
         self.state = state;
         self.state.end_outage();

@@ -146,19 +146,19 @@ fn a_proof_by_device_leaves_recovery_codes_alone() {
     let typed = codes[0].grouped();
     let mut session = machine.session();
     let proof = session.daemon_proof(typed.as_bytes(), ProofCodes::OfDevices);
-    let wrong = AttemptResult::Compared(Outcome::Rejected(Rejected::Wrong));
+    let wrong = AttemptResult::Compared(CodeOutcome::Rejected(CodeRejection::Wrong));
     assert_eq!(proof.unwrap(), wrong);
     assert_eq!(machine.stored().state.daemon.in_a_row, 1);
     // It is neither used up nor taken for one that was refused.
     let judged = session.daemon_proof(typed.as_bytes(), ProofCodes::All);
-    let AttemptResult::Compared(Outcome::Accepted(accepted)) = judged.unwrap() else {
+    let AttemptResult::Compared(CodeOutcome::Accepted(accepted)) = judged.unwrap() else {
         panic!("refused");
     };
     assert_eq!(accepted.by, Credential::RecoveryCode { left: 9 });
     let own = session.daemon_proof(code(STEP).as_bytes(), ProofCodes::OfDevices);
     let own = own.unwrap();
     assert!(
-        matches!(own, AttemptResult::Compared(Outcome::Accepted(_))),
+        matches!(own, AttemptResult::Compared(CodeOutcome::Accepted(_))),
         "{own:?}"
     );
 }

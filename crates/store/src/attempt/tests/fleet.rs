@@ -139,7 +139,7 @@ fn a_password_ends_where_the_service_says() {
         let mut session = machine.session();
         let judged = session.attempt_through(&client, answer, FailureCounter::Logins);
         match judged.map(|it| it.result) {
-            Ok(AttemptResult::Compared(Outcome::Accepted(accepted))) => {
+            Ok(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) => {
                 assert_eq!(Some(accepted.password_len), password_len);
             }
             Err(AttemptFailure::Daemon(error)) => {

@@ -87,11 +87,11 @@ fn a_clock_set_back_before_its_start_ends_it() {
     at(0);
     assert_eq!(machine.before(), open());
     // The attempt corrects the state.
-    let lag = Rejected::ClockSetBack {
+    let lag = CodeRejection::ClockSetBack {
         device: "phone".into(),
         seconds: 600,
     };
-    let refused = AttemptResult::Compared(Outcome::Rejected(lag));
+    let refused = AttemptResult::Compared(CodeOutcome::Rejected(lag));
     assert_eq!(machine.types("no code"), refused);
     at(601);
     assert_eq!(machine.before(), open());

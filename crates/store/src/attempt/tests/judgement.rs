@@ -7,10 +7,10 @@ use twofactor_core::verify::refused_codes::RefusedKey;
 
 /// The decision on one state: how it ended, and the state that follows from it.
 fn judged(
-    (policy, record, state): (&Policy, &Record, &State),
+    (policy, record, state): (&Policy, &UserRecord, &UserState),
     typed: &str,
     against: CredentialSet,
-) -> (AttemptResult, State) {
+) -> (AttemptResult, UserState) {
     let terms = JudgementTerms {
         policy,
         record,
@@ -33,9 +33,9 @@ fn judged(
     }
 }
 
-fn facts() -> (Policy, Record, State) {
+fn facts() -> (Policy, UserRecord, UserState) {
     let policy = policy::parse("enabled = true\n[throttle]\nattempts = 2\n").unwrap();
-    let mut state = State::new(alice().uid);
+    let mut state = UserState::new(alice().uid);
     state.devices.push(fresh(&phone()));
     (policy, record_of(&alice(), &[phone()]), state)
 }
@@ -49,10 +49,10 @@ fn a_code_counts_once_on_the_state_that_follows() {
     assert_eq!(result, accepted(0, 0));
     assert_eq!(next.failures, 0);
     let (result, after) = judged((&policy, &record, &next), &code(STEP), LOGIN);
-    let used = Rejected::Used {
+    let used = CodeRejection::Used {
         device: "phone".into(),
     };
-    assert_eq!(result, AttemptResult::Compared(Outcome::Rejected(used)));
+    assert_eq!(result, AttemptResult::Compared(CodeOutcome::Rejected(used)));
     assert_eq!(after.failures, 0, "a used code is no guess");
     // On the state from before it would work again: which state counts is the caller's part.
     let again = judged((&policy, &record, &state), &code(STEP), LOGIN);
@@ -90,7 +90,7 @@ fn the_charge_is_what_counts_without_a_verdict() {
     assert!(judgement.charge().has_committed());
     let mut granted = 0;
     let (outcome, _) = judgement.verdict(|_| granted += 1);
-    assert!(matches!(outcome, Outcome::Accepted(_)) && granted == 1);
+    assert!(matches!(outcome, CodeOutcome::Accepted(_)) && granted == 1);
 }
 
 #[test]

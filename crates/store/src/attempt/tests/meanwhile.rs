@@ -54,7 +54,7 @@ fn a_record_without_a_state_is_an_error() {
 fn a_state_that_does_not_know_the_device_is_an_error() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
-    let bytes = encode_file(&State::new(machine.alice.uid));
+    let bytes = encode_file(&UserState::new(machine.alice.uid));
     fs::write(machine.scratch.state(), &bytes).unwrap();
     let cause = FileFault::UnknownDevice("phone".into());
     let expected = AttemptFailure::Store(error_at(&machine.scratch.state(), cause));
@@ -85,7 +85,7 @@ fn a_window_that_was_narrowed_is_honoured() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     machine.set_policy("enabled = true\nwindow = 0\n");
-    let differs = Rejected::ClockDiffers {
+    let differs = CodeRejection::ClockDiffers {
         device: "phone".into(),
         steps: -1,
     };
@@ -139,7 +139,7 @@ fn a_policy_that_changes_during_the_wait_counts() {
         drop(locked);
         login.join().unwrap()
     });
-    let differs = Rejected::ClockDiffers {
+    let differs = CodeRejection::ClockDiffers {
         device: "phone".into(),
         steps: -1,
     };

@@ -141,7 +141,10 @@ fn a_code_of_this_host_lifts_no_denial_once_it_is_used() {
     let typed = plain.grouped().to_string();
     let judged = machine.cut_off("sshd", &typed);
     assert!(
-        matches!(judged, Ok(AttemptResult::Compared(Outcome::Accepted(_)))),
+        matches!(
+            judged,
+            Ok(AttemptResult::Compared(CodeOutcome::Accepted(_)))
+        ),
         "{judged:?}"
     );
     assert_eq!(machine.refusal(), Some(OutageRefusal::Denied));
@@ -171,11 +174,17 @@ fn codes_that_do_not_expire_are_refused_in_an_outage() {
         let recovery = with_lasting_codes(&machine);
         for typed in [&of_token, &recovery] {
             let judged = machine.cut_off(service, typed);
-            let is_right = matches!(judged, Ok(AttemptResult::Compared(Outcome::Accepted(_))));
+            let is_right = matches!(
+                judged,
+                Ok(AttemptResult::Compared(CodeOutcome::Accepted(_)))
+            );
             assert_eq!(is_right, are_right, "{lines} {service} {typed}");
         }
         let judged = machine.cut_off(service, &code(STEP));
-        let is_right = matches!(judged, Ok(AttemptResult::Compared(Outcome::Accepted(_))));
+        let is_right = matches!(
+            judged,
+            Ok(AttemptResult::Compared(CodeOutcome::Accepted(_)))
+        );
         assert!(is_right, "{lines} {service}");
     }
 }

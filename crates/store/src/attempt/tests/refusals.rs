@@ -183,7 +183,7 @@ fn a_refusal_knows_of_recovery_codes_that_are_left() {
             .unwrap();
         assert!(matches!(
             judged,
-            AttemptResult::Compared(Outcome::Accepted(_))
+            AttemptResult::Compared(CodeOutcome::Accepted(_))
         ));
     }
     let third = code(STEP + 300);

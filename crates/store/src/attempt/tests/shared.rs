@@ -9,7 +9,7 @@ use twofactor_core::verify::FailureCounter;
 
 /// The state that both share, and what its store does.
 struct SharedStore {
-    state: State,
+    state: UserState,
     epoch: SharedEpoch,
 }
 
@@ -112,7 +112,7 @@ fn an_outage_leaves_the_own_file_as_it_is() {
         |code| {
             assert!(matches!(
                 code.decide(&shared, 0, SharedEpoch::Current),
-                Ok(SharedVerdict::Compared(Outcome::Accepted(_), _))
+                Ok(SharedVerdict::Compared(CodeOutcome::Accepted(_), _))
             ));
             Ok(SharedEnd::Outage("it went away"))
         },
@@ -161,7 +161,7 @@ fn after_a_restored_backup_old_codes_do_not_work() {
     store.epoch = SharedEpoch::Earlier;
     assert!(!matches!(
         store.types(&a, &code(STEP)),
-        AttemptResult::Compared(Outcome::Accepted(_))
+        AttemptResult::Compared(CodeOutcome::Accepted(_))
     ));
     let next = store
         .state

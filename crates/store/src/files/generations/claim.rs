@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::sys::file::{self, FileOpening};
 use crate::sys::new_file::{NewFile, NewFileKind};
-use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, State, StoredState};
+use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, StoredState, UserState};
 
 use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};
 use crate::files::{Error, FileFault};
@@ -32,7 +32,7 @@ impl<'s> StateFiles<'s> {
     }
 
     pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, Error> {
-        let bytes = state::encode_provisional(&State::new(0));
+        let bytes = state::encode_provisional(&UserState::new(0));
         let states = self.directory()?.as_fd();
         let stage = || {
             let claim = NewFile::create(states, &self.name, &bytes, NewFileKind::Locked)?;

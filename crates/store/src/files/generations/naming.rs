@@ -2,7 +2,7 @@
 
 use crate::sys::file::{self, FileAccess, FileOpening};
 use crate::sys::new_file::{self, NewFileKind};
-use twofactor_core::state::{self, State};
+use twofactor_core::state::{self, UserState};
 
 use super::{HeldFile, PEEK_TRIES, StateFiles, StatePlace};
 use crate::files::{Error, FileFault};
@@ -38,7 +38,7 @@ impl StateFiles<'_> {
     pub(in crate::files) fn move_to(
         &self,
         held: &HeldFile,
-        state: &State,
+        state: &UserState,
         new: &Self,
     ) -> Result<(), Error> {
         let closed;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use crate::sys::lock::LockPause;
 use crate::sys::new_file;
-use twofactor_core::state::{self, State};
+use twofactor_core::state::{self, UserState};
 
 use super::access::list_names;
 use super::{PATIENCE, StateFiles};
@@ -15,7 +15,7 @@ use crate::files::Error;
 impl StateFiles<'_> {
     /// Puts a new file in place of one that cannot be read. Its lock is waited for, but a holder that does not move does
     /// not keep an administrator from it.
-    pub(in crate::files) fn replace_unreadable(&self, state: &State) -> Result<(), Error> {
+    pub(in crate::files) fn replace_unreadable(&self, state: &UserState) -> Result<(), Error> {
         if let Some(base) = self.open_base(FileOpening::Update)? {
             let mut pause = LockPause::begin();
             while !self.try_lock(&base)? && pause.waited() < PATIENCE {

@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::file::{self, FileAccess};
 use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
-use twofactor_core::record::Record;
-use twofactor_core::state::{self, DeviceState, SpentCodes, State};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{self, DeviceState, SpentCodes, UserState};
 
 use super::{LockedFactor, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
@@ -24,7 +24,7 @@ impl LockedFactor<'_> {
     /// [`Error`]; the old record is in force then, unless only the last flushes failed.
     pub fn replace_record(
         &mut self,
-        record: &Record,
+        record: &UserRecord,
         entries: &[DeviceState],
     ) -> Result<(), Error> {
         let old = self.record()?;
@@ -41,7 +41,7 @@ impl LockedFactor<'_> {
     ///
     /// # Errors
     /// As [`LockedFactor::replace_record`]; what `base` says of devices that stay, of failures and codes can be in force already.
-    pub fn restore_record(&mut self, record: &Record, base: State) -> Result<(), Error> {
+    pub fn restore_record(&mut self, record: &UserRecord, base: UserState) -> Result<(), Error> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between_restored(old.as_ref(), record, base)?;
@@ -54,7 +54,7 @@ impl LockedFactor<'_> {
     ///
     /// # Errors
     /// As [`LockedFactor::restore_record`].
-    pub fn mirror_record(&mut self, record: &Record, base: State) -> Result<(), Error> {
+    pub fn mirror_record(&mut self, record: &UserRecord, base: UserState) -> Result<(), Error> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between_restored(old.as_ref(), record, base)?;
@@ -64,9 +64,9 @@ impl LockedFactor<'_> {
     /// Puts a record in place on the other hosts of a fleet. What can be known to fail here has failed before.
     fn share_record(
         &mut self,
-        old: Option<&Record>,
-        record: &Record,
-        local: &State,
+        old: Option<&UserRecord>,
+        record: &UserRecord,
+        local: &UserState,
     ) -> Result<ShareResult, Error> {
         self.legal(record)?;
         self.confirm()?;
@@ -78,9 +78,9 @@ impl LockedFactor<'_> {
     /// Replaces record and state by way of `state`, which knows the devices of both records.
     fn replace_through(
         &mut self,
-        old: Option<&Record>,
-        record: &Record,
-        state: State,
+        old: Option<&UserRecord>,
+        record: &UserRecord,
+        state: UserState,
     ) -> Result<(), Error> {
         self.legal(record)?;
         let text = record.to_toml();
@@ -92,8 +92,8 @@ impl LockedFactor<'_> {
     }
 
     /// Checks that a record that is written can be read: anything else would lock the user out.
-    fn legal(&self, record: &Record) -> Result<(), Error> {
-        let parsed = Record::parse(&record.to_toml());
+    fn legal(&self, record: &UserRecord) -> Result<(), Error> {
+        let parsed = UserRecord::parse(&record.to_toml());
         parsed.map(drop).map_err(|error| Error {
             path: self.store.record_path(&self.account.name),
             cause: FileFault::Record(error),
@@ -104,7 +104,10 @@ impl LockedFactor<'_> {
     ///
     /// # Errors
     /// [`Error`]; [`FileFault::TakenOver`] where another process has changed the record since.
-    pub(in crate::files) fn finish_replacement(&mut self, record: &Record) -> Result<(), Error> {
+    pub(in crate::files) fn finish_replacement(
+        &mut self,
+        record: &UserRecord,
+    ) -> Result<(), Error> {
         match self.settle(record) {
             Err(error) if matches!(error.cause, FileFault::TakenOver) => self.settle_anew(record),
             other => other,
@@ -113,7 +116,7 @@ impl LockedFactor<'_> {
 
     /// Writes the state of a record that is in place. It names the set of recovery codes, so that an earlier set is known to be
     /// replaced also before a code of this one is used; the marks of the earlier set counted until now.
-    fn settle(&mut self, record: &Record) -> Result<(), Error> {
+    fn settle(&mut self, record: &UserRecord) -> Result<(), Error> {
         self.state.devices.retain(|entry| has(record, entry));
         let set = record.recovery.as_ref().map(|set| set.id);
         if set.is_some() && set != self.state.recovery.set {
@@ -126,7 +129,7 @@ impl LockedFactor<'_> {
 
     /// This process did not move after the record was in place, and another one has taken the state over: what was to be
     /// done is done, unless that one has changed the record.
-    fn settle_anew(&self, record: &Record) -> Result<(), Error> {
+    fn settle_anew(&self, record: &UserRecord) -> Result<(), Error> {
         let mut current = Self::existing(self.store, &self.account)?;
         let kept = current.record()?.map(|kept| kept.to_toml());
         if kept.as_ref() != Some(&record.to_toml()) {
@@ -155,10 +158,10 @@ impl LockedFactor<'_> {
     /// The state while the record is replaced.
     fn between(
         &self,
-        old: Option<&Record>,
-        record: &Record,
+        old: Option<&UserRecord>,
+        record: &UserRecord,
         entries: &[DeviceState],
-    ) -> Result<State, Error> {
+    ) -> Result<UserState, Error> {
         let was = |entry: &DeviceState| old.is_some_and(|old| has(old, entry));
         let mut state = self.state.clone();
         for entry in entries {
@@ -174,10 +177,10 @@ impl LockedFactor<'_> {
     /// The state while the record is restored.
     fn between_restored(
         &self,
-        old: Option<&Record>,
-        record: &Record,
-        base: State,
-    ) -> Result<State, Error> {
+        old: Option<&UserRecord>,
+        record: &UserRecord,
+        base: UserState,
+    ) -> Result<UserState, Error> {
         let was = |entry: &DeviceState| match old {
             Some(old) => has(old, entry),
             None => self.state.device(entry.id).is_some_and(|it| it.committed),
@@ -199,10 +202,10 @@ impl LockedFactor<'_> {
     /// The state between two records: without grace, and only what `was` there before is committed.
     fn transitional(
         &self,
-        mut state: State,
-        record: &Record,
+        mut state: UserState,
+        record: &UserRecord,
         was: impl Fn(&DeviceState) -> bool,
-    ) -> Result<State, Error> {
+    ) -> Result<UserState, Error> {
         state.end_grace();
         for entry in &mut state.devices {
             // One record or the other is always in place, unless the new one has no device.
@@ -278,7 +281,7 @@ impl LockedFactor<'_> {
     }
 }
 
-fn has(record: &Record, entry: &DeviceState) -> bool {
+fn has(record: &UserRecord, entry: &DeviceState) -> bool {
     record.devices.iter().any(|device| device.id == entry.id)
 }
 

@@ -5,7 +5,7 @@
 //! counts now that the device is gone.
 
 use twofactor_core::account::Account;
-use twofactor_core::record::Record;
+use twofactor_core::record::UserRecord;
 
 use super::{LockedFactor, refuse_while_moving};
 use crate::files::{Error, FileFault, SharedChange, Store, file_names, uid_index};
@@ -76,7 +76,7 @@ impl LockedFactor<'_> {
     }
 
     /// Removes what is left of a record that was removed, also where another process has taken the state over before.
-    pub(crate) fn remove_rest(self, removed: &Record) -> Result<(), Error> {
+    pub(crate) fn remove_rest(self, removed: &UserRecord) -> Result<(), Error> {
         let (store, account) = (self.store, self.account.clone());
         match self.remove_traces() {
             Err(error) if is_taken_over(&error) => remove_anew(store, &account, removed, error),
@@ -101,7 +101,7 @@ impl LockedFactor<'_> {
 fn remove_anew(
     store: &Store,
     account: &Account,
-    removed: &Record,
+    removed: &UserRecord,
     taken_over: Error,
 ) -> Result<(), Error> {
     for _ in 0..TRIES {
@@ -131,7 +131,7 @@ fn remove_anew(
 }
 
 /// True if what is left tells of no other device than of those that were removed.
-fn is_rest_of(current: &LockedFactor<'_>, removed: &Record) -> Result<bool, Error> {
+fn is_rest_of(current: &LockedFactor<'_>, removed: &UserRecord) -> Result<bool, Error> {
     let was = |id| removed.devices.iter().any(|device| device.id == id);
     let mut committed = current.state.devices.iter().filter(|d| d.committed);
     Ok(current.store.record(&current.account)?.is_none() && committed.all(|d| was(d.id)))

@@ -315,12 +315,12 @@ fn a_record_that_names_another_user_is_refused() {
 #[test]
 fn a_state_of_another_format_is_left_alone() {
     let (scratch, store) = enrolled();
-    let mut slot = encode(&State::new(1000), 9);
+    let mut slot = encode(&UserState::new(1000), 9);
     slot[4] = 3;
     let digest = <sha2::Sha256 as sha2::Digest>::digest(&slot[..slot.len() - 8]);
     let end = slot.len() - 8;
     slot[end..].copy_from_slice(&digest[..8]);
-    let mut file = encode_file(&State::new(1000));
+    let mut file = encode_file(&UserState::new(1000));
     file[..slot.len()].copy_from_slice(&slot);
     fs::write(scratch.state(), &file).unwrap();
     let error = store.lock(&alice()).err().unwrap();
@@ -350,7 +350,7 @@ fn an_error_names_all_its_causes() {
         origin(FileFault::Policy(policy.clone())),
         Some(policy.to_string())
     );
-    let record = Record::parse("format = 1").unwrap_err();
+    let record = UserRecord::parse("format = 1").unwrap_err();
     assert_eq!(
         origin(FileFault::Record(record.clone())),
         Some(record.to_string())

@@ -63,7 +63,7 @@ fn twins() -> (ScratchStore, Store) {
     )
     .unwrap();
     set_mode(&scratch.top().join("users/bob.toml"), 0o600);
-    let mut state = State::new(1000);
+    let mut state = UserState::new(1000);
     state.devices.push(fresh(&tablet()));
     let bytes = twofactor_core::state::encode_file(&state);
     fs::write(scratch.top().join("state/bob"), bytes).unwrap();
@@ -212,7 +212,7 @@ fn a_lost_record_is_named() {
 fn unfinished_changes_are_no_contradiction() {
     let (scratch, store) = enrolled();
     fs::remove_file(scratch.record()).unwrap();
-    let mut state = State::new(1000);
+    let mut state = UserState::new(1000);
     state.devices.push(unused(&phone()));
     let bytes = twofactor_core::state::encode_file(&state);
     fs::write(scratch.state(), bytes).unwrap();

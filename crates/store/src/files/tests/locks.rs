@@ -151,14 +151,14 @@ fn a_waiter_makes_a_new_state_after_a_removal() {
     });
     assert!(scratch.listing().is_empty());
     let locked = store.lock_for_change(&alice()).unwrap();
-    assert_eq!(locked.state(), &State::new(1000));
+    assert_eq!(locked.state(), &UserState::new(1000));
 }
 
 #[test]
 fn rebuilds_and_logins_wait_for_each_other() {
     let (scratch, store) = enrolled();
     // The state does not know the device, so that it has to be rebuilt, but it can be locked.
-    let bytes = encode_file(&State::new(1000));
+    let bytes = encode_file(&UserState::new(1000));
     fs::write(scratch.state(), bytes).unwrap();
     let locked = store.lock(&alice()).unwrap();
     thread::scope(|scope| {

@@ -5,7 +5,8 @@ use twofactor_core::policy::Policy;
 use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::state::{COUNTER_UNKNOWN, SLOT_LEN, SpentCodes, encode, encode_file};
 use twofactor_core::verify::{
-    AnswerForm, Credential, Outcome, Rejected, TypedAnswer, charge, recovery_codes_left, verdict,
+    AnswerForm, CodeOutcome, CodeRejection, Credential, TypedAnswer, charge, recovery_codes_left,
+    verdict,
 };
 
 const NOW: u64 = 54_000_000 * 30;
@@ -33,7 +34,7 @@ fn without_state() -> (ScratchStore, Store, Vec<String>, String) {
 }
 
 /// Answer to a login with that code.
-fn says(store: &Store, window: u8, code: &str, now: u64) -> Outcome {
+fn says(store: &Store, window: u8, code: &str, now: u64) -> CodeOutcome {
     let policy = Policy {
         window,
         ..Policy::default()
@@ -55,12 +56,12 @@ fn possibly_used_totp_codes_are_refused() {
             let code = phone().code(step).reveal().to_string();
             for now in [NOW, step * 30] {
                 let outcome = says(&store, window, &code, now);
-                assert!(matches!(outcome, Outcome::Rejected(_)), "{step}");
+                assert!(matches!(outcome, CodeOutcome::Rejected(_)), "{step}");
             }
         }
         let next = STEP + furthest + 1;
         let code = phone().code(next).reveal().to_string();
-        let Outcome::Accepted(accepted) = says(&store, window, &code, next * 30) else {
+        let CodeOutcome::Accepted(accepted) = says(&store, window, &code, next * 30) else {
             panic!("the next code works");
         };
         let name = "phone".into();
@@ -79,12 +80,12 @@ fn counters_are_unknown_and_one_time_codes_are_spent() {
     for counter in 0..30 {
         let code = token().code(counter).reveal().to_string();
         let outcome = says(&store, 1, &code, NOW);
-        assert_eq!(outcome, Outcome::Rejected(Rejected::Wrong));
+        assert_eq!(outcome, CodeOutcome::Rejected(CodeRejection::Wrong));
     }
     assert_eq!(recovery_codes_left(&record, &state), 0);
     for code in codes.iter().chain([&bypass]) {
         let outcome = says(&store, 1, code, NOW);
-        assert_eq!(outcome, Outcome::Rejected(Rejected::Spent));
+        assert_eq!(outcome, CodeOutcome::Rejected(CodeRejection::Spent));
     }
 }
 
@@ -93,7 +94,7 @@ fn the_new_state_is_the_strictest_there_is() {
     let (scratch, store, ..) = without_state();
     let locked = store.rebuild(&alice(), 1, NOW).unwrap();
     let record = locked.record().unwrap().unwrap();
-    let mut expected = State::new(1000);
+    let mut expected = UserState::new(1000);
     expected.devices = vec![
         DeviceState {
             next: STEP + 5,
@@ -118,7 +119,7 @@ fn the_new_state_is_the_strictest_there_is() {
 
 #[test]
 fn every_state_with_a_fix_is_fixed() {
-    let unknowing = encode_file(&State::new(1000));
+    let unknowing = encode_file(&UserState::new(1000));
     for content in [vec![], vec![0; 1024], vec![7; 100], unknowing] {
         let (scratch, store, ..) = without_state();
         fs::write(scratch.state(), content).unwrap();
@@ -188,7 +189,7 @@ fn without_a_record_there_is_nothing_to_rebuild() {
 #[test]
 fn a_state_of_another_uid_is_not_replaced() {
     let (scratch, store) = enrolled();
-    let bytes = encode_file(&State::new(1001));
+    let bytes = encode_file(&UserState::new(1001));
     fs::write(scratch.state(), &bytes).unwrap();
     let cause = FileFault::OtherUid {
         recorded: 1001,

@@ -94,7 +94,7 @@ fn stopped(store: &Store, anna: &Account, after: Stopped) {
     locked.move_state("anna").unwrap();
     drop(locked);
     let at = |name: &str| store.path.join("state").join(name);
-    let entrance = twofactor_core::state::encode_moved(&State::new(anna.uid));
+    let entrance = twofactor_core::state::encode_moved(&UserState::new(anna.uid));
     match after {
         Stopped::OtherBase | Stopped::Entrance => {
             fs::rename(at("anna+"), at("alice+")).unwrap();

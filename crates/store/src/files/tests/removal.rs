@@ -3,7 +3,7 @@
 use super::*;
 
 /// The lock of a removal that has looked for the last time whether it still has it.
-fn marked(store: &Store) -> (LockedFactor<'_>, Record) {
+fn marked(store: &Store) -> (LockedFactor<'_>, UserRecord) {
     let mut locked = store.lock(&alice()).unwrap();
     let record = locked.record().unwrap().unwrap();
     locked.mark_removal().unwrap();

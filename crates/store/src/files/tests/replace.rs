@@ -137,7 +137,7 @@ fn a_record_that_could_not_be_read_is_not_written() {
     twin.name = phone().name;
     for devices in [vec![], vec![phone(), twin.clone()]] {
         let record = record_of(&alice(), &devices);
-        let why: RecordError = Record::parse(&record.to_toml()).unwrap_err();
+        let why: RecordError = UserRecord::parse(&record.to_toml()).unwrap_err();
         let failed = locked.replace_record(&record, &[fresh(&twin)]);
         assert_eq!(
             failed,

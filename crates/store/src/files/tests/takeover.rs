@@ -53,7 +53,7 @@ fn signs_of_life_after_a_takeover_change_nothing() {
     assert_eq!(store.peek(&alice()).unwrap().unwrap().failures, 3);
 }
 
-fn with_failures(locked: &LockedFactor<'_>, failures: u32) -> State {
+fn with_failures(locked: &LockedFactor<'_>, failures: u32) -> UserState {
     let mut state = locked.state().clone();
     state.failures = failures;
     state
@@ -80,7 +80,7 @@ fn what_a_stopped_holder_writes_later_changes_nothing() {
 }
 
 /// The state that a generation of alice's holds.
-fn current(scratch: &ScratchStore, number: u64) -> State {
+fn current(scratch: &ScratchStore, number: u64) -> UserState {
     let path = scratch.top().join("state/alice+");
     let names: Vec<_> = fs::read_dir(&path).unwrap().collect();
     assert_eq!(names.len(), 1, "the older ones are gone");
@@ -137,8 +137,8 @@ fn generation(scratch: &ScratchStore, number: u64, bytes: &[u8]) {
 /// Remains of processes that are killed while they take over: the next one completes it, at once.
 #[test]
 fn what_a_killed_taker_left_is_completed() {
-    let provisional = encode_provisional(&State::new(0));
-    let mut older = State::new(1000);
+    let provisional = encode_provisional(&UserState::new(0));
+    let mut older = UserState::new(1000);
     older.devices.push(fresh(&phone()));
     older.failures = 4;
     let older = encode_settled(&older);

@@ -3,7 +3,7 @@
 use super::*;
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_core::verify::{self, AnswerForm, Outcome, ThrottleStatus, TypedAnswer};
+use twofactor_core::verify::{self, AnswerForm, CodeOutcome, ThrottleStatus, TypedAnswer};
 
 fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
     issue_bypass(
@@ -28,7 +28,7 @@ fn a_bypass_code_works_until_it_expires() {
     for (now, works) in [(NOW + 59, true), (NOW + 60, false)] {
         let charged = verify::charge(&policy.throttle, &state, now).unwrap();
         let verdict = verify::verdict(&policy, &record, &charged, &answer, now);
-        assert_eq!(matches!(verdict.outcome, Outcome::Accepted(_)), works);
+        assert_eq!(matches!(verdict.outcome, CodeOutcome::Accepted(_)), works);
     }
 }
 

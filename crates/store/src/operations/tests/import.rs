@@ -25,7 +25,7 @@ fn what_was_imported_before_a_failure_stays() {
     let (_scratch, store) = with(&[]);
     let failed = import_devices(&factor(&store), |kept, writer| {
         assert!(kept.is_none());
-        let mut record = Record::new("alice".to_owned(), 1000);
+        let mut record = UserRecord::new("alice".to_owned(), 1000);
         record.devices.push(phone());
         writer.store(&mut record, unused(&phone())).unwrap();
         let namesake = device("phone", 3, OtpKind::Hotp);

@@ -117,7 +117,7 @@ fn kept(scratch: &ScratchStore) -> [Vec<u8>; 2] {
 
 const NOTHING: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
 
-fn record(store: &Store) -> Record {
+fn record(store: &Store) -> UserRecord {
     store.record(&alice()).unwrap().unwrap()
 }
 
@@ -156,7 +156,11 @@ impl From<ChangeError> for Denied {
 impl ChangeSteps for Refusing {
     type Error = Denied;
 
-    fn permit(&mut self, _: &mut LockedFactor<'_>, record: Option<&Record>) -> Result<(), Denied> {
+    fn permit(
+        &mut self,
+        _: &mut LockedFactor<'_>,
+        record: Option<&UserRecord>,
+    ) -> Result<(), Denied> {
         self.shown = Some(record.map_or(0, |record| record.devices.len()));
         Err(Denied::ByCaller)
     }

@@ -32,14 +32,14 @@ fn backed_up(store: &Store) -> BackupEntry {
     entries.remove(0)
 }
 
-fn change_state(store: &Store, change: impl FnOnce(&mut twofactor_core::state::State)) {
+fn change_state(store: &Store, change: impl FnOnce(&mut twofactor_core::state::UserState)) {
     let mut locked = store.lock(&alice()).unwrap();
     let mut state = locked.state().clone();
     change(&mut state);
     locked.write(state).unwrap();
 }
 
-fn change_record(store: &Store, change: impl FnOnce(&mut Record)) {
+fn change_record(store: &Store, change: impl FnOnce(&mut UserRecord)) {
     let mut locked = store.lock(&alice()).unwrap();
     let mut record = locked.record().unwrap().unwrap();
     change(&mut record);

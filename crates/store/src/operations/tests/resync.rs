@@ -7,7 +7,7 @@ use crate::files::{ShareFault, SharedChange, SharedFactors};
 use crate::fleet_contact::FleetContact;
 use crate::sys::lock_heartbeat::LockHeartbeat;
 use crate::testing::fresh;
-use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, State};
+use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, UserState};
 use twofactor_core::verify::{AnswerForm, TypedAnswer};
 
 const WINDOW: u8 = 1;
@@ -23,11 +23,11 @@ fn found(store: &Store, device: &Device, factors: [u64; 2]) -> Result<ResyncedDe
     resync(&factor(store), device.id, [&first, &second], WINDOW, NOW)
 }
 
-fn state(store: &Store) -> State {
+fn state(store: &Store) -> UserState {
     store.peek(&alice()).unwrap().unwrap()
 }
 
-fn set(store: &Store, change: impl FnOnce(&mut State)) {
+fn set(store: &Store, change: impl FnOnce(&mut UserState)) {
     let mut locked = store.lock(&alice()).unwrap();
     let mut state = locked.state().clone();
     change(&mut state);
@@ -131,7 +131,7 @@ fn an_unusable_state_is_not_resynchronized() {
 /// A fleet whose other hosts know this counter of the token.
 struct KnownElsewhere {
     next: u64,
-    stored: Mutex<Option<State>>,
+    stored: Mutex<Option<UserState>>,
 }
 
 impl SharedFactors for KnownElsewhere {
@@ -144,7 +144,7 @@ impl SharedFactors for KnownElsewhere {
         let SharedChange::State(change) = change else {
             panic!("no change of a record");
         };
-        let mut shared = State::new(0);
+        let mut shared = UserState::new(0);
         shared.devices.push(DeviceState {
             next: self.next,
             ..fresh(&token())

@@ -2,7 +2,7 @@
 
 use super::*;
 use twofactor_core::enroll::{ConfirmedDevice, unused};
-use twofactor_core::policy::Throttle;
+use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::record::recent_changes::ChangeWord;
 use twofactor_core::recovery::CodeScope;
 
@@ -65,7 +65,7 @@ fn each_change_is_noted_by_the_operation_itself() {
     issue_bypass(
         &factor,
         CodeScope::Login,
-        &Throttle::default(),
+        &ThrottlePolicy::default(),
         NOW + 9,
         NOW,
     )
@@ -126,7 +126,7 @@ fn imported_devices_are_told_to_users_who_had_one() {
     for (before, noted) in [(vec![], 0), (vec![phone()], 2)] {
         let (_scratch, store) = with(&before);
         import_devices(&factor(&store), |kept, writer| {
-            let empty = || Record::new("alice".to_owned(), 1000);
+            let empty = || UserRecord::new("alice".to_owned(), 1000);
             let mut record = kept.map_or_else(empty, |(record, _)| record);
             for new in [token(), device("phone", 7, OtpKind::Hotp)] {
                 record.devices.retain(|device| device.name != new.name);

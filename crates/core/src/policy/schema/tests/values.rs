@@ -7,7 +7,7 @@ use super::{error, top, within};
 use crate::otp::{Algorithm, Digits, Interval};
 use crate::policy::{
     ExemptEntry, FirstDevice, FleetPolicy, NewDevices, OutageRule, RequireEntry, SelfService,
-    ServiceTable, Throttle,
+    ServiceTable, ThrottlePolicy,
 };
 
 #[test]
@@ -53,7 +53,7 @@ fn every_key_is_read() {
                 default: false,
                 named: [("sshd".to_owned(), true)].into()
             },
-            throttle: Throttle {
+            throttle: ThrottlePolicy {
                 attempts: 3,
                 lockout: 10,
                 max_lockout: 20,

@@ -3,7 +3,7 @@
 use super::play::{Choices, Life};
 use super::product::device::{Device, OtpKind};
 use super::product::otp::{Algorithm, Digits, Interval};
-use super::product::policy::Throttle;
+use super::product::policy::ThrottlePolicy;
 use super::product::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet, hash};
 use super::product::secret::Secret;
 use super::product::state::DeviceState;
@@ -24,12 +24,12 @@ impl Life {
             max_failures,
         };
         self.policy.window = window;
-        self.policy.throttle = Throttle {
+        self.policy.throttle = ThrottlePolicy {
             attempts,
             lockout,
             max_lockout,
             max_failures,
-            ..Throttle::default()
+            ..ThrottlePolicy::default()
         };
         Some(())
     }

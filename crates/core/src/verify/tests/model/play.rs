@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use super::product::device::CredentialId;
 use super::product::policy::Policy;
-use super::product::record::Record;
-use super::product::state::{State, decode_file, encode_file};
+use super::product::record::UserRecord;
+use super::product::state::{UserState, decode_file, encode_file};
 use super::product::verify::{
-    Accepted, AnswerForm, Credential, Outcome, Rejected, ThrottleStatus, TypedAnswer, charge,
-    code_lengths, gate, rebased, refused_codes, unlocked, verdict,
+    AnswerForm, CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
+    TypedAnswer, charge, code_lengths, gate, rebased, refused_codes, unlocked, verdict,
 };
 use super::rules::{Expected, Model, Rules};
 
@@ -46,8 +46,8 @@ impl Choices<'_> {
 /// One user in both worlds.
 pub(super) struct Life {
     pub(super) policy: Policy,
-    pub(super) record: Record,
-    pub(super) state: State,
+    pub(super) record: UserRecord,
+    pub(super) state: UserState,
     pub(super) model: Model,
     pub(super) now: i64,
     /// Everything that was typed.
@@ -80,8 +80,8 @@ impl Life {
         };
         let mut life = Self {
             policy: Policy::default(),
-            record: Record::new("alice".into(), 1000),
-            state: State::new(1000),
+            record: UserRecord::new("alice".into(), 1000),
+            state: UserState::new(1000),
             model: Model {
                 rules,
                 devices: Vec::new(),
@@ -207,12 +207,12 @@ impl Life {
         let mut verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
         let refunded = verdict.state == charged.taken_back();
         assert!(
-            matches!(verdict.outcome, Outcome::Accepted(_))
+            matches!(verdict.outcome, CodeOutcome::Accepted(_))
                 || refunded
                 || verdict.state == *charged.state(),
             "a refusal changes nothing but the charge"
         );
-        if let Outcome::Rejected(_) = verdict.outcome {
+        if let CodeOutcome::Rejected(_) = verdict.outcome {
             refused_codes::remember(&mut verdict.state.refused, &answer, self.now.to_le_bytes());
         }
         // As it comes back from the disk.
@@ -221,7 +221,7 @@ impl Life {
             .unwrap();
         assert_eq!(self.state, verdict.state);
         match verdict.outcome {
-            Outcome::Accepted(Accepted {
+            CodeOutcome::Accepted(CodeAcceptance {
                 by,
                 failures_before,
                 ..
@@ -232,16 +232,16 @@ impl Life {
                 Credential::RecoveryCode { left } => Expected::Recovery(left, failures_before),
                 Credential::Bypass => Expected::Bypass(failures_before),
             },
-            Outcome::Rejected(why) => match why {
-                Rejected::Used { device } if !refunded => Expected::Used(device),
-                Rejected::Used { device } => Expected::Known(device),
+            CodeOutcome::Rejected(why) => match why {
+                CodeRejection::Used { device } if !refunded => Expected::Used(device),
+                CodeRejection::Used { device } => Expected::Known(device),
                 // After a clock was set back, any wrong code is answered with that, too.
-                Rejected::ClockSetBack { device, .. } if refunded => Expected::Known(device),
-                Rejected::Spent => Expected::Spent,
-                Rejected::BypassExpired => Expected::Expired,
-                Rejected::Wrong | Rejected::ClockDiffers { .. } | Rejected::ClockSetBack { .. } => {
-                    Expected::Wrong
-                }
+                CodeRejection::ClockSetBack { device, .. } if refunded => Expected::Known(device),
+                CodeRejection::Spent => Expected::Spent,
+                CodeRejection::BypassExpired => Expected::Expired,
+                CodeRejection::Wrong
+                | CodeRejection::ClockDiffers { .. }
+                | CodeRejection::ClockSetBack { .. } => Expected::Wrong,
             },
         }
     }
@@ -277,7 +277,7 @@ impl Life {
 /// A code of a device, which is computed once.
 fn code(
     codes: &mut HashMap<(u64, i64), String>,
-    record: &Record,
+    record: &UserRecord,
     number: usize,
     factor: i64,
 ) -> String {
