@@ -171,8 +171,8 @@ impl From<AttemptFailure> for EnrollmentAbort {
     }
 }
 
-impl From<twofactor_store::Error> for EnrollmentAbort {
-    fn from(error: twofactor_store::Error) -> Self {
+impl From<twofactor_store::StoreError> for EnrollmentAbort {
+    fn from(error: twofactor_store::StoreError) -> Self {
         Self::Failed(error.into())
     }
 }

@@ -23,7 +23,7 @@ use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAt
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{LoadedPolicy, PolicyFile, RecordHolder, Store};
+use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::log_lines;
@@ -253,7 +253,7 @@ impl LoginContext<'_> {
     /// account is an error: either the record is of a user who is gone, or the passwd database did not tell the truth.
     fn holder(
         &self,
-        store: &Store,
+        store: &FactorStore,
         account: Option<&Account>,
     ) -> Result<Option<RecordHolder>, AttemptFailure> {
         if let Some(account) = account {

@@ -5,7 +5,7 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
 use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{AttemptFailure, claim_session};
-use twofactor_store::{LoadedPolicy, Store};
+use twofactor_store::{FactorStore, LoadedPolicy};
 
 use crate::login_service;
 use crate::transaction::{LogPriority, PamTransaction};
@@ -17,7 +17,7 @@ const SSH_METHODS: &str = "SSH_AUTH_INFO_0";
 /// session phase of sudo is about root.
 pub fn begin(
     transaction: &mut dyn PamTransaction,
-    store: &Store,
+    store: &FactorStore,
     holder: &Account,
     loaded: &LoadedPolicy,
 ) -> Result<(), AttemptFailure> {

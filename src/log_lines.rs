@@ -167,7 +167,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use twofactor_store::Error;
+    use twofactor_store::StoreError;
     use twofactor_store::attempt::GroupFault;
     use twofactor_store::daemon_client::DaemonClient;
 
@@ -176,7 +176,7 @@ mod tests {
         let of_file = |errno| -> AttemptFailure {
             let cause = FileFault::File(FileError::System("open", errno));
             let path = "/etc/security/twofactor.toml".into();
-            Error { path, cause }.into()
+            StoreError { path, cause }.into()
         };
         let of_daemon = |error| -> AttemptFailure {
             let client = DaemonClient::new(Path::new("/run/daemon"), "alice");

@@ -9,7 +9,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_store::attempt::{AttemptFailure, KnownGroups};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::{accounts, clock, process};
-use twofactor_store::{LoadedPolicy, PolicyFile, Store};
+use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
 use crate::arguments::ModuleArguments;
 use crate::graced_session;
@@ -67,7 +67,7 @@ fn line(
     let Some(account) = accounts::by_name(&user)? else {
         return Ok(None);
     };
-    let store = match Store::open_for_login(&arguments.state, &arguments.policy) {
+    let store = match FactorStore::open_for_login(&arguments.state, &arguments.policy) {
         // A program that runs as a user reads no file of root's; what it has to say it said before.
         Err(_) if process::ordinary_uid().is_some() => return Ok(None),
         opened => opened?,

@@ -32,7 +32,7 @@ use std::time::Duration;
 use harness::enrolled::{SERVICE, add_account, add_stack, enroll_token};
 use harness::{Machine, Program, Running, artefacts, logins};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_store::{MarkDisagreement, Store};
+use twofactor_store::{FactorStore, MarkDisagreement};
 
 use caller::DaemonCaller;
 use spread::{FigureRow, Spread};
@@ -185,7 +185,7 @@ impl StateOnDisk {
         let bind = machine.program("mount").arg("--bind").arg(&files.0);
         bind.arg(STATE_DIR).run().ok();
         let (state, policy) = (Path::new(STATE_DIR), Path::new(POLICY_FILE));
-        Store::initialize(state, policy, MarkDisagreement::Settle).unwrap();
+        FactorStore::initialize(state, policy, MarkDisagreement::Settle).unwrap();
         files
     }
 }

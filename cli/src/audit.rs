@@ -21,10 +21,10 @@ use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::line::LogLine;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
-use twofactor_store::files::Error as StoreError;
+use twofactor_store::files::StoreError;
 use twofactor_store::operations::{self, AuditSink, UserFactor};
 use twofactor_store::sys::process;
-use twofactor_store::{BulkEnrollment, NewRecord, Store};
+use twofactor_store::{BulkEnrollment, FactorStore, NewRecord};
 
 use crate::formatting::utc;
 use crate::idle_name::IdleName;
@@ -61,7 +61,7 @@ impl AuditSink for CommandLog {
 }
 
 /// The factor of a user, whose changes are logged as those of the command.
-pub const fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a> {
+pub const fn factor<'a>(store: &'a FactorStore, account: &'a Account) -> UserFactor<'a> {
     UserFactor {
         store,
         account,
@@ -73,7 +73,7 @@ pub const fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn discard(store: &Store, name: &str) -> Result<(), StoreError> {
+pub fn discard(store: &FactorStore, name: &str) -> Result<(), StoreError> {
     operations::discard(store, name, &CommandLog)
 }
 
@@ -82,7 +82,7 @@ pub fn discard(store: &Store, name: &str) -> Result<(), StoreError> {
 /// # Errors
 /// As [`operations::import_newcomers`].
 pub fn newcomers(
-    store: &Store,
+    store: &FactorStore,
     newcomers: &[NewRecord],
 ) -> Result<Vec<Result<BulkEnrollment, StoreError>>, StoreError> {
     operations::import_newcomers(store, newcomers, &CommandLog)

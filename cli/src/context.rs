@@ -13,8 +13,8 @@ use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
-    FactorSnapshot, FoundBy, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile, RecordHolder,
-    Store, directory_mark,
+    FactorSnapshot, FactorStore, FoundBy, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile,
+    RecordHolder, directory_mark,
 };
 
 use serde::Serialize;
@@ -66,7 +66,7 @@ impl Context {
     }
 
     /// The state directory, which has to exist: only `twofactor init` makes it.
-    pub fn existing_store(&self) -> Result<Store, Failure> {
+    pub fn existing_store(&self) -> Result<FactorStore, Failure> {
         self.store()?
             .ok_or_else(|| self.without_store("is missing or not complete"))
     }
@@ -75,8 +75,8 @@ impl Context {
     pub fn initialize(
         &self,
         disagreement: MarkDisagreement,
-    ) -> Result<(Store, MarkResult), Failure> {
-        Store::initialize(&self.state, self.policy_path(), disagreement).map_err(|error| {
+    ) -> Result<(FactorStore, MarkResult), Failure> {
+        FactorStore::initialize(&self.state, self.policy_path(), disagreement).map_err(|error| {
             if error.is_missing() && disagreement == MarkDisagreement::Refuse {
                 return vanished(&error);
             }
@@ -85,8 +85,8 @@ impl Context {
     }
 
     /// The state directory; `None` only on a machine on which there never was one.
-    pub fn store(&self) -> Result<Option<Store>, Failure> {
-        match Store::open(&self.state, self.policy_path()) {
+    pub fn store(&self) -> Result<Option<FactorStore>, Failure> {
+        match FactorStore::open(&self.state, self.policy_path()) {
             Err(error) if error.is_missing() => {
                 if directory_mark::is_noted(&self.state, self.policy_path())? {
                     return Err(vanished(&error));
@@ -98,13 +98,13 @@ impl Context {
     }
 
     /// The store whose changes are made in the fleet of this host first, where it is in one.
-    fn in_fleet(&self, store: Store) -> Store {
+    fn in_fleet(&self, store: FactorStore) -> FactorStore {
         let settings = host_settings::beside(self.policy_path());
         store.with_fleet(Arc::new(FleetChanges::new(&settings, &self.state)))
     }
 
     /// The same store, whose changes count on this host alone, while it is cut off from its fleet.
-    pub fn on_this_host(&self, store: Store) -> Result<Store, Failure> {
+    pub fn on_this_host(&self, store: FactorStore) -> Result<FactorStore, Failure> {
         if !store.is_in_fleet()? {
             let text = "this host is in no fleet, so that --this-host says nothing";
             return Err(Failure::refused(text).of_kind(FailureKind::Fleet));
@@ -157,7 +157,11 @@ impl Context {
     }
 
     /// The record of an account: that of an alias or of a renamed user may be kept under another name, which is said.
-    pub fn holder_of(&self, store: &Store, account: &Account) -> Result<RecordHolder, Failure> {
+    pub fn holder_of(
+        &self,
+        store: &FactorStore,
+        account: &Account,
+    ) -> Result<RecordHolder, Failure> {
         let holder = store
             .holder(account)
             .map_err(|error| for_user(error, &account.name))?;
@@ -190,7 +194,7 @@ impl Context {
     }
 
     /// The name under which what is kept about a user is shown, also where it cannot be used.
-    pub fn shown_name(&self, store: &Store, user: &str) -> Result<String, Failure> {
+    pub fn shown_name(&self, store: &FactorStore, user: &str) -> Result<String, Failure> {
         let account = self.account(user)?;
         Ok(self
             .holder_of(store, &account)
@@ -222,7 +226,7 @@ impl Context {
     }
 
     /// Account, files and record of a user who has a device.
-    pub fn enrolled(&self, user: &str) -> Result<(Account, Store, UserRecord), Failure> {
+    pub fn enrolled(&self, user: &str) -> Result<(Account, FactorStore, UserRecord), Failure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
             Some(record) if record.is_enrolled() => Ok((holder.account, store, record)),
@@ -242,7 +246,7 @@ impl Context {
     }
 
     /// Account and files of a user about which something is kept: a device, or an invitation.
-    pub fn recorded(&self, user: &str) -> Result<(Account, Store), Failure> {
+    pub fn recorded(&self, user: &str) -> Result<(Account, FactorStore), Failure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
             Some(_) => Ok((holder.account, store)),
@@ -250,7 +254,7 @@ impl Context {
         }
     }
 
-    fn found(&self, user: &str) -> Result<(RecordHolder, Store), Failure> {
+    fn found(&self, user: &str) -> Result<(RecordHolder, FactorStore), Failure> {
         let account = self.account(user)?;
         let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
         Ok((self.holder_of(&store, &account)?, store))
@@ -268,7 +272,7 @@ impl Context {
 }
 
 /// The directory was in use, and is not there.
-fn vanished(error: &twofactor_store::Error) -> Failure {
+fn vanished(error: &twofactor_store::StoreError) -> Failure {
     Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).of_kind(FailureKind::NoStore).next(
         "Mount or restore it. To begin with an empty one, in which no user has a device: twofactor init --force",
     )

@@ -15,8 +15,8 @@ use crate::error::Failure;
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 
-impl From<twofactor_store::Error> for Failure {
-    fn from(error: twofactor_store::Error) -> Self {
+impl From<twofactor_store::StoreError> for Failure {
+    fn from(error: twofactor_store::StoreError) -> Self {
         let failure = match &error.cause {
             FileFault::File(FileError::System(..))
             | FileFault::Busy(_)
@@ -40,7 +40,7 @@ impl From<twofactor_store::Error> for Failure {
 }
 
 /// The kind of error that a file's trouble is.
-fn kind_of(error: &twofactor_store::Error) -> FailureKind {
+fn kind_of(error: &twofactor_store::StoreError) -> FailureKind {
     match &error.cause {
         FileFault::File(FileError::System(..)) | FileFault::System(_) => FailureKind::System,
         FileFault::Busy(_) => FailureKind::Busy,
@@ -145,7 +145,7 @@ impl From<LookupFailed> for Failure {
 }
 
 /// The step that fixes an unusable file.
-fn next_step(error: &twofactor_store::Error) -> Option<String> {
+fn next_step(error: &twofactor_store::StoreError) -> Option<String> {
     let path = &error.path;
     match &error.cause {
         _ if error.fixed_by_unlock() => {
@@ -244,7 +244,7 @@ mod tests {
     fn rights_to_take_away_depend_on_the_file() {
         let step = |path: &str, mode| {
             let cause = FileFault::File(FileError::TooOpen(mode));
-            Failure::from(twofactor_store::Error {
+            Failure::from(twofactor_store::StoreError {
                 path: path.into(),
                 cause,
             })
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_damaged_state_names_the_command_for_it() {
-        let error = twofactor_store::Error {
+        let error = twofactor_store::StoreError {
             path: "/x".into(),
             cause: FileFault::MissingState,
         };

@@ -37,8 +37,8 @@ impl From<AttemptFailure> for ChangeDenial {
     }
 }
 
-impl From<twofactor_store::Error> for ChangeDenial {
-    fn from(error: twofactor_store::Error) -> Self {
+impl From<twofactor_store::StoreError> for ChangeDenial {
+    fn from(error: twofactor_store::StoreError) -> Self {
         AttemptFailure::from(error).into()
     }
 }

@@ -11,7 +11,7 @@ use twofactor_store::attempt::{
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{LoadedPolicy, LockedFactor, PolicyFile, Store};
+use twofactor_store::{FactorStore, LoadedPolicy, LockedFactor, PolicyFile};
 
 use crate::change_denial::ChangeDenial;
 use crate::change_log::ChangeLog;
@@ -38,7 +38,7 @@ pub struct ProofContext<'a> {
     /// The policy as it was read for this call.
     pub loaded: LoadedPolicy,
     /// Records and states.
-    pub store: &'a Store,
+    pub store: &'a FactorStore,
     /// The tickets of users who logged in.
     pub tickets: &'a TicketStore,
     /// The account, with the name under which its record is kept.

@@ -17,7 +17,7 @@ use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prov
 use twofactor_store::fleet_relay;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{PolicyFile, RecordHolder, Store};
+use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 
 use crate::change_denial::ChangeDenial;
 use crate::change_proof::{ProofContext, may_unset_last, requirement};
@@ -54,8 +54,8 @@ impl FileFactors {
         }
     }
 
-    fn store(&self) -> Result<Store, AttemptFailure> {
-        Ok(Store::open(&self.state, &self.policy)?)
+    fn store(&self) -> Result<FactorStore, AttemptFailure> {
+        Ok(FactorStore::open(&self.state, &self.policy)?)
     }
 
     /// Runs a function on the lock-outs and codes of an account, if it has a device.

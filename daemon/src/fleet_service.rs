@@ -22,7 +22,7 @@ use twofactor_store::attempt::{
     AttemptFailure, LoginAttempt, ProofCodes, SharedEnd, SharedPurpose,
 };
 use twofactor_store::sys::accounts;
-use twofactor_store::{PolicyFile, RecordHolder, Store};
+use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 
 use crate::connection_memory::ConnectionMemory;
 use crate::dispatch::{CallResponse, MessageService};
@@ -148,7 +148,7 @@ impl FleetService {
         let Some(_turn) = self.turns.take(account.uid, time.left()) else {
             return Err(AttemptRefusal::Busy);
         };
-        let store = Store::open(&self.state, &self.policy)?;
+        let store = FactorStore::open(&self.state, &self.policy)?;
         let RecordHolder {
             account, record, ..
         } = store.holder(&account)?;
@@ -196,7 +196,7 @@ impl FleetService {
         let (fleet, user) = (Arc::clone(&self.fleet), user.to_owned());
         let (state, policy) = (self.state.clone(), self.policy.clone());
         let work = move || {
-            let store = Store::open(&state, &policy);
+            let store = FactorStore::open(&state, &policy);
             let store = store.map_err(|error| OutageReason::NotMirrored(error.to_string()));
             let _ = done.send(store.and_then(|store| fleet.mirror(&store, &user, &time)));
         };

@@ -46,7 +46,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::tickets::TicketStore;
 
 use arguments::{DaemonAction, DaemonArguments, ServedInterface};
@@ -106,7 +106,7 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
 fn remove_killed_changes(policy: &Path, state: &Path) {
     let (policy, state) = (policy.to_owned(), state.to_owned());
     let _ = std::thread::Builder::new().spawn(move || {
-        let store = Store::open(&state, &policy);
+        let store = FactorStore::open(&state, &policy);
         store.and_then(|store| store.remove_killed_changes())
     });
 }

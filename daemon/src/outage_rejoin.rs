@@ -17,7 +17,7 @@ use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::host_handle::HostHandle;
 use twofactor_store::attempt::{AttemptFailure, PushedStates, push_outage};
-use twofactor_store::{PolicyFile, Store};
+use twofactor_store::{FactorStore, PolicyFile};
 
 use crate::log;
 use crate::store_breaker::concerns_all;
@@ -89,7 +89,7 @@ impl RejoinProgress {
         // Before the text is read: what is written meanwhile is a later version.
         let version = PolicyVersion::of(&files.policy);
         let is_in_fleet = PolicyFile::new(&files.policy).load()?.policy.fleet.enabled;
-        let store = Store::open(&files.state, &files.policy)?;
+        let store = FactorStore::open(&files.state, &files.policy)?;
         let users = store.users()?;
         if !is_in_fleet {
             self.policy = None;
@@ -130,7 +130,7 @@ enum PushEnd {
 
 fn push_one(
     host: &FleetHost,
-    store: &Store,
+    store: &FactorStore,
     user: &str,
     which: PushedStates,
 ) -> Result<PushEnd, AttemptFailure> {

@@ -4,7 +4,7 @@ use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_protocol::service::FleetChangeParameters;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::attempt::{AttemptFailure, SharedCode, SharedEnd};
 
 use crate::change_relay::ChangeRelay;
@@ -29,7 +29,12 @@ pub trait FleetStoreLink: Send + Sync {
     ///
     /// # Errors
     /// The reason why it stays as it is here.
-    fn mirror(&self, store: &Store, user: &str, time: &WorkDeadline) -> Result<(), OutageReason>;
+    fn mirror(
+        &self,
+        store: &FactorStore,
+        user: &str,
+        time: &WorkDeadline,
+    ) -> Result<(), OutageReason>;
 
     /// Makes a change in the store, and returns the message that reports it.
     fn change(
@@ -50,7 +55,12 @@ impl FleetStoreLink for HostHandle {
         fleet_verdict::settle(&self.host(), user, code, time)
     }
 
-    fn mirror(&self, store: &Store, user: &str, time: &WorkDeadline) -> Result<(), OutageReason> {
+    fn mirror(
+        &self,
+        store: &FactorStore,
+        user: &str,
+        time: &WorkDeadline,
+    ) -> Result<(), OutageReason> {
         self.host().mirror_user(store, user, time)
     }
 

@@ -20,7 +20,7 @@ use twofactor_store::operations::{
 use twofactor_store::sys::clock;
 use twofactor_store::testing::SilentLog;
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{MarkDisagreement, Store};
+use twofactor_store::{FactorStore, MarkDisagreement};
 use twofactord::fuzzing::{
     AskedAccount, CallResponse, CallingProcess, ConnectionMemory, FactorUnavailable, FileFactors,
     UserFactors, response,
@@ -51,7 +51,7 @@ impl DaemonMachine {
             .create(&directory)
             .unwrap();
         let (policy, state) = (directory.join("policy.toml"), directory.join("store"));
-        Store::initialize(&state, &policy, MarkDisagreement::Settle).unwrap();
+        FactorStore::initialize(&state, &policy, MarkDisagreement::Settle).unwrap();
         let tickets = TicketStore::at(&directory.join("tickets"));
         Self {
             factors: AccountFactors(FileFactors::new(&policy, &state, tickets.clone())),
@@ -93,7 +93,7 @@ impl DaemonMachine {
 
     /// Root invites a user, who has no device, until a time: the code, as it is compared.
     pub fn invite(&self, user: usize, now: u64, expires: u64) -> String {
-        let store = Store::open(
+        let store = FactorStore::open(
             &self.directory.join("store"),
             &self.directory.join("policy.toml"),
         );

@@ -18,7 +18,7 @@ use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, KnownFactor, LoginAttempt, SessionRole,
 };
 use twofactor_store::sys::clock::BeforeEpoch;
-use twofactor_store::{PolicyFile, Store};
+use twofactor_store::{FactorStore, PolicyFile};
 
 const STEP: u64 = 54_000_000;
 const POLICY: &str = "enabled = true\nwindow = 2\ngrace = 60\n[throttle]\nattempts = 5\n";
@@ -38,7 +38,7 @@ pub struct FuzzMachine {
     whole: [Vec<u8>; 3],
     now: [Vec<u8>; 3],
     phone: Device,
-    store: Store,
+    store: FactorStore,
 }
 
 impl FuzzMachine {
@@ -77,7 +77,7 @@ impl FuzzMachine {
             record.to_toml().as_bytes().to_vec(),
             encode_file(&state),
         ];
-        let store = Store::initialize(
+        let store = FactorStore::initialize(
             &directory.join("store"),
             &directory.join("policy.toml"),
             twofactor_store::MarkDisagreement::Settle,

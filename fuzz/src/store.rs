@@ -5,12 +5,12 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use twofactor_store::{MarkDisagreement, Store};
+use twofactor_store::{FactorStore, MarkDisagreement};
 
 /// A state directory that is marked.
 pub struct FuzzDirectory {
     path: PathBuf,
-    pub store: Store,
+    pub store: FactorStore,
 }
 
 impl FuzzDirectory {
@@ -22,7 +22,7 @@ impl FuzzDirectory {
         fs::DirBuilder::new().mode(0o700).create(&top).unwrap();
         let path = top.join("store");
         let policy = top.join("policy.toml");
-        let made = Store::initialize(&path, &policy, MarkDisagreement::Settle);
+        let made = FactorStore::initialize(&path, &policy, MarkDisagreement::Settle);
         Self {
             path,
             store: made.unwrap().0,

@@ -6,7 +6,7 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::rhost_address;
 use twofactor_store::attempt::{AttemptFailure, LoginAttempt};
 use twofactor_store::fleet_relay;
-use twofactor_store::{PolicyFile, Store};
+use twofactor_store::{FactorStore, PolicyFile};
 
 use crate::arguments::ModuleArguments;
 use crate::login_service;
@@ -15,7 +15,7 @@ use crate::transaction::PamTransaction;
 /// Policy and store of a login, with the account that holds the user's record, the service and the address.
 pub(super) struct LoginFiles {
     file: PolicyFile,
-    store: Store,
+    store: FactorStore,
     holder: Account,
     service: String,
     address: Option<IpAddr>,
@@ -28,7 +28,7 @@ impl LoginFiles {
         arguments: &ModuleArguments,
         account: &Account,
     ) -> Result<Self, AttemptFailure> {
-        let store = Store::open_for_login(&arguments.state, &arguments.policy)?;
+        let store = FactorStore::open_for_login(&arguments.state, &arguments.policy)?;
         let store = fleet_relay::relayed(store, &arguments.policy);
         let rhost = transaction
             .rhost()

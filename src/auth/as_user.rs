@@ -10,7 +10,7 @@ use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::daemon_client::{DaemonClient, DaemonFault};
 use twofactor_store::sys::{accounts, process};
-use twofactor_store::{LoadedPolicy, Store};
+use twofactor_store::{FactorStore, LoadedPolicy};
 
 use super::code_judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
@@ -22,7 +22,7 @@ use crate::transaction::PamTransaction;
 /// Source from which a login reads about devices, and has codes judged.
 pub(super) enum FactorSource {
     /// In the files.
-    Files(Store),
+    Files(FactorStore),
     /// From the daemon, since this process runs as a user.
     Daemon(u32),
 }
@@ -34,7 +34,7 @@ impl LoginContext<'_> {
         if let Some(uid) = process::ordinary_uid_at_start() {
             return Ok(FactorSource::Daemon(uid));
         }
-        match Store::open_for_login(&self.arguments.state, &self.arguments.policy) {
+        match FactorStore::open_for_login(&self.arguments.state, &self.arguments.policy) {
             Ok(store) => Ok(FactorSource::Files(store)),
             // Asked only here, so that a login of root's costs no system call more.
             Err(error) => match process::ordinary_uid() {

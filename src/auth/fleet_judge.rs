@@ -89,7 +89,7 @@ mod tests {
     use twofactor_core::recovery::{PlainCode, RecoverySet};
     use twofactor_core::verify::CodeOutcome;
     use twofactor_store::testing::{ScratchStore, alice, fresh, record_of, token};
-    use twofactor_store::{PolicyFile, Store};
+    use twofactor_store::{FactorStore, PolicyFile};
 
     use super::*;
 
@@ -97,7 +97,7 @@ mod tests {
     struct JudgeMachine {
         _scratch: ScratchStore,
         file: PolicyFile,
-        store: Store,
+        store: FactorStore,
         alice: Account,
         codes: Vec<PlainCode>,
     }

@@ -7,7 +7,7 @@ use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_core::verify;
 use twofactor_store::attempt::{AttemptFailure, prove_unenrolled};
 use twofactor_store::sys::clock;
-use twofactor_store::{LoadedPolicy, PolicyFile, Store};
+use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
 use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, is_enrolled};
@@ -22,7 +22,7 @@ impl LoginContext<'_> {
     pub(super) fn unenrolled_by_files(
         &self,
         transaction: &mut dyn PamTransaction,
-        (store, loaded): (&Store, &LoadedPolicy),
+        (store, loaded): (&FactorStore, &LoadedPolicy),
         service: &str,
         account: Option<&Account>,
         pace: UniformTiming,

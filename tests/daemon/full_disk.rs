@@ -10,7 +10,7 @@ use harness::twofactord::{Daemon, DaemonConversation};
 use harness::{Machine, PASSWORD};
 use serde_json::{Value, json};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_store::{MarkDisagreement, Store};
+use twofactor_store::{FactorStore, MarkDisagreement};
 
 use super::changes::{BEGIN, CONFIRM, RENEW, UNSET, VERIFY, alice, devices, phone as pending};
 use super::own_changes::{ASK_DEVICE_CODE, after_login, alice as command, ended};
@@ -38,7 +38,7 @@ impl SmallDisk {
         ];
         machine.run("mount", &mount).ok();
         let (state, policy) = (Path::new(STATE_DIR), Path::new(POLICY_FILE));
-        Store::initialize(state, policy, MarkDisagreement::Settle).unwrap();
+        FactorStore::initialize(state, policy, MarkDisagreement::Settle).unwrap();
         let phone = enrolled(&machine, "alice");
         enroll(&machine, "alice", &["--device", "old"]);
         add_account(&machine, "bob");

@@ -8,7 +8,7 @@ use harness::enrolled::{enroll_token, machine};
 use harness::twofactord::SOCKET;
 use serde_json::json;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use super::QUICK;
 
@@ -22,7 +22,7 @@ fn what_is_being_answered_is_answered_at_a_stop() {
     let mut asks = machine.talk_to_daemon("alice");
     let account = twofactor_store::sys::accounts::by_name("alice");
     let account = account.unwrap().unwrap();
-    let store = Store::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap();
+    let store = FactorStore::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap();
     // While this is held no code of hers is judged.
     let held = store.lock_for_change(&account).unwrap();
     asks.send(VERIFY, &json!({"user": "alice", "code": alice.code()}));

@@ -83,7 +83,7 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
         ("enabled = true\nenforcement = \"mandatory\"\n", "auth_err"),
         ("nonsense\n", "authinfo_unavail"),
     ];
-    twofactor_store::Store::initialize(
+    twofactor_store::FactorStore::initialize(
         Path::new(twofactor_core::STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
         twofactor_store::MarkDisagreement::Settle,

@@ -6,7 +6,7 @@ use harness::logins::{
 };
 use harness::screen::assert_fits;
 use harness::{Machine, PASSWORD, Session, Sshd, Totp};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use crate::app::{CODE_OR_SKIP, Person, key};
 use crate::sshd::{questions, runs};
@@ -47,7 +47,7 @@ pub fn factor(machine: &Machine, user: &str) -> (Vec<String>, u64) {
 }
 
 fn record_of(user: &str) -> twofactor_core::record::UserRecord {
-    let store = Store::open(
+    let store = FactorStore::open(
         twofactor_core::STATE_DIR.as_ref(),
         twofactor_core::POLICY_FILE.as_ref(),
     );

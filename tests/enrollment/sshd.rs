@@ -1,7 +1,7 @@
 //! Through sshd's keyboard-interactive method, with the OpenSSH client.
 
 use harness::{Machine, PASSWORD, Session, SshLogin};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER, Person};
 use harness::logins::{
@@ -305,7 +305,7 @@ fn r36_a_second_device_is_offered_as_a_backup() {
         [ASK_PASSWORD, BEGIN, CODE, ANOTHER, CODE_OR_SKIP]
     );
     assert_ne!(person.keys[0], person.keys[1]);
-    let store = Store::open(
+    let store = FactorStore::open(
         twofactor_core::STATE_DIR.as_ref(),
         twofactor_core::POLICY_FILE.as_ref(),
     )

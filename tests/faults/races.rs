@@ -9,7 +9,7 @@ use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Round, code};
 use harness::{Machine, Run, Running};
 use twofactor_core::STATE_DIR;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use harness::enrolled::{
     IGNORED, SECRET, SERVICE, Token, add_account, add_stack, auth, enroll_token, set_state,
@@ -141,7 +141,8 @@ fn during(
 }
 
 fn record_of(user: &str) -> Option<twofactor_core::record::UserRecord> {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
+    let store =
+        FactorStore::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     store.record_named(user).unwrap()
 }
 

@@ -20,7 +20,7 @@ use twofactor_fleet::founding;
 use twofactor_fleet::host_entry::HostReport;
 use twofactor_fleet::host_settings::{HostSettings, beside};
 use twofactor_fleet::joining;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use super::cluster::{EtcdCluster, PASSWORD};
 
@@ -201,7 +201,7 @@ pub fn settings() -> PathBuf {
 
 pub fn with_local(act: impl FnOnce(LocalHost<'_>, &HostSettings)) {
     let (state, policy) = (Path::new(STATE_DIR), Path::new(POLICY_FILE));
-    let store = Store::open(state, policy).unwrap();
+    let store = FactorStore::open(state, policy).unwrap();
     let report = HostReport { policy: 1, time: 1 };
     let local = LocalHost {
         store: &store,

@@ -21,7 +21,7 @@ use twofactor_store::operations::{
     self, ChangeCause, ChangeError, DevicesBefore, RootChange, UserFactor,
 };
 use twofactor_store::testing::SilentLog;
-use twofactor_store::{Store, fleet_relay};
+use twofactor_store::{FactorStore, fleet_relay};
 
 use super::cluster::EtcdCluster;
 use super::hosts::{HostMachine, LIMIT, settings};
@@ -72,7 +72,7 @@ impl RelayedKind {
         }
     }
 
-    fn made_in(self, store: &Store, account: &Account) -> Result<(), ChangeError> {
+    fn made_in(self, store: &FactorStore, account: &Account) -> Result<(), ChangeError> {
         let factor = &UserFactor {
             store,
             account,
@@ -143,8 +143,8 @@ impl StoredFactor {
     }
 }
 
-fn files() -> Store {
-    Store::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap()
+fn files() -> FactorStore {
+    FactorStore::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap()
 }
 
 /// Makes the user what a change begins with, by root's way, without the service.

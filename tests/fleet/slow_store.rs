@@ -13,7 +13,7 @@ use twofactor_core::account::Account;
 use twofactor_core::device::OtpKind;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_fleet::host_file::FleetDirectory;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
@@ -26,8 +26,8 @@ const PATIENT: &str = "deadline_ms = 4000\n";
 /// Time of an answer.
 const SLOW: Duration = Duration::from_millis(2200);
 
-fn store() -> Store {
-    Store::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap()
+fn store() -> FactorStore {
+    FactorStore::open(Path::new(STATE_DIR), Path::new(POLICY_FILE)).unwrap()
 }
 
 fn alice() -> Account {

@@ -6,7 +6,7 @@ use std::path::Path;
 use harness::Machine;
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Holdings, Repeated, code};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use harness::enrolled::{
     SECRET, SERVICE, Token, add_recovery_codes, enroll_token, machine, run, state_of,
@@ -21,7 +21,7 @@ const WARM_UP: usize = 60;
 
 /// Every transaction runs the module for an unenrolled user, with a broken policy, and for an enrolled one.
 fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
-    Store::initialize(
+    FactorStore::initialize(
         Path::new("/srv/none"),
         Path::new(twofactor_core::POLICY_FILE),
         twofactor_store::MarkDisagreement::Settle,

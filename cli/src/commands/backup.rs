@@ -10,7 +10,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 use twofactor_store::sys::clock;
-use twofactor_store::{Error as StoreError, FileFault, Store};
+use twofactor_store::{FactorStore, FileFault, StoreError};
 use zeroize::Zeroizing;
 
 use crate::args::BackupArgs;
@@ -73,7 +73,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The backup of all users who can be read, and the others.
-fn collected(store: &Store) -> Result<(BackupText, Vec<MissingUser>), Failure> {
+fn collected(store: &FactorStore) -> Result<(BackupText, Vec<MissingUser>), Failure> {
     let mut text = BackupText::new(clock::now()?);
     let mut missing = Vec::new();
     let found = store.inventory()?;
@@ -135,7 +135,7 @@ fn too_large(error: BackupError) -> Failure {
 
 /// Reads a user, whose lock is held for a moment: record and state belong together. `None` where the user was removed
 /// meanwhile.
-fn read(store: &Store, name: &str) -> Result<Option<(UserRecord, UserState)>, StoreError> {
+fn read(store: &FactorStore, name: &str) -> Result<Option<(UserRecord, UserState)>, StoreError> {
     let Some(found) = store.record_named(name)? else {
         return Ok(None);
     };

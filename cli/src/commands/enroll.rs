@@ -9,7 +9,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::PlainCode;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore};
 use twofactor_store::sys::clock;
-use twofactor_store::{LockedFactor, Store};
+use twofactor_store::{FactorStore, LockedFactor};
 
 use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::enrollment_report::EnrollmentReport;
@@ -171,7 +171,7 @@ fn enroll_device(
 /// When the record has no room for it, or has the recovery codes that were to be made.
 fn with_room(
     context: &Context,
-    store: &Store,
+    store: &FactorStore,
     account: &Account,
     (name, args): (&DeviceName, &EnrollArgs),
 ) -> Result<Account, Failure> {

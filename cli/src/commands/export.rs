@@ -10,7 +10,7 @@ use twofactor_core::device::Device;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::UserState;
-use twofactor_store::{FactorSnapshot, Store};
+use twofactor_store::{FactorSnapshot, FactorStore};
 use zeroize::Zeroizing;
 
 use crate::args::transfer_options::{ExportArgs, ExportCommand};
@@ -109,7 +109,7 @@ impl ExportReport {
 
     fn add_user(
         &mut self,
-        store: &Store,
+        store: &FactorStore,
         accounts: &AccountLookup,
         name: &str,
         line: impl Fn(&str, &Device, &UserState) -> Result<Zeroizing<String>, String>,

@@ -9,7 +9,7 @@ use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_fleet::joining::{self, JoinReport};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 
 use super::{fleet_leaving, fleet_restoration, fleet_status};
@@ -44,7 +44,7 @@ pub fn settings(context: &Context) -> Result<HostSettings, Failure> {
 }
 
 /// The host as its fleet sees it.
-pub fn local<'a>(context: &'a Context, store: &'a Store) -> Result<LocalHost<'a>, Failure> {
+pub fn local<'a>(context: &'a Context, store: &'a FactorStore) -> Result<LocalHost<'a>, Failure> {
     let files = BeatFiles {
         state: context.state_path().to_owned(),
         policy: context.policy_path().to_owned(),

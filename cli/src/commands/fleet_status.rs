@@ -10,7 +10,7 @@ use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_view::{DamageKind, DamagedUser, FleetView};
 use twofactor_fleet::host_settings;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
@@ -50,7 +50,7 @@ pub fn run(context: &Context) -> Result<ExitCode, Failure> {
     })
 }
 
-fn view(host: &FleetHost, store: &Store) -> Result<FleetView, OutageReason> {
+fn view(host: &FleetHost, store: &FactorStore) -> Result<FleetView, OutageReason> {
     let time = WorkDeadline::after(STATUS_TIME);
     let lock = host.directory().lock();
     let lock = lock.map_err(|error| OutageReason::HostFiles(error.to_string()))?;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 pub use change_report::PolicyChangeReport;
 pub use danger_decision::DangerDecision;
@@ -68,7 +68,7 @@ pub struct PolicyChange {
     /// The services that it names or switches.
     services: BTreeSet<String>,
     danger: DangerDecision,
-    store: Option<Store>,
+    store: Option<FactorStore>,
     /// The services whose PAM files name the module, where that was looked at.
     used: Vec<String>,
     cures: Vec<String>,

@@ -8,7 +8,7 @@ use twofactor_core::verify::{AnswerForm, CodeOutcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
-use twofactor_store::{RelocationProgress, Store};
+use twofactor_store::{FactorStore, RelocationProgress};
 use zeroize::Zeroizing;
 
 use super::verify::locked_out;
@@ -119,7 +119,7 @@ fn may_be_adopted(from: &str, to: &Account, record: &UserRecord) -> Result<(), F
     }
 }
 
-fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
+fn is_free(store: &FactorStore, from: &str, to: &Account) -> Result<(), Failure> {
     let new = &to.name;
     let occupied = from != new.as_str()
         && (!matches!(store.record_named(new), Ok(None)) || store.peek_named(new)?.is_some());
@@ -137,7 +137,11 @@ fn is_free(store: &Store, from: &str, to: &Account) -> Result<(), Failure> {
 }
 
 /// A new machine may have got the records only. What may have been used before does not work in the new state.
-fn usable_state(context: &Context, store: &Store, record: &UserRecord) -> Result<(), Failure> {
+fn usable_state(
+    context: &Context,
+    store: &FactorStore,
+    record: &UserRecord,
+) -> Result<(), Failure> {
     let holder = holder(record);
     match store.snapshot(&holder) {
         Err(error) if error.fixed_by_unlock() => {
@@ -153,7 +157,11 @@ fn usable_state(context: &Context, store: &Store, record: &UserRecord) -> Result
 }
 
 /// Checked and charged as at a login.
-fn code_of_device(context: &Context, store: &Store, record: &UserRecord) -> Result<(), Failure> {
+fn code_of_device(
+    context: &Context,
+    store: &FactorStore,
+    record: &UserRecord,
+) -> Result<(), Failure> {
     let named = |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &record.user);
     let holder = holder(record);
     let loaded = context.existing_policy()?;
@@ -201,7 +209,7 @@ fn devices(record: &UserRecord) -> Vec<String> {
 
 fn finish(
     context: &Context,
-    store: &Store,
+    store: &FactorStore,
     from: &str,
     to: &Account,
     begun: Option<RelocationProgress>,
@@ -229,7 +237,7 @@ fn finish(
     })
 }
 
-fn nothing_to_move(store: &Store, from: &str, to: &Account) -> Failure {
+fn nothing_to_move(store: &FactorStore, from: &str, to: &Account) -> Failure {
     let (old, new) = (plain(from), plain(&to.name));
     match store.holder(to) {
         Ok(holder) if holder.record.is_some() && holder.account.name == to.name => {

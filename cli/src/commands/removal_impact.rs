@@ -4,7 +4,7 @@ use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
@@ -66,7 +66,7 @@ impl RemovalEffect {
     /// When the files of the users cannot be looked at.
     pub fn of(
         context: &Context,
-        store: &Store,
+        store: &FactorStore,
         user: &str,
         left: &RemainingDevices,
         danger: DangerDecision,

@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{self, PasswdEntry};
-use twofactor_store::{FileFault, FoundBy, Store};
+use twofactor_store::{FactorStore, FileFault, FoundBy};
 
 use crate::context::Context;
 use crate::error::{Failure, for_user};
@@ -22,7 +22,7 @@ impl RemovalTarget {
     ///
     /// # Errors
     /// When accounts cannot be looked up, or several records claim to be the user's.
-    pub fn find(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
+    pub fn find(context: &Context, store: &FactorStore, user: &str) -> Result<Self, Failure> {
         let Some(account) = accounts::by_name(user)? else {
             return Self::without_account(context, store, user);
         };
@@ -47,7 +47,11 @@ impl RemovalTarget {
     }
 
     /// The name of a user who was renamed, or is gone.
-    fn without_account(context: &Context, store: &Store, user: &str) -> Result<Self, Failure> {
+    fn without_account(
+        context: &Context,
+        store: &FactorStore,
+        user: &str,
+    ) -> Result<Self, Failure> {
         match RecordOwner::of(&AccountLookup::for_names(1), store, user)? {
             RecordOwner::Renamed(PasswdEntry { account, .. }) => {
                 context.terminal.prose(&format!(

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use twofactor_core::account::Account;
 use twofactor_core::backup::{Backup, BackupEntry, MAX_BACKUP};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::operations::{
     self, ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes,
 };
@@ -202,7 +202,7 @@ impl<'b> RestorePlace<'b> {
 
 /// Refuses all users but one of each user id: what is kept is kept about one user of that id.
 fn one_for_each_uid<'b>(
-    store: &Store,
+    store: &FactorStore,
     mut places: Vec<RestorePlace<'b>>,
     terms: RestoreTerms,
 ) -> Vec<RestorePlace<'b>> {
@@ -232,7 +232,7 @@ fn one_for_each_uid<'b>(
 /// The one of several users of a user id that gets it, with the name for people: the one that a record here is of, or else the first
 /// that can be restored, or else the first, whose failure is reported.
 fn first_of_uid(
-    store: &Store,
+    store: &FactorStore,
     places: &[RestorePlace<'_>],
     indexes: &[usize],
     terms: RestoreTerms,
@@ -256,7 +256,11 @@ fn first_of_uid(
     Some((index, plain(&account.name)))
 }
 
-fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> Vec<RestoreRow> {
+fn planned(
+    store: &FactorStore,
+    places: &[RestorePlace<'_>],
+    terms: RestoreTerms,
+) -> Vec<RestoreRow> {
     let mut progress = ProgressLine::new("Looked at", places.len());
     let look = |place: &RestorePlace<'_>| {
         progress.add(1);
@@ -276,7 +280,7 @@ fn planned(store: &Store, places: &[RestorePlace<'_>], terms: RestoreTerms) -> V
 /// Restores the users, each under the lock and with the flushes of one alone, several at a time. What is wrong with one
 /// stops no other one.
 fn written(
-    store: &Store,
+    store: &FactorStore,
     places: &[RestorePlace<'_>],
     terms: RestoreTerms,
     threads: ChangeThreads,

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use twofactor_store::sys::clock;
-use twofactor_store::{LoadedPolicy, Store};
+use twofactor_store::{FactorStore, LoadedPolicy};
 
 use super::policy_change::policy_hash;
 use crate::args::StatusArgs;
@@ -98,7 +98,7 @@ fn listed(
     used: &[String],
 ) -> Result<Vec<UserStatus>, Failure> {
     let store = context.store()?;
-    let recorded = store.as_ref().map(Store::users).transpose()?;
+    let recorded = store.as_ref().map(FactorStore::users).transpose()?;
     let recorded: BTreeSet<String> = recorded.unwrap_or_default().into_iter().collect();
     let roster = match user {
         Some(user) => {

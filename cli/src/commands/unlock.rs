@@ -3,7 +3,7 @@
 use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::operations::{self, ChangeError, ForgottenFailures};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
 fn rebuilt(
     context: &Context,
     policy: &Policy,
-    store: &Store,
+    store: &FactorStore,
     account: &Account,
     error: &ChangeError,
 ) -> Result<StateRebuildReport, Failure> {

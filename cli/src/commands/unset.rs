@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::UserRecord;
-use twofactor_store::files::Error as StoreError;
+use twofactor_store::files::StoreError;
 use twofactor_store::operations::{self, ChangeSteps};
-use twofactor_store::{LockedFactor, Store};
+use twofactor_store::{FactorStore, LockedFactor};
 
 use super::policy_change::{DangerDecision, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
@@ -68,7 +68,7 @@ type FoundRecord = Result<Option<UserRecord>, StoreError>;
 /// A removal, as it was asked for.
 struct RequestedRemoval<'a> {
     context: &'a Context,
-    store: &'a Store,
+    store: &'a FactorStore,
     danger: DangerDecision,
     /// The policy on the condition of which it is made, or that it is only shown.
     preview: &'a PreviewOptions,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{DirectoryInventory, Store};
+use twofactor_store::{DirectoryInventory, FactorStore};
 
 use super::DoctorFinding;
 use crate::error::for_user;
@@ -14,7 +14,7 @@ use crate::suggested_command;
 
 /// Contradictions about all users who have a file or an entry. Directory users need not be listed: each name and uid is
 /// looked up.
-pub fn check(store: &Store) -> Vec<DoctorFinding> {
+pub fn check(store: &FactorStore) -> Vec<DoctorFinding> {
     let inventory = match store.inventory() {
         Ok(inventory) => inventory,
         Err(error) => {
@@ -168,7 +168,7 @@ fn strangers(
 }
 
 /// States and entries of the index that tell of a record that is not there.
-fn orphans(store: &Store, inventory: &DirectoryInventory) -> Vec<DoctorFinding> {
+fn orphans(store: &FactorStore, inventory: &DirectoryInventory) -> Vec<DoctorFinding> {
     let has_record = |name: &str| {
         inventory
             .records

@@ -9,7 +9,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::{COUNTER_UNKNOWN, UserState};
 use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{self as store, FactorSnapshot, Store};
+use twofactor_store::{self as store, FactorSnapshot, FactorStore};
 
 use super::doctor_finding::DoctorFinding;
 use crate::error::for_user;
@@ -49,7 +49,7 @@ impl FactorStatus {
 
 /// All users who can be listed, or one of them, and the findings about each at the time `now`.
 pub fn check(
-    store: Option<&Store>,
+    store: Option<&FactorStore>,
     throttle: &ThrottlePolicy,
     only: Option<&Account>,
     now: u64,
@@ -129,7 +129,7 @@ fn vanished(name: &str) -> DoctorFinding {
 }
 
 fn examined(
-    factor: Result<Option<FactorSnapshot>, store::Error>,
+    factor: Result<Option<FactorSnapshot>, store::StoreError>,
     throttle: &ThrottlePolicy,
     account: &Account,
     now: u64,

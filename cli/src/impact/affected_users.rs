@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::attempt::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
@@ -21,7 +21,7 @@ use crate::suggested_command;
 pub fn all(
     policy: &Policy,
     time: PolicyTime,
-    store: &Store,
+    store: &FactorStore,
 ) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
     let mut roster = UserRoster::recorded(Some(store))?;
     roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
@@ -117,7 +117,7 @@ fn vanished(name: &str) -> String {
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn recorded(policy: &Policy, store: &Store) -> Result<Vec<AffectedUser>, Failure> {
+pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser>, Failure> {
     let rules = ExemptionRules::of(policy);
     let of_file = |name: String| {
         // The name alone: no condition looks at the numbers.

@@ -7,7 +7,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 use twofactor_store::operations;
-use twofactor_store::{BATCH, BulkEnrollment, FoundBy, NewRecord, Store};
+use twofactor_store::{BATCH, BulkEnrollment, FactorStore, FoundBy, NewRecord};
 
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
@@ -29,7 +29,7 @@ pub struct UserImport {
 
 /// The jobs under the names of the records that count: the devices of an alias go to the user it stands for. Where that
 /// cannot be told, the job is refused when it is looked at.
-pub fn resolved(store: &Store, jobs: Vec<UserImport>) -> Vec<UserImport> {
+pub fn resolved(store: &FactorStore, jobs: Vec<UserImport>) -> Vec<UserImport> {
     let mut resolved: Vec<UserImport> = Vec::with_capacity(jobs.len());
     let mut positions: BTreeMap<String, usize> = BTreeMap::new();
     for mut job in jobs {
@@ -67,7 +67,7 @@ pub struct ImportOptions {
 /// # Errors
 /// When the kernel gives no randomness. What is wrong with one user's files refuses that user's devices.
 pub fn plan(
-    store: Option<&Store>,
+    store: Option<&FactorStore>,
     jobs: &[UserImport],
     manner: ImportOptions,
 ) -> Result<Vec<ImportRow>, Failure> {
@@ -96,7 +96,7 @@ pub struct ImportOutcome {
 /// Does it. Users without a record are enrolled many at a time. What is stored is logged before the next step begins.
 ///
 /// It ends early when the kernel gives no randomness, a whole batch cannot be stored, or a signal has come.
-pub fn write(store: &Store, jobs: &[UserImport], manner: ImportOptions) -> ImportOutcome {
+pub fn write(store: &FactorStore, jobs: &[UserImport], manner: ImportOptions) -> ImportOutcome {
     let mut writer = ImportWriter {
         store,
         jobs,
@@ -117,7 +117,7 @@ pub fn write(store: &Store, jobs: &[UserImport], manner: ImportOptions) -> Impor
 
 /// The work of [`write`].
 struct ImportWriter<'a> {
-    store: &'a Store,
+    store: &'a FactorStore,
     jobs: &'a [UserImport],
     manner: ImportOptions,
     /// Of each job so far.
@@ -222,7 +222,7 @@ impl ImportWriter<'_> {
 }
 
 /// True if the newcomer has these very devices.
-fn is_stored(store: &Store, newcomer: &NewRecord) -> bool {
+fn is_stored(store: &FactorStore, newcomer: &NewRecord) -> bool {
     let ids = |record: &UserRecord| {
         record
             .devices
@@ -251,7 +251,7 @@ fn log(rows: &[ImportRow], manner: ImportOptions) {
 
 /// Stores one device after the other.
 fn one_by_one(
-    store: &Store,
+    store: &FactorStore,
     job: &UserImport,
     manner: ImportOptions,
 ) -> Result<Vec<ImportRow>, Failure> {
@@ -292,7 +292,10 @@ fn drafted(
     Ok((draft, rows))
 }
 
-fn kept(store: &Store, account: &Account) -> Result<Option<(UserRecord, UserState)>, Failure> {
+fn kept(
+    store: &FactorStore,
+    account: &Account,
+) -> Result<Option<(UserRecord, UserState)>, Failure> {
     let named = |error| for_user(Failure::from(error), &account.name);
     let snapshot = store.snapshot(account).map_err(named)?;
     Ok(snapshot.map(|snapshot| (snapshot.record, snapshot.state)))

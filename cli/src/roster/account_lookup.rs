@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::sys::accounts::{LookupFailed, PasswdEntry, entry_by_name, entry_by_uid};
 use twofactor_store::sys::passwd_listing;
 
@@ -68,7 +68,11 @@ pub enum RecordOwner {
 
 impl RecordOwner {
     /// Looks at the passwd database, by name and, where it does not know the name, by the uid of the record.
-    pub fn of(accounts: &AccountLookup, store: &Store, name: &str) -> Result<Self, LookupFailed> {
+    pub fn of(
+        accounts: &AccountLookup,
+        store: &FactorStore,
+        name: &str,
+    ) -> Result<Self, LookupFailed> {
         if let Some(entry) = accounts.entry(name)? {
             return Ok(Self::Named(entry));
         }

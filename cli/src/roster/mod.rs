@@ -15,7 +15,7 @@ use twofactor_core::device::Device;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{self as store, FactorSnapshot, Store};
+use twofactor_store::{self as store, FactorSnapshot, FactorStore};
 
 use crate::parallel;
 pub use account_lookup::{AccountLookup, RecordOwner};
@@ -88,18 +88,18 @@ pub struct ListedUser {
     /// The full name; `None` where the account has none.
     pub full_name: Option<String>,
     /// Record and state; `None` where it is proven that there is no record.
-    pub factor: Result<Option<FactorSnapshot>, store::Error>,
+    pub factor: Result<Option<FactorSnapshot>, store::StoreError>,
 }
 
 /// The names that are listed, each once.
 pub struct UserRoster<'s> {
-    store: Option<&'s Store>,
+    store: Option<&'s FactorStore>,
     names: BTreeSet<String>,
 }
 
 impl<'s> UserRoster<'s> {
     /// A roster of these names. Without a store no user has a record.
-    pub fn new(store: Option<&'s Store>, names: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(store: Option<&'s FactorStore>, names: impl IntoIterator<Item = String>) -> Self {
         Self {
             store,
             names: names.into_iter().collect(),
@@ -110,8 +110,8 @@ impl<'s> UserRoster<'s> {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub fn recorded(store: Option<&'s Store>) -> Result<Self, store::Error> {
-        let names = store.map(Store::users).transpose()?;
+    pub fn recorded(store: Option<&'s FactorStore>) -> Result<Self, store::StoreError> {
+        let names = store.map(FactorStore::users).transpose()?;
         Ok(Self::new(store, names.unwrap_or_default()))
     }
 
@@ -128,7 +128,7 @@ impl<'s> UserRoster<'s> {
     }
 }
 
-fn entry(store: Option<&Store>, accounts: &AccountLookup, name: &str) -> RosterEntry {
+fn entry(store: Option<&FactorStore>, accounts: &AccountLookup, name: &str) -> RosterEntry {
     let owner = match store {
         Some(store) => RecordOwner::of(accounts, store, name).map(RecordOwner::entry),
         None => accounts.entry(name),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::clock;
-use twofactor_store::{PolicyFile, Store};
+use twofactor_store::{FactorStore, PolicyFile};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
@@ -114,7 +114,7 @@ impl FleetHost {
             mirrored: before.map_or(0, |it| it.mirrored),
             hosts: u32::try_from(members).unwrap_or(u32::MAX).max(1),
         };
-        let store = Store::open(&files.state, &files.policy);
+        let store = FactorStore::open(&files.state, &files.policy);
         let mirrored = match store {
             Ok(store) => self.mirror(&store, progress, &WorkDeadline::after(MIRROR_TIME)),
             Err(error) => Err(OutageReason::HostFiles(error.to_string())),

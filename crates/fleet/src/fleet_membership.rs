@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use twofactor_core::account::Account;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::sys::file::FileAccess;
 use twofactor_store::sys::host_name;
 
@@ -85,7 +85,7 @@ pub type UserProgress<'a> = &'a dyn Fn(usize, usize);
 #[derive(Clone, Copy)]
 pub struct LocalHost<'a> {
     /// The records and states.
-    pub store: &'a Store,
+    pub store: &'a FactorStore,
     /// Their directory.
     pub state: &'a Path,
     /// The host's report on itself.
@@ -141,7 +141,7 @@ fn new_place(directory: &FleetDirectory, meta: FleetMeta) -> Result<HostPlace, H
 }
 
 /// All users with a record here, if each record and state can be read: one that cannot would be missing in the fleet.
-pub(crate) fn readable_users(store: &Store) -> Result<Vec<String>, MembershipError> {
+pub(crate) fn readable_users(store: &FactorStore) -> Result<Vec<String>, MembershipError> {
     let users = store.users()?;
     for user in &users {
         if let Some(record) = store.record_named(user)? {
@@ -170,7 +170,7 @@ pub(crate) fn add_users(list: &mut UserReasons, users: UserReasons) {
 /// use are left as they are, and returned.
 pub(crate) fn bring_all(
     host: &FleetHost,
-    store: &Store,
+    store: &FactorStore,
     users: &[String],
     progress: UserProgress<'_>,
 ) -> Result<UserReasons, MembershipError> {
@@ -191,7 +191,7 @@ pub(crate) fn bring_all(
 
 /// Brings a user's record and state to the fleet, which has no record of that user, or the same one. Each code that was used there or
 /// here counts as used. A user who was removed there is no new one: that is a conflict.
-fn bring(host: &FleetHost, store: &Store, user: &str) -> Result<(), MembershipError> {
+fn bring(host: &FleetHost, store: &FactorStore, user: &str) -> Result<(), MembershipError> {
     let Some(record) = store.record_named(user)? else {
         // Removed meanwhile.
         return Ok(());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use twofactor_core::record::UserRecord;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
@@ -95,7 +95,11 @@ impl FleetHost {
     ///
     /// # Errors
     /// [`OutageReason`].
-    pub fn view(&self, store: &Store, time: &dyn TimeLeft) -> Result<FleetView, OutageReason> {
+    pub fn view(
+        &self,
+        store: &FactorStore,
+        time: &dyn TimeLeft,
+    ) -> Result<FleetView, OutageReason> {
         let members = self.members(time)?;
         // First, so that each of them has a state in the list that is read after it.
         let records = patient(time, || self.gateway().list(KeyKind::Record, 0, time))?;
@@ -169,7 +173,7 @@ impl FleetHost {
 }
 
 /// True if this host has what the fleet has.
-fn is_here(store: &Store, user: &str, text: Option<&str>) -> bool {
+fn is_here(store: &FactorStore, user: &str, text: Option<&str>) -> bool {
     let here = store.record_named(user);
     here.is_ok_and(|here| match (&here, text) {
         (None, None) => true,

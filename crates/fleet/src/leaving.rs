@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use twofactor_store::fleet_contact::FleetContact;
-use twofactor_store::{Store, UnmirroredUsers};
+use twofactor_store::{FactorStore, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, patient};
@@ -72,7 +72,7 @@ pub fn leave(
 /// removed would be one again, and by none the user would pass for one without a device.
 fn has_newest(
     host: &FleetHost,
-    store: &Store,
+    store: &FactorStore,
     damaged: &DamagedUser,
 ) -> Result<bool, MembershipError> {
     match damaged.kind {

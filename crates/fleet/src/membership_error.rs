@@ -14,7 +14,7 @@ pub enum MembershipError {
     /// The store cannot be used.
     Outage(OutageReason),
     /// A record or a state on this host.
-    Store(twofactor_store::Error),
+    Store(twofactor_store::StoreError),
     /// A user, and why the record was not brought to the fleet.
     User(String, CommitFault),
     /// A refusal, in a sentence.
@@ -33,8 +33,8 @@ impl From<OutageReason> for MembershipError {
     }
 }
 
-impl From<twofactor_store::Error> for MembershipError {
-    fn from(error: twofactor_store::Error) -> Self {
+impl From<twofactor_store::StoreError> for MembershipError {
+    fn from(error: twofactor_store::StoreError) -> Self {
         Self::Store(error)
     }
 }

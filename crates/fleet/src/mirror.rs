@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
@@ -47,7 +47,7 @@ impl FleetHost {
     /// [`OutageReason`], also where the store is not that of the fleet, or went back: then nothing is concluded from what it lacks.
     pub fn mirror(
         &self,
-        store: &Store,
+        store: &FactorStore,
         progress: &mut MirrorProgress,
         time: &dyn TimeLeft,
     ) -> Result<MirrorReport, OutageReason> {
@@ -110,7 +110,7 @@ impl FleetHost {
     /// [`OutageReason`]; [`OutageReason::NotMirrored`] where what the store has cannot be put in place here.
     pub fn mirror_user(
         &self,
-        store: &Store,
+        store: &FactorStore,
         user: &str,
         time: &dyn TimeLeft,
     ) -> Result<(), OutageReason> {
@@ -124,7 +124,7 @@ impl FleetHost {
 
     fn mirror_one(
         &self,
-        store: &Store,
+        store: &FactorStore,
         notes: &MirrorNotes,
         user: &str,
         time: &dyn TimeLeft,
@@ -138,7 +138,7 @@ impl FleetHost {
     /// a login may have seen what the store had before this one failed.
     fn mirror_noted(
         &self,
-        store: &Store,
+        store: &FactorStore,
         (notes, noted): (&MirrorNotes, &[String]),
         user: &str,
         time: &dyn TimeLeft,
@@ -164,7 +164,7 @@ impl FleetHost {
 }
 
 /// True if a user whose record could not be put in place passes here for none without a device.
-fn is_refused(store: &Store, notes: &MirrorNotes, user: &str) -> bool {
+fn is_refused(store: &FactorStore, notes: &MirrorNotes, user: &str) -> bool {
     // A record that cannot be used refuses its user; only where there is none a device would be missed.
     if !matches!(store.record_named(user), Ok(None)) {
         return true;

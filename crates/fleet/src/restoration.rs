@@ -7,7 +7,7 @@
 //! A restoration has an id. A backup may hold one that is under way, or over, with the hosts that took part: what they learned since is
 //! missing there. So only the host that began one goes on with it, and only while it remembers that it is not over.
 
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use crate::beats::BeatFiles;
 use crate::deadline::WorkDeadline;
@@ -169,7 +169,7 @@ impl FleetHost {
             forgotten.map_err(OutageReason::files)?;
         }
         if !self.has_taken_part(stored, &time)? {
-            let store = Store::open(&files.state, &files.policy);
+            let store = FactorStore::open(&files.state, &files.policy);
             let store = store.map_err(|error| OutageReason::HostFiles(error.to_string()))?;
             let part = self.take_part(&store, (place.meta.epoch, stored), &|_, _| ());
             let part = part.map_err(|error| OutageReason::HostFiles(error.to_string()))?;

@@ -4,7 +4,7 @@
 //! wins, whatever number this host's record has, and the states alone are joined.
 
 use twofactor_core::state::UserState;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use crate::deadline::WorkDeadline;
 use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
@@ -43,7 +43,7 @@ impl FleetHost {
     /// Brings what this host knows, and says so unless a user could not be brought. `own` is the epoch that this host was in.
     pub(crate) fn take_part(
         &self,
-        store: &Store,
+        store: &FactorStore,
         (own, next): (u64, FleetMeta),
         progress: UserProgress<'_>,
     ) -> Result<PartReport, MembershipError> {
@@ -170,7 +170,7 @@ impl FleetHost {
 
 /// This host's knowledge of a user.
 fn known_of(
-    store: &Store,
+    store: &FactorStore,
     marks: &MirrorMarks,
     user: &str,
 ) -> Result<HostKnowledge, MembershipError> {

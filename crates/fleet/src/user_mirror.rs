@@ -10,7 +10,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::file::FileError;
-use twofactor_store::{LockedFactor, Store, UnmirroredUsers};
+use twofactor_store::{FactorStore, LockedFactor, UnmirroredUsers};
 
 use crate::fleet_factor::FleetFactor;
 use crate::host_error::HostError;
@@ -61,7 +61,7 @@ impl MirrorNotes {
 
 /// Puts the record of one user in place, or removes it.
 pub(crate) fn bring_here(
-    store: &Store,
+    store: &FactorStore,
     (notes, user): (&MirrorNotes, &str),
     read: FactorReader<'_>,
 ) -> Result<MirrorResult, UserFault> {
@@ -98,7 +98,11 @@ pub(crate) fn bring_here(
 }
 
 /// The uid of which the files of a user are here, where it is not the one of the store. A removal that was killed leaves a state alone.
-fn other_uid(store: &Store, (user, there): (&str, u32), here: Option<&UserRecord>) -> Option<u32> {
+fn other_uid(
+    store: &FactorStore,
+    (user, there): (&str, u32),
+    here: Option<&UserRecord>,
+) -> Option<u32> {
     let uid = match here {
         Some(record) => Some(record.uid),
         // One that cannot be read is left to its lock.
@@ -109,7 +113,7 @@ fn other_uid(store: &Store, (user, there): (&str, u32), here: Option<&UserRecord
 
 /// Removes what is here of a user who was removed in the fleet, and enrolled anew with another uid.
 fn remove_predecessor(
-    store: &Store,
+    store: &FactorStore,
     (notes, user, uid): (&MirrorNotes, &str, u32),
     read: FactorReader<'_>,
 ) -> Result<(), UserFault> {
@@ -127,7 +131,7 @@ fn remove_predecessor(
 /// Forgets that the record of a user could not be put in place, once what the store has is here. The lock keeps out a
 /// [`remove_predecessor`] that has just noted it.
 pub(crate) fn forget_failure(
-    store: &Store,
+    store: &FactorStore,
     (notes, user): (&MirrorNotes, &str),
     read: FactorReader<'_>,
 ) -> Result<(), UserFault> {
@@ -257,8 +261,8 @@ impl From<OutageReason> for UserFault {
     }
 }
 
-impl From<twofactor_store::Error> for UserFault {
-    fn from(error: twofactor_store::Error) -> Self {
+impl From<twofactor_store::StoreError> for UserFault {
+    fn from(error: twofactor_store::StoreError) -> Self {
         Self::User(error.to_string())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::files::{FileFault, LoadedPolicy, LoadedRecord, LockedFactor, PolicyFile, Store};
+use crate::files::{FactorStore, FileFault, LoadedPolicy, LoadedRecord, LockedFactor, PolicyFile};
 use crate::sys::clock::{self, BeforeEpoch};
 use crate::sys::random;
 use twofactor_core::account::Account;
@@ -62,7 +62,7 @@ pub struct LoginAttempt<'a> {
     /// The policy as it was last read.
     pub loaded: LoadedPolicy,
     /// The store with the user's files.
-    pub store: &'a Store,
+    pub store: &'a FactorStore,
     /// The account that logs in, with the name under which its record is kept.
     pub holder: &'a Account,
     /// PAM service name.
@@ -83,7 +83,7 @@ impl<'a> LoginAttempt<'a> {
     pub fn new(
         file: &'a PolicyFile,
         loaded: LoadedPolicy,
-        store: &'a Store,
+        store: &'a FactorStore,
         holder: &'a Account,
         service: &'a str,
     ) -> Self {
@@ -370,7 +370,7 @@ impl LoginAttempt<'_> {
 
 /// The state and record under the lock, `None` when the record is gone. `known` is the record as it was read before.
 fn lock_recorded<'s>(
-    store: &'s Store,
+    store: &'s FactorStore,
     account: &Account,
     known: Option<LoadedRecord>,
 ) -> Result<Option<(LockedFactor<'s>, LoadedRecord)>, AttemptFailure> {

@@ -12,7 +12,7 @@ use twofactor_protocol::fleet_change::{FactorText, FleetChangeAnswer, FleetChang
 use twofactor_protocol::reply::ReplyError;
 
 use crate::daemon_client::{DaemonClient, DaemonError, DaemonFault};
-use crate::files::{ShareFault, SharedChange, SharedFactors, Store};
+use crate::files::{FactorStore, ShareFault, SharedChange, SharedFactors};
 use crate::sys::lock_heartbeat::LockHeartbeat;
 
 /// Longest time of a change: that of the service, and the way there and back. The lock of the user is held meanwhile, for which logins
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 /// The store of one who is not root's command: on a host of a fleet its changes go by the service of the fleet, which serves this
 /// machine's own files and no others.
 #[must_use]
-pub fn relayed(store: Store, policy: &Path) -> Store {
+pub fn relayed(store: FactorStore, policy: &Path) -> FactorStore {
     if store.path() == Path::new(STATE_DIR) && policy == Path::new(POLICY_FILE) {
         store.with_fleet(Arc::new(FleetRelay))
     } else {

@@ -23,9 +23,9 @@ pub mod testing;
 pub mod tickets;
 
 pub use files::{
-    BATCH, BulkEnrollment, DirectoryInventory, Error, FactorSnapshot, FileFault, FoundBy,
+    BATCH, BulkEnrollment, DirectoryInventory, FactorSnapshot, FactorStore, FileFault, FoundBy,
     LoadedPolicy, LoadedRecord, LockedFactor, MarkDisagreement, MarkResult, NewRecord, PolicyFile,
-    RecordHolder, RelocationProgress, ShareFault, SharedChange, SharedFactors, Store,
+    RecordHolder, RelocationProgress, ShareFault, SharedChange, SharedFactors, StoreError,
     UnmirroredUsers, directory_mark,
 };
 

@@ -20,7 +20,7 @@ use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, StoredState, decode_file};
 
-use crate::files::{MarkDisagreement, Store};
+use crate::files::{FactorStore, MarkDisagreement};
 use crate::operations::AuditSink;
 
 /// A directory for one test, gone when it ends.
@@ -46,8 +46,8 @@ impl ScratchStore {
     }
 
     /// The store in it.
-    pub fn store(&self) -> Store {
-        Store::initialize(&self.top(), &self.policy(), MarkDisagreement::Settle)
+    pub fn store(&self) -> FactorStore {
+        FactorStore::initialize(&self.top(), &self.policy(), MarkDisagreement::Settle)
             .unwrap()
             .0
     }
@@ -177,7 +177,7 @@ pub fn unused(device: &Device) -> DeviceState {
 }
 
 /// Enrolls an account with these devices.
-pub fn enroll_devices(store: &Store, account: &Account, devices: &[Device]) {
+pub fn enroll_devices(store: &FactorStore, account: &Account, devices: &[Device]) {
     let entries: Vec<DeviceState> = devices.iter().map(fresh).collect();
     let record = record_of(account, devices);
     let mut locked = store.lock_for_change(account).unwrap();

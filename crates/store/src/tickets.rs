@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, Dir, access, unlinkat};
 use rustix::io::Errno;
 
-use crate::Error;
+use crate::StoreError;
 use crate::sys::clock;
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 
@@ -65,9 +65,9 @@ impl TicketStore {
     /// where no daemon was set up there are no tickets.
     ///
     /// # Errors
-    /// [`Error`]; there is no new ticket then.
-    pub fn issue(&self, uid: u32, session: u32) -> Result<TicketIssue, Error> {
-        let failed = Error::file(&self.directory);
+    /// [`StoreError`]; there is no new ticket then.
+    pub fn issue(&self, uid: u32, session: u32) -> Result<TicketIssue, StoreError> {
+        let failed = StoreError::file(&self.directory);
         let directory = match self.open() {
             Ok(Some(directory)) => Ok(directory),
             Ok(None) => file::ensure_directory(CWD, &self.directory),
@@ -94,23 +94,23 @@ impl TicketStore {
     /// True if the user has a ticket for this audit session that still holds.
     ///
     /// # Errors
-    /// [`Error`]: nothing may be concluded about the ticket.
-    pub fn holds(&self, uid: u32, session: u32) -> Result<bool, Error> {
+    /// [`StoreError`]: nothing may be concluded about the ticket.
+    pub fn holds(&self, uid: u32, session: u32) -> Result<bool, StoreError> {
         self.held(uid, |ticket| ticket.holds(session, clock::since_boot()))
             .map(|held| held.is_some())
-            .map_err(Error::file(&self.directory))
+            .map_err(StoreError::file(&self.directory))
     }
 
     /// Takes that ticket: true if it held, and is gone. It may have been looked at up to `patience` seconds before.
     ///
     /// # Errors
-    /// [`Error`]: the ticket may be gone.
-    pub fn take(&self, uid: u32, session: u32, patience: u64) -> Result<bool, Error> {
+    /// [`StoreError`]: the ticket may be gone.
+    pub fn take(&self, uid: u32, session: u32, patience: u64) -> Result<bool, StoreError> {
         let now = clock::since_boot();
         let holds = |ticket: TicketContent| {
             ticket.holds(session, now) || ticket.holds(session, now.saturating_sub(patience))
         };
-        let failed = Error::file(&self.directory);
+        let failed = StoreError::file(&self.directory);
         let Some(directory) = self.held(uid, holds).map_err(&failed)? else {
             return Ok(false);
         };

@@ -50,7 +50,7 @@ impl FleetStoreLink for ScriptedStore {
         ))
     }
 
-    fn mirror(&self, _: &Store, user: &str, _: &WorkDeadline) -> Result<(), OutageReason> {
+    fn mirror(&self, _: &FactorStore, user: &str, _: &WorkDeadline) -> Result<(), OutageReason> {
         assert_eq!(user, "root");
         self.asked.lock().unwrap().push("mirror");
         thread::sleep(self.mirrored.1);

@@ -7,7 +7,7 @@ use crate::user_factors::CallingProcess;
 use twofactor_core::account::Account;
 use twofactor_store::testing::{ScratchStore, alice, enroll_devices, phone, record_of, token};
 use twofactor_store::tickets::TicketStore;
-use twofactor_store::{PolicyFile, Store};
+use twofactor_store::{FactorStore, PolicyFile};
 
 /// The audit session in which alice has logged in.
 const SESSION: u32 = 7;
@@ -16,7 +16,7 @@ const SESSION: u32 = 7;
 struct ChangeMachine {
     _scratch: ScratchStore,
     file: PolicyFile,
-    store: Store,
+    store: FactorStore,
     tickets: TicketStore,
     alice: Account,
     memory: ConnectionMemory,

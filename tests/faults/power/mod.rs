@@ -14,7 +14,7 @@ use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::sys::accounts;
 
 use disk::{DiskEntry, DiskTree, ModelDisk};
@@ -65,7 +65,8 @@ fn restore(wanted: &DiskTree) {
 /// contradicts itself: a trace of a record that is not there.
 fn readable(user: &str) -> Result<Option<(UserRecord, UserState)>, String> {
     let account = accounts::by_name(user).unwrap().unwrap();
-    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
+    let store =
+        FactorStore::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     let holder = |account: &Account| store.holder(account).map_err(|error| error.to_string());
     let found = holder(&account)?;
     let alias = Account {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
-use twofactor_store::{RecordHolder, Store};
+use twofactor_store::{FactorStore, RecordHolder};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum KeptEntry {
@@ -81,8 +81,8 @@ fn parts() -> [PathBuf; 2] {
     ["users", "state"].map(|part| Path::new(STATE_DIR).join(part))
 }
 
-pub fn open_store() -> Store {
-    Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap()
+pub fn open_store() -> FactorStore {
+    FactorStore::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap()
 }
 
 /// The user whose record counts for an account; the reason why neither it nor its absence is proven. By another name of

@@ -13,7 +13,7 @@ use serde_json::Value;
 use twofactor_core::STATE_DIR;
 use twofactor_core::account::Account;
 use twofactor_core::state::UserState;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use super::table::{Column, TableRow, described, print, state_path, stride};
 use harness::enrolled::{
@@ -256,7 +256,7 @@ pub fn account(user: &str) -> Account {
 
 /// The state, if it and the record can be used together.
 pub fn readable(account: &Account) -> Result<UserState, String> {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE))
+    let store = FactorStore::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE))
         .map_err(|error| error.to_string())?;
     let locked = store.lock(account).map_err(|error| error.to_string())?;
     match locked.record().map_err(|error| error.to_string())? {

@@ -16,7 +16,7 @@ use twofactor_core::recovery::{OneTimeCode, RecoverySet};
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{self, DeviceState, UserState};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 /// The key of every device that is enrolled here, in base32.
 pub const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -44,7 +44,7 @@ pub fn machine(policy: &str) -> Machine {
     machine.policy(policy);
     // libpam loads the modules of this file, too, for every transaction.
     machine.stack("other", "auth required pam_deny.so\n");
-    Store::initialize(
+    FactorStore::initialize(
         Path::new(STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
         twofactor_store::MarkDisagreement::Settle,
@@ -144,7 +144,7 @@ pub fn write_record(account: &Account, devices: Vec<Device>) {
 
 /// Makes the record and the state of an account in a state directory.
 pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>) {
-    let store = Store::initialize(
+    let store = FactorStore::initialize(
         directory,
         Path::new(twofactor_core::POLICY_FILE),
         twofactor_store::MarkDisagreement::Settle,
@@ -169,7 +169,8 @@ pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>
 
 /// Changes the record of an enrolled user with a plain name.
 pub fn change_record(user: &str, change: impl FnOnce(&mut UserRecord)) {
-    let store = Store::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
+    let store =
+        FactorStore::open(Path::new(STATE_DIR), Path::new(twofactor_core::POLICY_FILE)).unwrap();
     let mut record = store.record_named(user).unwrap().unwrap();
     let account = Account {
         name: user.to_owned(),

@@ -73,7 +73,7 @@ pub fn machine() -> Machine {
         machine.install_stack(stack);
     }
     policy(&machine, "", "");
-    twofactor_store::Store::initialize(
+    twofactor_store::FactorStore::initialize(
         Path::new(twofactor_core::STATE_DIR),
         Path::new(twofactor_core::POLICY_FILE),
         twofactor_store::MarkDisagreement::Settle,

@@ -5,7 +5,7 @@ use harness::logins::{
     policy, told,
 };
 use harness::{PASSWORD, Session, Sshd};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::sys::accounts;
 
 /// One login with the password and these answers.
@@ -17,7 +17,7 @@ pub(super) fn login(sshd: &Sshd<'_>, user: &str, codes: &[&str]) -> Session {
 
 /// Failures that count, as the state file says.
 fn failures(user: &str) -> u32 {
-    let store = Store::open(
+    let store = FactorStore::open(
         twofactor_core::STATE_DIR.as_ref(),
         twofactor_core::POLICY_FILE.as_ref(),
     )

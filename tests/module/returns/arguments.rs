@@ -84,7 +84,7 @@ fn policy_and_state_may_be_elsewhere() {
     assert_eq!(auth(x().answer(alice.code())), code::AUTHINFO_UNAVAIL);
     let (state, policy) = (Path::new("/srv/state"), Path::new("/srv/policy.toml"));
     let refuse = twofactor_store::MarkDisagreement::Refuse;
-    twofactor_store::Store::initialize(state, policy, refuse).unwrap();
+    twofactor_store::FactorStore::initialize(state, policy, refuse).unwrap();
     assert_eq!(auth(x().answer(alice.code())), code::SUCCESS);
     machine.write_file("/srv/policy.toml", "enabled = false\n", 0o644);
     assert_eq!(auth(x()), IGNORED);

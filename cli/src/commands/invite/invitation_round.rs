@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::PlainCode;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::operations::{
     self, ChangeCause, ChangeError, ChangeSteps, InvitationResult, InvitationTerms,
@@ -135,7 +135,7 @@ fn no_members(unlisted: &[String]) -> Failure {
 struct InvitationRound<'a> {
     format: OutputFormat,
     policy: &'a Policy,
-    store: &'a Store,
+    store: &'a FactorStore,
     terms: InvitationTerms,
     withdraws: bool,
     output: CodeOutput,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use twofactor_core::policy::{self, Policy, PolicyTime};
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use super::{DangerDecision, PolicySetting};
@@ -19,7 +19,7 @@ pub(super) fn store_for(
     context: &Context,
     danger: DangerDecision,
     after: &Policy,
-) -> Result<Option<Store>, Failure> {
+) -> Result<Option<FactorStore>, Failure> {
     match context.existing_store() {
         Err(_) if danger == DangerDecision::Unchecked || !after.enabled => Ok(None),
         other => other.map(Some),
@@ -35,7 +35,7 @@ pub(super) fn idle_names(after: &Policy, danger: DangerDecision) -> Vec<IdleName
 }
 
 pub(super) fn assess(
-    store: Option<&Store>,
+    store: Option<&FactorStore>,
     before: Option<&Policy>,
     after: &Policy,
     danger: DangerDecision,

@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 
 use super::restored_files;
 use super::setup_plan::SetupPlan;
@@ -170,7 +170,7 @@ struct DeviceUse {
 }
 
 /// The readable devices of a user. An unreadable one is no reason to stop.
-fn uses(store: &Store, account: &Account) -> Vec<DeviceUse> {
+fn uses(store: &FactorStore, account: &Account) -> Vec<DeviceUse> {
     let Ok(Some(snapshot)) = store.snapshot(account) else {
         return Vec::new();
     };

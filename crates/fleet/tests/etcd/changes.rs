@@ -17,11 +17,11 @@ use twofactor_store::attempt::{PushedStates, StatePush, push_outage};
 use twofactor_store::operations::{self, RootChange, UserFactor};
 use twofactor_store::sys::lock_heartbeat::{INTERVAL, LONGEST};
 use twofactor_store::testing::{self, SilentLog};
-use twofactor_store::{FileFault, ShareFault, SharedChange, SharedFactors as _, Store};
+use twofactor_store::{FactorStore, FileFault, ShareFault, SharedChange, SharedFactors as _};
 
 const NOW: u64 = 2_000_000_000;
 
-fn factor<'a>(store: &'a Store, account: &'a Account) -> UserFactor<'a> {
+fn factor<'a>(store: &'a FactorStore, account: &'a Account) -> UserFactor<'a> {
     UserFactor {
         store,
         account,
@@ -125,7 +125,7 @@ fn codes_made_on_one_host_are_there_on_the_others() {
     assert_eq!(b.mirror().changed, 1);
     let alice = testing::account("alice", 64001);
     let (on_a, on_b) = (a.store(), b.store());
-    let bypass = |store: &Store| {
+    let bypass = |store: &FactorStore| {
         let throttle = ThrottlePolicy::default();
         let scope = CodeScope::Login;
         operations::issue_bypass(&factor(store, &alice), scope, &throttle, NOW + 60, NOW)

@@ -18,7 +18,7 @@ use twofactor_fleet::joining::{self, JoinReport};
 use twofactor_fleet::membership_error::MembershipError;
 use twofactor_fleet::mirror::{MirrorProgress, MirrorReport};
 use twofactor_fleet::outage::OutageReason;
-use twofactor_store::Store;
+use twofactor_store::FactorStore;
 use twofactor_store::testing::{self, ScratchStore};
 
 use rustix::process::Signal;
@@ -51,7 +51,7 @@ impl TestHost {
     }
 
     /// The store as root's command has it.
-    pub fn store(&self) -> Store {
+    pub fn store(&self) -> FactorStore {
         let fleet = FleetChanges::new(&self.settings, &self.files.top());
         self.files.store().with_fleet(Arc::new(fleet))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::OutageRefusal;
 use crate::daemon_client::DaemonError;
-use crate::files::{Error, FileFault};
+use crate::files::{FileFault, StoreError};
 use crate::sys::accounts::LookupFailed;
 use crate::sys::clock::BeforeEpoch;
 
@@ -12,7 +12,7 @@ use crate::sys::clock::BeforeEpoch;
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttemptFailure {
     /// A file is unusable.
-    Store(Error),
+    Store(StoreError),
     /// The clock is.
     Clock(BeforeEpoch),
     /// The kernel gives no randomness.
@@ -39,34 +39,34 @@ impl AttemptFailure {
             Self::Store(error) if error.fixed_by_unlock() => {
                 Some("twofactor unlock USER makes a new state")
             }
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::OtherUid { .. } | FileFault::OtherUser(_),
                 ..
             }) => Some(
                 "twofactor adopt USER gives it to this user, twofactor unset USER removes what a former user left",
             ),
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::LostRecord,
                 ..
             }) => Some(
                 "restore the record from a backup; twofactor unset USER removes what is left of it",
             ),
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::SeveralRecords(_),
                 ..
             }) => Some("twofactor unset removes those that do not count"),
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::NotNoted(_),
                 ..
             }) => Some("if it is the right directory: twofactor init notes it"),
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::Unmarked | FileFault::OtherMark,
                 ..
             }) => Some(
                 "mount or restore the right directory; twofactor init tells what else there is",
             ),
             Self::Daemon(error) => Some(error.hint()),
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::Fleet(_) | FileFault::FleetAhead(_) | FileFault::InFleet,
                 ..
             })
@@ -74,7 +74,7 @@ impl AttemptFailure {
             Self::Vanished(_) => Some(
                 "if that user is gone: twofactor unset USER; if not, the user database does not answer",
             ),
-            Self::Store(Error {
+            Self::Store(StoreError {
                 cause: FileFault::Policy(_),
                 ..
             }) => Some("twofactor policy check shows the error"),
@@ -110,7 +110,7 @@ impl AttemptFailure {
         matches!(
             self,
             Self::Vanished(_)
-                | Self::Store(Error {
+                | Self::Store(StoreError {
                     cause: FileFault::OtherUid { .. }
                         | FileFault::OtherUser(_)
                         | FileFault::LostRecord
@@ -155,8 +155,8 @@ impl From<OutageRefusal> for AttemptFailure {
     }
 }
 
-impl From<Error> for AttemptFailure {
-    fn from(error: Error) -> Self {
+impl From<StoreError> for AttemptFailure {
+    fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }

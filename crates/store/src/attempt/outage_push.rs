@@ -11,7 +11,7 @@ use twofactor_core::verify::joined_with_own;
 use super::outage_count::{OutageCount, name_outage};
 use super::shared_code::write_through;
 use super::{AttemptFailure, lock_recorded};
-use crate::files::Store;
+use crate::files::FactorStore;
 
 /// What is made known to all hosts of a user.
 pub struct StatePush<'a> {
@@ -39,7 +39,7 @@ pub enum PushedStates {
 /// # Errors
 /// [`AttemptFailure`]; inside, what `push` says. The next attempt joins the states then.
 pub fn push_outage<O>(
-    store: &Store,
+    store: &FactorStore,
     account: &Account,
     which: PushedStates,
     push: impl FnOnce(&StatePush<'_>) -> Result<(), O>,

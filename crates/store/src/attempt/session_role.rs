@@ -1,7 +1,7 @@
 //! Grace within a session, with the facts of this process: which login is awaited, which session it is.
 
 use super::{AttemptFailure, LoginAttempt};
-use crate::files::{LoadedPolicy, Store};
+use crate::files::{FactorStore, LoadedPolicy};
 use crate::sys::clock;
 use crate::sys::process::{self, ProcessId};
 use twofactor_core::account::Account;
@@ -57,7 +57,7 @@ impl LoginAttempt<'_> {
 /// # Errors
 /// [`AttemptFailure`]: nothing was claimed.
 pub fn claim_session(
-    store: &Store,
+    store: &FactorStore,
     holder: &Account,
     loaded: &LoadedPolicy,
 ) -> Result<Option<RunningSession>, AttemptFailure> {

@@ -46,7 +46,7 @@ fn clock() -> Result<u64, BeforeEpoch> {
 /// A machine on which alice has a phone.
 struct AttemptMachine {
     scratch: ScratchStore,
-    store: Store,
+    store: FactorStore,
     file: PolicyFile,
     alice: Account,
 }

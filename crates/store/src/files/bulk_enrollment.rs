@@ -10,7 +10,7 @@ use twofactor_core::state::{self, DeviceState, UserState};
 
 use super::generations::StateFiles;
 use super::locked_factor::{LockedFactor, knows_all};
-use super::{Error, FileFault, Store, file_names, uid_index};
+use super::{FactorStore, FileFault, StoreError, file_names, uid_index};
 
 /// Most newcomers of one call: each keeps two files open, one of them locked.
 pub const BATCH: usize = 200;
@@ -53,21 +53,21 @@ struct ClaimedName<'s> {
     record_file: String,
 }
 
-type BulkResults = Vec<Result<BulkEnrollment, Error>>;
+type BulkResults = Vec<Result<BulkEnrollment, StoreError>>;
 
-impl Store {
+impl FactorStore {
     /// Makes record and state of up to [`BATCH`] accounts that have neither, in the order of all changes: a state in which
     /// no device is committed, the index, the record, the state in which they are. A crash leaves a newcomer with a
     /// record, or with nothing that tells of one.
     ///
     /// # Errors
-    /// [`Error`] for all of them when more than [`BATCH`] are given, or the disk cannot be flushed: then some may be
+    /// [`StoreError`] for all of them when more than [`BATCH`] are given, or the disk cannot be flushed: then some may be
     /// enrolled, and calling again finds them occupied. In the list: for one of them.
-    pub fn enroll_all(&self, newcomers: &[NewRecord]) -> Result<BulkResults, Error> {
+    pub fn enroll_all(&self, newcomers: &[NewRecord]) -> Result<BulkResults, StoreError> {
         if newcomers.len() > BATCH {
             let cause = FileFault::System("too many newcomers at once");
             let path = self.path.clone();
-            return Err(Error { path, cause });
+            return Err(StoreError { path, cause });
         }
         if self.is_in_fleet()? {
             // Each is a change of the fleet, which is the slower part.
@@ -98,7 +98,7 @@ impl Store {
         Ok(results)
     }
 
-    fn enroll_one(&self, newcomer: &NewRecord) -> Result<BulkEnrollment, Error> {
+    fn enroll_one(&self, newcomer: &NewRecord) -> Result<BulkEnrollment, StoreError> {
         let mut locked = self.lock_for_change(&newcomer.account)?;
         if locked.record()?.is_some() {
             return Ok(BulkEnrollment::Occupied);
@@ -116,7 +116,7 @@ impl Store {
         newcomers: &[NewRecord],
         staged: Vec<StagedRecord<'_>>,
         results: &mut BulkResults,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         self.flush_all()?;
         let mut claimed = Vec::with_capacity(staged.len());
         for one in staged {
@@ -142,7 +142,8 @@ impl Store {
             let done = self.publish(one);
             stored.extend(keep(results, position, done));
         }
-        file::flush_directory(self.users.directory()?).map_err(Error::file(self.users.path()))?;
+        file::flush_directory(self.users.directory()?)
+            .map_err(StoreError::file(self.users.path()))?;
         for (position, mut locked) in stored {
             let done = locked.commit().map(|()| Some(()));
             keep(results, position, done);
@@ -154,14 +155,14 @@ impl Store {
         &'s self,
         position: usize,
         newcomer: &NewRecord,
-    ) -> Result<Option<StagedRecord<'s>>, Error> {
+    ) -> Result<Option<StagedRecord<'s>>, StoreError> {
         let NewRecord {
             account,
             record,
             entries,
         } = newcomer;
         let state_path = self.state_path(&account.name);
-        let failed = |cause| Error {
+        let failed = |cause| StoreError {
             path: state_path.clone(),
             cause,
         };
@@ -194,7 +195,7 @@ impl Store {
             bytes,
             NewFileKind::Free,
         )
-        .map_err(Error::file(&self.record_path(&account.name)))?;
+        .map_err(StoreError::file(&self.record_path(&account.name)))?;
         Ok(Some(StagedRecord {
             position,
             files,
@@ -210,7 +211,7 @@ impl Store {
         &'s self,
         account: &Account,
         staged: StagedRecord<'s>,
-    ) -> Result<Option<ClaimedName<'s>>, Error> {
+    ) -> Result<Option<ClaimedName<'s>>, StoreError> {
         let Some(held) = staged.files.publish(staged.file, &staged.state)? else {
             return Ok(None);
         };
@@ -222,7 +223,7 @@ impl Store {
         }))
     }
 
-    fn add_to_index(&self, account: &Account) -> Result<(), Error> {
+    fn add_to_index(&self, account: &Account) -> Result<(), StoreError> {
         uid_index::add(
             self.users.directory()?,
             account.uid,
@@ -230,24 +231,24 @@ impl Store {
             LinkDurability::Later,
         )
         .map(drop)
-        .map_err(Error::file(&self.record_path(&account.name)))
+        .map_err(StoreError::file(&self.record_path(&account.name)))
     }
 
     /// Gives the record its name, unless the state was taken over while this process did not move.
     fn publish<'s>(
         &self,
         claimed: ClaimedName<'s>,
-    ) -> Result<Option<(usize, LockedFactor<'s>)>, Error> {
+    ) -> Result<Option<(usize, LockedFactor<'s>)>, StoreError> {
         claimed.locked.confirm()?;
         let path = self.path.join("users").join(&claimed.record_file);
         let made = claimed
             .record
             .publish(&claimed.record_file)
-            .map_err(Error::file(&path))?;
+            .map_err(StoreError::file(&path))?;
         Ok(made.map(|_| (claimed.position, claimed.locked)))
     }
 
-    fn flush_all(&self) -> Result<(), Error> {
+    fn flush_all(&self) -> Result<(), StoreError> {
         let (users, states) = (self.users.directory()?, self.states.directory()?);
         let flush = || -> Result<(), FileError> {
             file::flush_file_system(states)?;
@@ -256,7 +257,7 @@ impl Store {
             }
             file::flush_file_system(users)
         };
-        flush().map_err(Error::file(&self.path))
+        flush().map_err(StoreError::file(&self.path))
     }
 }
 
@@ -264,7 +265,7 @@ impl Store {
 fn keep<T>(
     results: &mut BulkResults,
     position: usize,
-    done: Result<Option<T>, Error>,
+    done: Result<Option<T>, StoreError>,
 ) -> Option<T> {
     let result = results.get_mut(position)?;
     match done {

@@ -2,7 +2,7 @@
 
 use crate::sys::file;
 
-use super::{Error, Store, file_names, list};
+use super::{FactorStore, StoreError, file_names, list};
 
 /// The files of a state directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,17 +17,17 @@ pub struct DirectoryInventory {
     pub leftovers: Vec<String>,
 }
 
-impl Store {
+impl FactorStore {
     /// True if something but a record is kept under a name: a state, generations of it, or an entry of the index.
     ///
     /// # Errors
-    /// [`Error`] when that cannot be told.
-    pub fn has_traces(&self, name: &str) -> Result<bool, Error> {
+    /// [`StoreError`] when that cannot be told.
+    pub fn has_traces(&self, name: &str) -> Result<bool, StoreError> {
         let Some(state) = file_names::state_file(name) else {
             return Ok(false);
         };
         let path = self.path.join("state").join(&state);
-        if !file::is_absent(self.states.directory()?, &state).map_err(Error::file(&path))? {
+        if !file::is_absent(self.states.directory()?, &state).map_err(StoreError::file(&path))? {
             return Ok(true);
         }
         let inventory = self.inventory()?;
@@ -38,8 +38,8 @@ impl Store {
     /// Lists what there is.
     ///
     /// # Errors
-    /// [`Error`] when a directory or the index cannot be read.
-    pub fn inventory(&self) -> Result<DirectoryInventory, Error> {
+    /// [`StoreError`] when a directory or the index cannot be read.
+    pub fn inventory(&self) -> Result<DirectoryInventory, StoreError> {
         let mut found = DirectoryInventory {
             records: self.users()?,
             index: self.index()?,

@@ -16,7 +16,7 @@ use crate::sys::file::{self, FileAccess, FileOpening};
 use crate::sys::new_file::{self, NewFileKind};
 use crate::sys::random;
 
-use super::{Error, FileFault};
+use super::{FileFault, StoreError};
 
 const MARK: &str = "mark-";
 /// Bytes of randomness in an id.
@@ -51,18 +51,18 @@ pub fn id_file(policy: &Path) -> PathBuf {
 /// Checks that the directory behind `top` is the one that was marked for `path`.
 ///
 /// # Errors
-/// [`Error`] with [`FileFault::Unmarked`] where the directory has no mark, [`FileFault::NotNoted`] where no id is noted for
+/// [`StoreError`] with [`FileFault::Unmarked`] where the directory has no mark, [`FileFault::NotNoted`] where no id is noted for
 /// this path, [`FileFault::OtherMark`] where the ids differ.
-pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), Error> {
+pub fn check(top: &OwnedFd, path: &Path, policy: &Path) -> Result<(), StoreError> {
     let noted = noted(path, policy)?;
     if let Some(noted) = &noted
-        && file::is_present(top, &format!("{MARK}{noted}")).map_err(Error::file(path))?
+        && file::is_present(top, &format!("{MARK}{noted}")).map_err(StoreError::file(path))?
     {
         return Ok(());
     }
     let cause = disagreement(read_mark(top, path)?, noted, policy);
     cause.map_or(Ok(()), |cause| {
-        Err(Error {
+        Err(StoreError {
             path: path.to_owned(),
             cause,
         })
@@ -82,23 +82,23 @@ fn disagreement(mark: Option<String>, noted: Option<String>, policy: &Path) -> O
 /// Marks a directory, and notes its id beside the policy.
 ///
 /// # Errors
-/// [`Error`] as for [`check`] where one of the two has an id that the other has not, unless that is to be settled.
+/// [`StoreError`] as for [`check`] where one of the two has an id that the other has not, unless that is to be settled.
 pub fn initialize(
     top: &OwnedFd,
     path: &Path,
     policy: &Path,
     disagreement: MarkDisagreement,
-) -> Result<MarkResult, Error> {
+) -> Result<MarkResult, StoreError> {
     let mark = read_mark(top, path)?;
     let noted = noted(path, policy)?;
     let settle = disagreement == MarkDisagreement::Settle;
     match (mark, noted) {
         (Some(mark), Some(noted)) if mark == noted => Ok(MarkResult::Already),
-        (Some(_), Some(_)) if !settle => Err(Error {
+        (Some(_), Some(_)) if !settle => Err(StoreError {
             path: path.to_owned(),
             cause: FileFault::OtherMark,
         }),
-        (None, Some(_)) if !settle => Err(Error {
+        (None, Some(_)) if !settle => Err(StoreError {
             path: path.to_owned(),
             cause: FileFault::Unmarked,
         }),
@@ -112,7 +112,7 @@ pub fn initialize(
             note(&id, path, policy)?;
             new_file::create_new(top, &format!("{MARK}{id}"), &[], NewFileKind::Free)
                 .and_then(|_| file::flush_directory(top))
-                .map_err(Error::file(path))?;
+                .map_err(StoreError::file(path))?;
             Ok(MarkResult::Marked)
         }
     }
@@ -121,17 +121,17 @@ pub fn initialize(
 /// True if an id is noted for the directory: it was in use here.
 ///
 /// # Errors
-/// [`Error`] when the file of ids cannot be read.
-pub fn is_noted(path: &Path, policy: &Path) -> Result<bool, Error> {
+/// [`StoreError`] when the file of ids cannot be read.
+pub fn is_noted(path: &Path, policy: &Path) -> Result<bool, StoreError> {
     Ok(noted(path, policy)?.is_some())
 }
 
 /// The id of a directory. Two marks are that of another one.
-fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, Error> {
+fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, StoreError> {
     let names = super::list(top, path)?;
     let mut ids = names.iter().filter_map(|name| name.strip_prefix(MARK));
     match (ids.next(), ids.next()) {
-        (Some(_), Some(_)) => Err(Error {
+        (Some(_), Some(_)) => Err(StoreError {
             path: path.to_owned(),
             cause: FileFault::OtherMark,
         }),
@@ -139,9 +139,9 @@ fn read_mark(top: &OwnedFd, path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-fn new_id(path: &Path) -> Result<String, Error> {
+fn new_id(path: &Path) -> Result<String, StoreError> {
     let mut bytes = [0; ID_LEN];
-    random::fill(&mut bytes).map_err(|_| Error {
+    random::fill(&mut bytes).map_err(|_| StoreError {
         path: path.to_owned(),
         cause: FileFault::System("cannot be marked: the kernel gives no randomness"),
     })?;
@@ -149,22 +149,22 @@ fn new_id(path: &Path) -> Result<String, Error> {
 }
 
 /// The id that is noted for a directory.
-fn noted(path: &Path, policy: &Path) -> Result<Option<String>, Error> {
+fn noted(path: &Path, policy: &Path) -> Result<Option<String>, StoreError> {
     let lines = lines(policy)?;
     let found = lines.iter().find(|(_, noted)| noted == path);
     Ok(found.map(|(id, _)| id.clone()))
 }
 
 /// All noted ids with their directories.
-fn lines(policy: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+fn lines(policy: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
     let ids = id_file(policy);
     let opened = file::open_file(CWD, &ids, FileOpening::Read, FileAccess::Readable);
     let (fd, stat) = match opened {
         Err(error) if error.is_missing() => return Ok(Vec::new()),
-        other => other.map_err(Error::file(&ids))?,
+        other => other.map_err(StoreError::file(&ids))?,
     };
-    let bytes = file::read_all(fd, &stat).map_err(Error::file(&ids))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error {
+    let bytes = file::read_all(fd, &stat).map_err(StoreError::file(&ids))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| StoreError {
         path: ids,
         cause: FileFault::NotUtf8,
     })?;
@@ -176,9 +176,9 @@ fn lines(policy: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
 }
 
 /// Notes an id for a directory, beside those of other directories.
-fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
+fn note(id: &str, path: &Path, policy: &Path) -> Result<(), StoreError> {
     let ids = id_file(policy);
-    let failed = |cause| Error {
+    let failed = |cause| StoreError {
         path: path.to_owned(),
         cause,
     };
@@ -195,8 +195,9 @@ fn note(id: &str, path: &Path, policy: &Path) -> Result<(), Error> {
     let (directory, name) =
         file::parent_and_name(&ids).map_err(|error| failed(FileFault::File(error)))?;
     let fd = file::open_directory(CWD, directory, FileAccess::Readable)
-        .map_err(Error::file(directory))?;
-    file::write_file(fd, name, text.as_bytes(), FileAccess::Readable).map_err(Error::file(&ids))
+        .map_err(StoreError::file(directory))?;
+    file::write_file(fd, name, text.as_bytes(), FileAccess::Readable)
+        .map_err(StoreError::file(&ids))
 }
 
 #[cfg(test)]

@@ -4,15 +4,15 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 
 use super::generations::StateFiles;
-use super::{Error, SharedChange, Store, UnmirroredUsers, file_names, uid_index};
+use super::{FactorStore, SharedChange, StoreError, UnmirroredUsers, file_names, uid_index};
 use crate::fleet_contact::FLEET_DIRECTORY;
 
-impl Store {
+impl FactorStore {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
     ///
     /// # Errors
-    /// [`Error`] when they cannot be removed.
-    pub fn discard(&self, name: &str) -> Result<(), Error> {
+    /// [`StoreError`] when they cannot be removed.
+    pub fn discard(&self, name: &str) -> Result<(), StoreError> {
         let Some(record) = file_names::record_file(name) else {
             return Ok(());
         };
@@ -35,19 +35,19 @@ impl Store {
             file::remove(users, &record)?;
             file::flush_directory(users)
         };
-        remove_record().map_err(Error::file(&path))?;
+        remove_record().map_err(StoreError::file(&path))?;
         for (uid, entry) in self.index()? {
             if entry == name {
-                uid_index::remove(users, uid, name).map_err(Error::file(&path))?;
+                uid_index::remove(users, uid, name).map_err(StoreError::file(&path))?;
             }
         }
-        file::flush_directory(users).map_err(Error::file(&path))?;
+        file::flush_directory(users).map_err(StoreError::file(&path))?;
         StateFiles::of(self, name)?.remove_all()?;
         successor.map_or(Ok(()), |successor| self.discard(&successor))
     }
 
     /// Removes the record in the fleet. What is left here alone is no record of the fleet, which may have a healthy one.
-    fn share_discard(&self, name: &str) -> Result<(), Error> {
+    fn share_discard(&self, name: &str) -> Result<(), StoreError> {
         let old = self.record_named(name);
         let change = match &old {
             Ok(Some(record)) => SharedChange::Remove { old: Some(record) },
@@ -62,16 +62,16 @@ impl Store {
     /// True if the fleet has a record under this name that this host could not put in place.
     ///
     /// # Errors
-    /// [`Error`] when that cannot be told.
-    pub fn is_unmirrored(&self, name: &str) -> Result<bool, Error> {
+    /// [`StoreError`] when that cannot be told.
+    pub fn is_unmirrored(&self, name: &str) -> Result<bool, StoreError> {
         let noted = UnmirroredUsers::has(&self.path, name);
-        noted.map_err(Error::file(&self.path.join(FLEET_DIRECTORY)))
+        noted.map_err(StoreError::file(&self.path.join(FLEET_DIRECTORY)))
     }
 
     /// Says in a state that can be used that no device has a record any more: so that a kill after the removal of the record leaves no
     /// contradiction. One that cannot be used refuses its user as before, until it is removed as well.
     fn mark_discarded(&self, name: &str) {
-        let marked = || -> Result<(), Error> {
+        let marked = || -> Result<(), StoreError> {
             let Some(state) = self.peek_named(name)? else {
                 return Ok(());
             };

@@ -14,7 +14,7 @@ use super::file_names;
 
 /// A file that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Error {
+pub struct StoreError {
     /// Which file or directory.
     pub path: PathBuf,
     /// The cause.
@@ -84,7 +84,7 @@ pub enum FileFault {
     System(&'static str),
 }
 
-impl Error {
+impl StoreError {
     pub(crate) fn file(path: &Path) -> impl Fn(FileError) -> Self {
         move |error| Self {
             path: path.to_owned(),
@@ -137,7 +137,7 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path.display(), self.cause)
     }
@@ -191,7 +191,7 @@ impl fmt::Display for FileFault {
     }
 }
 
-impl std::error::Error for Error {
+impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.cause {
             FileFault::File(error) => Some(error),

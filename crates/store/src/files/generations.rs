@@ -31,7 +31,7 @@ use crate::sys::new_file::{self, NewFile, NewFileKind};
 use twofactor_core::state::{self, SlotStanding, StoredState, UserState};
 
 use super::state_part::StatePart;
-use super::{Error, FileFault, Store, file_names};
+use super::{FactorStore, FileFault, StoreError, file_names};
 use lock_watch::LockWatch;
 pub(super) use lock_watch::PATIENCE;
 
@@ -82,7 +82,7 @@ struct OpenFile {
 }
 
 impl<'s> StateFiles<'s> {
-    pub(super) fn of(store: &'s Store, user: &str) -> Result<Self, Error> {
+    pub(super) fn of(store: &'s FactorStore, user: &str) -> Result<Self, StoreError> {
         let path = store.state_path(user);
         match file_names::state_file(user) {
             Some(name) => Ok(Self {
@@ -90,7 +90,7 @@ impl<'s> StateFiles<'s> {
                 name,
                 path,
             }),
-            None => Err(Error {
+            None => Err(StoreError {
                 path,
                 cause: FileFault::NameTooLong,
             }),
@@ -99,7 +99,7 @@ impl<'s> StateFiles<'s> {
 
     /// Reads the state without a lock: for prompts and displays, never for a verdict. `None` when two system calls have
     /// said that there is no file. A slot that is being written fails its checksum, and the other one counts.
-    pub(super) fn peek(&self) -> Result<Option<StoredState>, Error> {
+    pub(super) fn peek(&self) -> Result<Option<StoredState>, StoreError> {
         let opened = match self.open_base(FileOpening::Read)? {
             None if self.is_absent(self.directory()?, &self.name)? => return Ok(None),
             // Made in between, or it was there all the time.
@@ -125,7 +125,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Locks the current file. `None` when there is none, or when it cannot be had at once and `waiting` says not to wait.
-    pub(super) fn acquire(&self, waiting: LockWaiting) -> Result<Option<HeldFile>, Error> {
+    pub(super) fn acquire(&self, waiting: LockWaiting) -> Result<Option<HeldFile>, StoreError> {
         let mut pause = LockPause::begin();
         let mut watch = LockWatch::begin();
         loop {
@@ -150,21 +150,21 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Makes the first file of a user, durably. False if there is one.
-    pub(super) fn create(&self, state: &UserState) -> Result<bool, Error> {
+    pub(super) fn create(&self, state: &UserState) -> Result<bool, StoreError> {
         let bytes = state::encode_file(state);
         let states = self.directory()?;
         let made = new_file::create_new(states, &self.name, &bytes, NewFileKind::Free)
-            .map_err(Error::file(&self.path))?;
-        file::flush_directory(states).map_err(Error::file(&self.path))?;
+            .map_err(StoreError::file(&self.path))?;
+        file::flush_directory(states).map_err(StoreError::file(&self.path))?;
         Ok(made.is_some())
     }
 
     /// The first file of a user, locked and without a name, for [`StateFiles::publish`]; it is not flushed.
-    pub(super) fn stage(&self, state: &UserState) -> Result<NewFile<'s>, Error> {
+    pub(super) fn stage(&self, state: &UserState) -> Result<NewFile<'s>, StoreError> {
         let bytes = state::encode_file(state);
         let states = self.directory()?.as_fd();
         NewFile::create(states, &self.name, &bytes, NewFileKind::Locked)
-            .map_err(Error::file(&self.path))
+            .map_err(StoreError::file(&self.path))
     }
 
     /// Gives it its name. `None` if there is a file of that name.
@@ -172,11 +172,14 @@ impl<'s> StateFiles<'s> {
         &self,
         file: NewFile<'s>,
         state: &UserState,
-    ) -> Result<Option<HeldFile>, Error> {
-        let Some(fd) = file.publish(&self.name).map_err(Error::file(&self.path))? else {
+    ) -> Result<Option<HeldFile>, StoreError> {
+        let Some(fd) = file
+            .publish(&self.name)
+            .map_err(StoreError::file(&self.path))?
+        else {
             return Ok(None);
         };
-        let stat = file::stat(&fd).map_err(Error::file(&self.path))?;
+        let stat = file::stat(&fd).map_err(StoreError::file(&self.path))?;
         let stored = state::decode_file(&state::encode_file(state))
             .map_err(|error| self.error(FileFault::State(error)))?;
         Ok(Some(HeldFile {
@@ -188,7 +191,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Checks that the file is still the current one: what was written and flushed before is in every later one.
-    pub(super) fn confirm(&self, held: &HeldFile) -> Result<(), Error> {
+    pub(super) fn confirm(&self, held: &HeldFile) -> Result<(), StoreError> {
         if self.is_current(&held.place, &held.stat)? {
             Ok(())
         } else {
@@ -220,7 +223,7 @@ impl<'s> StateFiles<'s> {
         base: OpenFile,
         waiting: LockWaiting,
         watch: &mut LockWatch,
-    ) -> Result<Option<HeldFile>, Error> {
+    ) -> Result<Option<HeldFile>, StoreError> {
         let stored = self.read(&base);
         if !self.is_current(&StatePlace::Base, &base.stat)? {
             drop(base.fd);
@@ -244,7 +247,7 @@ impl<'s> StateFiles<'s> {
         base: &OpenFile,
         waiting: LockWaiting,
         watch: &mut LockWatch,
-    ) -> Result<Option<HeldFile>, Error> {
+    ) -> Result<Option<HeldFile>, StoreError> {
         if !self.is_absent(self.directory()?, &self.generations())? {
             return self.join(waiting, watch);
         }
@@ -269,7 +272,11 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Locks the highest generation, or makes the next one if nothing has changed for [`PATIENCE`].
-    fn join(&self, waiting: LockWaiting, watch: &mut LockWatch) -> Result<Option<HeldFile>, Error> {
+    fn join(
+        &self,
+        waiting: LockWaiting,
+        watch: &mut LockWatch,
+    ) -> Result<Option<HeldFile>, StoreError> {
         let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
@@ -298,7 +305,7 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    fn peek_generation(&self) -> Result<Option<StoredState>, Error> {
+    fn peek_generation(&self) -> Result<Option<StoredState>, StoreError> {
         let Some(directory) = self.open_generations()? else {
             return Ok(None);
         };
@@ -316,12 +323,12 @@ impl<'s> StateFiles<'s> {
     }
 
     /// The order matters: the process that makes the next file after the first look copies what was flushed before it.
-    fn is_current(&self, place: &StatePlace, opened: &Stat) -> Result<bool, Error> {
+    fn is_current(&self, place: &StatePlace, opened: &Stat) -> Result<bool, StoreError> {
         match place {
             StatePlace::Base => self
                 .states
                 .is_still_open(&self.name, &self.generations(), opened)
-                .map_err(Error::file(&self.path)),
+                .map_err(StoreError::file(&self.path)),
             StatePlace::Generation(directory, number) => {
                 let next = number.saturating_add(1).to_string();
                 Ok(self.is_absent(&directory.fd, &next)?
@@ -331,7 +338,7 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    fn busy(&self) -> Error {
+    fn busy(&self) -> StoreError {
         let base = self.open_base(FileOpening::Read).ok().flatten();
         let pid = base.and_then(|file| lock::holder(&file.stat));
         self.error(FileFault::Busy(pid))

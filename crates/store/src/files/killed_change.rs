@@ -5,18 +5,18 @@ use rustix::fs::Dir;
 use crate::sys::file;
 use twofactor_core::account::Account;
 
-use super::{Error, LockedFactor, Store, file_names};
+use super::{FactorStore, LockedFactor, StoreError, file_names};
 
-impl Store {
+impl FactorStore {
     /// Removes the temporary records of users whose lock can be had at once. One that is held may be that of the change which writes
     /// the file; the user's next change removes what is left then.
     ///
     /// # Errors
-    /// [`Error`] when the directory cannot be read. What goes wrong with one user keeps no other's file.
-    pub fn remove_killed_changes(&self) -> Result<(), Error> {
+    /// [`StoreError`] when the directory cannot be read. What goes wrong with one user keeps no other's file.
+    pub fn remove_killed_changes(&self) -> Result<(), StoreError> {
         let directory = self.users.directory()?;
         let failed =
-            |errno| Error::file(self.users.path())(file::FileError::System("readdir", errno));
+            |errno| StoreError::file(self.users.path())(file::FileError::System("readdir", errno));
         for entry in Dir::read_from(directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = std::str::from_utf8(entry.file_name().to_bytes()).ok();
@@ -28,7 +28,7 @@ impl Store {
         Ok(())
     }
 
-    fn remove_killed_change(&self, user: &str) -> Result<(), Error> {
+    fn remove_killed_change(&self, user: &str) -> Result<(), StoreError> {
         // One that is on its way to another name is left to the rest of the move.
         let record = self.record_named(user)?;
         let Some(record) = record.filter(|record| record.user == user) else {

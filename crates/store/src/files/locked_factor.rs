@@ -10,7 +10,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, StateSlot, UserState};
 
 use super::generations::{HeldFile, LockWaiting, StateFiles};
-use super::{Error, FileFault, LoadedRecord, RecordHolder, SharedChange, Store};
+use super::{FactorStore, FileFault, LoadedRecord, RecordHolder, SharedChange, StoreError};
 
 /// Number of times that a state is looked for, or made, before a change.
 const CHANGE_TRIES: u32 = 4;
@@ -19,7 +19,7 @@ const CHANGE_TRIES: u32 = 4;
 /// must not be kept while a person is asked something. From a process that does not move it is taken over:
 /// [`LockedFactor::confirm`] tells.
 pub struct LockedFactor<'s> {
-    store: &'s Store,
+    store: &'s FactorStore,
     account: Account,
     files: StateFiles<'s>,
     held: HeldFile,
@@ -36,7 +36,7 @@ pub struct LockedFactor<'s> {
 }
 
 impl<'s> LockedFactor<'s> {
-    pub(super) fn existing(store: &'s Store, account: &Account) -> Result<Self, Error> {
+    pub(super) fn existing(store: &'s FactorStore, account: &Account) -> Result<Self, StoreError> {
         match Self::find(store, account, LockWaiting::Patient)? {
             Some(locked) => Ok(locked),
             None => Err(state_error(store, account, FileFault::MissingState)),
@@ -44,11 +44,17 @@ impl<'s> LockedFactor<'s> {
     }
 
     /// The lock if it can be had at once.
-    pub(super) fn at_once(store: &'s Store, account: &Account) -> Result<Option<Self>, Error> {
+    pub(super) fn at_once(
+        store: &'s FactorStore,
+        account: &Account,
+    ) -> Result<Option<Self>, StoreError> {
         Self::find(store, account, LockWaiting::Never)
     }
 
-    pub(super) fn existing_or_new(store: &'s Store, account: &Account) -> Result<Self, Error> {
+    pub(super) fn existing_or_new(
+        store: &'s FactorStore,
+        account: &Account,
+    ) -> Result<Self, StoreError> {
         let holder = store.holder(account)?;
         Self::for_change(store, account, holder)
     }
@@ -56,14 +62,14 @@ impl<'s> LockedFactor<'s> {
     /// The lock for a change, once the record was looked up. Where there is no state it is looked up again: another process
     /// may have removed both in between.
     pub(super) fn for_change(
-        store: &'s Store,
+        store: &'s FactorStore,
         account: &Account,
         mut holder: RecordHolder,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, StoreError> {
         let files = StateFiles::of(store, &account.name)?;
         for _ in 0..CHANGE_TRIES {
             if holder.account.name != account.name {
-                return Err(Error {
+                return Err(StoreError {
                     path: store.record_path(&account.name),
                     cause: FileFault::KeptAs(holder.account.name),
                 });
@@ -84,13 +90,13 @@ impl<'s> LockedFactor<'s> {
     /// A state in which nothing works that may have been used before: TOTP codes only from steps later than any
     /// that could have been accepted, HOTP not before `twofactor resync`, recovery and bypass codes not at all.
     pub(super) fn rebuilt(
-        store: &'s Store,
+        store: &'s FactorStore,
         account: &Account,
         window: u8,
         now: u64,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, StoreError> {
         let Some(record) = store.record(account)? else {
-            return Err(Error::file(&store.record_path(&account.name))(
+            return Err(StoreError::file(&store.record_path(&account.name))(
                 file::FileError::System("open", rustix::io::Errno::NOENT),
             ));
         };
@@ -126,8 +132,8 @@ impl<'s> LockedFactor<'s> {
     /// The record as it is now, `None` when there is none.
     ///
     /// # Errors
-    /// [`Error`] also when the state does not know one of its devices.
-    pub fn record(&self) -> Result<Option<UserRecord>, Error> {
+    /// [`StoreError`] also when the state does not know one of its devices.
+    pub fn record(&self) -> Result<Option<UserRecord>, StoreError> {
         let loaded = self.record_again(None)?;
         Ok(loaded.map(|loaded| loaded.record))
     }
@@ -135,11 +141,11 @@ impl<'s> LockedFactor<'s> {
     /// [`LockedFactor::record`] where it was read before: parsed again only where the file has another text now.
     ///
     /// # Errors
-    /// [`Error`] as for [`LockedFactor::record`].
+    /// [`StoreError`] as for [`LockedFactor::record`].
     pub fn record_again(
         &self,
         before: Option<LoadedRecord>,
-    ) -> Result<Option<LoadedRecord>, Error> {
+    ) -> Result<Option<LoadedRecord>, StoreError> {
         let loaded = self.store.record_again(&self.account, before)?;
         if let Some(loaded) = &loaded {
             knows_all(&self.state, &loaded.record).map_err(|cause| self.error(cause))?;
@@ -151,16 +157,16 @@ impl<'s> LockedFactor<'s> {
     /// what was written and flushed before is what others read.
     ///
     /// # Errors
-    /// [`Error`] with [`FileFault::TakenOver`].
-    pub fn confirm(&self) -> Result<(), Error> {
+    /// [`StoreError`] with [`FileFault::TakenOver`].
+    pub fn confirm(&self) -> Result<(), StoreError> {
         self.files.confirm(&self.held)
     }
 
     /// Writes the state, in place; it is seen by others at once, and survives a power cut after [`LockedFactor::flush`].
     ///
     /// # Errors
-    /// [`Error`] when it cannot be written; then the state is what was flushed last, or what was written last.
-    pub fn write(&mut self, state: UserState) -> Result<(), Error> {
+    /// [`StoreError`] when it cannot be written; then the state is what was flushed last, or what was written last.
+    pub fn write(&mut self, state: UserState) -> Result<(), StoreError> {
         let Some(sequence) = self.sequence.checked_add(1) else {
             return Err(self.error(FileFault::Exhausted));
         };
@@ -171,7 +177,7 @@ impl<'s> LockedFactor<'s> {
             self.size_limit = Some(limit);
             file::write_below(&self.held.fd, &bytes, slot.offset(), limit)
         });
-        written.map_err(Error::file(&self.path()))?;
+        written.map_err(StoreError::file(&self.path()))?;
         self.sequence = sequence;
         self.newest = slot;
         self.state = state;
@@ -181,9 +187,9 @@ impl<'s> LockedFactor<'s> {
     /// Waits until what was written is on the disk.
     ///
     /// # Errors
-    /// [`Error`] when that is not sure.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        file::flush(&self.held.fd).map_err(Error::file(&self.path()))?;
+    /// [`StoreError`] when that is not sure.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        file::flush(&self.held.fd).map_err(StoreError::file(&self.path()))?;
         self.flushed = self.newest;
         Ok(())
     }
@@ -196,7 +202,7 @@ impl<'s> LockedFactor<'s> {
 
     /// The state of a user who is new, from a file that was just made.
     pub(super) fn of_new(
-        store: &'s Store,
+        store: &'s FactorStore,
         account: &Account,
         files: StateFiles<'s>,
         held: HeldFile,
@@ -215,20 +221,20 @@ impl<'s> LockedFactor<'s> {
     }
 
     /// Notes that the record with all devices is in place; not flushed.
-    pub(super) fn commit(&mut self) -> Result<(), Error> {
+    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
         let mut state = self.state.clone();
         state.devices.iter_mut().for_each(|d| d.committed = true);
         self.write(state)
     }
 
     fn find(
-        store: &'s Store,
+        store: &'s FactorStore,
         account: &Account,
         waiting: LockWaiting,
-    ) -> Result<Option<Self>, Error> {
+    ) -> Result<Option<Self>, StoreError> {
         let mut files = StateFiles::of(store, &account.name)?;
         let mut held = files.acquire(waiting);
-        let is_missing = |error: &Error| matches!(error.cause, FileFault::MissingState);
+        let is_missing = |error: &StoreError| matches!(error.cause, FileFault::MissingState);
         if held.as_ref().map_or_else(is_missing, Option::is_none)
             && !files.is_in_use()?
             && let Some(successor) = store.successor(&account.name, account.uid)?
@@ -259,19 +265,19 @@ impl<'s> LockedFactor<'s> {
         self.store.state_path(&self.account.name)
     }
 
-    fn error(&self, cause: FileFault) -> Error {
+    fn error(&self, cause: FileFault) -> StoreError {
         state_error(self.store, &self.account, cause)
     }
 }
 
 /// A record that is on its way to another name is not changed: the rest of the move would not find it.
 fn refuse_while_moving(
-    store: &Store,
+    store: &FactorStore,
     account: &Account,
     record: Option<&UserRecord>,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     match record {
-        Some(record) if record.user != account.name => Err(Error {
+        Some(record) if record.user != account.name => Err(StoreError {
             path: store.record_path(&account.name),
             cause: FileFault::OtherUser(record.user.clone()),
         }),
@@ -309,8 +315,8 @@ pub(super) fn knows_all(state: &UserState, record: &UserRecord) -> Result<(), Fi
     }
 }
 
-fn state_error(store: &Store, account: &Account, cause: FileFault) -> Error {
-    Error {
+fn state_error(store: &FactorStore, account: &Account, cause: FileFault) -> StoreError {
+    StoreError {
         path: store.state_path(&account.name),
         cause,
     }

@@ -39,7 +39,7 @@ use twofactor_core::state::UserState;
 pub use bulk_enrollment::{BATCH, BulkEnrollment, NewRecord};
 pub use directory_inventory::DirectoryInventory;
 pub use directory_mark::{MarkDisagreement, MarkResult};
-pub use error::{Error, FileFault};
+pub use error::{FileFault, StoreError};
 pub use locked_factor::LockedFactor;
 pub(crate) use locked_factor::nothing_reusable;
 pub use policy_file::{LoadedPolicy, PolicyFile};
@@ -54,7 +54,7 @@ use generations::{PATIENCE, StateFiles};
 use state_part::StatePart;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
-pub struct Store {
+pub struct FactorStore {
     path: PathBuf,
     users: StatePart,
     states: StatePart,
@@ -62,12 +62,12 @@ pub struct Store {
     fleet: Option<Arc<dyn SharedFactors>>,
 }
 
-impl Store {
+impl FactorStore {
     /// Opens a state directory that was marked, with the id that stands beside the policy.
     ///
     /// # Errors
-    /// [`Error`] when it or one of its parts is missing, not root's, accessible to others, or not marked as this one.
-    pub fn open(path: &Path, policy: &Path) -> Result<Self, Error> {
+    /// [`StoreError`] when it or one of its parts is missing, not root's, accessible to others, or not marked as this one.
+    pub fn open(path: &Path, policy: &Path) -> Result<Self, StoreError> {
         let (store, top) = Self::unmarked(path)?;
         store.users.directory()?;
         store.states.directory()?;
@@ -75,21 +75,21 @@ impl Store {
         Ok(store)
     }
 
-    /// [`Store::open`] for one login, with fewer system calls: `users` and `state` are checked when a file in them is
+    /// [`FactorStore::open`] for one login, with fewer system calls: `users` and `state` are checked when a file in them is
     /// wanted, and opened where it is not found, or is to be changed otherwise than in place.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::open`]; what is wrong with `users` and `state` is an error of the first use.
-    pub fn open_for_login(path: &Path, policy: &Path) -> Result<Self, Error> {
+    /// [`StoreError`] as for [`FactorStore::open`]; what is wrong with `users` and `state` is an error of the first use.
+    pub fn open_for_login(path: &Path, policy: &Path) -> Result<Self, StoreError> {
         let (store, top) = Self::unmarked(path)?;
         directory_mark::check(&top, path, policy)?;
         Ok(store)
     }
 
     /// The directory, whatever mark it has.
-    fn unmarked(path: &Path) -> Result<(Self, Arc<OwnedFd>), Error> {
+    fn unmarked(path: &Path) -> Result<(Self, Arc<OwnedFd>), StoreError> {
         let top = file::open_directory(CWD, path, FileAccess::Private);
-        let top = Arc::new(top.map_err(Error::file(path))?);
+        let top = Arc::new(top.map_err(StoreError::file(path))?);
         let store = Self {
             path: path.to_owned(),
             users: StatePart::new(&top, path, "users"),
@@ -103,17 +103,17 @@ impl Store {
     /// machine calls this.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::open`] and [`directory_mark::initialize`], or when it cannot be made.
+    /// [`StoreError`] as for [`FactorStore::open`] and [`directory_mark::initialize`], or when it cannot be made.
     pub fn initialize(
         path: &Path,
         policy: &Path,
         disagreement: MarkDisagreement,
-    ) -> Result<(Self, MarkResult), Error> {
+    ) -> Result<(Self, MarkResult), StoreError> {
         if disagreement == MarkDisagreement::Refuse && directory_mark::is_noted(path, policy)? {
             // It was in use: where it is missing now, a new one would be the wrong one.
             return Self::open(path, policy).map(|store| (store, MarkResult::Already));
         }
-        let top = file::ensure_directory(CWD, path).map_err(Error::file(path))?;
+        let top = file::ensure_directory(CWD, path).map_err(StoreError::file(path))?;
         let top = Arc::new(top);
         let part = |name| StatePart::ensure(&top, path, name);
         let store = Self {
@@ -124,7 +124,7 @@ impl Store {
         };
         // The first enrollment must not be lost with the directory that it is in.
         for directory in [Some(path), path.parent()].into_iter().flatten() {
-            file::flush_names(directory).map_err(Error::file(directory))?;
+            file::flush_names(directory).map_err(StoreError::file(directory))?;
         }
         let done = directory_mark::initialize(&top, path, policy, disagreement)?;
         Ok((store, done))
@@ -139,8 +139,8 @@ impl Store {
     /// The names of all users with a record, sorted.
     ///
     /// # Errors
-    /// [`Error`] when the directory cannot be read.
-    pub fn users(&self) -> Result<Vec<String>, Error> {
+    /// [`StoreError`] when the directory cannot be read.
+    pub fn users(&self) -> Result<Vec<String>, StoreError> {
         let mut users: Vec<String> = self
             .file_names()?
             .iter()
@@ -153,16 +153,16 @@ impl Store {
     /// Locks the state of an enrolled account. Waits at most 5 s.
     ///
     /// # Errors
-    /// [`Error`] when the state is missing, unsafe, damaged, of another uid, or another process holds the lock.
-    pub fn lock(&self, account: &Account) -> Result<LockedFactor<'_>, Error> {
+    /// [`StoreError`] when the state is missing, unsafe, damaged, of another uid, or another process holds the lock.
+    pub fn lock(&self, account: &Account) -> Result<LockedFactor<'_>, StoreError> {
         LockedFactor::existing(self, account)
     }
 
     /// Locks the state of an account for a change of its record; makes the state when there is neither.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::lock`]; a missing or damaged state beside a record is an error, never made anew.
-    pub fn lock_for_change(&self, account: &Account) -> Result<LockedFactor<'_>, Error> {
+    /// [`StoreError`] as for [`FactorStore::lock`]; a missing or damaged state beside a record is an error, never made anew.
+    pub fn lock_for_change(&self, account: &Account) -> Result<LockedFactor<'_>, StoreError> {
         LockedFactor::existing_or_new(self, account)
     }
 
@@ -172,13 +172,13 @@ impl Store {
     /// HOTP codes after `twofactor resync`, recovery and bypass codes not at all.
     ///
     /// # Errors
-    /// [`Error`] when there is no valid record, or the state cannot be written.
+    /// [`StoreError`] when there is no valid record, or the state cannot be written.
     pub fn rebuild(
         &self,
         account: &Account,
         window: u8,
         now: u64,
-    ) -> Result<LockedFactor<'_>, Error> {
+    ) -> Result<LockedFactor<'_>, StoreError> {
         LockedFactor::rebuilt(self, account, window, now)
     }
 
@@ -186,15 +186,15 @@ impl Store {
     /// none.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read, or is of another uid.
-    pub fn peek(&self, account: &Account) -> Result<Option<UserState>, Error> {
+    /// [`StoreError`] when it cannot be read, or is of another uid.
+    pub fn peek(&self, account: &Account) -> Result<Option<UserState>, StoreError> {
         let Some(state) = self.peek_following(&account.name, account.uid)? else {
             return Ok(None);
         };
         if state.uid == account.uid {
             return Ok(Some(state));
         }
-        Err(Error {
+        Err(StoreError {
             path: self.state_path(&account.name),
             cause: FileFault::OtherUid {
                 recorded: state.uid,
@@ -206,8 +206,8 @@ impl Store {
     /// The state under a name, read without a lock, of whatever uid it is.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read.
-    pub fn peek_named(&self, name: &str) -> Result<Option<UserState>, Error> {
+    /// [`StoreError`] when it cannot be read.
+    pub fn peek_named(&self, name: &str) -> Result<Option<UserState>, StoreError> {
         if file_names::state_file(name).is_none() {
             return Ok(None);
         }
@@ -217,8 +217,8 @@ impl Store {
 
     /// The error of a record that has no state beside it.
     #[must_use]
-    pub fn missing_state(&self, account: &Account) -> Error {
-        Error {
+    pub fn missing_state(&self, account: &Account) -> StoreError {
+        StoreError {
             path: self.state_path(&account.name),
             cause: FileFault::MissingState,
         }
@@ -227,16 +227,16 @@ impl Store {
     /// Locks the state of an enrolled account if that can be done at once. `None` when it cannot, or there is none.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::lock`].
-    pub fn try_lock(&self, account: &Account) -> Result<Option<LockedFactor<'_>>, Error> {
+    /// [`StoreError`] as for [`FactorStore::lock`].
+    pub fn try_lock(&self, account: &Account) -> Result<Option<LockedFactor<'_>>, StoreError> {
         LockedFactor::at_once(self, account)
     }
 
     /// The index of uids as it is on the disk: each entry's uid with its name.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read.
-    pub fn index(&self) -> Result<Vec<(u32, String)>, Error> {
+    /// [`StoreError`] when it cannot be read.
+    pub fn index(&self) -> Result<Vec<(u32, String)>, StoreError> {
         let directory = self.users.directory()?;
         let mut uids: Vec<u32> = Vec::new();
         for file_name in self.file_names()? {
@@ -250,7 +250,7 @@ impl Store {
                 Ok(names) => entries.extend(names.into_iter().map(|name| (uid, name))),
                 // An entry that names no user refuses the accounts of its uid, and no others.
                 Err(FileError::WrongType) => {}
-                Err(error) => return Err(Error::file(self.users.path())(error)),
+                Err(error) => return Err(StoreError::file(self.users.path())(error)),
             }
         }
         Ok(entries)
@@ -259,8 +259,8 @@ impl Store {
     /// Adds what is missing in the index for the records that can be read; tells how many there were.
     ///
     /// # Errors
-    /// [`Error`] when the index cannot be written.
-    pub fn complete_index(&self) -> Result<usize, Error> {
+    /// [`StoreError`] when the index cannot be written.
+    pub fn complete_index(&self) -> Result<usize, StoreError> {
         let present: HashSet<(u32, String)> = self.index()?.into_iter().collect();
         let directory = self.users.directory()?;
         let users = self.users.path();
@@ -272,16 +272,17 @@ impl Store {
             };
             if !present.contains(&(record.uid, name.clone())) {
                 uid_index::add(directory, record.uid, &name, LinkDurability::Now)
-                    .map_err(Error::file(users))?;
+                    .map_err(StoreError::file(users))?;
                 added += 1;
                 // Removed meanwhile: an entry without record and state would be a contradiction.
                 if matches!(self.record_named(&name), Ok(None)) {
-                    uid_index::remove(directory, record.uid, &name).map_err(Error::file(users))?;
+                    uid_index::remove(directory, record.uid, &name)
+                        .map_err(StoreError::file(users))?;
                     added -= 1;
                 }
             }
         }
-        file::flush_directory(directory).map_err(Error::file(users))?;
+        file::flush_directory(directory).map_err(StoreError::file(users))?;
         Ok(added)
     }
 
@@ -289,11 +290,11 @@ impl Store {
     /// has held it for a second, as one does that is stopped: it must not hold up others.
     ///
     /// # Errors
-    /// [`Error`] when the directory cannot be opened.
-    pub fn lock_whole(&self) -> Result<Option<OwnedFd>, Error> {
+    /// [`StoreError`] when the directory cannot be opened.
+    pub fn lock_whole(&self) -> Result<Option<OwnedFd>, StoreError> {
         let fd = file::open_directory(CWD, &self.path, FileAccess::Private)
-            .map_err(Error::file(&self.path))?;
-        let had = lock::exclusive_within(&fd, PATIENCE).map_err(Error::lock(&self.path))?;
+            .map_err(StoreError::file(&self.path))?;
+        let had = lock::exclusive_within(&fd, PATIENCE).map_err(StoreError::lock(&self.path))?;
         Ok(had.then_some(fd))
     }
 
@@ -309,14 +310,14 @@ impl Store {
         self.path.join("state").join(file)
     }
 
-    fn file_names(&self) -> Result<Vec<String>, Error> {
+    fn file_names(&self) -> Result<Vec<String>, StoreError> {
         list(self.users.directory()?, self.users.path())
     }
 }
 
 /// The names in a directory that are UTF-8.
-fn list(directory: &OwnedFd, path: &Path) -> Result<Vec<String>, Error> {
-    let failed = |errno| Error::file(path)(FileError::System("readdir", errno));
+fn list(directory: &OwnedFd, path: &Path) -> Result<Vec<String>, StoreError> {
+    let failed = |errno| StoreError::file(path)(FileError::System("readdir", errno));
     let mut names = Vec::new();
     for entry in Dir::read_from(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -10,7 +10,7 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_core::state::policy_fingerprint;
 
-use super::{Error, FileFault, Store};
+use super::{FactorStore, FileFault, StoreError};
 
 /// The file of a policy.
 #[derive(Debug, Clone)]
@@ -74,8 +74,8 @@ impl PolicyFile {
     /// Reads it.
     ///
     /// # Errors
-    /// [`Error`] when it is missing, unreadable, invalid, not root's, or writable by others.
-    pub fn load(&self) -> Result<LoadedPolicy, Error> {
+    /// [`StoreError`] when it is missing, unreadable, invalid, not root's, or writable by others.
+    pub fn load(&self) -> Result<LoadedPolicy, StoreError> {
         let (text, changed) = self.read()?;
         self.parse(text, changed)
     }
@@ -83,8 +83,8 @@ impl PolicyFile {
     /// Reads it; `None` where there is no such file. Logins are refused then, but a command may go on with the defaults.
     ///
     /// # Errors
-    /// [`Error`] as for [`PolicyFile::load`].
-    pub fn load_if_present(&self) -> Result<Option<LoadedPolicy>, Error> {
+    /// [`StoreError`] as for [`PolicyFile::load`].
+    pub fn load_if_present(&self) -> Result<Option<LoadedPolicy>, StoreError> {
         match self.load() {
             Err(error) if error.is_missing() => Ok(None),
             other => other.map(Some),
@@ -95,8 +95,8 @@ impl PolicyFile {
     /// another within a tick of the kernel's clock.
     ///
     /// # Errors
-    /// [`Error`] as for [`PolicyFile::load`].
-    pub fn refresh(&self, loaded: &mut LoadedPolicy) -> Result<(), Error> {
+    /// [`StoreError`] as for [`PolicyFile::load`].
+    pub fn refresh(&self, loaded: &mut LoadedPolicy) -> Result<(), StoreError> {
         let (text, changed) = self.read()?;
         if text == loaded.text {
             loaded.changed = changed;
@@ -109,16 +109,16 @@ impl PolicyFile {
     /// Its text, for editing.
     ///
     /// # Errors
-    /// [`Error`] when it is missing, unreadable, not root's, or writable by others.
-    pub fn text(&self) -> Result<String, Error> {
+    /// [`StoreError`] when it is missing, unreadable, not root's, or writable by others.
+    pub fn text(&self) -> Result<String, StoreError> {
         self.read().map(|(text, _)| text)
     }
 
     /// Its text, and when it was changed.
-    fn read(&self) -> Result<(String, u64), Error> {
+    fn read(&self) -> Result<(String, u64), StoreError> {
         let (fd, stat) = file::open_file(CWD, &self.path, FileOpening::Read, FileAccess::Readable)
-            .map_err(Error::file(&self.path))?;
-        let bytes = file::read_all(fd, &stat).map_err(Error::file(&self.path))?;
+            .map_err(StoreError::file(&self.path))?;
+        let bytes = file::read_all(fd, &stat).map_err(StoreError::file(&self.path))?;
         let text = String::from_utf8(bytes).map_err(|_| self.error(FileFault::NotUtf8))?;
         Ok((text, u64::try_from(stat.st_mtime).unwrap_or(0)))
     }
@@ -132,14 +132,14 @@ impl PolicyFile {
     /// `change` got at the last moment.
     ///
     /// # Errors
-    /// [`Error`], [`FileFault::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
+    /// [`StoreError`], [`FileFault::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
     /// then.
-    pub fn edit<E: From<Error>>(
+    pub fn edit<E: From<StoreError>>(
         &self,
-        store: Option<&Store>,
+        store: Option<&FactorStore>,
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        let lock = match store.map(Store::lock_whole) {
+        let lock = match store.map(FactorStore::lock_whole) {
             Some(locked) => locked?,
             None => None,
         };
@@ -155,18 +155,23 @@ impl PolicyFile {
             .map_err(E::from)
     }
 
-    fn text_if_there(&self) -> Result<Option<String>, Error> {
+    fn text_if_there(&self) -> Result<Option<String>, StoreError> {
         match self.text() {
             Err(error) if error.is_missing() => Ok(None),
             other => other.map(Some),
         }
     }
 
-    fn write(&self, text: &str, current: Option<&str>, others: OtherWriters) -> Result<(), Error> {
+    fn write(
+        &self,
+        text: &str,
+        current: Option<&str>,
+        others: OtherWriters,
+    ) -> Result<(), StoreError> {
         let (directory, name) = file::parent_and_name(&self.path)
             .map_err(|error| self.error(FileFault::File(error)))?;
         let fd = file::open_directory(CWD, directory, FileAccess::Readable)
-            .map_err(Error::file(directory))?;
+            .map_err(StoreError::file(directory))?;
         // Without the lock another process may write at the same moment.
         let staged = match others {
             OtherWriters::Wait => name.to_owned(),
@@ -179,7 +184,7 @@ impl PolicyFile {
             let new = file::stage(&fd, &staged, text.as_bytes(), FileAccess::Readable)?;
             file::flush(new)
         };
-        stage().map_err(Error::file(&self.path))?;
+        stage().map_err(StoreError::file(&self.path))?;
         let unchanged = self.text_if_there().and_then(|now| {
             if now.as_deref() == current {
                 Ok(())
@@ -192,19 +197,19 @@ impl PolicyFile {
             let _ = file::remove_leftover(&fd, &staged);
             return unchanged;
         }
-        file::publish_as(&fd, &staged, name).map_err(Error::file(&self.path))
+        file::publish_as(&fd, &staged, name).map_err(StoreError::file(&self.path))
     }
 
     /// True if it says the same as when it was loaded.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read any more, as for [`PolicyFile::load`].
-    pub fn is_as(&self, loaded: &LoadedPolicy) -> Result<bool, Error> {
+    /// [`StoreError`] when it cannot be read any more, as for [`PolicyFile::load`].
+    pub fn is_as(&self, loaded: &LoadedPolicy) -> Result<bool, StoreError> {
         let (text, _) = self.read()?;
         Ok(text == loaded.text)
     }
 
-    fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, Error> {
+    fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, StoreError> {
         let policy = policy::parse(&text).map_err(|error| self.error(FileFault::Policy(error)))?;
         Ok(LoadedPolicy {
             policy,
@@ -213,8 +218,8 @@ impl PolicyFile {
         })
     }
 
-    fn error(&self, cause: FileFault) -> Error {
-        Error {
+    fn error(&self, cause: FileFault) -> StoreError {
+        StoreError {
             path: self.path.clone(),
             cause,
         }

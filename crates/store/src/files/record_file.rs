@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 
 use super::state_part::StatePart;
-use super::{Error, FileFault, Store, file_names};
+use super::{FactorStore, FileFault, StoreError, file_names};
 
 /// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
 /// for one login, and wiped by the allocator.
@@ -30,23 +30,23 @@ impl fmt::Debug for RecordText {
     }
 }
 
-impl Store {
+impl FactorStore {
     /// The record of an account, `None` when there is none. Read without a lock: records are replaced whole.
     ///
     /// # Errors
-    /// [`Error`] for everything but "no such file": unreadable, unsafe, invalid, or of another user.
-    pub fn record(&self, account: &Account) -> Result<Option<UserRecord>, Error> {
+    /// [`StoreError`] for everything but "no such file": unreadable, unsafe, invalid, or of another user.
+    pub fn record(&self, account: &Account) -> Result<Option<UserRecord>, StoreError> {
         let loaded = self.record_again(account, None)?;
         Ok(loaded.map(|loaded| loaded.record))
     }
 
-    /// [`Store::record`] where it was read before: the file is read and checked again, and parsed again where a byte of it
+    /// [`FactorStore::record`] where it was read before: the file is read and checked again, and parsed again where a byte of it
     /// is another one.
     pub(super) fn record_again(
         &self,
         account: &Account,
         before: Option<LoadedRecord>,
-    ) -> Result<Option<LoadedRecord>, Error> {
+    ) -> Result<Option<LoadedRecord>, StoreError> {
         let Some(loaded) = self.load_record(&account.name, before)? else {
             return Ok(None);
         };
@@ -62,14 +62,14 @@ impl Store {
             () => return Ok(Some(loaded)),
         };
         let path = self.record_path(&account.name);
-        Err(Error { path, cause })
+        Err(StoreError { path, cause })
     }
 
     /// The record under a name, no matter which user has that name now.
     ///
     /// # Errors
-    /// [`Error`] for everything but "no such file".
-    pub fn record_named(&self, name: &str) -> Result<Option<UserRecord>, Error> {
+    /// [`StoreError`] for everything but "no such file".
+    pub fn record_named(&self, name: &str) -> Result<Option<UserRecord>, StoreError> {
         let loaded = self.load_record(name, None)?;
         Ok(loaded.map(|loaded| loaded.record))
     }
@@ -78,7 +78,7 @@ impl Store {
         &self,
         name: &str,
         before: Option<LoadedRecord>,
-    ) -> Result<Option<LoadedRecord>, Error> {
+    ) -> Result<Option<LoadedRecord>, StoreError> {
         let Some(file_name) = file_names::record_file(name) else {
             return Ok(None);
         };
@@ -96,14 +96,18 @@ impl Store {
         };
         match parsed {
             Ok(record) => Ok(Some(LoadedRecord { record, text })),
-            Err(cause) => Err(Error { path, cause }),
+            Err(cause) => Err(StoreError { path, cause }),
         }
     }
 }
 
 /// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
 /// so a single call that fails for another reason must not be believed.
-fn read_if_there(users: &StatePart, name: &str, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+fn read_if_there(
+    users: &StatePart,
+    name: &str,
+    path: &Path,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let read = || {
         Ok(users
             .open_file(name, FileOpening::Read)?
@@ -111,7 +115,7 @@ fn read_if_there(users: &StatePart, name: &str, path: &Path) -> Result<Option<Ve
     };
     let found = match read()? {
         Err(error) if error.is_missing() => {
-            if file::is_absent(users.directory()?, name).map_err(Error::file(path))? {
+            if file::is_absent(users.directory()?, name).map_err(StoreError::file(path))? {
                 return Ok(None);
             }
             // Made in between, or it was there all the time.
@@ -119,5 +123,5 @@ fn read_if_there(users: &StatePart, name: &str, path: &Path) -> Result<Option<Ve
         }
         other => other,
     };
-    found.map(Some).map_err(Error::file(path))
+    found.map(Some).map_err(StoreError::file(path))
 }

@@ -9,7 +9,7 @@ use twofactor_core::state::UserState;
 
 use super::locked_factor::knows_all;
 use super::record_file::{LoadedRecord, RecordText};
-use super::{Error, FileFault, Store, uid_index};
+use super::{FactorStore, FileFault, StoreError, uid_index};
 
 /// The record that counts for an account.
 #[derive(Debug, Clone)]
@@ -75,16 +75,16 @@ pub struct FactorSnapshot {
 /// Number of times that a snapshot is tried at most, when a change comes between its two files.
 const SNAPSHOT_TRIES: u32 = 5;
 
-impl Store {
+impl FactorStore {
     /// Record and state that count for an account, `None` where it is proven that there is no record.
     ///
     /// # Errors
-    /// [`Error`] as for [`Store::holder`], and when the state is missing, unusable, or does not know a device.
-    pub fn snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
+    /// [`StoreError`] as for [`FactorStore::holder`], and when the state is missing, unusable, or does not know a device.
+    pub fn snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, StoreError> {
         tried_anew(|| self.try_snapshot(account))
     }
 
-    fn try_snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, Error> {
+    fn try_snapshot(&self, account: &Account) -> Result<Option<FactorSnapshot>, StoreError> {
         let RecordHolder {
             account, record, ..
         } = self.holder(account)?;
@@ -95,7 +95,7 @@ impl Store {
             Some(state) => state,
             None => return Err(self.missing_state(&account)),
         };
-        knows_all(&state, &record).map_err(|cause| Error {
+        knows_all(&state, &record).map_err(|cause| StoreError {
             path: self.state_path(&account.name),
             cause,
         })?;
@@ -109,22 +109,22 @@ impl Store {
     /// Looks up the record of an account by name and by uid, at a cost that does not depend on the number of users.
     ///
     /// # Errors
-    /// [`Error`] for everything that is neither one valid record nor proven absence: also [`FileFault::LostRecord`] where
+    /// [`StoreError`] for everything that is neither one valid record nor proven absence: also [`FileFault::LostRecord`] where
     /// index or state tell of a record that is not there, and [`FileFault::SeveralRecords`].
-    pub fn holder(&self, account: &Account) -> Result<RecordHolder, Error> {
+    pub fn holder(&self, account: &Account) -> Result<RecordHolder, StoreError> {
         let found = self.look_up(account)?;
         self.holder_of(account, found)
     }
 
     /// The records of an account, by name and by uid. What the states say of them is not looked at.
-    pub(super) fn look_up(&self, account: &Account) -> Result<FoundRecords, Error> {
+    pub(super) fn look_up(&self, account: &Account) -> Result<FoundRecords, StoreError> {
         let mut found = FoundRecords::default();
         if let Some(loaded) = self.record_again(account, None)? {
             found.holder = Some(RecordHolder::of(account.clone(), loaded, FoundBy::Name));
             return Ok(found);
         }
         let names = uid_index::names_of(self.users.directory()?, account.uid)
-            .map_err(Error::file(self.users.path()))?;
+            .map_err(StoreError::file(self.users.path()))?;
         for name in &names {
             let account = Account {
                 name: name.clone(),
@@ -136,7 +136,7 @@ impl Store {
                     found.holder = Some(RecordHolder::of(account, loaded, FoundBy::Uid));
                 }
                 (Some(_), Some(_)) => {
-                    return Err(Error {
+                    return Err(StoreError {
                         path: self.record_path(&account.name),
                         cause: FileFault::SeveralRecords(names),
                     });
@@ -152,7 +152,7 @@ impl Store {
         &self,
         account: &Account,
         found: FoundRecords,
-    ) -> Result<RecordHolder, Error> {
+    ) -> Result<RecordHolder, StoreError> {
         match self.proven(account, found) {
             Err(error) if matches!(error.cause, FileFault::LostRecord) => {
                 let found = self.look_up(account)?;
@@ -167,7 +167,7 @@ impl Store {
         &self,
         account: &Account,
         found: FoundRecords,
-    ) -> Result<RecordHolder, Error> {
+    ) -> Result<RecordHolder, StoreError> {
         let FoundRecords { holder, without } = found;
         if let Some(RecordHolder {
             account,
@@ -203,8 +203,8 @@ impl Store {
     /// Proves that a name has neither a record nor a trace of one: for names that no account has.
     ///
     /// # Errors
-    /// [`Error`] with [`FileFault::LostRecord`] where its state says that there was one.
-    pub fn prove_removed(&self, name: &str) -> Result<(), Error> {
+    /// [`StoreError`] with [`FileFault::LostRecord`] where its state says that there was one.
+    pub fn prove_removed(&self, name: &str) -> Result<(), StoreError> {
         match self.peek_named(name)? {
             Some(state) if state.has_committed() => Err(self.lost(name)),
             _ => Ok(()),
@@ -212,7 +212,7 @@ impl Store {
     }
 
     /// A record without a device, which is an invitation, has not replaced one with a device.
-    fn prove_unchanged(&self, account: &Account, record: &UserRecord) -> Result<(), Error> {
+    fn prove_unchanged(&self, account: &Account, record: &UserRecord) -> Result<(), StoreError> {
         if record.is_enrolled() {
             return Ok(());
         }
@@ -224,15 +224,15 @@ impl Store {
 
     /// An index entry without a record is left where making or removing the record was stopped: then there is a state that
     /// says so.
-    fn prove_unfinished(&self, name: &str) -> Result<(), Error> {
+    fn prove_unfinished(&self, name: &str) -> Result<(), StoreError> {
         match self.peek_named(name)? {
             Some(state) if !state.has_committed() => Ok(()),
             _ => Err(self.lost(name)),
         }
     }
 
-    fn lost(&self, name: &str) -> Error {
-        Error {
+    fn lost(&self, name: &str) -> StoreError {
+        StoreError {
             path: self.record_path(name),
             cause: FileFault::LostRecord,
         }
@@ -241,7 +241,9 @@ impl Store {
 
 /// Result of looking at two files one after the other. A change may have come between them: what would need `unlock` is looked at
 /// anew, some times.
-pub(super) fn tried_anew<T>(mut look: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn tried_anew<T>(
+    mut look: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     for _ in 1..SNAPSHOT_TRIES {
         match look() {
             Err(error) if error.fixed_by_unlock() => {}

@@ -25,7 +25,7 @@ use twofactor_core::state::UserState;
 
 use super::generations::StateFiles;
 use super::locked_factor::knows_all;
-use super::{Error, FileFault, LockedFactor, Store, file_names, uid_index};
+use super::{FactorStore, FileFault, LockedFactor, StoreError, file_names, uid_index};
 
 /// Progress of a move.
 #[derive(Debug, Clone)]
@@ -38,17 +38,17 @@ pub enum RelocationProgress {
     Moved,
 }
 
-impl Store {
+impl FactorStore {
     /// Progress of the move from a name to an account. `None` when there is nothing to move.
     ///
     /// # Errors
-    /// [`Error`] when a record cannot be read, or is that of a third user.
+    /// [`StoreError`] when a record cannot be read, or is that of a third user.
     pub fn relocation(
         &self,
         from: &str,
         to: &Account,
-    ) -> Result<Option<RelocationProgress>, Error> {
-        let stale = || -> Result<bool, Error> {
+    ) -> Result<Option<RelocationProgress>, StoreError> {
+        let stale = || -> Result<bool, StoreError> {
             let index = self.index()?;
             Ok(index
                 .iter()
@@ -59,7 +59,7 @@ impl Store {
                 Ok(Some(RelocationProgress::Begun))
             }
             Some(record) if is_of(&record, to) => Ok(stale()?.then_some(RelocationProgress::Moved)),
-            Some(record) if record.user != from => Err(Error {
+            Some(record) if record.user != from => Err(StoreError {
                 path: self.record_path(from),
                 cause: FileFault::OtherUser(record.user),
             }),
@@ -86,10 +86,10 @@ impl Store {
     /// Moves record and state, or completes a move that was stopped at any step.
     ///
     /// # Errors
-    /// [`Error`]; [`FileFault::Occupied`] where something is kept under the new name. Calling again completes the move.
-    pub fn relocate(&self, from: &str, to: &Account) -> Result<(), Error> {
+    /// [`StoreError`]; [`FileFault::Occupied`] where something is kept under the new name. Calling again completes the move.
+    pub fn relocate(&self, from: &str, to: &Account) -> Result<(), StoreError> {
         if self.is_in_fleet()? {
-            return Err(Error {
+            return Err(StoreError {
                 path: self.record_path(from),
                 cause: FileFault::Fleet(
                     "a record of a fleet is not moved: remove it, and enroll the new name"
@@ -140,10 +140,10 @@ impl Store {
         from: &str,
         mut record: UserRecord,
         to: &Account,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let path = self.record_path(from);
         let mut state = locked.state().clone();
-        knows_all(&state, &record).map_err(|cause| Error {
+        knows_all(&state, &record).map_err(|cause| StoreError {
             path: self.state_path(from),
             cause,
         })?;
@@ -163,7 +163,7 @@ impl Store {
             record.uid = to.uid;
             let text = record.to_toml();
             // A record that is written can be read: anything else would lock the user out.
-            UserRecord::parse(&text).map_err(|error| Error {
+            UserRecord::parse(&text).map_err(|error| StoreError {
                 path,
                 cause: FileFault::Record(error),
             })?;
@@ -174,37 +174,37 @@ impl Store {
     }
 
     /// Adds an entry of the index, durably.
-    fn enter(&self, uid: u32, name: &str) -> Result<(), Error> {
+    fn enter(&self, uid: u32, name: &str) -> Result<(), StoreError> {
         let users = self.users.directory()?;
         uid_index::add(users, uid, name, LinkDurability::Now)
             .and_then(|_| file::flush_directory(users))
-            .map_err(Error::file(&self.record_path(name)))
+            .map_err(StoreError::file(&self.record_path(name)))
     }
 
     /// Step 6.
-    pub(super) fn rename_record(&self, from: &str, to: &Account) -> Result<(), Error> {
+    pub(super) fn rename_record(&self, from: &str, to: &Account) -> Result<(), StoreError> {
         let path = self.record_path(&to.name);
         let users = self.users.directory()?;
         let file_of = |user: &str| {
             file_names::record_file(user).ok_or_else(|| too_long(&self.record_path(user)))
         };
         let (old, new) = (file_of(from)?, file_of(&to.name)?);
-        if !new_file::rename_new(users, &old, &new).map_err(Error::file(&path))? {
+        if !new_file::rename_new(users, &old, &new).map_err(StoreError::file(&path))? {
             return Err(self.occupied(&to.name));
         }
-        file::flush_directory(users).map_err(Error::file(&path))
+        file::flush_directory(users).map_err(StoreError::file(&path))
     }
 
     /// Step 7, and what others claimed of the old state meanwhile.
-    fn forget(&self, from: &str, to: &Account) -> Result<(), Error> {
+    fn forget(&self, from: &str, to: &Account) -> Result<(), StoreError> {
         let path = self.record_path(from);
         let users = self.users.directory()?;
         for (uid, name) in self.index()? {
             if name == from && (uid, name.as_str()) != (to.uid, to.name.as_str()) {
-                uid_index::remove(users, uid, from).map_err(Error::file(&path))?;
+                uid_index::remove(users, uid, from).map_err(StoreError::file(&path))?;
             }
         }
-        file::flush_directory(users).map_err(Error::file(&path))?;
+        file::flush_directory(users).map_err(StoreError::file(&path))?;
         let old = StateFiles::of(self, from)?;
         if from == to.name || old.is_in_use()? {
             return Ok(());
@@ -213,12 +213,12 @@ impl Store {
     }
 
     /// True if a record is on its way from the name of its file to the one that it says, which has none yet.
-    pub(super) fn is_moving(&self, record: &UserRecord) -> Result<bool, Error> {
+    pub(super) fn is_moving(&self, record: &UserRecord) -> Result<bool, StoreError> {
         Ok(self.record_named(&record.user)?.is_none())
     }
 
     /// The name to which the record under a name is on its way, if it is, and of that uid.
-    pub(super) fn successor(&self, name: &str, uid: u32) -> Result<Option<String>, Error> {
+    pub(super) fn successor(&self, name: &str, uid: u32) -> Result<Option<String>, StoreError> {
         match self.record_named(name)? {
             Some(record) if record.user != name && record.uid == uid => {
                 Ok(self.is_moving(&record)?.then_some(record.user))
@@ -228,9 +228,13 @@ impl Store {
     }
 
     /// The state under a name, or under the one that its record is on its way to.
-    pub(super) fn peek_following(&self, name: &str, uid: u32) -> Result<Option<UserState>, Error> {
+    pub(super) fn peek_following(
+        &self,
+        name: &str,
+        uid: u32,
+    ) -> Result<Option<UserState>, StoreError> {
         let state = self.peek_named(name);
-        let is_missing = |error: &Error| matches!(error.cause, FileFault::MissingState);
+        let is_missing = |error: &StoreError| matches!(error.cause, FileFault::MissingState);
         if state.as_ref().map_or_else(is_missing, Option::is_none)
             && let Some(successor) = self.successor(name, uid)?
         {
@@ -240,7 +244,7 @@ impl Store {
     }
 
     /// Nothing may be kept under the new name but what this move has put there.
-    fn prove_free(&self, from: &str, no_state: bool, to: &Account) -> Result<(), Error> {
+    fn prove_free(&self, from: &str, no_state: bool, to: &Account) -> Result<(), StoreError> {
         if from == to.name {
             return Ok(());
         }
@@ -258,15 +262,18 @@ impl Store {
         Ok(())
     }
 
-    fn occupied(&self, name: &str) -> Error {
-        Error {
+    fn occupied(&self, name: &str) -> StoreError {
+        StoreError {
             path: self.record_path(name),
             cause: FileFault::Occupied,
         }
     }
 
-    fn lost_before(&self, name: &str) -> Error {
-        Error::file(&self.record_path(name))(FileError::System("open", rustix::io::Errno::NOENT))
+    fn lost_before(&self, name: &str) -> StoreError {
+        StoreError::file(&self.record_path(name))(FileError::System(
+            "open",
+            rustix::io::Errno::NOENT,
+        ))
     }
 }
 
@@ -281,8 +288,8 @@ fn named(name: &str, account: &Account) -> Account {
     }
 }
 
-fn too_long(path: &std::path::Path) -> Error {
-    Error {
+fn too_long(path: &std::path::Path) -> StoreError {
+    StoreError {
         path: path.to_owned(),
         cause: FileFault::NameTooLong,
     }

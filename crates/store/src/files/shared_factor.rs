@@ -8,7 +8,7 @@ use std::sync::Arc;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 
-use super::{Error, FileFault, Store};
+use super::{FactorStore, FileFault, StoreError};
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::sys::file::{self, FileAccess};
 use crate::sys::lock_heartbeat::LockHeartbeat;
@@ -69,7 +69,7 @@ pub trait SharedFactors: Send + Sync {
     }
 }
 
-impl Store {
+impl FactorStore {
     /// The same store, whose changes are made in this fleet first.
     #[must_use]
     pub fn with_fleet(mut self, fleet: Arc<dyn SharedFactors>) -> Self {
@@ -80,14 +80,14 @@ impl Store {
     /// True if this host is in a fleet, by the word of its file.
     ///
     /// # Errors
-    /// [`Error`] when that cannot be told.
-    pub fn is_in_fleet(&self) -> Result<bool, Error> {
+    /// [`StoreError`] when that cannot be told.
+    pub fn is_in_fleet(&self) -> Result<bool, StoreError> {
         let path = self.fleet_file();
         let is_absent = || {
             let top = file::open_directory(rustix::fs::CWD, &self.path, FileAccess::Private)?;
             file::is_absent(top, &format!("{FLEET_DIRECTORY}/{HOST_FILE}"))
         };
-        Ok(!is_absent().map_err(Error::file(&path))?)
+        Ok(!is_absent().map_err(StoreError::file(&path))?)
     }
 
     /// Makes a change in the fleet, where this host is in one. `heartbeat` is that of the user's lock.
@@ -96,11 +96,11 @@ impl Store {
         user: &str,
         change: &SharedChange<'_>,
         heartbeat: LockHeartbeat<'_>,
-    ) -> Result<ShareResult, Error> {
+    ) -> Result<ShareResult, StoreError> {
         if !self.is_in_fleet()? {
             return Ok(ShareResult::Alone);
         }
-        let failed = |cause| Error {
+        let failed = |cause| StoreError {
             path: self.record_path(user),
             cause,
         };
@@ -133,10 +133,10 @@ pub(crate) enum ShareResult {
 
 impl ShareResult {
     /// The error of a change that could not be made on this host after it was made in the fleet: it counts there all the same.
-    pub(crate) fn told(self, error: Error) -> Error {
+    pub(crate) fn told(self, error: StoreError) -> StoreError {
         match self {
             Self::Alone => error,
-            Self::Shared => Error {
+            Self::Shared => StoreError {
                 cause: FileFault::FleetAhead(format!(
                     "{}; the change counts in the fleet, and here once the service of the fleet could make it",
                     error.cause

@@ -9,7 +9,7 @@ use rustix::fs::Stat;
 
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 
-use super::Error;
+use super::StoreError;
 
 /// One of the two directories.
 pub(super) struct StatePart {
@@ -36,14 +36,15 @@ impl StatePart {
     /// [`StatePart::new`]; the directory is made, with mode 0700, unless it is there.
     ///
     /// # Errors
-    /// [`Error`] as for [`StatePart::directory`], or when it cannot be made.
+    /// [`StoreError`] as for [`StatePart::directory`], or when it cannot be made.
     pub(super) fn ensure(
         top: &Arc<OwnedFd>,
         path: &Path,
         name: &'static str,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, StoreError> {
         let part = Self::new(top, path, name);
-        let fd = file::ensure_directory(top, Path::new(name)).map_err(Error::file(&part.path))?;
+        let fd =
+            file::ensure_directory(top, Path::new(name)).map_err(StoreError::file(&part.path))?;
         let opened = OnceLock::from(fd);
         Ok(Self { opened, ..part })
     }
@@ -56,13 +57,13 @@ impl StatePart {
     /// The directory itself, root's and private.
     ///
     /// # Errors
-    /// [`Error`] when it is missing, not root's, or accessible to others.
-    pub(super) fn directory(&self) -> Result<&OwnedFd, Error> {
+    /// [`StoreError`] when it is missing, not root's, or accessible to others.
+    pub(super) fn directory(&self) -> Result<&OwnedFd, StoreError> {
         if let Some(fd) = self.opened.get() {
             return Ok(fd);
         }
         let fd = file::open_directory(&self.top, Path::new(self.name), FileAccess::Private)
-            .map_err(Error::file(&self.path))?;
+            .map_err(StoreError::file(&self.path))?;
         Ok(self.opened.get_or_init(|| fd))
     }
 
@@ -72,12 +73,12 @@ impl StatePart {
     /// that is there.
     ///
     /// # Errors
-    /// [`FileError`] of the file; [`Error`] of the directory.
+    /// [`FileError`] of the file; [`StoreError`] of the directory.
     pub(super) fn open_file(
         &self,
         name: &str,
         how: FileOpening,
-    ) -> Result<Result<(OwnedFd, Stat), FileError>, Error> {
+    ) -> Result<Result<(OwnedFd, Stat), FileError>, StoreError> {
         if self.opened.get().is_none()
             && let Ok(found) = self.open_beneath(name, how)
         {

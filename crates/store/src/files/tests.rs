@@ -32,19 +32,19 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::{DeviceState, UserState, decode_file};
 
 /// A store in which alice has a phone.
-fn enrolled() -> (ScratchStore, Store) {
+fn enrolled() -> (ScratchStore, FactorStore) {
     let scratch = ScratchStore::new();
     let store = scratch.store();
     enroll_devices(&store, &alice(), &[phone()]);
     (scratch, store)
 }
 
-pub(crate) fn error_at(path: &Path, cause: FileFault) -> Error {
+pub(crate) fn error_at(path: &Path, cause: FileFault) -> StoreError {
     let path = path.to_owned();
-    Error { path, cause }
+    StoreError { path, cause }
 }
 
-fn unusable(path: &Path, why: FileError) -> Error {
+fn unusable(path: &Path, why: FileError) -> StoreError {
     error_at(path, FileFault::File(why))
 }
 

@@ -1,6 +1,6 @@
 //! The user whose factor is changed, and the log of its changes.
 
-use crate::files::{Error, LockedFactor, Store};
+use crate::files::{FactorStore, LockedFactor, StoreError};
 use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
@@ -31,7 +31,7 @@ pub trait AuditSink {
 #[derive(Clone, Copy)]
 pub struct UserFactor<'a> {
     /// The place of records and states.
-    pub store: &'a Store,
+    pub store: &'a FactorStore,
     /// The user, by the name of the record.
     pub account: &'a Account,
     /// The log that gets one event for each change that was made, or may have been, and none for a change that was not.
@@ -49,7 +49,7 @@ impl UserFactor<'_> {
     }
 
     /// The error of a change; one that may count all the same is reported as such.
-    pub(super) fn failed(&self, error: Error, change: FactorChange<'_>) -> ChangeError {
+    pub(super) fn failed(&self, error: StoreError, change: FactorChange<'_>) -> ChangeError {
         if error.is_unsure() {
             self.report_end(change, ChangeEnd::Unsure);
         }

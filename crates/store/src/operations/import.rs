@@ -1,7 +1,7 @@
 //! Devices that come from elsewhere, one after the other under one lock: a state has no room for all that a user had and all
 //! that comes.
 
-use crate::files::{BulkEnrollment, Error, LockedFactor, NewRecord, Store};
+use crate::files::{BulkEnrollment, FactorStore, LockedFactor, NewRecord, StoreError};
 use twofactor_core::device::DeviceName;
 use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::UserRecord;
@@ -82,15 +82,15 @@ pub fn import_devices<T>(
 /// Enrolls users who have neither record nor state, many at a time. One who may be enrolled in the fleet is reported as such.
 ///
 /// # Errors
-/// As [`Store::enroll_all`].
+/// As [`FactorStore::enroll_all`].
 pub fn import_newcomers(
-    store: &Store,
+    store: &FactorStore,
     newcomers: &[NewRecord],
     audit: &dyn AuditSink,
-) -> Result<Vec<Result<BulkEnrollment, Error>>, Error> {
+) -> Result<Vec<Result<BulkEnrollment, StoreError>>, StoreError> {
     let results = store.enroll_all(newcomers)?;
     for (newcomer, result) in newcomers.iter().zip(&results) {
-        if !result.as_ref().is_err_and(Error::is_unsure) {
+        if !result.as_ref().is_err_and(StoreError::is_unsure) {
             continue;
         }
         for device in &newcomer.record.devices {

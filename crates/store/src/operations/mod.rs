@@ -18,7 +18,7 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
-use crate::files::{LockedFactor, Store};
+use crate::files::{FactorStore, LockedFactor};
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::PlainCode;
@@ -82,7 +82,7 @@ impl ChangeSteps for RootChange {
 
 /// Makes one change under the lock. Where it fails and the account has no record, the state that the lock made is removed.
 fn change<'s, T, E: From<ChangeError>>(
-    store: &'s Store,
+    store: &'s FactorStore,
     account: &Account,
     make: impl FnOnce(&mut LockedFactor<'s>, Option<UserRecord>) -> Result<T, E>,
 ) -> Result<T, E> {
@@ -97,7 +97,7 @@ fn change<'s, T, E: From<ChangeError>>(
 
 /// The lock and what is stored now.
 fn begin<'s>(
-    store: &'s Store,
+    store: &'s FactorStore,
     account: &Account,
 ) -> Result<(LockedFactor<'s>, Option<UserRecord>), ChangeError> {
     let failed = |error| ChangeError::new(account, error);

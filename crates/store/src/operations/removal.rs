@@ -1,6 +1,6 @@
 //! Removal of one device, or of everything that is kept about a user.
 
-use crate::files::{Error, FileFault, Store};
+use crate::files::{FactorStore, FileFault, StoreError};
 use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::UserRecord;
@@ -61,7 +61,7 @@ pub fn remove_all<S: ChangeSteps>(
 ) -> Result<(), S::Error> {
     let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
-    let failed = |error: Error| refused(error.into());
+    let failed = |error: StoreError| refused(error.into());
     let mut locked = store.lock(account).map_err(failed)?;
     let record = locked.record().map_err(failed)?;
     if !record.as_ref().is_some_and(|record| has(record, devices)) {
@@ -112,7 +112,7 @@ pub fn clear<E: From<ChangeError>>(
 }
 
 /// Reports a removal that was made, also where something has failed after the record was gone; and one that may count in the fleet.
-fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<(), Error>) {
+fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<(), StoreError>) {
     if done.is_ok() || matches!(factor.store.record_named(&factor.account.name), Ok(None)) {
         factor.report(change);
     } else if let Err(error) = done {
@@ -125,7 +125,7 @@ fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<
 ///
 /// # Errors
 /// When it cannot be removed.
-pub fn discard(store: &Store, name: &str, audit: &dyn AuditSink) -> Result<(), Error> {
+pub fn discard(store: &FactorStore, name: &str, audit: &dyn AuditSink) -> Result<(), StoreError> {
     let is_invitation = |record: &UserRecord| !record.is_enrolled();
     let found = store.record_named(name);
     let was_here = !matches!(found, Ok(None));

@@ -11,7 +11,7 @@ use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, SpentCodes, UserState};
 
 use super::{ChangeError, UserFactor, leave_nothing};
-use crate::files::{Error, FileFault, Store};
+use crate::files::{FactorStore, FileFault, StoreError};
 
 /// Conditions of a restoration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl From<ChangeError> for RestoreRefusal {
 /// # Errors
 /// [`RestoreRefusal`].
 pub fn preview_restore(
-    store: &Store,
+    store: &FactorStore,
     account: &Account,
     entry: &BackupEntry,
     terms: RestoreTerms,
@@ -87,7 +87,7 @@ pub fn preview_restore(
     let failed = |error| RestoreRefusal::Change(ChangeError::new(account, error));
     let live = match store.snapshot(account) {
         Ok(Some(found)) if found.account.name != account.name => {
-            return Err(failed(Error {
+            return Err(failed(StoreError {
                 path: store.record_path(&account.name),
                 cause: FileFault::KeptAs(found.account.name),
             }));
@@ -102,7 +102,7 @@ pub fn preview_restore(
     merged(entry, account, live.0.as_ref(), &live.1, terms).map(|(_, _, factor)| factor)
 }
 
-fn peeked(store: &Store, account: &Account) -> Result<UserState, ChangeError> {
+fn peeked(store: &FactorStore, account: &Account) -> Result<UserState, ChangeError> {
     let state = store.peek(account);
     let state = state.map_err(|error| ChangeError::new(account, error))?;
     Ok(state.unwrap_or_else(|| UserState::new(account.uid)))

@@ -2,7 +2,7 @@
 
 use super::outage::{MET, in_fleet};
 use super::*;
-use crate::files::Error;
+use crate::files::StoreError;
 use twofactor_core::verify::FailureCounter;
 
 /// The state that all hosts share, and the counts that it remembers.
@@ -156,7 +156,7 @@ fn of_a_push_that_was_passed_the_rest_is_added() {
     });
     let is_taken_over = matches!(
         passed,
-        Err(AttemptFailure::Store(Error {
+        Err(AttemptFailure::Store(StoreError {
             cause: FileFault::TakenOver,
             ..
         }))

@@ -10,12 +10,12 @@ use crate::sys::lock;
 use twofactor_core::state::{self, SlotStanding, StateError, StoredState};
 
 use super::{Generations, OpenFile, StateFiles};
-use crate::files::{Error, FileFault};
+use crate::files::{FileFault, StoreError};
 
 impl<'s> StateFiles<'s> {
     /// The numbers of the generations, ascending.
-    pub(super) fn numbers(&self, directory: &OwnedFd) -> Result<Vec<u64>, Error> {
-        let names = list_names(directory).map_err(Error::file(&self.path))?;
+    pub(super) fn numbers(&self, directory: &OwnedFd) -> Result<Vec<u64>, StoreError> {
+        let names = list_names(directory).map_err(StoreError::file(&self.path))?;
         let mut numbers: Vec<u64> = Vec::new();
         for number in names.iter().filter_map(|name| name.parse().ok()) {
             let place = numbers.partition_point(|lower| *lower < number);
@@ -24,19 +24,19 @@ impl<'s> StateFiles<'s> {
         Ok(numbers)
     }
 
-    pub(super) fn open_generations(&self) -> Result<Option<Generations>, Error> {
+    pub(super) fn open_generations(&self) -> Result<Option<Generations>, StoreError> {
         let states = self.directory()?;
         let path = self.generations();
         let opened = match file::open_directory(states, Path::new(&path), FileAccess::Private) {
             Err(error) if error.is_missing() => return Ok(None),
-            other => other.map_err(Error::file(&self.path))?,
+            other => other.map_err(StoreError::file(&self.path))?,
         };
-        let stat = file::stat(&opened).map_err(Error::file(&self.path))?;
+        let stat = file::stat(&opened).map_err(StoreError::file(&self.path))?;
         Ok(Some(Generations { fd: opened, stat }))
     }
 
     /// The directory that all states are in.
-    pub(super) fn directory(&self) -> Result<&'s OwnedFd, Error> {
+    pub(super) fn directory(&self) -> Result<&'s OwnedFd, StoreError> {
         self.states.directory()
     }
 
@@ -45,7 +45,7 @@ impl<'s> StateFiles<'s> {
         format!("{}+", self.name)
     }
 
-    pub(super) fn open_base(&self, how: FileOpening) -> Result<Option<OpenFile>, Error> {
+    pub(super) fn open_base(&self, how: FileOpening) -> Result<Option<OpenFile>, StoreError> {
         self.found(self.states.open_file(&self.name, how)?)
     }
 
@@ -54,7 +54,7 @@ impl<'s> StateFiles<'s> {
         directory: &OwnedFd,
         name: &str,
         how: FileOpening,
-    ) -> Result<Option<OpenFile>, Error> {
+    ) -> Result<Option<OpenFile>, StoreError> {
         self.found(file::open_file(
             directory,
             Path::new(name),
@@ -63,23 +63,27 @@ impl<'s> StateFiles<'s> {
         ))
     }
 
-    fn found(&self, opened: Result<(OwnedFd, Stat), FileError>) -> Result<Option<OpenFile>, Error> {
+    fn found(
+        &self,
+        opened: Result<(OwnedFd, Stat), FileError>,
+    ) -> Result<Option<OpenFile>, StoreError> {
         match opened {
             Err(error) if error.is_missing() => Ok(None),
             other => {
-                let (fd, stat) = other.map_err(Error::file(&self.path))?;
+                let (fd, stat) = other.map_err(StoreError::file(&self.path))?;
                 Ok(Some(OpenFile { fd, stat }))
             }
         }
     }
 
-    pub(super) fn read_any(&self, opened: &OpenFile) -> Result<StoredState, Error> {
-        let bytes = file::read_all(&opened.fd, &opened.stat).map_err(Error::file(&self.path))?;
+    pub(super) fn read_any(&self, opened: &OpenFile) -> Result<StoredState, StoreError> {
+        let bytes =
+            file::read_all(&opened.fd, &opened.stat).map_err(StoreError::file(&self.path))?;
         state::decode_file(&bytes).map_err(|error| self.error(FileFault::State(error)))
     }
 
     /// Reads a base, which is never provisional.
-    pub(super) fn read(&self, opened: &OpenFile) -> Result<StoredState, Error> {
+    pub(super) fn read(&self, opened: &OpenFile) -> Result<StoredState, StoreError> {
         let stored = self.read_any(opened)?;
         match stored.standing {
             SlotStanding::Settled => Ok(stored),
@@ -87,8 +91,8 @@ impl<'s> StateFiles<'s> {
         }
     }
 
-    pub(super) fn try_lock(&self, opened: &OpenFile) -> Result<bool, Error> {
-        lock::try_exclusive(&opened.fd).map_err(Error::lock(&self.path))
+    pub(super) fn try_lock(&self, opened: &OpenFile) -> Result<bool, StoreError> {
+        lock::try_exclusive(&opened.fd).map_err(StoreError::lock(&self.path))
     }
 
     pub(super) fn is_still(
@@ -96,16 +100,16 @@ impl<'s> StateFiles<'s> {
         directory: &OwnedFd,
         name: &str,
         opened: &Stat,
-    ) -> Result<bool, Error> {
-        file::is_still(directory, name, opened).map_err(Error::file(&self.path))
+    ) -> Result<bool, StoreError> {
+        file::is_still(directory, name, opened).map_err(StoreError::file(&self.path))
     }
 
-    pub(super) fn is_absent(&self, directory: &OwnedFd, name: &str) -> Result<bool, Error> {
-        file::is_absent(directory, name).map_err(Error::file(&self.path))
+    pub(super) fn is_absent(&self, directory: &OwnedFd, name: &str) -> Result<bool, StoreError> {
+        file::is_absent(directory, name).map_err(StoreError::file(&self.path))
     }
 
-    pub(super) fn error(&self, cause: FileFault) -> Error {
-        Error {
+    pub(super) fn error(&self, cause: FileFault) -> StoreError {
+        StoreError {
             path: self.path.clone(),
             cause,
         }

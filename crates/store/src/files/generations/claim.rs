@@ -8,12 +8,12 @@ use crate::sys::new_file::{NewFile, NewFileKind};
 use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, StoredState, UserState};
 
 use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};
-use crate::files::{Error, FileFault};
+use crate::files::{FileFault, StoreError};
 
 impl<'s> StateFiles<'s> {
     /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
     /// be made would keep the right person out.
-    pub(super) fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, Error> {
+    pub(super) fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, StoreError> {
         let claim = self.stage_claim()?;
         let states = self.directory()?;
         let publish = || {
@@ -28,10 +28,10 @@ impl<'s> StateFiles<'s> {
             };
             Ok(Some((directory, OpenFile { fd, stat })))
         };
-        publish().map_err(Error::file(&self.path))
+        publish().map_err(StoreError::file(&self.path))
     }
 
-    pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, Error> {
+    pub(super) fn stage_claim(&self) -> Result<NewFile<'s>, StoreError> {
         let bytes = state::encode_provisional(&UserState::new(0));
         let states = self.directory()?.as_fd();
         let stage = || {
@@ -39,14 +39,14 @@ impl<'s> StateFiles<'s> {
             claim.flush()?;
             Ok(claim)
         };
-        stage().map_err(Error::file(&self.path))
+        stage().map_err(StoreError::file(&self.path))
     }
 
     pub(super) fn claim(
         &self,
         directory: &OwnedFd,
         number: u64,
-    ) -> Result<Option<OpenFile>, Error> {
+    ) -> Result<Option<OpenFile>, StoreError> {
         let claim = self.stage_claim()?;
         let publish = || match claim.publish_in(directory.as_fd(), &number.to_string())? {
             Some(fd) => {
@@ -55,7 +55,7 @@ impl<'s> StateFiles<'s> {
             }
             None => Ok(None),
         };
-        publish().map_err(Error::file(&self.path))
+        publish().map_err(StoreError::file(&self.path))
     }
 
     /// Turns a generation whose lock is held into the current file. `None` where another process did something meanwhile.
@@ -64,7 +64,7 @@ impl<'s> StateFiles<'s> {
         directory: Generations,
         opened: OpenFile,
         number: u64,
-    ) -> Result<Option<HeldFile>, Error> {
+    ) -> Result<Option<HeldFile>, StoreError> {
         let own = self.read_any(&opened)?;
         let fd = &directory.fd;
         let numbers = self.numbers(fd)?;
@@ -105,7 +105,7 @@ impl<'s> StateFiles<'s> {
         directory: &Generations,
         highest: &OpenFile,
         numbers: &[u64],
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let lower = numbers
             .split_last()
             .map(|(_, lower)| lower)
@@ -120,7 +120,7 @@ impl<'s> StateFiles<'s> {
             }
             file::flush_directory(fd)
         };
-        finish().map_err(Error::file(&self.path))?;
+        finish().map_err(StoreError::file(&self.path))?;
         self.note_move(directory)
     }
 
@@ -130,7 +130,7 @@ impl<'s> StateFiles<'s> {
         directory: &OwnedFd,
         numbers: &[u64],
         number: u64,
-    ) -> Result<StoredState, Error> {
+    ) -> Result<StoredState, StoreError> {
         for lower in numbers.iter().rev().filter(|lower| **lower < number) {
             let Some(opened) = self.open(directory, &lower.to_string(), FileOpening::Read)? else {
                 return Err(self.error(FileFault::TakenOver));
@@ -154,13 +154,13 @@ impl<'s> StateFiles<'s> {
         &self,
         opened: &OpenFile,
         source: &StoredState,
-    ) -> Result<StoredState, Error> {
+    ) -> Result<StoredState, StoreError> {
         let bytes = state::encode_settled(&source.state);
-        file::write_at(&opened.fd, &bytes, 0).map_err(Error::file(&self.path))?;
+        file::write_at(&opened.fd, &bytes, 0).map_err(StoreError::file(&self.path))?;
         state::decode_file(&bytes).map_err(|error| self.error(FileFault::State(error)))
     }
 
-    pub(super) fn is_move_noted(&self) -> Result<bool, Error> {
+    pub(super) fn is_move_noted(&self) -> Result<bool, StoreError> {
         match self.open_base(FileOpening::Read)? {
             Some(base) => Ok(self.read(&base)?.moved),
             None => Ok(false),
@@ -168,7 +168,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Tells readers without a lock not to read the base.
-    pub(super) fn note_move(&self, directory: &Generations) -> Result<(), Error> {
+    pub(super) fn note_move(&self, directory: &Generations) -> Result<(), StoreError> {
         let Some(base) = self.open_base(FileOpening::Update)? else {
             // The state was removed, or moved to another name, and readers do not come here any more.
             return Err(self.error(FileFault::TakenOver));
@@ -179,6 +179,6 @@ impl<'s> StateFiles<'s> {
         }
         file::write_at(&base.fd, &MOVED, MOVED_OFFSET)
             .and_then(|()| file::flush(&base.fd))
-            .map_err(Error::file(&self.path))
+            .map_err(StoreError::file(&self.path))
     }
 }

@@ -10,12 +10,12 @@ use twofactor_core::state::{self, UserState};
 
 use super::access::list_names;
 use super::{PATIENCE, StateFiles};
-use crate::files::Error;
+use crate::files::StoreError;
 
 impl StateFiles<'_> {
     /// Puts a new file in place of one that cannot be read. Its lock is waited for, but a holder that does not move does
     /// not keep an administrator from it.
-    pub(in crate::files) fn replace_unreadable(&self, state: &UserState) -> Result<(), Error> {
+    pub(in crate::files) fn replace_unreadable(&self, state: &UserState) -> Result<(), StoreError> {
         if let Some(base) = self.open_base(FileOpening::Update)? {
             let mut pause = LockPause::begin();
             while !self.try_lock(&base)? && pause.waited() < PATIENCE {
@@ -29,7 +29,7 @@ impl StateFiles<'_> {
         let states = self.directory()?;
         let replace = |bytes: &[u8]| {
             file::write_file(states, &self.name, bytes, FileAccess::Private)
-                .map_err(Error::file(&self.path))
+                .map_err(StoreError::file(&self.path))
         };
         // A holder of the old base must not find it open when the generations are gone; and a process that is about to
         // note a move in the base finds that they are gone before the new one is there.
@@ -40,20 +40,20 @@ impl StateFiles<'_> {
 
     /// Removes all files of the user. The base goes first: without it none of the others is found, and what a process that
     /// was stopped wrote into it counts no more.
-    pub(in crate::files) fn remove_all(&self) -> Result<(), Error> {
+    pub(in crate::files) fn remove_all(&self) -> Result<(), StoreError> {
         let states = self.directory()?;
         let remove = || {
             file::remove_leftover(states, &self.name)?;
             file::remove(states, &self.name)?;
             file::flush_directory(states)
         };
-        remove().map_err(Error::file(&self.path))?;
+        remove().map_err(StoreError::file(&self.path))?;
         self.remove_generations()
     }
 
     /// Removes the directory of generations. First it gets a name under which it is not found: from then on none of its
     /// files is the current one, in whatever order they go.
-    pub(super) fn remove_generations(&self) -> Result<(), Error> {
+    pub(super) fn remove_generations(&self) -> Result<(), StoreError> {
         let states = self.directory()?;
         let dead = format!(".{}", self.generations());
         let remove = || {
@@ -66,7 +66,7 @@ impl StateFiles<'_> {
             remove_dead(states, &dead)?;
             file::flush_directory(states)
         };
-        remove().map_err(Error::file(&self.path))
+        remove().map_err(StoreError::file(&self.path))
     }
 }
 

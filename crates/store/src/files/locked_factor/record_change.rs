@@ -9,7 +9,7 @@ use twofactor_core::state::{self, DeviceState, SpentCodes, UserState};
 
 use super::{LockedFactor, knows_all, refuse_while_moving};
 use crate::files::generations::StateFiles;
-use crate::files::{Error, FileFault, ShareResult, SharedChange, file_names, uid_index};
+use crate::files::{FileFault, ShareResult, SharedChange, StoreError, file_names, uid_index};
 
 impl LockedFactor<'_> {
     /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
@@ -21,12 +21,12 @@ impl LockedFactor<'_> {
     /// `entries` are the state of devices that are new. Grace ends.
     ///
     /// # Errors
-    /// [`Error`]; the old record is in force then, unless only the last flushes failed.
+    /// [`StoreError`]; the old record is in force then, unless only the last flushes failed.
     pub fn replace_record(
         &mut self,
         record: &UserRecord,
         entries: &[DeviceState],
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between(old.as_ref(), record, entries)?;
@@ -41,7 +41,11 @@ impl LockedFactor<'_> {
     ///
     /// # Errors
     /// As [`LockedFactor::replace_record`]; what `base` says of devices that stay, of failures and codes can be in force already.
-    pub fn restore_record(&mut self, record: &UserRecord, base: UserState) -> Result<(), Error> {
+    pub fn restore_record(
+        &mut self,
+        record: &UserRecord,
+        base: UserState,
+    ) -> Result<(), StoreError> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between_restored(old.as_ref(), record, base)?;
@@ -54,7 +58,11 @@ impl LockedFactor<'_> {
     ///
     /// # Errors
     /// As [`LockedFactor::restore_record`].
-    pub fn mirror_record(&mut self, record: &UserRecord, base: UserState) -> Result<(), Error> {
+    pub fn mirror_record(
+        &mut self,
+        record: &UserRecord,
+        base: UserState,
+    ) -> Result<(), StoreError> {
         let old = self.record()?;
         refuse_while_moving(self.store, &self.account, old.as_ref())?;
         let state = self.between_restored(old.as_ref(), record, base)?;
@@ -67,7 +75,7 @@ impl LockedFactor<'_> {
         old: Option<&UserRecord>,
         record: &UserRecord,
         local: &UserState,
-    ) -> Result<ShareResult, Error> {
+    ) -> Result<ShareResult, StoreError> {
         self.legal(record)?;
         self.confirm()?;
         let change = SharedChange::Put { old, record, local };
@@ -81,7 +89,7 @@ impl LockedFactor<'_> {
         old: Option<&UserRecord>,
         record: &UserRecord,
         state: UserState,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         self.legal(record)?;
         let text = record.to_toml();
         self.write(state)?;
@@ -92,9 +100,9 @@ impl LockedFactor<'_> {
     }
 
     /// Checks that a record that is written can be read: anything else would lock the user out.
-    fn legal(&self, record: &UserRecord) -> Result<(), Error> {
+    fn legal(&self, record: &UserRecord) -> Result<(), StoreError> {
         let parsed = UserRecord::parse(&record.to_toml());
-        parsed.map(drop).map_err(|error| Error {
+        parsed.map(drop).map_err(|error| StoreError {
             path: self.store.record_path(&self.account.name),
             cause: FileFault::Record(error),
         })
@@ -103,11 +111,11 @@ impl LockedFactor<'_> {
     /// The last step: the state of a record that is in place.
     ///
     /// # Errors
-    /// [`Error`]; [`FileFault::TakenOver`] where another process has changed the record since.
+    /// [`StoreError`]; [`FileFault::TakenOver`] where another process has changed the record since.
     pub(in crate::files) fn finish_replacement(
         &mut self,
         record: &UserRecord,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         match self.settle(record) {
             Err(error) if matches!(error.cause, FileFault::TakenOver) => self.settle_anew(record),
             other => other,
@@ -116,7 +124,7 @@ impl LockedFactor<'_> {
 
     /// Writes the state of a record that is in place. It names the set of recovery codes, so that an earlier set is known to be
     /// replaced also before a code of this one is used; the marks of the earlier set counted until now.
-    fn settle(&mut self, record: &UserRecord) -> Result<(), Error> {
+    fn settle(&mut self, record: &UserRecord) -> Result<(), StoreError> {
         self.state.devices.retain(|entry| has(record, entry));
         let set = record.recovery.as_ref().map(|set| set.id);
         if set.is_some() && set != self.state.recovery.set {
@@ -129,7 +137,7 @@ impl LockedFactor<'_> {
 
     /// This process did not move after the record was in place, and another one has taken the state over: what was to be
     /// done is done, unless that one has changed the record.
-    fn settle_anew(&self, record: &UserRecord) -> Result<(), Error> {
+    fn settle_anew(&self, record: &UserRecord) -> Result<(), StoreError> {
         let mut current = Self::existing(self.store, &self.account)?;
         let kept = current.record()?.map(|kept| kept.to_toml());
         if kept.as_ref() != Some(&record.to_toml()) {
@@ -139,18 +147,22 @@ impl LockedFactor<'_> {
     }
 
     /// Puts the text of a record in place, durably.
-    pub(in crate::files) fn publish_record(&self, text: &str, replaces: bool) -> Result<(), Error> {
+    pub(in crate::files) fn publish_record(
+        &self,
+        text: &str,
+        replaces: bool,
+    ) -> Result<(), StoreError> {
         let path = self.store.record_path(&self.account.name);
         let users = self.store.users.directory()?;
         self.write_record(users, text, replaces)
             .map_err(|error| match error {
-                WriteFailed::File(error) => Error::file(&path)(error),
+                WriteFailed::File(error) => StoreError::file(&path)(error),
                 WriteFailed::Meanwhile => self.error(FileFault::TakenOver),
             })
     }
 
     /// Moves the state to another name.
-    pub(in crate::files) fn move_state(&self, name: &str) -> Result<(), Error> {
+    pub(in crate::files) fn move_state(&self, name: &str) -> Result<(), StoreError> {
         let new = StateFiles::of(self.store, name)?;
         self.files.move_to(&self.held, &self.state, &new)
     }
@@ -161,7 +173,7 @@ impl LockedFactor<'_> {
         old: Option<&UserRecord>,
         record: &UserRecord,
         entries: &[DeviceState],
-    ) -> Result<UserState, Error> {
+    ) -> Result<UserState, StoreError> {
         let was = |entry: &DeviceState| old.is_some_and(|old| has(old, entry));
         let mut state = self.state.clone();
         for entry in entries {
@@ -180,7 +192,7 @@ impl LockedFactor<'_> {
         old: Option<&UserRecord>,
         record: &UserRecord,
         base: UserState,
-    ) -> Result<UserState, Error> {
+    ) -> Result<UserState, StoreError> {
         let was = |entry: &DeviceState| match old {
             Some(old) => has(old, entry),
             None => self.state.device(entry.id).is_some_and(|it| it.committed),
@@ -205,7 +217,7 @@ impl LockedFactor<'_> {
         mut state: UserState,
         record: &UserRecord,
         was: impl Fn(&DeviceState) -> bool,
-    ) -> Result<UserState, Error> {
+    ) -> Result<UserState, StoreError> {
         state.end_grace();
         for entry in &mut state.devices {
             // One record or the other is always in place, unless the new one has no device.
@@ -258,15 +270,15 @@ impl LockedFactor<'_> {
     /// Removes the temporary files of this record that killed changes have left.
     ///
     /// # Errors
-    /// [`Error`] when one cannot be removed.
-    pub(in crate::files) fn remove_temporary_records(&self) -> Result<(), Error> {
+    /// [`StoreError`] when one cannot be removed.
+    pub(in crate::files) fn remove_temporary_records(&self) -> Result<(), StoreError> {
         let Some(name) = file_names::record_file(&self.account.name) else {
             return Ok(());
         };
         let users = self.store.users.directory()?;
         let path = self.store.record_path(&self.account.name);
         self.remove_temporary(users, &name)
-            .map_err(Error::file(&path))
+            .map_err(StoreError::file(&path))
     }
 
     fn remove_temporary(&self, users: &OwnedFd, name: &str) -> Result<(), file::FileError> {

@@ -8,7 +8,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 
 use super::{LockedFactor, refuse_while_moving};
-use crate::files::{Error, FileFault, SharedChange, Store, file_names, uid_index};
+use crate::files::{FactorStore, FileFault, SharedChange, StoreError, file_names, uid_index};
 use crate::sys::file;
 
 /// Number of times that a state which was taken over is looked for, once its record is removed.
@@ -18,9 +18,9 @@ impl LockedFactor<'_> {
     /// Removes the record, its index entry, then the state. First the state says that no device has a record any more.
     ///
     /// # Errors
-    /// [`Error`]; when only the state is left it is harmless, and the next enrollment uses it. [`FileFault::TakenOver`] where
+    /// [`StoreError`]; when only the state is left it is harmless, and the next enrollment uses it. [`FileFault::TakenOver`] where
     /// nothing was removed, or another process has enrolled the user anew meanwhile.
-    pub fn remove(mut self) -> Result<(), Error> {
+    pub fn remove(mut self) -> Result<(), StoreError> {
         let old = self.store.record(&self.account)?;
         let Some(old) = &old else {
             return self.mirror_removal();
@@ -36,7 +36,7 @@ impl LockedFactor<'_> {
     ///
     /// # Errors
     /// As [`LockedFactor::remove`].
-    pub fn mirror_removal(mut self) -> Result<(), Error> {
+    pub fn mirror_removal(mut self) -> Result<(), StoreError> {
         let record = self.store.record(&self.account)?;
         refuse_while_moving(self.store, &self.account, record.as_ref())?;
         // What was judged under this lock is not judged again under another one: nothing is removed if it is gone.
@@ -49,7 +49,7 @@ impl LockedFactor<'_> {
     }
 
     /// Notes durably that no device has a record.
-    pub(crate) fn mark_removal(&mut self) -> Result<(), Error> {
+    pub(crate) fn mark_removal(&mut self) -> Result<(), StoreError> {
         let mut state = self.state.clone();
         state.end_grace();
         state.devices.iter_mut().for_each(|d| d.committed = false);
@@ -61,7 +61,7 @@ impl LockedFactor<'_> {
     }
 
     /// Removes the record, durably.
-    pub(crate) fn remove_record(&self) -> Result<(), Error> {
+    pub(crate) fn remove_record(&self) -> Result<(), StoreError> {
         let name = file_names::record_file(&self.account.name)
             .ok_or_else(|| self.error(FileFault::NameTooLong))?;
         let users = self.store.users.directory()?;
@@ -72,11 +72,13 @@ impl LockedFactor<'_> {
             file::remove(users, &name)?;
             file::flush_directory(users)
         };
-        remove().map_err(Error::file(&self.store.record_path(&self.account.name)))
+        remove().map_err(StoreError::file(
+            &self.store.record_path(&self.account.name),
+        ))
     }
 
     /// Removes what is left of a record that was removed, also where another process has taken the state over before.
-    pub(crate) fn remove_rest(self, removed: &UserRecord) -> Result<(), Error> {
+    pub(crate) fn remove_rest(self, removed: &UserRecord) -> Result<(), StoreError> {
         let (store, account) = (self.store, self.account.clone());
         match self.remove_traces() {
             Err(error) if is_taken_over(&error) => remove_anew(store, &account, removed, error),
@@ -85,13 +87,15 @@ impl LockedFactor<'_> {
     }
 
     /// Removes the index entry and the state of a record that is gone.
-    fn remove_traces(self) -> Result<(), Error> {
+    fn remove_traces(self) -> Result<(), StoreError> {
         // Another process may have enrolled the user anew.
         self.confirm()?;
         let users = self.store.users.directory()?;
         uid_index::remove(users, self.account.uid, &self.account.name)
             .and_then(|()| file::flush_directory(users))
-            .map_err(Error::file(&self.store.record_path(&self.account.name)))?;
+            .map_err(StoreError::file(
+                &self.store.record_path(&self.account.name),
+            ))?;
         self.confirm()?;
         self.files.remove_all()
     }
@@ -99,11 +103,11 @@ impl LockedFactor<'_> {
 
 /// The rest of a removal whose state was taken over before its record was gone: in the state that counts now.
 fn remove_anew(
-    store: &Store,
+    store: &FactorStore,
     account: &Account,
     removed: &UserRecord,
-    taken_over: Error,
-) -> Result<(), Error> {
+    taken_over: StoreError,
+) -> Result<(), StoreError> {
     for _ in 0..TRIES {
         let mut current = match LockedFactor::existing(store, account) {
             // Another process has removed the rest, or begun to.
@@ -131,12 +135,12 @@ fn remove_anew(
 }
 
 /// True if what is left tells of no other device than of those that were removed.
-fn is_rest_of(current: &LockedFactor<'_>, removed: &UserRecord) -> Result<bool, Error> {
+fn is_rest_of(current: &LockedFactor<'_>, removed: &UserRecord) -> Result<bool, StoreError> {
     let was = |id| removed.devices.iter().any(|device| device.id == id);
     let mut committed = current.state.devices.iter().filter(|d| d.committed);
     Ok(current.store.record(&current.account)?.is_none() && committed.all(|d| was(d.id)))
 }
 
-const fn is_taken_over(error: &Error) -> bool {
+const fn is_taken_over(error: &StoreError) -> bool {
     matches!(error.cause, FileFault::TakenOver)
 }

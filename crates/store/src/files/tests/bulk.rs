@@ -152,7 +152,7 @@ fn of_two_imports_at_once_one_enrolls_a_user() {
         let scratch = ScratchStore::new();
         let store = scratch.store();
         let other = scratch.store();
-        let import = |store: &Store| store.enroll_all(&[newcomer("alice", 1000)]).unwrap();
+        let import = |store: &FactorStore| store.enroll_all(&[newcomer("alice", 1000)]).unwrap();
         let (one, two) = std::thread::scope(|scope| {
             let one = scope.spawn(|| import(&store));
             let two = scope.spawn(|| import(&other));

@@ -7,9 +7,9 @@ use rustix::io::Errno;
 use super::*;
 use crate::sys::new_file::LinkDurability;
 
-fn initialize(scratch: &ScratchStore) -> Result<Store, Error> {
+fn initialize(scratch: &ScratchStore) -> Result<FactorStore, StoreError> {
     let (top, policy) = (scratch.top(), scratch.policy());
-    Store::initialize(&top, &policy, MarkDisagreement::Settle).map(|(store, _)| store)
+    FactorStore::initialize(&top, &policy, MarkDisagreement::Settle).map(|(store, _)| store)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_new_store_is_closed_to_others() {
         assert_eq!(mode(&scratch.top().join(part)), 0o700);
     }
     initialize(&scratch).unwrap();
-    Store::open(&scratch.top(), &scratch.policy()).unwrap();
+    FactorStore::open(&scratch.top(), &scratch.policy()).unwrap();
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn open_makes_no_missing_directory() {
         let path = if part.is_empty() { scratch.top() } else { path };
         let expected = unusable(&path, FileError::System("open", Errno::NOENT));
         assert_eq!(
-            Store::open(&scratch.top(), &scratch.policy()).err(),
+            FactorStore::open(&scratch.top(), &scratch.policy()).err(),
             Some(expected)
         );
         assert!(!path.exists());
@@ -86,7 +86,7 @@ fn an_unsafe_directory_is_an_error() {
             spoil(&path);
             let expected = Some(unusable(&path, why));
             assert_eq!(
-                Store::open(&scratch.top(), &scratch.policy()).err(),
+                FactorStore::open(&scratch.top(), &scratch.policy()).err(),
                 expected
             );
             assert_eq!(initialize(&scratch).err(), expected);

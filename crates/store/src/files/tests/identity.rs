@@ -7,11 +7,11 @@ fn renamed() -> Account {
     account("alice@example.org", 1000)
 }
 
-fn lost(path: PathBuf) -> Option<Error> {
+fn lost(path: PathBuf) -> Option<StoreError> {
     Some(error_at(&path, FileFault::LostRecord))
 }
 
-fn found(store: &Store, account: &Account) -> (String, FoundBy, bool) {
+fn found(store: &FactorStore, account: &Account) -> (String, FoundBy, bool) {
     let holder = store.holder(account).unwrap();
     (
         holder.account.name,
@@ -54,7 +54,7 @@ fn tablet() -> Device {
 }
 
 /// As 0.1.0 let be made: two names of one uid, each with a record.
-fn twins() -> (ScratchStore, Store) {
+fn twins() -> (ScratchStore, FactorStore) {
     let (scratch, store) = enrolled();
     let bob = account("bob", 1000);
     fs::write(
@@ -257,11 +257,11 @@ fn a_directory_without_its_mark_is_an_error() {
     let (scratch, store) = enrolled();
     drop(store);
     let open = || {
-        let opened = Store::open(&scratch.top(), &scratch.policy());
+        let opened = FactorStore::open(&scratch.top(), &scratch.policy());
         opened.err().map(|error| error.cause)
     };
     let initialize = |how| {
-        let made = Store::initialize(&scratch.top(), &scratch.policy(), how);
+        let made = FactorStore::initialize(&scratch.top(), &scratch.policy(), how);
         made.map(|(_, done)| done).map_err(|error| error.cause)
     };
     assert_eq!(open(), None);
@@ -305,17 +305,17 @@ fn one_policy_has_ids_of_several_directories() {
     let scratch = ScratchStore::new();
     let store = |name: &str| {
         let path = scratch.path().join(name);
-        Store::initialize(&path, &scratch.policy(), MarkDisagreement::Refuse).unwrap();
+        FactorStore::initialize(&path, &scratch.policy(), MarkDisagreement::Refuse).unwrap();
         path
     };
     let (one, two) = (store("one"), store("two"));
     for path in [&one, &two] {
-        assert!(Store::open(path, &scratch.policy()).is_ok());
+        assert!(FactorStore::open(path, &scratch.policy()).is_ok());
         assert!(directory_mark::is_noted(path, &scratch.policy()).unwrap());
     }
     fs::rename(&one, scratch.path().join("three")).unwrap();
     fs::rename(&two, &one).unwrap();
-    let swapped = Store::open(&one, &scratch.policy()).err().unwrap();
+    let swapped = FactorStore::open(&one, &scratch.policy()).err().unwrap();
     assert_eq!(swapped.cause, FileFault::OtherMark);
     assert_eq!(mode(&directory_mark::id_file(&scratch.policy())), 0o644);
 }

@@ -25,7 +25,7 @@ impl Drop for FileSize {
     }
 }
 
-fn too_big(path: &Path) -> Error {
+fn too_big(path: &Path) -> StoreError {
     unusable(path, FileError::System("write", Errno::FBIG))
 }
 
@@ -110,7 +110,7 @@ fn a_policy_that_cannot_be_written_stays_as_it_was() {
     fs::write(&path, "enabled = true\n").unwrap();
     let limited = FileSize::limited_to(10);
     let edit = |_: Option<&str>| Ok("enabled = false\n".to_owned());
-    let edited: Result<(), Error> = PolicyFile::new(&path).edit(Some(&store), edit);
+    let edited: Result<(), StoreError> = PolicyFile::new(&path).edit(Some(&store), edit);
     drop(limited);
     assert_eq!(edited, Err(too_big(&path)));
     assert_eq!(fs::read_to_string(&path).unwrap(), "enabled = true\n");

@@ -33,7 +33,7 @@ pub(crate) fn kill(mut child: Child) {
 /// Each of them takes the state over; none of another user waits.
 #[test]
 fn a_holder_that_does_not_move_keeps_no_other_out() {
-    let calls: [fn(&Store); 3] = [
+    let calls: [fn(&FactorStore); 3] = [
         |store| drop(store.lock(&alice()).unwrap()),
         |store| drop(store.lock_for_change(&alice()).unwrap()),
         |store| drop(store.rebuild(&alice(), 1, 0).unwrap()),
@@ -89,7 +89,7 @@ fn no_increment_is_lost_between_two_stores() {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let store = Store::open(&scratch.top(), &scratch.policy()).unwrap();
+                let store = FactorStore::open(&scratch.top(), &scratch.policy()).unwrap();
                 for _ in 0..25 {
                     let mut locked = store.lock(&alice()).unwrap();
                     let mut state = locked.state().clone();

@@ -10,7 +10,7 @@ use twofactor_core::policy::{Policy, PolicyError};
 
 struct Policies {
     scratch: ScratchStore,
-    store: Store,
+    store: FactorStore,
     path: PathBuf,
     file: PolicyFile,
 }
@@ -29,7 +29,7 @@ fn policy(text: &str) -> Policies {
 }
 
 impl Policies {
-    fn edit(&self, text: &str) -> Result<(), Error> {
+    fn edit(&self, text: &str) -> Result<(), StoreError> {
         self.file.edit(Some(&self.store), |_| Ok(text.to_owned()))
     }
 
@@ -49,7 +49,7 @@ impl Policies {
     }
 }
 
-fn invalid(path: &Path, error: PolicyError) -> Error {
+fn invalid(path: &Path, error: PolicyError) -> StoreError {
     error_at(path, FileFault::Policy(error))
 }
 
@@ -158,7 +158,7 @@ fn an_edit_gets_the_current_text_or_none() {
     let policies = policy("# mine\nenabled = true\n");
     let append = |current: Option<&str>| {
         let text = current.unwrap_or("enabled = false\n");
-        Ok::<_, Error>(format!("{text}window = 2\n"))
+        Ok::<_, StoreError>(format!("{text}window = 2\n"))
     };
     policies.file.edit(Some(&policies.store), append).unwrap();
     assert_eq!(policies.text(), "# mine\nenabled = true\nwindow = 2\n");
@@ -204,7 +204,7 @@ fn an_edit_in_a_writable_directory_is_refused() {
     set_mode(&directory, 0o777);
     let file = PolicyFile::new(&directory.join("twofactor.toml"));
     let edited = file.edit(Some(&policies.store), |_| {
-        Ok::<_, Error>("enabled = true\n".into())
+        Ok::<_, StoreError>("enabled = true\n".into())
     });
     assert_eq!(edited, Err(unusable(&directory, FileError::TooOpen(0o777))));
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
@@ -218,7 +218,7 @@ fn edits_at_the_same_time_do_not_lose_each_other() {
             let policies = &policies;
             scope.spawn(move || {
                 let append = |current: Option<&str>| {
-                    Ok::<_, Error>(format!("{}# {number}\n", current.unwrap()))
+                    Ok::<_, StoreError>(format!("{}# {number}\n", current.unwrap()))
                 };
                 policies.file.edit(Some(&policies.store), append).unwrap();
             });
@@ -246,7 +246,7 @@ fn an_edit_without_the_lock_replaces_no_other_text() {
     let _stopped = policies.store.lock_whole().unwrap().unwrap();
     let edited = policies.file.edit(Some(&policies.store), |_| {
         fs::write(&policies.path, "enabled = true\nwindow = 3\n").unwrap();
-        Ok::<_, Error>("enabled = false\n".into())
+        Ok::<_, StoreError>("enabled = false\n".into())
     });
     assert_eq!(edited, Err(error_at(&policies.path, FileFault::Changed)));
     assert_eq!(policies.text(), "enabled = true\nwindow = 3\n");

@@ -84,7 +84,7 @@ fn sectors(file: &[u8]) -> [Sector; 2] {
 }
 
 /// Plays an order on real files and, after each step, sees what every disk would hold.
-fn play(scratch: &ScratchStore, store: &Store, order: &[PowerStep]) -> usize {
+fn play(scratch: &ScratchStore, store: &FactorStore, order: &[PowerStep]) -> usize {
     let read = || fs::read(scratch.state()).unwrap();
     let mut disk = SectorDisk::holding(&read());
     let mut flushed = scratch.stored();

@@ -13,7 +13,7 @@ const NOW: u64 = 54_000_000 * 30;
 const STEP: u64 = 54_000_000;
 
 /// A store in which alice has everything, with its codes, and no state.
-fn without_state() -> (ScratchStore, Store, Vec<String>, String) {
+fn without_state() -> (ScratchStore, FactorStore, Vec<String>, String) {
     let scratch = ScratchStore::new();
     let store = scratch.store();
     let (set, codes) = RecoverySet::generate(NOW).unwrap();
@@ -34,7 +34,7 @@ fn without_state() -> (ScratchStore, Store, Vec<String>, String) {
 }
 
 /// Answer to a login with that code.
-fn says(store: &Store, window: u8, code: &str, now: u64) -> CodeOutcome {
+fn says(store: &FactorStore, window: u8, code: &str, now: u64) -> CodeOutcome {
     let policy = Policy {
         window,
         ..Policy::default()

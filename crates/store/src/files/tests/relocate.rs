@@ -11,7 +11,7 @@ fn anna(uid: u32) -> Account {
 }
 
 /// Record and state of alice; a kill has kept her device from being committed.
-fn pending() -> (ScratchStore, Store) {
+fn pending() -> (ScratchStore, FactorStore) {
     let scratch = ScratchStore::new();
     let store = scratch.store();
     enroll_devices(&store, &alice(), &[phone()]);
@@ -82,7 +82,7 @@ enum Stopped {
 }
 
 /// A move to anna that is stopped after a step.
-fn stopped(store: &Store, anna: &Account, after: Stopped) {
+fn stopped(store: &FactorStore, anna: &Account, after: Stopped) {
     let mut locked = store.lock(&alice()).unwrap();
     let record = locked.record().unwrap().unwrap();
     store
@@ -322,7 +322,7 @@ fn a_directory_that_is_noted_is_not_made_anew() {
     drop(scratch.store());
     std::fs::remove_dir_all(scratch.top()).unwrap();
     let made = |disagreement| {
-        Store::initialize(&scratch.top(), &scratch.policy(), disagreement).map(|_| ())
+        FactorStore::initialize(&scratch.top(), &scratch.policy(), disagreement).map(|_| ())
     };
     assert!(made(MarkDisagreement::Refuse).unwrap_err().is_missing());
     assert!(!scratch.top().exists());

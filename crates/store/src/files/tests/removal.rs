@@ -3,7 +3,7 @@
 use super::*;
 
 /// The lock of a removal that has looked for the last time whether it still has it.
-fn marked(store: &Store) -> (LockedFactor<'_>, UserRecord) {
+fn marked(store: &FactorStore) -> (LockedFactor<'_>, UserRecord) {
     let mut locked = store.lock(&alice()).unwrap();
     let record = locked.record().unwrap().unwrap();
     locked.mark_removal().unwrap();
@@ -11,7 +11,7 @@ fn marked(store: &Store) -> (LockedFactor<'_>, UserRecord) {
 }
 
 /// Takes the state over, as a login does, and says that its devices count.
-fn commit(store: &Store) {
+fn commit(store: &FactorStore) {
     let mut taker = store.lock(&alice()).unwrap();
     taker.commit().unwrap();
     taker.flush().unwrap();
@@ -177,6 +177,6 @@ fn a_removal_in_between_is_no_missing_state() {
     assert_eq!(lost.map(|error| error.cause), Some(FileFault::MissingState));
 }
 
-fn found(store: &Store) -> bool {
+fn found(store: &FactorStore) -> bool {
     store.holder(&alice()).unwrap().record.is_some()
 }

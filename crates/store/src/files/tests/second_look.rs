@@ -11,11 +11,11 @@ fn alias() -> Account {
 
 /// The result of a look, and what it would be without a second one.
 fn judged(
-    store: &Store,
+    store: &FactorStore,
     who: &Account,
     [first, again]: [FoundRecords; 2],
 ) -> (LookResult, LookResult) {
-    let answer = |result: Result<RecordHolder, Error>| {
+    let answer = |result: Result<RecordHolder, StoreError>| {
         let holder = result.map_err(|error| error.cause)?;
         assert!(holder.record.is_none() || holder.account == alice());
         Ok(holder.record.is_some_and(|record| record.is_enrolled()))
@@ -33,12 +33,12 @@ const FOUND: (LookResult, LookResult) = (Ok(true), Err(FileFault::LostRecord));
 const ABSENT: (LookResult, LookResult) = (Ok(false), Err(FileFault::LostRecord));
 const LOST: (LookResult, LookResult) = (Err(FileFault::LostRecord), Err(FileFault::LostRecord));
 
-fn looks(store: &Store, who: &Account) -> [FoundRecords; 2] {
+fn looks(store: &FactorStore, who: &Account) -> [FoundRecords; 2] {
     [(); 2].map(|()| store.look_up(who).unwrap())
 }
 
 /// A first enrollment that has not put its record in place yet.
-fn half_enrolled() -> (ScratchStore, Store) {
+fn half_enrolled() -> (ScratchStore, FactorStore) {
     let (scratch, store) = enrolled();
     store.lock(&alice()).unwrap().mark_removal().unwrap();
     fs::remove_file(scratch.record()).unwrap();

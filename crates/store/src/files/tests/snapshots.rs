@@ -4,7 +4,7 @@ use super::*;
 use crate::files::record_holder::tried_anew;
 
 /// Looks that fail in turn with these causes, and how often it was looked.
-fn looks(causes: &[FileFault]) -> (Result<&'static str, Error>, usize) {
+fn looks(causes: &[FileFault]) -> (Result<&'static str, StoreError>, usize) {
     let mut looked = 0;
     let result = tried_anew(|| {
         let cause = causes.get(looked).cloned();

@@ -8,7 +8,7 @@ use crate::sys::lock_heartbeat::with_heartbeat;
 use twofactor_core::state::{SlotStanding, StateError, encode_provisional, encode_settled};
 
 /// Locks alice's state in the name of a process that stops right there, and has another one take it over.
-fn taken_over(store: &Store) -> (LockedFactor<'_>, LockedFactor<'_>) {
+fn taken_over(store: &FactorStore) -> (LockedFactor<'_>, LockedFactor<'_>) {
     let stopped = store.lock(&alice()).unwrap();
     let taker = thread::scope(|scope| scope.spawn(|| store.lock(&alice()).unwrap()).join());
     (stopped, taker.unwrap())

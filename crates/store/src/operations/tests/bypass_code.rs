@@ -5,7 +5,7 @@ use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::{self, AnswerForm, CodeOutcome, ThrottleStatus, TypedAnswer};
 
-fn issue(store: &Store) -> Result<IssuedBypass, ChangeError> {
+fn issue(store: &FactorStore) -> Result<IssuedBypass, ChangeError> {
     issue_bypass(
         &factor(store),
         CodeScope::Login,

@@ -12,7 +12,11 @@ fn confirmed(device: Device) -> ConfirmedDevice {
     }
 }
 
-fn add(store: &Store, device: Device, before: DevicesBefore) -> Result<NewEnrollment, ChangeError> {
+fn add(
+    store: &FactorStore,
+    device: Device,
+    before: DevicesBefore,
+) -> Result<NewEnrollment, ChangeError> {
     enroll(
         &factor(store),
         confirmed(device),

@@ -48,7 +48,11 @@ impl ChangeSteps for Handing {
     }
 }
 
-fn one_of_many(store: &Store, policy: &str, handing: &mut Handing) -> Result<String, ChangeError> {
+fn one_of_many(
+    store: &FactorStore,
+    policy: &str,
+    handing: &mut Handing,
+) -> Result<String, ChangeError> {
     let policy = format!("enabled = true\n{policy}").parse().unwrap();
     let terms = InvitationTerms {
         now: NOW,

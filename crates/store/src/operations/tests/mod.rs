@@ -84,7 +84,7 @@ fn cleared(factor: &UserFactor<'_>, devices: &[CredentialId]) -> Result<(), Chan
     clear(factor, devices, || Ok(()))
 }
 
-fn factor(store: &Store) -> UserFactor<'_> {
+fn factor(store: &FactorStore) -> UserFactor<'_> {
     UserFactor {
         store,
         account: &ALICE,
@@ -101,7 +101,7 @@ fn id(number: u64) -> CredentialId {
 }
 
 /// A store in which alice has these devices; no record where there are none.
-fn with(devices: &[Device]) -> (ScratchStore, Store) {
+fn with(devices: &[Device]) -> (ScratchStore, FactorStore) {
     let scratch = ScratchStore::new();
     let store = scratch.store();
     if !devices.is_empty() {
@@ -117,11 +117,11 @@ fn kept(scratch: &ScratchStore) -> [Vec<u8>; 2] {
 
 const NOTHING: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
 
-fn record(store: &Store) -> UserRecord {
+fn record(store: &FactorStore) -> UserRecord {
     store.record(&alice()).unwrap().unwrap()
 }
 
-fn names(store: &Store) -> Vec<String> {
+fn names(store: &FactorStore) -> Vec<String> {
     let devices = record(store).devices;
     devices
         .iter()

@@ -1,12 +1,12 @@
 //! Removal of devices.
 
 use super::*;
-use crate::files::Error;
+use crate::files::StoreError;
 use crate::files::tests::in_own_process;
 use crate::files::tests::limits::FileSize;
 use crate::files::tests::locks::{holder, kill};
 
-fn phone_and_token() -> (ScratchStore, Store) {
+fn phone_and_token() -> (ScratchStore, FactorStore) {
     with(&[phone(), token()])
 }
 
@@ -152,7 +152,7 @@ fn nothing_is_removed_while_another_holds_the_lock() {
     let child = holder(&scratch.state());
     let before = kept(&scratch);
     let limit = FileSize::limited_to(100);
-    let busy = Error {
+    let busy = StoreError {
         path: scratch.state(),
         cause: FileFault::Busy(Some(child.id())),
     };
@@ -183,7 +183,7 @@ fn discarding_needs_no_account() {
 }
 
 /// Each removal of everything; true where it succeeds.
-const REMOVALS: [fn(&Store) -> bool; 3] = [
+const REMOVALS: [fn(&FactorStore) -> bool; 3] = [
     |store| remove_all(&factor(store), &[id(1), id(2)], &mut RootChange).is_ok(),
     |store| cleared(&factor(store), &[id(1), id(2)]).is_ok(),
     |store| discard(store, "alice", &AuditLines).is_ok(),

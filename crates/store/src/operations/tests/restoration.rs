@@ -23,7 +23,7 @@ const KEEP: RestoreTerms = RestoreTerms {
 const UNUSED: u64 = NOW / 30 + 23;
 
 /// alice as she is now, through the text of a backup.
-fn backed_up(store: &Store) -> BackupEntry {
+fn backed_up(store: &FactorStore) -> BackupEntry {
     let mut text = BackupText::new(NOW);
     let locked = store.lock(&alice()).unwrap();
     text.add(&locked.record().unwrap().unwrap(), locked.state())
@@ -32,27 +32,27 @@ fn backed_up(store: &Store) -> BackupEntry {
     entries.remove(0)
 }
 
-fn change_state(store: &Store, change: impl FnOnce(&mut twofactor_core::state::UserState)) {
+fn change_state(store: &FactorStore, change: impl FnOnce(&mut twofactor_core::state::UserState)) {
     let mut locked = store.lock(&alice()).unwrap();
     let mut state = locked.state().clone();
     change(&mut state);
     locked.write(state).unwrap();
 }
 
-fn change_record(store: &Store, change: impl FnOnce(&mut UserRecord)) {
+fn change_record(store: &FactorStore, change: impl FnOnce(&mut UserRecord)) {
     let mut locked = store.lock(&alice()).unwrap();
     let mut record = locked.record().unwrap().unwrap();
     change(&mut record);
     locked.replace_record(&record, &[]).unwrap();
 }
 
-fn next_of(store: &Store, device: u64) -> u64 {
+fn next_of(store: &FactorStore, device: u64) -> u64 {
     let state = store.peek(&alice()).unwrap().unwrap();
     assert!(state.device(id(device)).unwrap().committed);
     state.device(id(device)).unwrap().next
 }
 
-fn restored(store: &Store, entry: &BackupEntry, terms: RestoreTerms) -> RestoredFactor {
+fn restored(store: &FactorStore, entry: &BackupEntry, terms: RestoreTerms) -> RestoredFactor {
     let planned = preview_restore(store, &alice(), entry, terms).unwrap();
     let done = restore(&factor(store), entry, terms).unwrap();
     assert_eq!(planned, done);

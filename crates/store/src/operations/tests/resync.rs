@@ -18,16 +18,20 @@ fn answer(device: &Device, moving_factor: u64) -> TypedAnswer {
 }
 
 /// Resynchronizes with the codes of these two moving factors.
-fn found(store: &Store, device: &Device, factors: [u64; 2]) -> Result<ResyncedDevice, ChangeError> {
+fn found(
+    store: &FactorStore,
+    device: &Device,
+    factors: [u64; 2],
+) -> Result<ResyncedDevice, ChangeError> {
     let [first, second] = factors.map(|factor| answer(device, factor));
     resync(&factor(store), device.id, [&first, &second], WINDOW, NOW)
 }
 
-fn state(store: &Store) -> UserState {
+fn state(store: &FactorStore) -> UserState {
     store.peek(&alice()).unwrap().unwrap()
 }
 
-fn set(store: &Store, change: impl FnOnce(&mut UserState)) {
+fn set(store: &FactorStore, change: impl FnOnce(&mut UserState)) {
     let mut locked = store.lock(&alice()).unwrap();
     let mut state = locked.state().clone();
     change(&mut state);

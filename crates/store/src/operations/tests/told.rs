@@ -24,7 +24,7 @@ impl AuditSink for OwnChanges {
     fn changed(&self, _: &ChangeEvent<'_>) {}
 }
 
-fn own(store: &Store) -> UserFactor<'_> {
+fn own(store: &FactorStore) -> UserFactor<'_> {
     UserFactor {
         audit: &OwnChanges,
         ..factor(store)
@@ -38,7 +38,7 @@ fn confirmed(device: Device) -> ConfirmedDevice {
     }
 }
 
-fn told(store: &Store) -> Vec<(ChangeWord, Option<String>)> {
+fn told(store: &FactorStore) -> Vec<(ChangeWord, Option<String>)> {
     let changes = record(store).changes;
     let told = changes.into_iter().map(|change| {
         assert_eq!(change.time, NOW);
@@ -88,7 +88,7 @@ fn each_change_is_noted_by_the_operation_itself() {
 
 #[test]
 fn a_first_device_is_noted_unless_root_hands_it_over() {
-    for (by, noted) in [(factor as fn(&Store) -> UserFactor<'_>, 0), (own, 1)] {
+    for (by, noted) in [(factor as fn(&FactorStore) -> UserFactor<'_>, 0), (own, 1)] {
         let (_scratch, store) = with(&[]);
         let steps = &mut RootChange;
         enroll(

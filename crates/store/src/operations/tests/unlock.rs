@@ -11,7 +11,7 @@ const NONE: ForgottenFailures = ForgottenFailures {
     daemon: 0,
 };
 
-fn unlocked(store: &Store) -> Result<ForgottenFailures, ChangeError> {
+fn unlocked(store: &FactorStore) -> Result<ForgottenFailures, ChangeError> {
     unlock(&factor(store), &Policy::default(), NOW)
 }
 

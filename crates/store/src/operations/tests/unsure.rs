@@ -34,7 +34,7 @@ fn join_fleet(scratch: &ScratchStore) {
 }
 
 /// A store with these devices of alice's, on a host of such a fleet.
-fn in_fleet(devices: &[Device], fault: ShareFault) -> (ScratchStore, Store) {
+fn in_fleet(devices: &[Device], fault: ShareFault) -> (ScratchStore, FactorStore) {
     let (scratch, store) = with(devices);
     join_fleet(&scratch);
     (scratch, store.with_fleet(Arc::new(SilentFleet(fault))))
@@ -114,7 +114,7 @@ fn an_unsure_withdrawal_and_an_unsure_discard_are_logged() {
 }
 
 /// Imports two devices, of which alice may have one.
-fn imported(store: &Store) {
+fn imported(store: &FactorStore) {
     import_devices(&factor(store), |kept, writer| {
         let mut record = kept.unwrap().0;
         for new in [token(), device("second", 3, OtpKind::Hotp)] {

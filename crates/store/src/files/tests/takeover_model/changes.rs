@@ -12,7 +12,7 @@ pub fn change(world: &World, next: &mut World, me: usize, step: u8, rules: Searc
     }
 }
 
-/// `Store::relocate` from its third step on; index and uids are not part of the model.
+/// `FactorStore::relocate` from its third step on; index and uids are not part of the model.
 fn rename(world: &World, next: &mut World, me: usize, step: u8, rules: SearchRules) {
     let process = &world.processes[me];
     next.processes[me].step = Step::Change(step + 1);
