@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofactor_fleet::certificate_facts::CertificateFacts;
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::gateway::Gateway;
+use twofactor_fleet::gateway::EtcdGateway;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::member_certificate;
 use twofactor_fleet::member_status::{MemberFacts, MemberStatus, StoreHistory};
@@ -26,7 +26,7 @@ const GIB: u64 = 1 << 30;
 const MANY_REVISIONS: u64 = 100_000;
 
 /// Their faults.
-pub fn check(gateway: &Gateway, settings: &Path) -> Vec<DoctorFinding> {
+pub fn check(gateway: &EtcdGateway, settings: &Path) -> Vec<DoctorFinding> {
     let members = gateway.member_statuses(&WorkDeadline::after(PATIENCE));
     let mut findings = answers(&members);
     findings.extend(space(&members));

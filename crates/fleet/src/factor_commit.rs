@@ -10,7 +10,7 @@ use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
-use crate::gateway::{Gateway, TimeLeft};
+use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::outage::OutageReason;
 use crate::shared_attempt::{FleetStanding, StandingSource};
@@ -72,7 +72,7 @@ pub struct FactorCommit<'a> {
 /// The parts of a fleet that a change needs.
 pub struct CommitTarget<'a> {
     /// The store.
-    pub gateway: &'a Gateway,
+    pub gateway: &'a EtcdGateway,
     /// The key of the fleet.
     pub key: &'a FleetKey,
     /// The host's place in the store.

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::fleet_key::FleetKey;
-use crate::gateway::{Gateway, TimeLeft};
+use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_error::{HostError, HostFault};
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// This host in its fleet.
 pub struct FleetHost {
-    gateway: Gateway,
+    gateway: EtcdGateway,
     key: FleetKey,
     directory: FleetDirectory,
     host: String,
@@ -58,7 +58,7 @@ impl FleetHost {
     }
 
     pub(crate) fn new(
-        gateway: Gateway,
+        gateway: EtcdGateway,
         key: FleetKey,
         directory: FleetDirectory,
         place: HostPlace,
@@ -83,7 +83,7 @@ impl FleetHost {
 
     /// The client of the store.
     #[must_use]
-    pub const fn gateway(&self) -> &Gateway {
+    pub const fn gateway(&self) -> &EtcdGateway {
         &self.gateway
     }
 

@@ -14,7 +14,7 @@ use crate::deadline::WorkDeadline;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same, stored_kind};
 use crate::fleet_host::FleetHost;
-use crate::gateway::Gateway;
+use crate::gateway::EtcdGateway;
 use crate::host_entry::HostReport;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
@@ -54,7 +54,7 @@ pub(crate) fn check_certificate(settings: &HostSettings) -> Result<(), Membershi
 ///
 /// # Errors
 /// [`MembershipError::Refused`].
-pub(crate) fn check_clock(gateway: &Gateway) -> Result<(), MembershipError> {
+pub(crate) fn check_clock(gateway: &EtcdGateway) -> Result<(), MembershipError> {
     match gateway.clock_ahead() {
         Some(ahead) if ahead.unsigned_abs() > MAX_CLOCK_DIFFERENCE => {
             Err(MembershipError::Refused(format!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::gateway::{Gateway, TimeLeft};
+use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::gateway_message::AttemptKeys;
 use crate::outage::OutageReason;
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// # Errors
 /// [`OutageReason`]: nothing may be concluded about the code, nor about the user.
 pub fn run<J: AttemptJudge>(
-    gateway: &Gateway,
+    gateway: &EtcdGateway,
     keys: &AttemptKeys,
     attempt: &mut FleetAttempt<'_, J>,
     time: &dyn TimeLeft,

@@ -7,7 +7,7 @@ use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
     ensured_place, known_place, readable_users,
 };
-use crate::gateway::Gateway;
+use crate::gateway::EtcdGateway;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::HostError;
 use crate::host_file::{FleetDirectory, HostPlace};
@@ -94,7 +94,7 @@ impl FleetParts {
     fn read(
         local: LocalHost<'_>,
         settings: &HostSettings,
-        gateway: &Gateway,
+        gateway: &EtcdGateway,
         time: &WorkDeadline,
     ) -> Result<Self, MembershipError> {
         let meta = patient(time, || gateway.values(&[StoreKey::meta()], time))?;
@@ -135,7 +135,7 @@ impl FleetParts {
 
 /// Puts the entries of the fleet and of this host into the store, which has neither.
 fn put_first(
-    gateway: &Gateway,
+    gateway: &EtcdGateway,
     key: &FleetKey,
     entries: [(StoreKey, Vec<u8>); 2],
     time: &WorkDeadline,
@@ -161,7 +161,7 @@ fn made_key(settings: &HostSettings) -> Result<KeyFile, HostError> {
     Ok(keys)
 }
 
-fn has_entries(gateway: &Gateway, time: &WorkDeadline) -> Result<bool, OutageReason> {
+fn has_entries(gateway: &EtcdGateway, time: &WorkDeadline) -> Result<bool, OutageReason> {
     for kind in [KeyKind::Record, KeyKind::State, KeyKind::Host] {
         if !patient(time, || gateway.list(kind, 0, time))?
             .entries

@@ -33,7 +33,7 @@ pub trait TimeLeft {
 }
 
 /// A client of the gateway.
-pub struct Gateway {
+pub struct EtcdGateway {
     agent: ureq::Agent,
     endpoints: Vec<String>,
     preferred: AtomicUsize,
@@ -47,7 +47,7 @@ pub struct Gateway {
     request_time: Duration,
 }
 
-impl Gateway {
+impl EtcdGateway {
     /// A client with these settings. It connects at the first request.
     ///
     /// # Errors

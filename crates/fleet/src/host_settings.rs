@@ -13,7 +13,7 @@ use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use zeroize::Zeroizing;
 
 use crate::certificate_facts::{self, CertificateFacts};
-use crate::gateway::{Gateway, GatewaySettings};
+use crate::gateway::{EtcdGateway, GatewaySettings};
 use crate::host_error::{HostError, HostFault};
 
 /// The file of the settings.
@@ -126,8 +126,8 @@ impl HostSettings {
     ///
     /// # Errors
     /// [`HostError`] where a certificate or key cannot be used, or is not root's, or others can read the key.
-    pub fn gateway(&self, request_time: Duration) -> Result<Gateway, HostError> {
-        Gateway::new(self.with_files(request_time)?)
+    pub fn gateway(&self, request_time: Duration) -> Result<EtcdGateway, HostError> {
+        EtcdGateway::new(self.with_files(request_time)?)
             .map_err(|error| HostError::new(&self.path, HostFault::Settings(error)))
     }
 

@@ -14,7 +14,7 @@ use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users, bring_all, check_certificate,
     check_clock, ensured_place, known_place, readable_users,
 };
-use crate::gateway::Gateway;
+use crate::gateway::EtcdGateway;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace};
@@ -112,7 +112,7 @@ pub fn join(
 /// Puts the entry of this host into the store, unless it is there.
 fn enter(
     local: LocalHost<'_>,
-    gateway: &Gateway,
+    gateway: &EtcdGateway,
     key: &FleetKey,
     place: &HostPlace,
     meta: Option<Vec<u8>>,
@@ -178,7 +178,7 @@ fn refuse_other_key(
 
 fn planned(
     local: LocalHost<'_>,
-    gateway: &Gateway,
+    gateway: &EtcdGateway,
     key: &FleetKey,
     copies: Option<&KnownCopies>,
 ) -> Result<JoinPlan, MembershipError> {

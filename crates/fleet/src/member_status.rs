@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::gateway::{Gateway, TimeLeft, malformed};
+use crate::gateway::{EtcdGateway, TimeLeft, malformed};
 use crate::gateway_fault::GatewayFault;
 use crate::gateway_message::encoded;
 use crate::store_key::StoreKey;
@@ -50,7 +50,7 @@ pub enum StoreHistory {
     Compacted,
 }
 
-impl Gateway {
+impl EtcdGateway {
     /// Asks each member for itself, whether it is in a majority or not.
     pub fn member_statuses(&self, time: &dyn TimeLeft) -> Vec<MemberStatus> {
         let asked = self.endpoints().iter().enumerate().map(|(at, address)| {

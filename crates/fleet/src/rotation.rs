@@ -7,7 +7,7 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
-use crate::gateway::{Gateway, TimeLeft as _};
+use crate::gateway::{EtcdGateway, TimeLeft as _};
 use crate::gateway_fault::GatewayFault;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::FleetDirectory;
@@ -87,7 +87,7 @@ pub fn rotate(
 }
 
 /// The keys of all values, that of the fleet first.
-fn all_places(gateway: &Gateway) -> Result<Vec<StoreKey>, OutageReason> {
+fn all_places(gateway: &EtcdGateway) -> Result<Vec<StoreKey>, OutageReason> {
     let mut places = vec![StoreKey::meta()];
     for kind in [
         KeyKind::Host,
@@ -112,7 +112,7 @@ enum SealResult {
 }
 
 fn seal_anew(
-    gateway: &Gateway,
+    gateway: &EtcdGateway,
     place: &StoreKey,
     key: &FleetKey,
     old: Option<&FleetKey>,

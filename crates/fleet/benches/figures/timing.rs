@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use twofactor_fleet::gateway::Gateway;
+use twofactor_fleet::gateway::EtcdGateway;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 
@@ -92,7 +92,7 @@ fn measure(
 
 /// A key whose value is changed for another one of the same length, and back.
 struct BareSwap<'a> {
-    gateway: &'a Gateway,
+    gateway: &'a EtcdGateway,
     key: StoreKey,
     values: [Vec<u8>; 2],
 }

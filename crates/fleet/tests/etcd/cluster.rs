@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::certificates;
 use super::member::ClusterMember;
-use twofactor_fleet::gateway::{Gateway, GatewaySettings};
+use twofactor_fleet::gateway::{EtcdGateway, GatewaySettings};
 
 /// Members of a cluster.
 pub const MEMBERS: usize = 3;
@@ -54,7 +54,7 @@ impl EtcdCluster {
     }
 
     /// A client as a host has it.
-    pub fn gateway(&self, request_time: Duration) -> Gateway {
+    pub fn gateway(&self, request_time: Duration) -> EtcdGateway {
         self.gateway_of(self.endpoints(), "client", request_time)
     }
 
@@ -64,9 +64,9 @@ impl EtcdCluster {
         endpoints: Vec<String>,
         certificate: &str,
         request_time: Duration,
-    ) -> Gateway {
+    ) -> EtcdGateway {
         let read = |name: &str| fs::read(self.path(name)).unwrap();
-        Gateway::new(GatewaySettings {
+        EtcdGateway::new(GatewaySettings {
             endpoints,
             authorities: read("ca.crt"),
             certificate: read(&format!("{certificate}.crt")),

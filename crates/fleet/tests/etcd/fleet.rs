@@ -12,7 +12,7 @@ use twofactor_core::state::UserState;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_key::FleetKey;
 use twofactor_fleet::fleet_run;
-use twofactor_fleet::gateway::{Gateway, TimeLeft};
+use twofactor_fleet::gateway::{EtcdGateway, TimeLeft};
 use twofactor_fleet::gateway_message::AttemptKeys;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt, FleetStanding};
@@ -123,7 +123,7 @@ pub struct TestFleet {
     pub meta: FleetMeta,
     /// The number that all hosts wrote last.
     pub count: u64,
-    pub gateways: Vec<Gateway>,
+    pub gateways: Vec<EtcdGateway>,
     /// As the lock of a user's file: of one host, one attempt at a time.
     pub turns: [Mutex<()>; HOSTS],
 }
@@ -252,7 +252,7 @@ impl TestFleet {
 }
 
 /// Puts a value at a key that has none; false where it has one.
-pub fn create(gateway: &Gateway, key: &StoreKey, value: Vec<u8>, time: &dyn TimeLeft) -> bool {
+pub fn create(gateway: &EtcdGateway, key: &StoreKey, value: Vec<u8>, time: &dyn TimeLeft) -> bool {
     let done = gateway.change(&[(key.clone(), None)], &[(key.clone(), value)], time);
     done.unwrap() == ChangeAnswer::Done
 }
