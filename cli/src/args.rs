@@ -30,7 +30,7 @@ pub use options::{
 pub use policy_options::{
     DisableArgs, EnableArgs, PolicyCommand, PolicyEditArgs, PolicySetArgs, PreviewOptions,
 };
-pub use subcommand::Command;
+pub use subcommand::TwofactorCommand;
 pub use transfer_options::{BackupArgs, RestoreArgs, RestoredCodes};
 
 const ABOUT: &str = "Two-factor login: enrolls devices, sets the policy, says who is asked";
@@ -46,7 +46,7 @@ pub struct CommandLine {
     pub global: GlobalOptions,
     /// The subcommand.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: TwofactorCommand,
 }
 
 impl CommandLine {
@@ -130,7 +130,8 @@ mod tests {
     fn two_words_after_the_user_are_codes() {
         let read = |words: &[&str]| -> (Option<String>, Option<(String, String)>) {
             let call = [&["twofactor", "resync"], words].concat();
-            let Command::Resync(args) = CommandLine::try_parse_from(call).unwrap().command else {
+            let TwofactorCommand::Resync(args) = CommandLine::try_parse_from(call).unwrap().command
+            else {
                 panic!("{words:?}")
             };
             let (device, codes) = args.device_and_codes().unwrap();

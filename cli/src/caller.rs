@@ -4,7 +4,7 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::accounts;
 
 use crate::audit;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::formatting::plain;
 use crate::suggested_command;
 
@@ -20,7 +20,7 @@ struct SudoCaller {
 ///
 /// # Errors
 /// A usage error where no account can be told.
-pub fn account() -> Result<(Account, &'static str), Failure> {
+pub fn account() -> Result<(Account, &'static str), CommandFailure> {
     if let Some(sudo) = sudo() {
         let account = accounts::by_name(&sudo.user)?;
         // Set by hand, or left from another shell, they can name any user.
@@ -43,7 +43,7 @@ pub fn account() -> Result<(Account, &'static str), Failure> {
 ///
 /// # Errors
 /// As [`account`].
-pub fn unless_named(given: Option<&str>, example: &str) -> Result<String, Failure> {
+pub fn unless_named(given: Option<&str>, example: &str) -> Result<String, CommandFailure> {
     if let Some(user) = given {
         return Ok(user.to_owned());
     }
@@ -58,8 +58,8 @@ pub fn sentence(account: &Account, how: &str) -> String {
 }
 
 /// A user has to be named.
-pub fn unnamed(why: &str) -> Failure {
-    Failure::usage(format!("{why}, so the user must be named")).next(format!(
+pub fn unnamed(why: &str) -> CommandFailure {
+    CommandFailure::usage(format!("{why}, so the user must be named")).next(format!(
         "For example: {}",
         suggested_command::twofactor("show", &["alice"], &[])
     ))

@@ -5,12 +5,12 @@ use std::path::Path;
 use twofactor_store::notification;
 
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;
 
 /// Runs the program once for each change. What fails is logged, and said in one line; the changes are made in any case.
-pub fn deliver(context: &Context) {
+pub fn deliver(context: &CommandContext) {
     let waiting = audit::take_waiting();
     if waiting.is_empty() {
         return;
@@ -49,7 +49,7 @@ pub fn deliver(context: &Context) {
 }
 
 /// For people alone: programs read the log.
-fn say(context: &Context, cause: &str) {
+fn say(context: &CommandContext, cause: &str) {
     if context.format == OutputFormat::Text {
         // The log has it, too.
         let _ = OutputStream::Stderr.prose(&format!(

@@ -22,16 +22,16 @@ use zeroize::Zeroizing;
 
 use crate::args::GlobalOptions;
 use crate::caller;
-use crate::error::{Failure, for_user};
+use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
-use crate::output::{OutputFormat, Report};
+use crate::output::{CommandReport, OutputFormat};
 use crate::output_stream::OutputStream;
 use crate::suggested_command;
 use crate::terminal::{ConfirmMode, Terminal};
 
 /// The things that every subcommand needs.
-pub struct Context {
+pub struct CommandContext {
     /// The person's side.
     pub terminal: Terminal,
     /// Format in which reports are written.
@@ -43,7 +43,7 @@ pub struct Context {
     alias: OnceCell<String>,
 }
 
-impl Context {
+impl CommandContext {
     /// Takes the global options.
     pub fn new(global: &GlobalOptions) -> Self {
         let (format, outlet) = if global.json {
@@ -66,7 +66,7 @@ impl Context {
     }
 
     /// The state directory, which has to exist: only `twofactor init` makes it.
-    pub fn existing_store(&self) -> Result<FactorStore, Failure> {
+    pub fn existing_store(&self) -> Result<FactorStore, CommandFailure> {
         self.store()?
             .ok_or_else(|| self.without_store("is missing or not complete"))
     }
@@ -75,7 +75,7 @@ impl Context {
     pub fn initialize(
         &self,
         disagreement: MarkDisagreement,
-    ) -> Result<(FactorStore, MarkResult), Failure> {
+    ) -> Result<(FactorStore, MarkResult), CommandFailure> {
         FactorStore::initialize(&self.state, self.policy_path(), disagreement).map_err(|error| {
             if error.is_missing() && disagreement == MarkDisagreement::Refuse {
                 return vanished(&error);
@@ -85,7 +85,7 @@ impl Context {
     }
 
     /// The state directory; `None` only on a machine on which there never was one.
-    pub fn store(&self) -> Result<Option<FactorStore>, Failure> {
+    pub fn store(&self) -> Result<Option<FactorStore>, CommandFailure> {
         match FactorStore::open(&self.state, self.policy_path()) {
             Err(error) if error.is_missing() => {
                 if directory_mark::is_noted(&self.state, self.policy_path())? {
@@ -104,17 +104,17 @@ impl Context {
     }
 
     /// The same store, whose changes count on this host alone, while it is cut off from its fleet.
-    pub fn on_this_host(&self, store: FactorStore) -> Result<FactorStore, Failure> {
+    pub fn on_this_host(&self, store: FactorStore) -> Result<FactorStore, CommandFailure> {
         if !store.is_in_fleet()? {
             let text = "this host is in no fleet, so that --this-host says nothing";
-            return Err(Failure::refused(text).of_kind(FailureKind::Fleet));
+            return Err(CommandFailure::refused(text).of_kind(FailureKind::Fleet));
         }
         let settings = host_settings::beside(self.policy_path());
         Ok(store.with_fleet(Arc::new(HostBypass::new(&settings, &self.state))))
     }
 
     /// The reason why logins are refused although the policy is valid: it is on, and there is no state directory.
-    pub fn missing_store(&self, policy: &Policy) -> Result<Option<Failure>, Failure> {
+    pub fn missing_store(&self, policy: &Policy) -> Result<Option<CommandFailure>, CommandFailure> {
         let missing = policy.enabled && self.store()?.is_none();
         Ok(
             missing
@@ -122,8 +122,8 @@ impl Context {
         )
     }
 
-    fn without_store(&self, what: &str) -> Failure {
-        Failure::invalid(format!("{}: {what}", self.state.display()))
+    fn without_store(&self, what: &str) -> CommandFailure {
+        CommandFailure::invalid(format!("{}: {what}", self.state.display()))
             .of_kind(FailureKind::NoStore)
             .next("To make it: twofactor init")
     }
@@ -141,16 +141,16 @@ impl Context {
     }
 
     /// The policy; its defaults, switched off, when there is no file yet.
-    pub fn policy_or_default(&self) -> Result<Policy, Failure> {
+    pub fn policy_or_default(&self) -> Result<Policy, CommandFailure> {
         let loaded = self.policy.load_if_present()?;
         Ok(loaded.map_or_else(Policy::default, |loaded| loaded.policy))
     }
 
     /// The policy, which has to exist.
-    pub fn existing_policy(&self) -> Result<LoadedPolicy, Failure> {
+    pub fn existing_policy(&self) -> Result<LoadedPolicy, CommandFailure> {
         self.policy.load_if_present()?.ok_or_else(|| {
             let path = self.policy_path().display();
-            Failure::refused(format!("there is no policy: {path}"))
+            CommandFailure::refused(format!("there is no policy: {path}"))
                 .of_kind(FailureKind::NoPolicy)
                 .next("To make one, switched off: twofactor policy set enabled false")
         })
@@ -161,7 +161,7 @@ impl Context {
         &self,
         store: &FactorStore,
         account: &Account,
-    ) -> Result<RecordHolder, Failure> {
+    ) -> Result<RecordHolder, CommandFailure> {
         let holder = store
             .holder(account)
             .map_err(|error| for_user(error, &account.name))?;
@@ -186,7 +186,7 @@ impl Context {
     }
 
     /// Writes a report; as JSON with the name that was given, where the record is kept under another one.
-    pub fn write(&self, report: &impl Report) -> Result<(), Failure> {
+    pub fn write(&self, report: &impl CommandReport) -> Result<(), CommandFailure> {
         match self.alias.get() {
             Some(alias) => self.format.write(&AliasedReport { report, alias }),
             None => self.format.write(report),
@@ -194,7 +194,7 @@ impl Context {
     }
 
     /// The name under which what is kept about a user is shown, also where it cannot be used.
-    pub fn shown_name(&self, store: &FactorStore, user: &str) -> Result<String, Failure> {
+    pub fn shown_name(&self, store: &FactorStore, user: &str) -> Result<String, CommandFailure> {
         let account = self.account(user)?;
         Ok(self
             .holder_of(store, &account)
@@ -202,7 +202,7 @@ impl Context {
     }
 
     /// The login name that was given; without one the caller's, which is said on standard error.
-    pub fn user_or_caller(&self, given: Option<&str>) -> Result<String, Failure> {
+    pub fn user_or_caller(&self, given: Option<&str>) -> Result<String, CommandFailure> {
         if let Some(user) = given {
             return Ok(user.to_owned());
         }
@@ -214,9 +214,9 @@ impl Context {
     }
 
     /// The account with that login name.
-    pub fn account(&self, user: &str) -> Result<Account, Failure> {
+    pub fn account(&self, user: &str) -> Result<Account, CommandFailure> {
         accounts::by_name(user)?.ok_or_else(|| {
-            Failure::refused(format!(
+            CommandFailure::refused(format!(
                 "there is no user {}",
                 crate::formatting::plain(user)
             ))
@@ -226,7 +226,10 @@ impl Context {
     }
 
     /// Account, files and record of a user who has a device.
-    pub fn enrolled(&self, user: &str) -> Result<(Account, FactorStore, UserRecord), Failure> {
+    pub fn enrolled(
+        &self,
+        user: &str,
+    ) -> Result<(Account, FactorStore, UserRecord), CommandFailure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
             Some(record) if record.is_enrolled() => Ok((holder.account, store, record)),
@@ -235,7 +238,7 @@ impl Context {
     }
 
     /// Record and state of a user with a device, read without a lock: for displays.
-    pub fn snapshot(&self, user: &str) -> Result<FactorSnapshot, Failure> {
+    pub fn snapshot(&self, user: &str) -> Result<FactorSnapshot, CommandFailure> {
         let (holder, store) = self.found(user)?;
         let name = &holder.account.name;
         let snapshot = store.snapshot(&holder.account);
@@ -246,7 +249,7 @@ impl Context {
     }
 
     /// Account and files of a user about which something is kept: a device, or an invitation.
-    pub fn recorded(&self, user: &str) -> Result<(Account, FactorStore), Failure> {
+    pub fn recorded(&self, user: &str) -> Result<(Account, FactorStore), CommandFailure> {
         let (holder, store) = self.found(user)?;
         match holder.record {
             Some(_) => Ok((holder.account, store)),
@@ -254,7 +257,7 @@ impl Context {
         }
     }
 
-    fn found(&self, user: &str) -> Result<(RecordHolder, FactorStore), Failure> {
+    fn found(&self, user: &str) -> Result<(RecordHolder, FactorStore), CommandFailure> {
         let account = self.account(user)?;
         let store = self.store()?.ok_or_else(|| not_enrolled(&account.name))?;
         Ok((self.holder_of(&store, &account)?, store))
@@ -272,8 +275,8 @@ impl Context {
 }
 
 /// The directory was in use, and is not there.
-fn vanished(error: &twofactor_store::StoreError) -> Failure {
-    Failure::invalid(format!("{}: is missing, and was in use", error.path.display())).of_kind(FailureKind::NoStore).next(
+fn vanished(error: &twofactor_store::StoreError) -> CommandFailure {
+    CommandFailure::invalid(format!("{}: is missing, and was in use", error.path.display())).of_kind(FailureKind::NoStore).next(
         "Mount or restore it. To begin with an empty one, in which no user has a device: twofactor init --force",
     )
 }
@@ -287,15 +290,15 @@ struct AliasedReport<'a, R> {
     alias: &'a str,
 }
 
-impl<R: Report> Report for AliasedReport<'_, R> {
+impl<R: CommandReport> CommandReport for AliasedReport<'_, R> {
     fn text(&self) -> Zeroizing<String> {
         self.report.text()
     }
 }
 
 /// A user has no device.
-pub fn not_enrolled(user: &str) -> Failure {
-    Failure::refused(format!("{user} has no device"))
+pub fn not_enrolled(user: &str) -> CommandFailure {
+    CommandFailure::refused(format!("{user} has no device"))
         .of_kind(FailureKind::NotEnrolled)
         .next(format!(
             "To enroll one: {}",

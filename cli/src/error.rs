@@ -25,7 +25,7 @@ pub enum ExitStatus {
 
 /// An error for a person: one sentence that says what happened, and the next step.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct CommandFailure {
     /// Exit code.
     pub exit: ExitStatus,
     /// Kind, for programs.
@@ -36,7 +36,7 @@ pub struct Failure {
     pub next: Option<String>,
 }
 
-impl Failure {
+impl CommandFailure {
     /// Something is refused or not there.
     pub fn refused(what: impl fmt::Display) -> Self {
         Self::new(ExitStatus::Refused, what)
@@ -87,7 +87,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.what)?;
         match &self.next {
@@ -97,9 +97,9 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CommandFailure {}
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandFailure {
     /// Reading answers and writing reports; files have errors of their own that name the path.
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -113,7 +113,7 @@ impl From<std::io::Error> for Failure {
 }
 
 /// An error with the user's name in the step that cures it.
-pub fn for_user(error: impl Into<Failure>, user: &str) -> Failure {
+pub fn for_user(error: impl Into<CommandFailure>, user: &str) -> CommandFailure {
     let mut failure = error.into();
     let step = failure
         .next
@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn the_next_step_has_its_own_line() {
-        let failure =
-            Failure::refused("alice has no device").next("To enroll one: twofactor enroll alice");
+        let failure = CommandFailure::refused("alice has no device")
+            .next("To enroll one: twofactor enroll alice");
         assert_eq!(
             failure.to_string(),
             "alice has no device\nTo enroll one: twofactor enroll alice"
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_step_names_its_user_at_the_end_only() {
         let step = |step: &str, user: &str| {
-            let failure = for_user(Failure::refused("x").next(step), user);
+            let failure = for_user(CommandFailure::refused("x").next(step), user);
             failure.next.unwrap()
         };
         assert_eq!(

@@ -4,7 +4,7 @@ use twofactor_core::policy::Policy;
 use zeroize::Zeroizing;
 
 use crate::commands::policy::PolicyReport;
-use crate::output::Report as _;
+use crate::output::CommandReport as _;
 
 pub use crate::import::{
     ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, google_authenticator, oath_users,

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// Set by a signal; there once [`arm`] was called.
@@ -22,11 +22,11 @@ const PATIENCE: Timespec = Timespec {
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn arm() -> Result<(), Failure> {
+pub fn arm() -> Result<(), CommandFailure> {
     let flag = SIGNALLED.get_or_init(Arc::default);
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(flag))
-            .map_err(|error| Failure::system(format!("sigaction: {error}")))?;
+            .map_err(|error| CommandFailure::system(format!("sigaction: {error}")))?;
     }
     Ok(())
 }
@@ -35,9 +35,9 @@ pub fn arm() -> Result<(), Failure> {
 ///
 /// # Errors
 /// A refusal that says so.
-pub fn check() -> Result<(), Failure> {
+pub fn check() -> Result<(), CommandFailure> {
     if was_signalled() {
-        Err(Failure::refused("interrupted").of_kind(FailureKind::Interrupted))
+        Err(CommandFailure::refused("interrupted").of_kind(FailureKind::Interrupted))
     } else {
         Ok(())
     }

@@ -50,9 +50,9 @@ use std::process::ExitCode;
 
 use rustix::process::DumpableBehavior;
 
-use crate::args::{Command, CommandLine, PolicyCommand};
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure};
+use crate::args::{CommandLine, PolicyCommand, TwofactorCommand};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;
@@ -67,14 +67,18 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return parse_result::explain(&error, &words),
     };
-    let mut context = Context::new(&cli.global);
+    let mut context = CommandContext::new(&cli.global);
     if cli.command.is_dialogue() {
         context.format = OutputFormat::Dialogue;
     }
     let allowed = match cli.command {
-        Command::Completions(_) | Command::Complete(_) | Command::Manual => Ok(()),
+        TwofactorCommand::Completions(_)
+        | TwofactorCommand::Complete(_)
+        | TwofactorCommand::Manual => Ok(()),
         // The policy is no secret.
-        Command::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => Ok(()),
+        TwofactorCommand::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => {
+            Ok(())
+        }
         _ => root_only(),
     };
     let done = match allowed {
@@ -97,12 +101,12 @@ pub fn run() -> ExitCode {
 }
 
 /// Records and policy belong to root; other users get to their own factor through the daemon alone.
-fn root_only() -> Result<(), Failure> {
+fn root_only() -> Result<(), CommandFailure> {
     if rustix::process::geteuid().is_root() {
         Ok(())
     } else {
         Err(
-            Failure::refused("this command needs root; run it with sudo")
+            CommandFailure::refused("this command needs root; run it with sudo")
                 .of_kind(FailureKind::NotRoot),
         )
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::escaping;
 use crate::output_stream::OutputStream;
 
@@ -22,7 +22,7 @@ pub enum OutputFormat {
 /// Everything that a command has to tell at its end.
 ///
 /// The serialized form is an interface: keys are only ever added.
-pub trait Report: Serialize {
+pub trait CommandReport: Serialize {
     /// The report for people, with a newline at the end of each line.
     fn text(&self) -> Zeroizing<String>;
 
@@ -46,18 +46,18 @@ impl OutputFormat {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn write(self, report: &impl Report) -> Result<(), Failure> {
+    pub fn write(self, report: &impl CommandReport) -> Result<(), CommandFailure> {
         match self {
             Self::Text => match report.layout() {
                 LineLayout::Wrapped => OutputStream::Stdout.prose(&report.text())?,
                 LineLayout::Verbatim => OutputStream::Stdout.text(&report.text())?,
             },
             Self::Json => {
-                let json = serde_json::to_string_pretty(report).map_err(Failure::system)?;
+                let json = serde_json::to_string_pretty(report).map_err(CommandFailure::system)?;
                 OutputStream::Stdout.json(&Zeroizing::new(json))?;
             }
             Self::Dialogue => {
-                let json = serde_json::to_string(report).map_err(Failure::system)?;
+                let json = serde_json::to_string(report).map_err(CommandFailure::system)?;
                 OutputStream::Stdout.json(&Zeroizing::new(json))?;
             }
         }
@@ -65,7 +65,7 @@ impl OutputFormat {
     }
 
     /// Writes an error: for people to standard error, as JSON also to standard output.
-    pub fn write_failure(self, failure: &Failure) {
+    pub fn write_failure(self, failure: &CommandFailure) {
         // If nothing can be written, the exit code is all that is left.
         if self != Self::Dialogue {
             let _ = OutputStream::Stderr.prose(&format!("twofactor: {failure}\n"));
@@ -74,7 +74,7 @@ impl OutputFormat {
     }
 
     /// Writes an error as JSON, to standard output alone.
-    pub fn write_unsaid(self, failure: &Failure) {
+    pub fn write_unsaid(self, failure: &CommandFailure) {
         #[derive(Serialize)]
         struct ReportBody<'a> {
             error: ReportInner<'a>,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args;
-use crate::error::{ExitStatus, Failure};
-use crate::output::{OutputFormat, Report};
+use crate::error::{CommandFailure, ExitStatus};
+use crate::output::{CommandReport, OutputFormat};
 use crate::output_stream::OutputStream;
 use crate::terminal::colours_unwanted;
 
@@ -74,7 +74,7 @@ fn refuse(error: &clap::Error, format: OutputFormat) -> ExitCode {
         _ => text.split("\n\n").next().unwrap_or_default(),
     };
     let what = what.trim().strip_prefix("error: ").unwrap_or(what.trim());
-    let failure = Failure::usage(what.split_whitespace().collect::<Vec<_>>().join(" "));
+    let failure = CommandFailure::usage(what.split_whitespace().collect::<Vec<_>>().join(" "));
     let usage = text.lines().find(|line| line.starts_with("Usage: "));
     let failure = match usage {
         Some(usage) => failure.next(usage),
@@ -102,7 +102,7 @@ struct VersionReport {
     interface: u32,
 }
 
-impl Report for VersionReport {
+impl CommandReport for VersionReport {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("twofactor {}\n", self.version))
     }

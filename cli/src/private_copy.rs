@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// Directory in which the directory is made.
 const PARENT: &str = "/tmp";
@@ -25,7 +25,7 @@ impl PrivateCopy {
     ///
     /// # Errors
     /// A system error.
-    pub fn new(name: &str, text: &str) -> Result<Self, Failure> {
+    pub fn new(name: &str, text: &str) -> Result<Self, CommandFailure> {
         let directory = directory().map_err(|error| failed(Path::new(PARENT), &error))?;
         let copy = Self {
             file: directory.join(name),
@@ -77,8 +77,8 @@ fn directory() -> io::Result<PathBuf> {
     Err(last)
 }
 
-fn failed(path: &Path, error: &io::Error) -> Failure {
-    Failure::system(format!("{}: {error}", path.display()))
+fn failed(path: &Path, error: &io::Error) -> CommandFailure {
+    CommandFailure::system(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

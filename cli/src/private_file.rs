@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// Readable and writable by its owner.
@@ -42,10 +42,10 @@ impl PrivateFile {
     ///
     /// # Errors
     /// A refusal when there is such a file or no such directory; a system error otherwise. Then there is no new file.
-    pub fn reserve(path: &Path) -> Result<Self, Failure> {
+    pub fn reserve(path: &Path) -> Result<Self, CommandFailure> {
         let failed = |errno: Errno| explain(path, errno);
         let Some(name) = path.file_name() else {
-            return Err(Failure::usage(format!(
+            return Err(CommandFailure::usage(format!(
                 "{}: is no name of a file",
                 path.display()
             )));
@@ -81,7 +81,7 @@ impl PrivateFile {
     ///
     /// # Errors
     /// A system error, as of a full disk.
-    pub fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+    pub fn write(&self, bytes: &[u8]) -> Result<(), CommandFailure> {
         let failed = |errno: Errno| explain(&self.path, errno);
         write_all(&self.file, bytes).map_err(failed)?;
         rustix::fs::fsync(&self.file).map_err(failed)
@@ -91,7 +91,7 @@ impl PrivateFile {
     ///
     /// # Errors
     /// A system error.
-    pub fn flush_name(&self) -> Result<(), Failure> {
+    pub fn flush_name(&self) -> Result<(), CommandFailure> {
         rustix::fs::fsync(&self.directory).map_err(|errno| explain(&self.path, errno))
     }
 
@@ -107,7 +107,7 @@ impl PrivateFile {
     ///
     /// # Errors
     /// A system error.
-    pub fn cut(&self, length: u64) -> Result<(), Failure> {
+    pub fn cut(&self, length: u64) -> Result<(), CommandFailure> {
         let failed = |errno: Errno| explain(&self.path, errno);
         rustix::fs::ftruncate(&self.file, length).map_err(failed)?;
         rustix::fs::seek(&self.file, SeekFrom::Start(length)).map_err(failed)?;
@@ -128,7 +128,7 @@ impl PrivateFile {
     ///
     /// # Errors
     /// A system error; then the other one is as it was.
-    pub fn replace(mut self, name: &OsStr) -> Result<(), Failure> {
+    pub fn replace(mut self, name: &OsStr) -> Result<(), CommandFailure> {
         let renamed = rustix::fs::renameat(&self.directory, &self.name, &self.directory, name);
         renamed.map_err(|errno| explain(&self.path, errno))?;
         self.retain();
@@ -161,17 +161,19 @@ fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-fn explain(path: &Path, errno: Errno) -> Failure {
+fn explain(path: &Path, errno: Errno) -> CommandFailure {
     let at = path.display();
     match errno {
-        Errno::EXIST => Failure::refused(format!("{at}: exists already, and is not overwritten"))
-            .of_kind(FailureKind::Exists)
-            .next("Give another name, or remove that file first. Nothing was changed."),
+        Errno::EXIST => {
+            CommandFailure::refused(format!("{at}: exists already, and is not overwritten"))
+                .of_kind(FailureKind::Exists)
+                .next("Give another name, or remove that file first. Nothing was changed.")
+        }
         Errno::NOENT | Errno::NOTDIR => {
-            Failure::refused(format!("{at}: there is no such directory"))
+            CommandFailure::refused(format!("{at}: there is no such directory"))
                 .next("Make the directory first. Nothing was changed.")
         }
-        errno => Failure::system(format!("{at}: cannot be written: {errno}"))
+        errno => CommandFailure::system(format!("{at}: cannot be written: {errno}"))
             .next("Choose another place. Nothing was changed."),
     }
 }
@@ -184,7 +186,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     /// A file with this text.
-    fn create(path: &Path, bytes: &[u8]) -> Result<PrivateFile, Failure> {
+    fn create(path: &Path, bytes: &[u8]) -> Result<PrivateFile, CommandFailure> {
         let made = PrivateFile::reserve(path)?;
         made.write(bytes)?;
         Ok(made)

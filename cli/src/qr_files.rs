@@ -7,7 +7,7 @@ use clap::Args;
 use twofactor_core::qr::{MODULE_PIXELS as MODULE, QrModules, UndrawnQr, svg};
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::output_stream::OutputStream;
 use crate::private_file::{PrivateFile, reader};
 
@@ -39,11 +39,13 @@ impl QrFileOptions {
     ///
     /// # Errors
     /// A usage error where both would.
-    pub fn split(&self) -> Result<(Option<PictureForm>, Self), Failure> {
+    pub fn split(&self) -> Result<(Option<PictureForm>, Self), CommandFailure> {
         let (png, svg) = (is_stream(self.png.as_ref()), is_stream(self.svg.as_ref()));
         let form = match (png, svg) {
             (true, true) => {
-                return Err(Failure::usage("one picture alone goes to standard output"));
+                return Err(CommandFailure::usage(
+                    "one picture alone goes to standard output",
+                ));
             }
             (true, false) => Some(PictureForm::Png),
             (false, true) => Some(PictureForm::Svg),
@@ -75,12 +77,12 @@ pub fn drawing(text: &str) -> Option<Zeroizing<String>> {
 ///
 /// # Errors
 /// A refusal where the text is too long; a usage error for bytes that would go to a terminal.
-pub fn write_picture(form: PictureForm, text: &str) -> Result<(), Failure> {
+pub fn write_picture(form: PictureForm, text: &str) -> Result<(), CommandFailure> {
     let modules = QrModules::of(text).map_err(too_long)?;
     match form {
         PictureForm::Svg => Ok(OutputStream::Stdout.lines_for_programs(&svg(&modules))?),
         PictureForm::Png if OutputStream::Stdout.is_terminal() => {
-            Err(Failure::usage("the picture would go to a terminal")
+            Err(CommandFailure::usage("the picture would go to a terminal")
                 .next("Send it into a file or a pipe, or show the code there: --qr"))
         }
         PictureForm::Png => {
@@ -90,12 +92,13 @@ pub fn write_picture(form: PictureForm, text: &str) -> Result<(), Failure> {
     }
 }
 
-fn too_long(_: UndrawnQr) -> Failure {
-    Failure::refused("the URI is too long for a QR code").next("Use the key instead of the code.")
+fn too_long(_: UndrawnQr) -> CommandFailure {
+    CommandFailure::refused("the URI is too long for a QR code")
+        .next("Use the key instead of the code.")
 }
 
-fn unmade(error: png::EncodingError) -> Failure {
-    Failure::refused(format!("the picture: {error}"))
+fn unmade(error: png::EncodingError) -> CommandFailure {
+    CommandFailure::refused(format!("the picture: {error}"))
 }
 
 /// The files that were written. Dropped before [`QrFiles::keep`], they are removed again.
@@ -107,7 +110,7 @@ impl QrFiles {
     ///
     /// # Errors
     /// As [`PrivateFile::reserve`] and [`PrivateFile::write`]; then none of the files is left.
-    pub fn write(options: &QrFileOptions, text: &str) -> Result<Self, Failure> {
+    pub fn write(options: &QrFileOptions, text: &str) -> Result<Self, CommandFailure> {
         Self::write_after(options, text, || {})
     }
 
@@ -119,7 +122,7 @@ impl QrFiles {
         options: &QrFileOptions,
         text: &str,
         before: impl FnOnce(),
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let mut files = Self::default();
         if !options.any() {
             before();
@@ -127,7 +130,7 @@ impl QrFiles {
         }
         if is_stream(options.png.as_ref()) || is_stream(options.svg.as_ref()) {
             return Err(
-                Failure::usage("standard output has more than the picture here")
+                CommandFailure::usage("standard output has more than the picture here")
                     .next("Name a file. For a device that is there: twofactor show --svg -"),
             );
         }

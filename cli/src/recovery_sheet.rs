@@ -8,7 +8,7 @@ use twofactor_store::operations::ChangeSteps;
 use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::escaping;
 use crate::formatting::ReportedTime;
 use crate::interrupt;
@@ -29,7 +29,7 @@ impl RecoverySheet {
     ///
     /// # Errors
     /// As [`interrupt::arm`] and [`PrivateFile::reserve`].
-    pub fn new(file: Option<&Path>) -> Result<Self, Failure> {
+    pub fn new(file: Option<&Path>) -> Result<Self, CommandFailure> {
         match file {
             None => Ok(Self::Screen),
             Some(path) => {
@@ -43,7 +43,7 @@ impl RecoverySheet {
     ///
     /// # Errors
     /// As [`PrivateFile::write`].
-    pub fn fill(&self, user: &str, codes: &[PlainCode], now: u64) -> Result<(), Failure> {
+    pub fn fill(&self, user: &str, codes: &[PlainCode], now: u64) -> Result<(), CommandFailure> {
         match self {
             Self::Screen => Ok(()),
             Self::File(file) => file.write(printable(user, codes, now).as_bytes()),
@@ -81,9 +81,9 @@ impl<'a> SheetDelivery<'a> {
 }
 
 impl ChangeSteps for SheetDelivery<'_> {
-    type Error = Failure;
+    type Error = CommandFailure;
 
-    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Failure> {
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), CommandFailure> {
         self.sheet.fill(self.user, codes, self.now)
     }
 }

@@ -3,11 +3,11 @@
 use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use crate::context::not_enrolled;
-use crate::error::{Failure, for_user};
+use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 
-impl From<ChangeError> for Failure {
+impl From<ChangeError> for CommandFailure {
     fn from(error: ChangeError) -> Self {
         let refused = Self::refused(&error).of_kind(kind_of(&error.cause));
         let user = &error.user;

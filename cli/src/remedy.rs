@@ -11,11 +11,11 @@ use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::{FileFault, attempt};
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 
-impl From<twofactor_store::StoreError> for Failure {
+impl From<twofactor_store::StoreError> for CommandFailure {
     fn from(error: twofactor_store::StoreError) -> Self {
         let failure = match &error.cause {
             FileFault::File(FileError::System(..))
@@ -62,7 +62,7 @@ fn kind_of(error: &twofactor_store::StoreError) -> FailureKind {
     }
 }
 
-impl From<attempt::AttemptFailure> for Failure {
+impl From<attempt::AttemptFailure> for CommandFailure {
     fn from(failure: attempt::AttemptFailure) -> Self {
         match failure {
             attempt::AttemptFailure::Store(error) => error.into(),
@@ -82,7 +82,7 @@ impl From<attempt::AttemptFailure> for Failure {
     }
 }
 
-impl From<HostError> for Failure {
+impl From<HostError> for CommandFailure {
     fn from(error: HostError) -> Self {
         let failure = match &error.cause {
             HostFault::NotJoined => Self::refused(&error)
@@ -104,7 +104,7 @@ impl From<HostError> for Failure {
     }
 }
 
-impl From<OutageReason> for Failure {
+impl From<OutageReason> for CommandFailure {
     fn from(reason: OutageReason) -> Self {
         let went_back = matches!(reason, OutageReason::WentBack | OutageReason::OtherEpoch);
         let failure = Self::system(reason).of_kind(FailureKind::Fleet);
@@ -116,7 +116,7 @@ impl From<OutageReason> for Failure {
     }
 }
 
-impl From<MembershipError> for Failure {
+impl From<MembershipError> for CommandFailure {
     fn from(error: MembershipError) -> Self {
         match error {
             MembershipError::Host(error) => error.into(),
@@ -130,7 +130,7 @@ impl From<MembershipError> for Failure {
     }
 }
 
-impl From<BeforeEpoch> for Failure {
+impl From<BeforeEpoch> for CommandFailure {
     fn from(error: BeforeEpoch) -> Self {
         Self::system(error)
             .of_kind(FailureKind::Clock)
@@ -138,7 +138,7 @@ impl From<BeforeEpoch> for Failure {
     }
 }
 
-impl From<LookupFailed> for Failure {
+impl From<LookupFailed> for CommandFailure {
     fn from(error: LookupFailed) -> Self {
         Self::system(error).of_kind(FailureKind::NameService)
     }
@@ -244,7 +244,7 @@ mod tests {
     fn rights_to_take_away_depend_on_the_file() {
         let step = |path: &str, mode| {
             let cause = FileFault::File(FileError::TooOpen(mode));
-            Failure::from(twofactor_store::StoreError {
+            CommandFailure::from(twofactor_store::StoreError {
                 path: path.into(),
                 cause,
             })
@@ -267,7 +267,7 @@ mod tests {
             path: "/x".into(),
             cause: FileFault::MissingState,
         };
-        let failure = Failure::from(error);
+        let failure = CommandFailure::from(error);
         assert_eq!(
             failure.next.as_deref(),
             Some("To make a new one: twofactor unlock USER")

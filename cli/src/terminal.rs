@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use twofactor_core::qr::{self, QrGlyphs, QrInk, UndrawnQr};
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output_stream::OutputStream;
@@ -126,8 +126,8 @@ impl Terminal {
         &self,
         forms: &'f [Zeroizing<String>],
         glyphs: QrGlyphs,
-    ) -> Result<(QrDrawing, &'f str), Failure> {
-        let mut why = Failure::refused("there is nothing to draw");
+    ) -> Result<(QrDrawing, &'f str), CommandFailure> {
+        let mut why = CommandFailure::refused("there is nothing to draw");
         let mut drawn = Vec::new();
         for form in forms {
             match self.draw_one(form, glyphs) {
@@ -155,7 +155,7 @@ impl Terminal {
         lines.iter().sum()
     }
 
-    fn draw_one(&self, text: &str, glyphs: QrGlyphs) -> Result<QrDrawing, Failure> {
+    fn draw_one(&self, text: &str, glyphs: QrGlyphs) -> Result<QrDrawing, CommandFailure> {
         let room = self
             .lines
             .map_or(usize::MAX, |lines| lines.saturating_sub(self.below_code()));
@@ -163,12 +163,12 @@ impl Terminal {
         let text = drawing.map_err(|why| match why {
             UndrawnQr::TooNarrow { needed } => {
                 let columns = self.columns;
-                Failure::refused(format!(
+                CommandFailure::refused(format!(
                     "the QR code needs {needed} columns, this terminal has {columns}"
                 ))
                 .next("Make it wider, or use the key instead of the code.")
             }
-            UndrawnQr::TooLong => Failure::refused("the URI is too long for a QR code")
+            UndrawnQr::TooLong => CommandFailure::refused("the URI is too long for a QR code")
                 .next("Use the key instead of the code."),
         })?;
         let high = text.lines().count();
@@ -225,12 +225,12 @@ impl Terminal {
     ///
     /// # Errors
     /// A usage error when no user can be asked and `--yes` was not given; a refusal when the answer is no.
-    pub fn confirm(&self, question: &str) -> Result<(), Failure> {
+    pub fn confirm(&self, question: &str) -> Result<(), CommandFailure> {
         if self.confirm == ConfirmMode::Yes {
             return Ok(());
         }
         if !self.is_interactive() {
-            return Err(Failure::usage(
+            return Err(CommandFailure::usage(
                 "this needs a confirmation, and standard input is not a terminal",
             )
             .of_kind(FailureKind::NeedsConfirmation)
@@ -241,7 +241,7 @@ impl Terminal {
         if is_yes(answer.as_deref().map(String::as_str)) {
             Ok(())
         } else {
-            Err(Failure::refused("nothing was changed").of_kind(FailureKind::Cancelled))
+            Err(CommandFailure::refused("nothing was changed").of_kind(FailureKind::Cancelled))
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum TwofactorCommand {
     /// Mark the state directory, once on each machine
     ///
     /// Packages do it at their first installation. Makes the missing parts of the directory, marks it, and notes the mark beside the policy. A directory without
@@ -300,7 +300,7 @@ EXAMPLES
     Manual,
 }
 
-impl Command {
+impl TwofactorCommand {
     /// True if it talks with a program in a dialogue.
     pub const fn is_dialogue(&self) -> bool {
         let form: Option<DialogueForm> = match self {

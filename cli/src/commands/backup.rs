@@ -15,17 +15,17 @@ use zeroize::Zeroizing;
 
 use crate::args::BackupArgs;
 use crate::audit;
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure, for_user};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::formatting::count;
 use crate::interrupt;
-use crate::output::{OutputFormat, Report};
+use crate::output::{CommandReport, OutputFormat};
 use crate::output_stream::OutputStream;
 use crate::private_file::PrivateFile;
 use crate::progress::ProgressLine;
 
 /// Runs it. The exit code is 1 where a user is missing in the backup.
-pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &BackupArgs) -> Result<ExitCode, CommandFailure> {
     let output = args.output.as_deref();
     let file = output.filter(|path| *path != Path::new("-"));
     check_stream(context, file)?;
@@ -73,7 +73,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The backup of all users who can be read, and the others.
-fn collected(store: &FactorStore) -> Result<(BackupText, Vec<MissingUser>), Failure> {
+fn collected(store: &FactorStore) -> Result<(BackupText, Vec<MissingUser>), CommandFailure> {
     let mut text = BackupText::new(clock::now()?);
     let mut missing = Vec::new();
     let found = store.inventory()?;
@@ -106,21 +106,21 @@ fn collected(store: &FactorStore) -> Result<(BackupText, Vec<MissingUser>), Fail
 }
 
 /// Keys of all users are not shown on a terminal, and are no JSON.
-fn check_stream(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
+fn check_stream(context: &CommandContext, file: Option<&Path>) -> Result<(), CommandFailure> {
     if file.is_some() {
         return Ok(());
     }
     if context.format == OutputFormat::Json {
-        return Err(Failure::usage("--json needs --output FILE"));
+        return Err(CommandFailure::usage("--json needs --output FILE"));
     }
     if OutputStream::Stdout.is_terminal() {
         return Err(
-            Failure::usage("a backup holds all keys and is not shown on a terminal")
+            CommandFailure::usage("a backup holds all keys and is not shown on a terminal")
                 .next("Name a file: twofactor backup --output FILE, or a pipe: twofactor backup | age -r KEY >FILE"),
         );
     }
     if OutputStream::Stdout.is_file_of_others()? {
-        return Err(Failure::refused(
+        return Err(CommandFailure::refused(
             "a backup holds all keys, and standard output is a file that other users can open",
         )
         .next("Have a private file made: twofactor backup --output FILE"));
@@ -128,8 +128,8 @@ fn check_stream(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn too_large(error: BackupError) -> Failure {
-    Failure::refused(error)
+fn too_large(error: BackupError) -> CommandFailure {
+    CommandFailure::refused(error)
         .next("It could not be restored. Copy the state directory as a whole instead.")
 }
 
@@ -173,7 +173,7 @@ struct MissingUser {
     kind: &'static str,
 }
 
-impl Report for BackupReport {
+impl CommandReport for BackupReport {
     fn text(&self) -> Zeroizing<String> {
         let users = count(self.users as u64, "user");
         let to = match &self.file {

@@ -9,14 +9,14 @@ use zeroize::Zeroizing;
 
 use crate::args::BypassArgs;
 use crate::audit;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::{ReportedTime, span};
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::suggested_command;
 
 /// Runs it.
-pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &BypassArgs) -> Result<(), CommandFailure> {
     let (account, store, _) = context.enrolled(&args.user)?;
     let store = if args.this_host {
         context.on_this_host(store)?
@@ -55,12 +55,12 @@ pub fn run(context: &Context, args: &BypassArgs) -> Result<(), Failure> {
 }
 
 /// The error, with the way to a code for a host that is cut off.
-fn unmade(error: ChangeError, args: &BypassArgs) -> Failure {
+fn unmade(error: ChangeError, args: &BypassArgs) -> CommandFailure {
     let is_cut_off = !args.this_host && !args.new_device && args.duration > 0;
     let is_cut_off = is_cut_off
         && matches!(&error.cause, ChangeCause::Failed(failure) if failure.is_unmade_in_fleet());
     let user = error.user.clone();
-    let failure = Failure::from(error);
+    let failure = CommandFailure::from(error);
     if !is_cut_off {
         return failure;
     }
@@ -86,7 +86,7 @@ struct BypassReport<'a> {
     duration: u64,
 }
 
-impl Report for BypassReport<'_> {
+impl CommandReport for BypassReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let (Some(code), Some(expires), user) = (self.code, &self.expires, self.user) else {
             return Zeroizing::new(format!("{} has no bypass code any more.\n", self.user));

@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 use self::bash_line::BashLine;
 use self::request::{CompletionRequest, WantedValue};
 use crate::args::{CommandLine, CompleteArgs, CompletionsArgs, ShellName};
-use crate::context::Context;
-use crate::error::Failure;
-use crate::output::{LineLayout, Report};
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
+use crate::output::{CommandReport, LineLayout};
 use crate::output_stream::OutputStream;
 
 /// Runs `completions`.
-pub fn run(context: &Context, args: &CompletionsArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &CompletionsArgs) -> Result<(), CommandFailure> {
     let script = match args.shell {
         ShellName::Bash => include_str!("completions/twofactor.bash"),
         ShellName::Zsh => include_str!("completions/twofactor.zsh"),
@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &CompletionsArgs) -> Result<(), Failure> {
 }
 
 /// Runs `complete`: a line for the script that says what follows, then one for each candidate.
-pub fn complete(args: &CompleteArgs) -> Result<(), Failure> {
+pub fn complete(args: &CompleteArgs) -> Result<(), CommandFailure> {
     let words = args.words.iter().map(|word| word.to_string_lossy());
     let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
     let line = match (args.shell, words.first()) {
@@ -78,7 +78,7 @@ struct CompletionScript {
     script: &'static str,
 }
 
-impl Report for CompletionScript {
+impl CommandReport for CompletionScript {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
     }

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::waiting_device::{CodeResult, WaitingDevice};
 use crate::args::QrStyle;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, app_warning};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::utc;
 use crate::interrupt;
@@ -38,9 +38,12 @@ impl CodeConfirmation {
 ///
 /// # Errors
 /// That usage error.
-pub fn may_be_shown(context: &Context, confirmation: CodeConfirmation) -> Result<(), Failure> {
+pub fn may_be_shown(
+    context: &CommandContext,
+    confirmation: CodeConfirmation,
+) -> Result<(), CommandFailure> {
     match (context.format, confirmation) {
-        (OutputFormat::Json, CodeConfirmation::Ask) => Err(Failure::usage(
+        (OutputFormat::Json, CodeConfirmation::Ask) => Err(CommandFailure::usage(
             "with --json the key of a new device is not shown before it is stored",
         )
         .next("To ask for a code of it: --dialogue json. To store it at once: --no-confirm")),
@@ -75,10 +78,10 @@ pub struct EnrollmentStyle<'a> {
 
 /// Shows the device and, unless told to skip it, asks for a code.
 pub fn present<W: WaitingDevice>(
-    context: &Context,
+    context: &CommandContext,
     mut waiting: W,
     style: &EnrollmentStyle<'_>,
-) -> Result<DeliveredDevice<W::Confirmed>, Failure> {
+) -> Result<DeliveredDevice<W::Confirmed>, CommandFailure> {
     let terminal = &context.terminal;
     let uris = waiting.uris();
     let uri = uris.first().cloned().unwrap_or_default();
@@ -122,7 +125,7 @@ fn show(
     device: &Device,
     uris: &[Zeroizing<String>],
     qr: QrStyle,
-) -> Result<ShownAs, Failure> {
+) -> Result<ShownAs, CommandFailure> {
     let whole = uris.first().map_or("", |uri| uri.as_str());
     let Some(glyphs) = qr.glyphs(terminal.glyphs()) else {
         say_key(terminal, device, whole)?;
@@ -148,7 +151,7 @@ pub fn show_drawn(
     device: &Device,
     uri: &str,
     drawing: &QrDrawing,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     if drawing.fit == QrFit::Whole {
         for part in ["URI: ", uri, "\n"] {
             terminal.say(part)?;
@@ -170,7 +173,7 @@ pub fn show_drawn(
 }
 
 /// Shows key, URI and settings.
-pub fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Failure> {
+pub fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), CommandFailure> {
     let key = in_fours(&device.secret.to_base32());
     for part in ["Key: ", &key, "\nURI: ", uri, "\n"] {
         terminal.say(part)?;
@@ -178,19 +181,19 @@ pub fn say_key(terminal: &Terminal, device: &Device, uri: &str) -> Result<(), Fa
     say_settings(terminal, device)
 }
 
-fn say_settings(terminal: &Terminal, device: &Device) -> Result<(), Failure> {
+fn say_settings(terminal: &Terminal, device: &Device) -> Result<(), CommandFailure> {
     let settings = DeviceInfo::new(device, None).settings();
     Ok(terminal.say(&format!("     {settings}\n\n"))?)
 }
 
 /// Shows a device once more, on a terminal that draws in another way.
-type QrRedraw<'a> = &'a dyn Fn(&Terminal, &Device) -> Result<ShownAs, Failure>;
+type QrRedraw<'a> = &'a dyn Fn(&Terminal, &Device) -> Result<ShownAs, CommandFailure>;
 
 fn ask<W: WaitingDevice>(
-    context: &Context,
+    context: &CommandContext,
     waiting: &mut W,
     (shown, redraw): (ShownAs, QrRedraw<'_>),
-) -> Result<W::Confirmed, Failure> {
+) -> Result<W::Confirmed, CommandFailure> {
     let mut terminal = context.terminal;
     let kind = waiting.device().kind;
     let question = match shown {
@@ -199,8 +202,10 @@ fn ask<W: WaitingDevice>(
     };
     loop {
         let Some(typed) = terminal.ask(&question)? else {
-            return Err(Failure::refused("no code was typed, so nothing was stored")
-                .of_kind(FailureKind::Cancelled));
+            return Err(
+                CommandFailure::refused("no code was typed, so nothing was stored")
+                    .of_kind(FailureKind::Cancelled),
+            );
         };
         if shown == ShownAs::Picture && typed.trim().eq_ignore_ascii_case("i") {
             terminal = terminal.inverted();
@@ -218,7 +223,7 @@ fn ask<W: WaitingDevice>(
         terminal.prose(&format!("{why}\n"))?;
         if refused.tries_left == 0 {
             return Err(
-                Failure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).of_kind(FailureKind::WrongCode).next(
+                CommandFailure::refused(format!("{TRIES} codes were wrong, so nothing was stored")).of_kind(FailureKind::WrongCode).next(
                     "Was it scanned again? An older entry in the app shows other codes. Is the time right on both sides?",
                 ),
             );

@@ -5,15 +5,15 @@ use twofactor_core::policy;
 use super::policy_change::{DangerDecision, PolicySetting, change, replace_invalid};
 use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
 use crate::caller;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::plain;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
 use crate::suggested_command;
 
 /// `enable`: a service is of no use without the global switch, so that is switched on with it.
-pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
+pub fn enable(context: &CommandContext, args: &EnableArgs) -> Result<(), CommandFailure> {
     let mut settings = vec![PolicySetting::new("enabled", "true")];
     let services = args.named();
     settings.extend(switches(&services, "true"));
@@ -35,7 +35,7 @@ pub fn enable(context: &Context, args: &EnableArgs) -> Result<(), Failure> {
 }
 
 /// `disable`: works also with a policy that is invalid, since it is what gets one back in.
-pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
+pub fn disable(context: &CommandContext, args: &DisableArgs) -> Result<(), CommandFailure> {
     let services = args.named();
     let settings: Vec<PolicySetting> = match services.as_slice() {
         [] => vec![PolicySetting::new("enabled", "false")],
@@ -56,7 +56,7 @@ pub fn disable(context: &Context, args: &DisableArgs) -> Result<(), Failure> {
 }
 
 /// `policy set`.
-pub fn set(context: &Context, args: &PolicySetArgs) -> Result<(), Failure> {
+pub fn set(context: &CommandContext, args: &PolicySetArgs) -> Result<(), CommandFailure> {
     let settings = pairs(args)?;
     let danger = DangerDecision::new(&args.force);
     let made = change(context, &settings, danger, &args.preview)?;
@@ -64,19 +64,22 @@ pub fn set(context: &Context, args: &PolicySetArgs) -> Result<(), Failure> {
 }
 
 /// The settings that were named, each once.
-fn pairs(args: &PolicySetArgs) -> Result<Vec<PolicySetting>, Failure> {
+fn pairs(args: &PolicySetArgs) -> Result<Vec<PolicySetting>, CommandFailure> {
     let mut settings = vec![PolicySetting::new(&args.key, &args.value)];
     for pair in args.more.chunks(2) {
         let [key, value] = pair else {
             let lone = pair.first().map_or("", String::as_str);
             return Err(
-                Failure::usage(format!("the setting {} has no value", plain(lone)))
+                CommandFailure::usage(format!("the setting {} has no value", plain(lone)))
                     .next("Give a value for each: twofactor policy set KEY VALUE KEY VALUE"),
             );
         };
         let setting = PolicySetting::new(key, value);
         if settings.iter().any(|other| other.is_same_key(&setting)) {
-            return Err(Failure::usage(format!("{} is set twice", plain(key))));
+            return Err(CommandFailure::usage(format!(
+                "{} is set twice",
+                plain(key)
+            )));
         }
         settings.push(setting);
     }
@@ -84,7 +87,10 @@ fn pairs(args: &PolicySetArgs) -> Result<Vec<PolicySetting>, Failure> {
 }
 
 /// Settings that switch off what these services and their siblings leave.
-fn all_others(context: &Context, services: &[String]) -> Result<Vec<PolicySetting>, Failure> {
+fn all_others(
+    context: &CommandContext,
+    services: &[String],
+) -> Result<Vec<PolicySetting>, CommandFailure> {
     let policy = context.policy_or_default()?;
     let stays = |name: &str| {
         services
@@ -117,7 +123,7 @@ pub fn switches(services: &[String], value: &str) -> Vec<PolicySetting> {
 }
 
 /// Says which services are switched though they were not named.
-fn say_siblings(context: &Context, services: &[String]) -> Result<(), Failure> {
+fn say_siblings(context: &CommandContext, services: &[String]) -> Result<(), CommandFailure> {
     for service in services {
         let Some(sibling) = policy::sibling(service).filter(|it| !services.iter().any(|s| s == it))
         else {
@@ -145,7 +151,7 @@ pub fn service_key(service: &str) -> String {
 }
 
 /// R29: an administrator who switched it on is led to a device of their own.
-fn after_enabling(context: &Context) -> Result<(), Failure> {
+fn after_enabling(context: &CommandContext) -> Result<(), CommandFailure> {
     let name = caller::unless_named(None, "enroll")?;
     if has_device(context, &name)? {
         return Ok(context.terminal.prose(&format!(
@@ -160,7 +166,7 @@ fn after_enabling(context: &Context) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When there is no such user, or the files cannot be read.
-pub fn has_device(context: &Context, user: &str) -> Result<bool, Failure> {
+pub fn has_device(context: &CommandContext, user: &str) -> Result<bool, CommandFailure> {
     let account = context.account(user)?;
     Ok(match context.store()? {
         Some(store) => store
@@ -175,7 +181,7 @@ pub fn has_device(context: &Context, user: &str) -> Result<bool, Failure> {
 ///
 /// # Errors
 /// Those of `enroll`.
-pub fn offer_device(context: &Context, user: &str) -> Result<(), Failure> {
+pub fn offer_device(context: &CommandContext, user: &str) -> Result<(), CommandFailure> {
     let terminal = &context.terminal;
     let whose = match caller::account() {
         Ok((caller, _)) if caller.name == user => format!("You ({user}) have"),

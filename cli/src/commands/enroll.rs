@@ -17,9 +17,9 @@ use super::event_dialogue;
 use super::waiting_device::MadeDevice;
 use crate::args::{EnrollArgs, HashChoice};
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::device_info::DeviceInfo;
-use crate::error::{ExitStatus, Failure};
+use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
@@ -30,7 +30,7 @@ use crate::suggested_command;
 const BACKUP: &str = "backup";
 
 /// Runs it.
-pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &EnrollArgs) -> Result<(), CommandFailure> {
     with_backup(context, args)?;
     let policy = context.policy_or_default();
     if context.format == OutputFormat::Text && policy.is_ok_and(|policy| !policy.enabled) {
@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The reason why the first one was not stored.
-pub fn with_backup(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
+pub fn with_backup(context: &CommandContext, args: &EnrollArgs) -> Result<(), CommandFailure> {
     may_be_shown(context, CodeConfirmation::new(&args.no_confirm))?;
     let user = context.user_or_caller(args.user.as_deref())?;
     match enroll_device(context, &user, args)? {
@@ -67,7 +67,11 @@ enum RecordDevices {
 }
 
 /// A user who loses the only device needs an administrator, or recovery codes that were kept.
-fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(), Failure> {
+fn offer_backup(
+    context: &CommandContext,
+    user: &str,
+    first: &EnrollArgs,
+) -> Result<(), CommandFailure> {
     let terminal = &context.terminal;
     if terminal.is_confirmed() || !terminal.is_interactive() {
         return Ok(());
@@ -106,13 +110,13 @@ fn offer_backup(context: &Context, user: &str, first: &EnrollArgs) -> Result<(),
 }
 
 fn enroll_device(
-    context: &Context,
+    context: &CommandContext,
     user: &str,
     args: &EnrollArgs,
-) -> Result<RecordDevices, Failure> {
+) -> Result<RecordDevices, CommandFailure> {
     let account = context.account(user)?;
     let policy = context.policy_or_default()?;
-    let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
+    let name: DeviceName = args.device.parse().map_err(CommandFailure::usage)?;
     let store = context.existing_store()?;
     let account = with_room(context, &store, &account, (&name, args))?;
     let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
@@ -170,11 +174,11 @@ fn enroll_device(
 /// # Errors
 /// When the record has no room for it, or has the recovery codes that were to be made.
 fn with_room(
-    context: &Context,
+    context: &CommandContext,
     store: &FactorStore,
     account: &Account,
     (name, args): (&DeviceName, &EnrollArgs),
-) -> Result<Account, Failure> {
+) -> Result<Account, CommandFailure> {
     let holder = context.holder_of(store, account)?;
     operations::room_for(&holder.account, holder.record.as_ref(), name)?;
     if let Some(record) = holder.record {
@@ -190,24 +194,24 @@ struct FirstCodes<'a> {
 }
 
 impl ChangeSteps for FirstCodes<'_> {
-    type Error = Failure;
+    type Error = CommandFailure;
 
     /// The user may have got recovery codes while the code was typed.
     fn permit(
         &mut self,
         _: &mut LockedFactor<'_>,
         record: Option<&UserRecord>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         record.map_or(Ok(()), |record| gives_codes(record, self.args))
     }
 
-    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Failure> {
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), CommandFailure> {
         self.delivery.deliver(codes)
     }
 }
 
 /// Recovery codes are given out with the first device, and kept as hashes: later there is nothing to write.
-fn gives_codes(record: &UserRecord, args: &EnrollArgs) -> Result<(), Failure> {
+fn gives_codes(record: &UserRecord, args: &EnrollArgs) -> Result<(), CommandFailure> {
     let user = &record.user;
     match (&record.recovery, &args.recovery_file) {
         (Some(_), Some(_)) => Err(has_codes(user)),
@@ -216,8 +220,8 @@ fn gives_codes(record: &UserRecord, args: &EnrollArgs) -> Result<(), Failure> {
 }
 
 /// The error where no recovery codes are made.
-pub fn has_codes(user: &str) -> Failure {
-    Failure::refused(format!("{user} has recovery codes already"))
+pub fn has_codes(user: &str) -> CommandFailure {
+    CommandFailure::refused(format!("{user} has recovery codes already"))
         .of_kind(FailureKind::Exists)
         .next(format!(
             "Leave --recovery-file out. For new codes: {}",
@@ -229,7 +233,7 @@ fn new_device(
     name: DeviceName,
     args: &EnrollArgs,
     policy: &Policy,
-) -> Result<PendingDevice, Failure> {
+) -> Result<PendingDevice, CommandFailure> {
     let defaults = policy.new_devices;
     let algorithm = match args.algorithm {
         None => defaults.algorithm,
@@ -252,5 +256,5 @@ fn new_device(
         interval,
         algorithm,
     };
-    PendingDevice::generate(name, kind, settings, clock::now()?).map_err(Failure::system)
+    PendingDevice::generate(name, kind, settings, clock::now()?).map_err(CommandFailure::system)
 }

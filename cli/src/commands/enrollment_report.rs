@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::device_info::DeviceInfo;
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::recovery_sheet::DeliveredCodes;
 
 /// Report of `enroll`. Holds secrets: it is the only time they are shown.
@@ -32,7 +32,7 @@ pub struct EnrollmentReport<'a> {
     pub files: &'a str,
 }
 
-impl Report for EnrollmentReport<'_> {
+impl CommandReport for EnrollmentReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let recovery = self.handed.text();
         let mut text = Zeroizing::new(String::new());

@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 
 use super::device_confirmation::{DeliveredDevice, EnrollmentStyle, present};
 use super::waiting_device::{CodeResult, WaitingDevice};
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, app_warning};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
-use crate::output::{OutputFormat, Report};
+use crate::output::{CommandReport, OutputFormat};
 use crate::qr_files::{QrFiles, drawing};
 
 /// Shows the device, in a dialogue or on the terminal, and asks for a code unless told to skip it.
@@ -20,10 +20,10 @@ use crate::qr_files::{QrFiles, drawing};
 /// # Errors
 /// As [`present`]; in a dialogue a usage error for a line that is no answer, and a refusal at the end of the input.
 pub fn deliver<W: WaitingDevice>(
-    context: &Context,
+    context: &CommandContext,
     mut waiting: W,
     style: &EnrollmentStyle<'_>,
-) -> Result<DeliveredDevice<W::Confirmed>, Failure> {
+) -> Result<DeliveredDevice<W::Confirmed>, CommandFailure> {
     if context.format != OutputFormat::Dialogue {
         return present(context, waiting, style);
     }
@@ -41,11 +41,11 @@ pub fn deliver<W: WaitingDevice>(
 /// # Errors
 /// When standard output cannot be written.
 pub fn tell_stored(
-    context: &Context,
+    context: &CommandContext,
     user: &str,
     device: DeviceInfo,
     recovery_codes: Vec<String>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     context.write(&DeviceEvent::Stored {
         user,
         device,
@@ -53,7 +53,11 @@ pub fn tell_stored(
     })
 }
 
-fn show(context: &Context, waiting: &impl WaitingDevice, uri: &str) -> Result<(), Failure> {
+fn show(
+    context: &CommandContext,
+    waiting: &impl WaitingDevice,
+    uri: &str,
+) -> Result<(), CommandFailure> {
     let device = waiting.device();
     let drawing = drawing(uri);
     let secret = device.secret.to_base32();
@@ -68,7 +72,10 @@ fn show(context: &Context, waiting: &impl WaitingDevice, uri: &str) -> Result<()
     })
 }
 
-fn ask<W: WaitingDevice>(context: &Context, waiting: &mut W) -> Result<W::Confirmed, Failure> {
+fn ask<W: WaitingDevice>(
+    context: &CommandContext,
+    waiting: &mut W,
+) -> Result<W::Confirmed, CommandFailure> {
     loop {
         let code = read_code(context)?;
         let refused = match waiting.confirm(&code)? {
@@ -85,7 +92,7 @@ fn ask<W: WaitingDevice>(context: &Context, waiting: &mut W) -> Result<W::Confir
             tries_left: refused.tries_left,
         })?;
         if refused.tries_left == 0 {
-            return Err(Failure::refused(format!(
+            return Err(CommandFailure::refused(format!(
                 "{TRIES} codes were wrong, so nothing was stored"
             ))
             .of_kind(FailureKind::WrongCode));
@@ -97,18 +104,20 @@ fn ask<W: WaitingDevice>(context: &Context, waiting: &mut W) -> Result<W::Confir
 ///
 /// # Errors
 /// A usage error for a line that is no answer, and a refusal at the end of the input.
-pub fn read_code(context: &Context) -> Result<Zeroizing<String>, Failure> {
+pub fn read_code(context: &CommandContext) -> Result<Zeroizing<String>, CommandFailure> {
     let Some(line) = context.terminal.answer()? else {
-        return Err(Failure::refused("the input ended, so nothing was stored")
-            .of_kind(FailureKind::Cancelled));
+        return Err(
+            CommandFailure::refused("the input ended, so nothing was stored")
+                .of_kind(FailureKind::Cancelled),
+        );
     };
     code_in(&line)
 }
 
 /// The code of an answer. The error has nothing of the line.
-fn code_in(line: &str) -> Result<Zeroizing<String>, Failure> {
+fn code_in(line: &str) -> Result<Zeroizing<String>, CommandFailure> {
     let answer: CodeAnswer = serde_json::from_str(line).map_err(|_| {
-        Failure::usage("the line is not an answer, so nothing was stored")
+        CommandFailure::usage("the line is not an answer, so nothing was stored")
             .next("An answer is one line: {\"code\":\"123456\"}")
     })?;
     Ok(answer.code)
@@ -149,7 +158,7 @@ enum DeviceEvent<'a> {
     },
 }
 
-impl Report for DeviceEvent<'_> {
+impl CommandReport for DeviceEvent<'_> {
     /// None: a dialogue is between programs.
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::default()

@@ -15,21 +15,21 @@ use zeroize::Zeroizing;
 
 use crate::args::transfer_options::{ExportArgs, ExportCommand};
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::device_info;
-use crate::error::{ExitStatus, Failure, for_user};
+use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::export_oath;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain};
 use crate::interrupt;
-use crate::output::{LineLayout, OutputFormat, Report};
+use crate::output::{CommandReport, LineLayout, OutputFormat};
 use crate::output_stream::OutputStream;
 use crate::private_file::PrivateFile;
 use crate::progress::ProgressLine;
 use crate::roster::{AccountLookup, RecordOwner};
 
 /// Runs it. The exit code tells of what was left out.
-pub fn run(context: &Context, args: &ExportCommand) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &ExportCommand) -> Result<ExitCode, CommandFailure> {
     let (format, options) = match args {
         ExportCommand::UsersOath(options) => ("users-oath", options),
         ExportCommand::Uri(options) => ("uri", options),
@@ -113,7 +113,7 @@ impl ExportReport {
         accounts: &AccountLookup,
         name: &str,
         line: impl Fn(&str, &Device, &UserState) -> Result<Zeroizing<String>, String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let owner = RecordOwner::of(accounts, store, name)?;
         // Other programs know a user who was renamed by the new name.
         let login = match &owner {
@@ -158,7 +158,7 @@ impl ExportReport {
     }
 
     /// Asks on standard error: standard output may be a file or another program.
-    fn ask(&self, context: &Context) -> Result<(), Failure> {
+    fn ask(&self, context: &CommandContext) -> Result<(), CommandFailure> {
         if self.exported.is_empty() {
             return Ok(());
         }
@@ -175,7 +175,11 @@ impl ExportReport {
         context.terminal.at(OutputStream::Stderr).confirm(&question)
     }
 
-    fn finish(mut self, context: &Context, options: &ExportArgs) -> Result<ExitCode, Failure> {
+    fn finish(
+        mut self,
+        context: &CommandContext,
+        options: &ExportArgs,
+    ) -> Result<ExitCode, CommandFailure> {
         self.ask(context)?;
         let mut text = Zeroizing::new(String::new());
         for line in &self.lines {
@@ -224,7 +228,7 @@ impl ExportReport {
     }
 }
 
-impl Report for ExportReport {
+impl CommandReport for ExportReport {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
     }
@@ -250,7 +254,7 @@ impl ExportFile {
     ///
     /// # Errors
     /// As [`PrivateFile::reserve`].
-    fn reserve(path: &Path, options: &ExportArgs) -> Result<Self, Failure> {
+    fn reserve(path: &Path, options: &ExportArgs) -> Result<Self, CommandFailure> {
         interrupt::arm()?;
         let failure = match PrivateFile::reserve(path) {
             Ok(file) => {
@@ -266,7 +270,7 @@ impl ExportFile {
         }
         if !options.force {
             return Err(
-                Failure::refused(format!("{} exists already", path.display()))
+                CommandFailure::refused(format!("{} exists already", path.display()))
                     .of_kind(FailureKind::Exists)
                     .next("Name another file. To overwrite it: --force"),
             );
@@ -283,7 +287,7 @@ impl ExportFile {
     ///
     /// # Errors
     /// A system error, or a refusal once a signal has come. Then it is gone, and the other one is as it was.
-    fn finish(self, bytes: &[u8]) -> Result<(), Failure> {
+    fn finish(self, bytes: &[u8]) -> Result<(), CommandFailure> {
         self.file.write(bytes)?;
         interrupt::check()?;
         match self.replaced {

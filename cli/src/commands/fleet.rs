@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 
 use super::{fleet_leaving, fleet_restoration, fleet_status};
 use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::{count, plain};
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::progress::ProgressLine;
 
 /// Runs it. The exit code is 1 where a host does not join, and where the store cannot be used.
-pub fn run(context: &Context, command: &FleetCommand) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, command: &FleetCommand) -> Result<ExitCode, CommandFailure> {
     match command {
         FleetCommand::Init(args) => init(context, args).map(|()| ExitCode::SUCCESS),
         FleetCommand::Join(args) => join(context, args),
@@ -37,14 +37,17 @@ pub fn run(context: &Context, command: &FleetCommand) -> Result<ExitCode, Failur
 }
 
 /// The settings of this host.
-pub fn settings(context: &Context) -> Result<HostSettings, Failure> {
+pub fn settings(context: &CommandContext) -> Result<HostSettings, CommandFailure> {
     Ok(HostSettings::load(&host_settings::beside(
         context.policy_path(),
     ))?)
 }
 
 /// The host as its fleet sees it.
-pub fn local<'a>(context: &'a Context, store: &'a FactorStore) -> Result<LocalHost<'a>, Failure> {
+pub fn local<'a>(
+    context: &'a CommandContext,
+    store: &'a FactorStore,
+) -> Result<LocalHost<'a>, CommandFailure> {
     let files = BeatFiles {
         state: context.state_path().to_owned(),
         policy: context.policy_path().to_owned(),
@@ -74,7 +77,7 @@ pub fn shown(what: &'static str) -> impl Fn(usize, usize) {
     }
 }
 
-fn init(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
+fn init(context: &CommandContext, args: &FleetRunArgs) -> Result<(), CommandFailure> {
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
@@ -110,7 +113,7 @@ struct FoundingReport<'a> {
     dry_run: bool,
 }
 
-impl Report for FoundingReport<'_> {
+impl CommandReport for FoundingReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let users = count(self.users as u64, "user");
         Zeroizing::new(match self.host {
@@ -126,7 +129,7 @@ impl Report for FoundingReport<'_> {
     }
 }
 
-fn join(context: &Context, args: &FleetJoinArgs) -> Result<ExitCode, Failure> {
+fn join(context: &CommandContext, args: &FleetJoinArgs) -> Result<ExitCode, CommandFailure> {
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
@@ -199,7 +202,7 @@ impl<'a> JoiningReport<'a> {
     }
 }
 
-impl Report for JoiningReport<'_> {
+impl CommandReport for JoiningReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let mut text = String::new();
         for UserReason { user, reason } in &self.conflicts {

@@ -8,19 +8,19 @@ use zeroize::Zeroizing;
 
 use super::fleet::{local, settings};
 use crate::args::FleetLeaveArgs;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{plain, utc};
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Runs it.
-pub fn leave(context: &Context, args: &FleetLeaveArgs) -> Result<(), Failure> {
+pub fn leave(context: &CommandContext, args: &FleetLeaveArgs) -> Result<(), CommandFailure> {
     if let Some(host) = &args.host {
         return remove_host(context, host, args.dry_run);
     }
     if context.policy_or_default()?.fleet.enabled {
-        return Err(Failure::refused(
+        return Err(CommandFailure::refused(
             "the policy has the fleet enabled: logins with a code would be refused",
         )
         .of_kind(FailureKind::Fleet)
@@ -50,7 +50,7 @@ pub fn leave(context: &Context, args: &FleetLeaveArgs) -> Result<(), Failure> {
     })
 }
 
-fn leave_without_store(context: &Context, dry_run: bool) -> Result<(), Failure> {
+fn leave_without_store(context: &CommandContext, dry_run: bool) -> Result<(), CommandFailure> {
     let host = leaving::leave_without_store(context.state_path(), MembershipRun::DryRun)?;
     if !dry_run {
         let since = match FleetContact::read(context.state_path()) {
@@ -71,7 +71,7 @@ fn leave_without_store(context: &Context, dry_run: bool) -> Result<(), Failure> 
     })
 }
 
-fn remove_host(context: &Context, host: &str, dry_run: bool) -> Result<(), Failure> {
+fn remove_host(context: &CommandContext, host: &str, dry_run: bool) -> Result<(), CommandFailure> {
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
@@ -111,7 +111,7 @@ struct LeavingReport<'a> {
     dry_run: bool,
 }
 
-impl Report for LeavingReport<'_> {
+impl CommandReport for LeavingReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let host = plain(self.host.unwrap_or_default());
         let key_file = plain(self.key_file.as_deref().unwrap_or_default());

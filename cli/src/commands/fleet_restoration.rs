@@ -10,13 +10,16 @@ use zeroize::Zeroizing;
 
 use super::fleet::{local, settings, shown};
 use crate::args::{FleetRestoreArgs, FleetRunArgs};
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::{count, plain};
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Runs `fleet after-restore`. The exit code is 1 while hosts are missing.
-pub fn after_restore(context: &Context, args: &FleetRestoreArgs) -> Result<ExitCode, Failure> {
+pub fn after_restore(
+    context: &CommandContext,
+    args: &FleetRestoreArgs,
+) -> Result<ExitCode, CommandFailure> {
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
@@ -72,7 +75,7 @@ impl<'a> AfterRestoreReport<'a> {
     }
 }
 
-impl Report for AfterRestoreReport<'_> {
+impl CommandReport for AfterRestoreReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let mut text = String::new();
         for FailedUser { user, reason } in &self.failed {
@@ -104,7 +107,7 @@ impl Report for AfterRestoreReport<'_> {
 }
 
 /// Runs `fleet rotate-key`.
-pub fn rotate_key(context: &Context, args: &FleetRunArgs) -> Result<(), Failure> {
+pub fn rotate_key(context: &CommandContext, args: &FleetRunArgs) -> Result<(), CommandFailure> {
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
@@ -134,7 +137,7 @@ struct KeyRotationReport {
     dry_run: bool,
 }
 
-impl Report for KeyRotationReport {
+impl CommandReport for KeyRotationReport {
     fn text(&self) -> Zeroizing<String> {
         let mut text = String::new();
         for name in &self.damaged {

@@ -13,17 +13,17 @@ use twofactor_fleet::outage::OutageReason;
 use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::{count, plain, utc};
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::suggested_command;
 
 /// Longest time for the whole answer.
 const STATUS_TIME: Duration = Duration::from_secs(40);
 
 /// Runs it.
-pub fn run(context: &Context) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext) -> Result<ExitCode, CommandFailure> {
     let store = context.existing_store()?;
     let settings = host_settings::beside(context.policy_path());
     let host = FleetHost::open(&settings, context.state_path())?;
@@ -168,7 +168,7 @@ fn advice(user: &str, kind: DamageKind) -> String {
     }
 }
 
-impl Report for FleetStatusReport<'_> {
+impl CommandReport for FleetStatusReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let mut text = format!("This host: {}\n", plain(self.host));
         if let Some(problem) = &self.problem {

@@ -15,8 +15,8 @@ use crate::args::transfer_options::{
     GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs,
 };
 use crate::audit;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::import::file_source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
 use crate::import::import_report::unlisted;
 use crate::import::record_draft::ImportRow;
@@ -35,7 +35,7 @@ const STREAM: &str = "-";
 const SHARED: &str = "other users could read the file: for a new key, twofactor renew USER";
 
 /// Runs it. The exit code tells of what was not taken.
-pub fn run(context: &Context, args: &ImportCommand) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &ImportCommand) -> Result<ExitCode, CommandFailure> {
     let moment = ImportMoment {
         now: clock::now()?,
         window: context.policy_or_default()?.window,
@@ -48,10 +48,10 @@ pub fn run(context: &Context, args: &ImportCommand) -> Result<ExitCode, Failure>
 }
 
 fn from_google(
-    context: &Context,
+    context: &CommandContext,
     args: &GoogleImportArgs,
     moment: ImportMoment,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let (residents, silent) = residents(context, args.user.as_deref())?;
     let (mut jobs, mut rows) = (Vec::new(), Vec::new());
     let mut progress = ProgressLine::new("Read", residents.len());
@@ -61,7 +61,7 @@ fn from_google(
         let Some(path) = named.or_else(|| args.secret.path(&account.name, &home)) else {
             if !args.all {
                 let why = format!("the home directory of {} is not known", account.name);
-                return Err(Failure::refused(why).next(
+                return Err(CommandFailure::refused(why).next(
                     "Name the file: twofactor import google-authenticator FILE --user USER",
                 ));
             }
@@ -87,7 +87,7 @@ fn from_google(
     }
     drop(progress);
     if args.all && jobs.is_empty() && rows.is_empty() {
-        return Err(Failure::refused("no user has such a file").next(format!(
+        return Err(CommandFailure::refused("no user has such a file").next(format!(
             "{}If pam_google_authenticator has secret= in /etc/pam.d: --secret with the same path",
             unlisted(&silent)
         )));
@@ -102,9 +102,9 @@ fn from_google(
 
 /// The users whose files are read, all or this one, and the directories that are not proven to list theirs.
 fn residents(
-    context: &Context,
+    context: &CommandContext,
     user: Option<&str>,
-) -> Result<(Vec<PasswdEntry>, Vec<String>), Failure> {
+) -> Result<(Vec<PasswdEntry>, Vec<String>), CommandFailure> {
     let Some(user) = user else {
         let mut residents = passwd_listing::all()?;
         let silent = unlisted_users::silent(&residents);
@@ -139,10 +139,10 @@ fn google_file(
 }
 
 fn from_oath(
-    context: &Context,
+    context: &CommandContext,
     args: &OathImportArgs,
     moment: ImportMoment,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let content = content_of(&args.file, None)?;
     let mut parsed = oath_users::parse(&content.bytes, &args.file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
@@ -152,10 +152,10 @@ fn from_oath(
 }
 
 fn from_uris(
-    context: &Context,
+    context: &CommandContext,
     args: &UriImportArgs,
     moment: ImportMoment,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let user = args
         .user
         .as_ref()
@@ -164,7 +164,7 @@ fn from_uris(
     let file = args.file.as_deref().unwrap_or(Path::new(STREAM));
     let given = file.to_string_lossy().to_ascii_lowercase();
     if given.starts_with("otpauth") {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "keys are not taken from the command line, where every user of this machine could see them",
         )
         .next("Put the URI into a file, or on standard input: twofactor import uri -\nThe key of this one is no secret any more."));
@@ -204,20 +204,21 @@ fn stream(limit: usize) -> Result<SourceContent, UnreadableSource> {
 }
 
 /// Standard input, or the file of that name.
-fn content_of(path: &Path, user: Option<&Account>) -> Result<SourceContent, Failure> {
+fn content_of(path: &Path, user: Option<&Account>) -> Result<SourceContent, CommandFailure> {
     if is_stream(path) {
-        stream(MANY_USERS).map_err(|error| Failure::system(format!("standard input: {error}")))
+        stream(MANY_USERS)
+            .map_err(|error| CommandFailure::system(format!("standard input: {error}")))
     } else {
         file_of_caller(path, user)
     }
 }
 
 /// A file that the administrator names: root's, the user's it is for, or the administrator's own.
-fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<SourceContent, Failure> {
+fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<SourceContent, CommandFailure> {
     let mut owners = vec![audit::caller()];
     owners.extend(user.map(|user| user.uid));
     file_source::read(path, &owners, MANY_USERS).map_err(|error| {
-        let failure = Failure::refused(format!("{}: {error}", path.display()));
+        let failure = CommandFailure::refused(format!("{}: {error}", path.display()));
         match error {
             UnreadableSource::Owner(_) => failure.next(format!(
                 "See whose it is; then: {}",
@@ -266,7 +267,7 @@ fn refusals(refused: Vec<RefusedEntry>) -> impl Iterator<Item = ImportRow> {
 fn assigned(
     parsed: ParsedSource,
     unknown: impl Fn(&str) -> String,
-) -> Result<(Vec<UserImport>, Vec<ImportRow>), Failure> {
+) -> Result<(Vec<UserImport>, Vec<ImportRow>), CommandFailure> {
     let mut rows: Vec<ImportRow> = refusals(parsed.refused).collect();
     let accounts = AccountLookup::for_names(parsed.items.len());
     let mut jobs: Vec<UserImport> = Vec::new();

@@ -7,15 +7,15 @@ use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor::DoctorFinding;
 use crate::doctor::record_owners;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::formatting::count;
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Runs it.
-pub fn run(context: &Context, args: &InitArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &InitArgs) -> Result<(), CommandFailure> {
     let disagreement = if args.force {
         MarkDisagreement::Settle
     } else {
@@ -64,7 +64,7 @@ struct InitReport {
     findings: Vec<DoctorFinding>,
 }
 
-impl Report for InitReport {
+impl CommandReport for InitReport {
     fn text(&self) -> Zeroizing<String> {
         let Self {
             directory, id_file, ..

@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use crate::args::CommandLine;
 use crate::args::command_groups::GROUPS;
-use crate::context::Context;
-use crate::error::Failure;
-use crate::output::{LineLayout, Report};
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
+use crate::output::{CommandReport, LineLayout};
 
 /// Text that is written by hand, in mdoc(7).
 const PAGE: &str = include_str!("../../../docs/man/twofactor.8.in");
@@ -21,7 +21,7 @@ const WIDTH: usize = 73;
 const DEFAULT: &str = " [default: ";
 
 /// Runs the subcommand.
-pub fn run(context: &Context) -> Result<(), Failure> {
+pub fn run(context: &CommandContext) -> Result<(), CommandFailure> {
     context.write(&ManualPage { page: page() })
 }
 
@@ -30,7 +30,7 @@ struct ManualPage {
     page: String,
 }
 
-impl Report for ManualPage {
+impl CommandReport for ManualPage {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
     }

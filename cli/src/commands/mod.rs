@@ -41,43 +41,50 @@ mod waiting_device;
 
 use std::process::ExitCode;
 
-use crate::args::{Command, PolicyCommand};
-use crate::context::Context;
-use crate::error::Failure;
+use crate::args::{PolicyCommand, TwofactorCommand};
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 
 /// Runs a subcommand. The exit code differs from 0 where a report was written that holds bad news.
-pub fn run(context: &Context, command: &Command) -> Result<ExitCode, Failure> {
+pub fn run(
+    context: &CommandContext,
+    command: &TwofactorCommand,
+) -> Result<ExitCode, CommandFailure> {
     let done = match command {
-        Command::Init(args) => init::run(context, args),
-        Command::Enroll(args) => enroll::run(context, args),
-        Command::Rename(args) => relocation::rename(context, args),
-        Command::Adopt(args) => relocation::adopt(context, args),
-        Command::Renew(args) => renew::run(context, args),
-        Command::Unset(args) => unset::run(context, args),
-        Command::Show(args) => show::run(context, args),
-        Command::Status(args) => return status::run(context, args),
-        Command::Doctor(args) => return crate::doctor::run(context, args),
-        Command::Verify(args) => return verify::run(context, args),
-        Command::RecoveryCodes(args) => recovery_codes::run(context, args),
-        Command::Bypass(args) => bypass::run(context, args),
-        Command::Invite(args) => return invite::run(context, args),
-        Command::Unlock(args) => unlock::run(context, args),
-        Command::Resync(args) => resync::run(context, args),
-        Command::Setup(args) => setup::run(context, args),
-        Command::Enable(args) => enable_disable::enable(context, args),
-        Command::Disable(args) => enable_disable::disable(context, args),
-        Command::Import(args) => return import::run(context, args),
-        Command::Export(args) => return export::run(context, args),
-        Command::Backup(args) => return backup::run(context, args),
-        Command::Restore(args) => return restoration::run(context, args),
-        Command::Fleet(args) => return fleet::run(context, args),
-        Command::Completions(args) => completions::run(context, args),
-        Command::Complete(args) => completions::complete(args),
-        Command::Manual => manual::run(context),
-        Command::Policy(PolicyCommand::Show { key }) => policy::show(context, key.as_deref()),
-        Command::Policy(PolicyCommand::Edit(args)) => policy_editor::run(context, args),
-        Command::Policy(PolicyCommand::Set(args)) => enable_disable::set(context, args),
-        Command::Policy(PolicyCommand::Check { file }) => policy::check(context, file.as_deref()),
+        TwofactorCommand::Init(args) => init::run(context, args),
+        TwofactorCommand::Enroll(args) => enroll::run(context, args),
+        TwofactorCommand::Rename(args) => relocation::rename(context, args),
+        TwofactorCommand::Adopt(args) => relocation::adopt(context, args),
+        TwofactorCommand::Renew(args) => renew::run(context, args),
+        TwofactorCommand::Unset(args) => unset::run(context, args),
+        TwofactorCommand::Show(args) => show::run(context, args),
+        TwofactorCommand::Status(args) => return status::run(context, args),
+        TwofactorCommand::Doctor(args) => return crate::doctor::run(context, args),
+        TwofactorCommand::Verify(args) => return verify::run(context, args),
+        TwofactorCommand::RecoveryCodes(args) => recovery_codes::run(context, args),
+        TwofactorCommand::Bypass(args) => bypass::run(context, args),
+        TwofactorCommand::Invite(args) => return invite::run(context, args),
+        TwofactorCommand::Unlock(args) => unlock::run(context, args),
+        TwofactorCommand::Resync(args) => resync::run(context, args),
+        TwofactorCommand::Setup(args) => setup::run(context, args),
+        TwofactorCommand::Enable(args) => enable_disable::enable(context, args),
+        TwofactorCommand::Disable(args) => enable_disable::disable(context, args),
+        TwofactorCommand::Import(args) => return import::run(context, args),
+        TwofactorCommand::Export(args) => return export::run(context, args),
+        TwofactorCommand::Backup(args) => return backup::run(context, args),
+        TwofactorCommand::Restore(args) => return restoration::run(context, args),
+        TwofactorCommand::Fleet(args) => return fleet::run(context, args),
+        TwofactorCommand::Completions(args) => completions::run(context, args),
+        TwofactorCommand::Complete(args) => completions::complete(args),
+        TwofactorCommand::Manual => manual::run(context),
+        TwofactorCommand::Policy(PolicyCommand::Show { key }) => {
+            policy::show(context, key.as_deref())
+        }
+        TwofactorCommand::Policy(PolicyCommand::Edit(args)) => policy_editor::run(context, args),
+        TwofactorCommand::Policy(PolicyCommand::Set(args)) => enable_disable::set(context, args),
+        TwofactorCommand::Policy(PolicyCommand::Check { file }) => {
+            policy::check(context, file.as_deref())
+        }
     };
     done.map(|()| ExitCode::SUCCESS)
 }

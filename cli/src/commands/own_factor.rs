@@ -24,28 +24,31 @@ use twofactor_store::daemon_client::{DaemonClient, DaemonError, DaemonFault};
 use twofactor_store::sys::accounts;
 
 use super::verify::{CodeDialogue, judged_report, locked_out};
-use crate::args::{Command, StatusArgs};
-use crate::context::{Context, not_enrolled};
-use crate::error::Failure;
+use crate::args::{StatusArgs, TwofactorCommand};
+use crate::context::{CommandContext, not_enrolled};
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use own_status::OwnStatusReport;
 
 /// Runs the command if it is one that needs no root; `None` for all others.
-pub fn run(context: &Context, command: &Command) -> Option<Result<ExitCode, Failure>> {
+pub fn run(
+    context: &CommandContext,
+    command: &TwofactorCommand,
+) -> Option<Result<ExitCode, CommandFailure>> {
     match command {
-        Command::Status(args) if !lists_users(args) => {
+        TwofactorCommand::Status(args) if !lists_users(args) => {
             Some(done(status(context, args.user.as_deref())))
         }
-        Command::Verify(args) => Some(verify(context, args.user.as_deref())),
-        Command::Enroll(args) => Some(done(own_enrollment::enroll(context, args))),
-        Command::Renew(args) => Some(done(own_enrollment::renew(context, args))),
-        Command::Unset(args) => Some(done(own_removal::run(context, args))),
-        Command::RecoveryCodes(args) => Some(done(own_recovery::run(context, args))),
+        TwofactorCommand::Verify(args) => Some(verify(context, args.user.as_deref())),
+        TwofactorCommand::Enroll(args) => Some(done(own_enrollment::enroll(context, args))),
+        TwofactorCommand::Renew(args) => Some(done(own_enrollment::renew(context, args))),
+        TwofactorCommand::Unset(args) => Some(done(own_removal::run(context, args))),
+        TwofactorCommand::RecoveryCodes(args) => Some(done(own_recovery::run(context, args))),
         _ => None,
     }
 }
 
-fn done(result: Result<(), Failure>) -> Result<ExitCode, Failure> {
+fn done(result: Result<(), CommandFailure>) -> Result<ExitCode, CommandFailure> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
@@ -54,14 +57,14 @@ const fn lists_users(args: &StatusArgs) -> bool {
     args.missing || args.locked || args.all || args.prometheus
 }
 
-fn status(context: &Context, user: Option<&str>) -> Result<(), Failure> {
+fn status(context: &CommandContext, user: Option<&str>) -> Result<(), CommandFailure> {
     let own = OwnFactor::of_caller(context, user)?;
     let status = own.status()?;
     let malformed = || unanswered(&own.client.error(ReplyError::Malformed));
     context.write(&OwnStatusReport::new(&status).ok_or_else(malformed)?)
 }
 
-fn verify(context: &Context, user: Option<&str>) -> Result<ExitCode, Failure> {
+fn verify(context: &CommandContext, user: Option<&str>) -> Result<ExitCode, CommandFailure> {
     let own = OwnFactor::of_caller(context, user)?;
     let policy = context.existing_policy()?.policy;
     let user = own.user.as_str();
@@ -102,7 +105,7 @@ struct OwnFactor {
 
 impl OwnFactor {
     /// The user's factor as it is set up.
-    fn status(&self) -> Result<StatusReply, Failure> {
+    fn status(&self) -> Result<StatusReply, CommandFailure> {
         // Changes make it longer than the reply of a login.
         let request = status_request(&self.user);
         let status = self.client.converse(&request, StatusReply::read);
@@ -111,7 +114,7 @@ impl OwnFactor {
     }
 
     /// The same where the policy lets users change something.
-    fn managed_status(&self) -> Result<StatusReply, Failure> {
+    fn managed_status(&self) -> Result<StatusReply, CommandFailure> {
         let status = self.status()?;
         if status.may.manage {
             Ok(status)
@@ -121,7 +124,7 @@ impl OwnFactor {
     }
 
     /// Checks that no other user and no other files are meant: the daemon would answer for its own.
-    fn of_caller(context: &Context, given: Option<&str>) -> Result<Self, Failure> {
+    fn of_caller(context: &CommandContext, given: Option<&str>) -> Result<Self, CommandFailure> {
         let is_default = |path: &Path, default| path == Path::new(default);
         if !is_default(context.policy_path(), POLICY_FILE)
             || !is_default(context.state_path(), STATE_DIR)
@@ -148,31 +151,31 @@ impl OwnFactor {
     }
 }
 
-fn needs_root(what: &str) -> Failure {
-    Failure::refused(what)
+fn needs_root(what: &str) -> CommandFailure {
+    CommandFailure::refused(what)
         .of_kind(FailureKind::NotRoot)
         .next("For all else: run it with sudo")
 }
 
 /// The daemon, which alone reads records for users, gave no answer.
-fn unanswered(error: &DaemonError) -> Failure {
+fn unanswered(error: &DaemonError) -> CommandFailure {
     if error.cause == DaemonFault::Reply(ReplyError::Service(ServiceError::NotAllowed)) {
         return left_to_administrator();
     }
-    Failure::system(format!("twofactord gave no answer: {error}")).next(format!(
+    CommandFailure::system(format!("twofactord gave no answer: {error}")).next(format!(
         "With sudo it works without twofactord. For an administrator: {}",
         error.hint()
     ))
 }
 
-fn left_to_administrator() -> Failure {
-    Failure::refused("the policy leaves this change to the administrator")
+fn left_to_administrator() -> CommandFailure {
+    CommandFailure::refused("the policy leaves this change to the administrator")
         .of_kind(FailureKind::NotRoot)
         .next("To see what you may change: twofactor status")
 }
 
 /// Refuses options that only root's command has, by name.
-fn refuse_root_options(options: &[(&str, bool)]) -> Result<(), Failure> {
+fn refuse_root_options(options: &[(&str, bool)]) -> Result<(), CommandFailure> {
     match options.iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => Err(needs_root(&format!("{option} needs root"))),
         None => Ok(()),
@@ -183,7 +186,7 @@ fn refuse_root_options(options: &[(&str, bool)]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The refusal of a user who has none.
-fn device_names<'a>(user: &str, status: &'a StatusReply) -> Result<Vec<&'a str>, Failure> {
+fn device_names<'a>(user: &str, status: &'a StatusReply) -> Result<Vec<&'a str>, CommandFailure> {
     let names: Vec<&str> = status.devices.iter().map(|it| it.name.as_str()).collect();
     if names.is_empty() {
         return Err(not_enrolled(user));
@@ -192,7 +195,7 @@ fn device_names<'a>(user: &str, status: &'a StatusReply) -> Result<Vec<&'a str>,
 }
 
 /// The refusal of a user who is locked out, whose end only an administrator can bring forward.
-fn refused_as_locked(user: &str, gate: ThrottleStatus) -> Failure {
+fn refused_as_locked(user: &str, gate: ThrottleStatus) -> CommandFailure {
     let step = match gate {
         ThrottleStatus::LockedFor(_) => "Wait, or ask your administrator to unlock you.",
         ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => {

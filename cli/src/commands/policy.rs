@@ -13,17 +13,17 @@ use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::idle_name::{self, IdleName, require_names};
-use crate::output::Report;
+use crate::output::CommandReport;
 pub use policy_report::PolicyReport;
 use policy_report::ShownSetting;
 
 /// `policy show`: everything, or the one setting or table of that key.
-pub fn show(context: &Context, key: Option<&str>) -> Result<(), Failure> {
+pub fn show(context: &CommandContext, key: Option<&str>) -> Result<(), CommandFailure> {
     let policy = in_use(context)?;
     match key {
         None => context.write(&PolicyReport::new(&policy)),
@@ -32,7 +32,7 @@ pub fn show(context: &Context, key: Option<&str>) -> Result<(), Failure> {
 }
 
 /// `policy check`: the policy in use as a login would read it; another file, or standard input, for its content.
-pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
+pub fn check(context: &CommandContext, file: Option<&Path>) -> Result<(), CommandFailure> {
     let report = match file {
         Some(path) if path.as_os_str() == STANDARD_INPUT => {
             // The policy of another machine: what this one knows of users and groups says nothing about it.
@@ -66,12 +66,12 @@ pub fn check(context: &Context, file: Option<&Path>) -> Result<(), Failure> {
 /// Stands for standard input, as in other programs.
 const STANDARD_INPUT: &str = "-";
 
-fn in_use(context: &Context) -> Result<Policy, Failure> {
+fn in_use(context: &CommandContext) -> Result<Policy, CommandFailure> {
     context.existing_policy().map(|loaded| loaded.policy)
 }
 
 /// A file that is not in use yet may belong to any user.
-fn draft(path: &Path) -> Result<Policy, Failure> {
+fn draft(path: &Path) -> Result<Policy, CommandFailure> {
     let shown = path.display().to_string();
     parse_draft(&shown, &draft_text(path)?)
 }
@@ -80,33 +80,33 @@ fn draft(path: &Path) -> Result<Policy, Failure> {
 ///
 /// # Errors
 /// When it cannot be read, is too long, or is not UTF-8.
-pub fn draft_text(path: &Path) -> Result<String, Failure> {
+pub fn draft_text(path: &Path) -> Result<String, CommandFailure> {
     let shown = path.display().to_string();
-    let file =
-        std::fs::File::open(path).map_err(|error| Failure::refused(format!("{shown}: {error}")))?;
+    let file = std::fs::File::open(path)
+        .map_err(|error| CommandFailure::refused(format!("{shown}: {error}")))?;
     read_text(&shown, file)
 }
 
-fn parse_draft(shown: &str, text: &str) -> Result<Policy, Failure> {
+fn parse_draft(shown: &str, text: &str) -> Result<Policy, CommandFailure> {
     policy::parse(text).map_err(|error| {
-        Failure::invalid(format!("{shown}: {error}")).of_kind(FailureKind::InvalidPolicy)
+        CommandFailure::invalid(format!("{shown}: {error}")).of_kind(FailureKind::InvalidPolicy)
     })
 }
 
-fn read_text(shown: &str, from: impl Read) -> Result<String, Failure> {
+fn read_text(shown: &str, from: impl Read) -> Result<String, CommandFailure> {
     let at = |what: String| format!("{shown}: {what}");
     let mut bytes = Vec::new();
     from.take(MAX_LEN as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| Failure::system(at(error.to_string())))?;
+        .map_err(|error| CommandFailure::system(at(error.to_string())))?;
     if bytes.len() > MAX_LEN {
         return Err(
-            Failure::invalid(at(format!("has more than {MAX_LEN} bytes")))
+            CommandFailure::invalid(at(format!("has more than {MAX_LEN} bytes")))
                 .of_kind(FailureKind::InvalidPolicy),
         );
     }
     String::from_utf8(bytes).map_err(|_| {
-        Failure::invalid(at("is not UTF-8".to_owned())).of_kind(FailureKind::InvalidPolicy)
+        CommandFailure::invalid(at("is not UTF-8".to_owned())).of_kind(FailureKind::InvalidPolicy)
     })
 }
 
@@ -152,7 +152,11 @@ impl PolicyCheckReport {
     }
 
     /// Logins are refused, too, where the state directory is missing. Only root can see that.
-    fn with_state(mut self, context: &Context, policy: &Policy) -> Result<Self, Failure> {
+    fn with_state(
+        mut self,
+        context: &CommandContext,
+        policy: &Policy,
+    ) -> Result<Self, CommandFailure> {
         if rustix::process::geteuid().is_root() {
             if let Some(failure) = context.missing_store(policy)? {
                 return Err(failure);
@@ -165,7 +169,7 @@ impl PolicyCheckReport {
     }
 }
 
-impl Report for PolicyCheckReport {
+impl CommandReport for PolicyCheckReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
         let file = match self.file.as_str() {

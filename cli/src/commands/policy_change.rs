@@ -24,20 +24,20 @@ use self::policy_setting::with_settings;
 use super::policy::setting_change::changes;
 use crate::args::PreviewOptions;
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor::login_effect::PlannedChange;
 use crate::doctor::{self, InstalledSystem, login_effect};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::idle_name::IdleName;
 
 /// Announces a change, has it confirmed, and makes it; with `--dry-run` it only says what that would do.
 pub fn change(
-    context: &Context,
+    context: &CommandContext,
     settings: &[PolicySetting],
     danger: DangerDecision,
     options: &PreviewOptions,
-) -> Result<PolicyChangeReport, Failure> {
+) -> Result<PolicyChangeReport, CommandFailure> {
     let text = current_text(context)?;
     policy_hash::check(options, Some(&policy_hash::hash_of(text.as_deref())))?;
     let mut prepared = PolicyChange::to_settings(context, text, settings, danger)?;
@@ -83,19 +83,19 @@ impl PolicyChange {
     /// # Errors
     /// When the policy or the state directory cannot be read, or a setting is not allowed.
     pub fn of_settings(
-        context: &Context,
+        context: &CommandContext,
         settings: &[PolicySetting],
         danger: DangerDecision,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         Self::to_settings(context, current_text(context)?, settings, danger)
     }
 
     fn to_settings(
-        context: &Context,
+        context: &CommandContext,
         text: Option<String>,
         settings: &[PolicySetting],
         danger: DangerDecision,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let edited = with_settings(context, text.as_deref(), settings)?;
         Self::of_texts(context, text, edited, settings, danger)
     }
@@ -106,12 +106,12 @@ impl PolicyChange {
     /// # Errors
     /// When the new text is no valid policy, or the state directory cannot be read.
     pub fn of_texts(
-        context: &Context,
+        context: &CommandContext,
         text: Option<String>,
         edited: String,
         settings: &[PolicySetting],
         danger: DangerDecision,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
         let after = policy::parse(&edited).map_err(invalid_policy)?;
         let store = store_for(context, danger, &after)?;
@@ -145,7 +145,7 @@ impl PolicyChange {
     }
 
     /// Adds what PAM files and sshd's settings make of it. Switching off needs none of that, and must not depend on it.
-    pub fn look_at_logins(&mut self, context: &Context) {
+    pub fn look_at_logins(&mut self, context: &CommandContext) {
         if self.danger == DangerDecision::Unchecked {
             return;
         }
@@ -162,7 +162,7 @@ impl PolicyChange {
     /// codes only with these, if the policy is on for them.
     pub fn look_at_plan(
         &mut self,
-        context: &Context,
+        context: &CommandContext,
         system: &InstalledSystem,
         planned: &InstalledSystem,
         newly_asking: &[String],
@@ -236,7 +236,7 @@ impl PolicyChange {
     ///
     /// # Errors
     /// A refusal that names what would happen.
-    pub fn refuse_dangers(&self) -> Result<(), Failure> {
+    pub fn refuse_dangers(&self) -> Result<(), CommandFailure> {
         let dangers = self.dangers();
         if self.danger != DangerDecision::Refuse || dangers.is_empty() {
             return Ok(());
@@ -244,7 +244,7 @@ impl PolicyChange {
         let mut steps = self.steps();
         steps.push("To proceed despite this: --force".to_owned());
         Err(
-            Failure::refused(format!("not done: {}", dangers.join("; ")))
+            CommandFailure::refused(format!("not done: {}", dangers.join("; ")))
                 .of_kind(FailureKind::WouldLockOut)
                 .next(steps.join("\n")),
         )
@@ -278,7 +278,7 @@ impl PolicyChange {
     ///
     /// # Errors
     /// A refusal when another text stands there by now; a system error when it cannot be written.
-    pub fn commit(&self, context: &Context) -> Result<(), Failure> {
+    pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
         context
             .policy
             .edit(self.store.as_ref(), |now: Option<&str>| {
@@ -286,7 +286,7 @@ impl PolicyChange {
                     Ok(self.edited.clone())
                 } else {
                     Err(
-                        Failure::refused("the policy was changed meanwhile; try again")
+                        CommandFailure::refused("the policy was changed meanwhile; try again")
                             .of_kind(FailureKind::ChangedMeanwhile),
                     )
                 }
@@ -307,14 +307,17 @@ impl PolicyChange {
 ///
 /// # Errors
 /// As [`PolicyChange::of_settings`], but for the state directory, which is not needed.
-pub fn policy_with(context: &Context, settings: &[PolicySetting]) -> Result<Policy, Failure> {
+pub fn policy_with(
+    context: &CommandContext,
+    settings: &[PolicySetting],
+) -> Result<Policy, CommandFailure> {
     let text = current_text(context)?;
     let edited = with_settings(context, text.as_deref(), settings)?;
     policy::parse(&edited).map_err(invalid_policy)
 }
 
-fn invalid_policy(error: policy::PolicyError) -> Failure {
-    Failure::invalid(error).of_kind(FailureKind::InvalidPolicy)
+fn invalid_policy(error: policy::PolicyError) -> CommandFailure {
+    CommandFailure::invalid(error).of_kind(FailureKind::InvalidPolicy)
 }
 
 const fn question(before: Option<&Policy>, after: &Policy) -> &'static str {

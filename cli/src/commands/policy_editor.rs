@@ -10,8 +10,8 @@ use twofactor_core::policy::{self, DEFAULT_POLICY};
 use super::policy::{draft_text, setting_change};
 use super::policy_change::{DangerDecision, PolicyChange, PolicySetting, current_text};
 use crate::args::PolicyEditArgs;
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
 use crate::private_copy::PrivateCopy;
 
@@ -21,7 +21,7 @@ const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
 const EDITORS: [&str; 4] = ["/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi", "/bin/vi"];
 
 /// Runs it. The policy in use stays as it is until a valid one was confirmed.
-pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), CommandFailure> {
     let danger = DangerDecision::new(&args.force);
     let text = current_text(context)?;
     let begin = text.as_deref().unwrap_or(DEFAULT_POLICY);
@@ -48,20 +48,22 @@ pub fn run(context: &Context, args: &PolicyEditArgs) -> Result<(), Failure> {
         }
         context.terminal.prose(&format!("{failure}\n"))?;
         if !asks_for_more(context)? {
-            return Err(Failure::refused("nothing was changed").of_kind(FailureKind::Cancelled));
+            return Err(
+                CommandFailure::refused("nothing was changed").of_kind(FailureKind::Cancelled)
+            );
         }
     }
 }
 
 /// The change that the edited text makes, announced and confirmed, unless it is idle.
 fn prepared(
-    context: &Context,
+    context: &CommandContext,
     text: Option<String>,
     edited: String,
     danger: DangerDecision,
-) -> Result<PolicyChange, Failure> {
+) -> Result<PolicyChange, CommandFailure> {
     let after = policy::parse(&edited).map_err(|error| {
-        Failure::invalid(format!("the policy is not valid: {error}"))
+        CommandFailure::invalid(format!("the policy is not valid: {error}"))
             .of_kind(FailureKind::InvalidPolicy)
             .next("The policy in use was not changed.")
     })?;
@@ -82,7 +84,7 @@ fn prepared(
 }
 
 /// The question what to do with a text that cannot be taken. There is no answer that takes it all the same.
-fn asks_for_more(context: &Context) -> Result<bool, Failure> {
+fn asks_for_more(context: &CommandContext) -> Result<bool, CommandFailure> {
     loop {
         let question = "What now? (e)dit again, (x) discard the changes: ";
         let Some(answer) = context.terminal.ask(question)? else {
@@ -97,23 +99,23 @@ fn asks_for_more(context: &Context) -> Result<bool, Failure> {
 }
 
 /// Runs the editor, and waits for its end.
-fn edit(file: &Path) -> Result<(), Failure> {
+fn edit(file: &Path) -> Result<(), CommandFailure> {
     let words = editor()?;
     let (program, options) = words
         .split_first()
-        .ok_or_else(|| Failure::system("no editor was found"))?;
+        .ok_or_else(|| CommandFailure::system("no editor was found"))?;
     let shown = Path::new(program).display();
     let ended = Command::new(program)
         .args(options)
         .arg(file)
         .status()
         .map_err(|error| {
-            Failure::system(format!("the editor {shown} cannot be started: {error}"))
+            CommandFailure::system(format!("the editor {shown} cannot be started: {error}"))
                 .next("Nothing was changed. Editors are named by SUDO_EDITOR, VISUAL or EDITOR.")
         })?;
     if !ended.success() {
         return Err(
-            Failure::system(format!("the editor {shown} failed: {ended}"))
+            CommandFailure::system(format!("the editor {shown} failed: {ended}"))
                 .next("Nothing was changed."),
         );
     }
@@ -125,7 +127,7 @@ fn edit(file: &Path) -> Result<(), Failure> {
     clippy::disallowed_methods,
     reason = "root's environment names the editor"
 )]
-fn editor() -> Result<Vec<OsString>, Failure> {
+fn editor() -> Result<Vec<OsString>, CommandFailure> {
     let named = VARIABLES.iter().filter_map(std::env::var_os);
     if let Some(words) = named
         .map(|value| words(&value))
@@ -135,7 +137,7 @@ fn editor() -> Result<Vec<OsString>, Failure> {
     }
     let found = EDITORS.iter().find(|path| Path::new(path).exists());
     found.map(|path| vec![OsString::from(path)]).ok_or_else(|| {
-        Failure::system("no editor was found")
+        CommandFailure::system("no editor was found")
             .next("Nothing was changed. Name one by EDITOR, or use: twofactor policy set KEY VALUE")
     })
 }

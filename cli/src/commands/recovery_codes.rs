@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 use crate::args::RecoveryCodesArgs;
 use crate::audit;
 use crate::caller;
-use crate::context::Context;
-use crate::error::Failure;
-use crate::output::Report;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
+use crate::output::CommandReport;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 
 /// Runs it.
-pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &RecoveryCodesArgs) -> Result<(), CommandFailure> {
     if args.user.is_none() && context.terminal.is_confirmed() {
         // The codes that were written down end without a question: it is said whose.
         return Err(caller::unnamed("--yes answers the question for which user"));
@@ -57,7 +57,7 @@ impl<'a> RecoveryCodesReport<'a> {
     }
 }
 
-impl Report for RecoveryCodesReport<'_> {
+impl CommandReport for RecoveryCodesReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         self.handed.text()
     }

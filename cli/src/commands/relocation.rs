@@ -14,22 +14,22 @@ use zeroize::Zeroizing;
 use super::verify::locked_out;
 use crate::args::{AdoptArgs, RenameArgs};
 use crate::audit;
-use crate::context::{Context, not_enrolled};
-use crate::error::{Failure, for_user};
+use crate::context::{CommandContext, not_enrolled};
+use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::suggested_command;
 
 /// Stands for a PAM service.
 const SERVICE: &str = "twofactor";
 
 /// `rename`.
-pub fn rename(context: &Context, args: &RenameArgs) -> Result<(), Failure> {
+pub fn rename(context: &CommandContext, args: &RenameArgs) -> Result<(), CommandFailure> {
     let to = context.account(&args.new)?;
     let store = context.existing_store()?;
     let from = args.old.as_str();
-    let named = |error| for_user(Failure::from(error), from);
+    let named = |error| for_user(CommandFailure::from(error), from);
     let begun = store.relocation(from, &to).map_err(named)?;
     if let Some(RelocationProgress::Ahead(record)) = &begun {
         may_be_renamed(from, &to, record)?;
@@ -44,12 +44,12 @@ pub fn rename(context: &Context, args: &RenameArgs) -> Result<(), Failure> {
     finish(context, &store, from, &to, begun, CommandEvent::Rename)
 }
 
-fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), Failure> {
+fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), CommandFailure> {
     let (old, new) = (plain(from), plain(&to.name));
     if let Some(account) = accounts::by_name(from)?
         && account.uid != record.uid
     {
-        return Err(Failure::refused(format!(
+        return Err(CommandFailure::refused(format!(
             "{old} is now another user (uid {}), and the record is that of uid {}",
             account.uid, record.uid
         ))
@@ -59,7 +59,7 @@ fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), F
         )));
     }
     if record.uid != to.uid {
-        return Err(Failure::refused(format!(
+        return Err(CommandFailure::refused(format!(
             "{new} has uid {}, and the record of {old} is that of uid {}",
             to.uid, record.uid
         ))
@@ -72,11 +72,11 @@ fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), F
 }
 
 /// `adopt`.
-pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
+pub fn adopt(context: &CommandContext, args: &AdoptArgs) -> Result<(), CommandFailure> {
     let to = context.account(&args.user)?;
     let store = context.existing_store()?;
     let from = args.from.as_deref().unwrap_or(&to.name);
-    let named = |error| for_user(Failure::from(error), from);
+    let named = |error| for_user(CommandFailure::from(error), from);
     let begun = store.relocation(from, &to).map_err(named)?;
     if let Some(RelocationProgress::Ahead(record)) = &begun {
         may_be_adopted(from, &to, record)?;
@@ -102,11 +102,11 @@ pub fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), Failure> {
 }
 
 /// The devices of a user who is there, and owns them, are no other one's.
-fn may_be_adopted(from: &str, to: &Account, record: &UserRecord) -> Result<(), Failure> {
+fn may_be_adopted(from: &str, to: &Account, record: &UserRecord) -> Result<(), CommandFailure> {
     match accounts::by_name(from)? {
         Some(account) if account.uid == record.uid && account.uid != to.uid => {
             let (old, new) = (plain(from), plain(&to.name));
-            Err(Failure::refused(format!(
+            Err(CommandFailure::refused(format!(
                 "{old} (uid {}) is a user of this machine, and the devices belong to that user",
                 account.uid
             ))
@@ -119,29 +119,30 @@ fn may_be_adopted(from: &str, to: &Account, record: &UserRecord) -> Result<(), F
     }
 }
 
-fn is_free(store: &FactorStore, from: &str, to: &Account) -> Result<(), Failure> {
+fn is_free(store: &FactorStore, from: &str, to: &Account) -> Result<(), CommandFailure> {
     let new = &to.name;
     let occupied = from != new.as_str()
         && (!matches!(store.record_named(new), Ok(None)) || store.peek_named(new)?.is_some());
     if occupied {
-        return Err(
-            Failure::refused(format!("something is kept about {} already", plain(new)))
-                .of_kind(FailureKind::Exists)
-                .next(format!(
-                    "To remove that: {}",
-                    suggested_command::twofactor("unset", &[new], &[])
-                )),
-        );
+        return Err(CommandFailure::refused(format!(
+            "something is kept about {} already",
+            plain(new)
+        ))
+        .of_kind(FailureKind::Exists)
+        .next(format!(
+            "To remove that: {}",
+            suggested_command::twofactor("unset", &[new], &[])
+        )));
     }
     Ok(())
 }
 
 /// A new machine may have got the records only. What may have been used before does not work in the new state.
 fn usable_state(
-    context: &Context,
+    context: &CommandContext,
     store: &FactorStore,
     record: &UserRecord,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let holder = holder(record);
     match store.snapshot(&holder) {
         Err(error) if error.fixed_by_unlock() => {
@@ -152,16 +153,16 @@ fn usable_state(
             store.rebuild(&holder, window, clock::now()?)?;
             Ok(())
         }
-        other => other.map(|_| ()).map_err(Failure::from),
+        other => other.map(|_| ()).map_err(CommandFailure::from),
     }
 }
 
 /// Checked and charged as at a login.
 fn code_of_device(
-    context: &Context,
+    context: &CommandContext,
     store: &FactorStore,
     record: &UserRecord,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let named = |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &record.user);
     let holder = holder(record);
     let loaded = context.existing_policy()?;
@@ -171,7 +172,7 @@ fn code_of_device(
         .ask("A code of one of these devices, or a recovery code: ")?
     else {
         return Err(
-            Failure::refused("no code was typed, so nothing was changed")
+            CommandFailure::refused("no code was typed, so nothing was changed")
                 .of_kind(FailureKind::Cancelled)
                 .next("Without a code: --force"),
         );
@@ -182,7 +183,7 @@ fn code_of_device(
     {
         AttemptResult::Compared(CodeOutcome::Accepted(_)) => Ok(()),
         AttemptResult::Compared(CodeOutcome::Rejected(_)) | AttemptResult::Repeated => {
-            Err(Failure::refused(
+            Err(CommandFailure::refused(
                 "that is no code that works for these devices now, so nothing was changed",
             )
             .of_kind(FailureKind::WrongCode)
@@ -208,13 +209,13 @@ fn devices(record: &UserRecord) -> Vec<String> {
 }
 
 fn finish(
-    context: &Context,
+    context: &CommandContext,
     store: &FactorStore,
     from: &str,
     to: &Account,
     begun: Option<RelocationProgress>,
     action: CommandEvent,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let Some(begun) = begun else {
         return Err(nothing_to_move(store, from, to));
     };
@@ -226,7 +227,7 @@ fn finish(
         .relocate(from, to)
         .map_err(|error| for_user(error, &to.name))?;
     audit::log(action, Some(&to.name), &[("from", from)]);
-    let record = store.record(to).map_err(Failure::from)?;
+    let record = store.record(to).map_err(CommandFailure::from)?;
     context.write(&RelocationReport {
         user: &to.name,
         uid: to.uid,
@@ -237,17 +238,17 @@ fn finish(
     })
 }
 
-fn nothing_to_move(store: &FactorStore, from: &str, to: &Account) -> Failure {
+fn nothing_to_move(store: &FactorStore, from: &str, to: &Account) -> CommandFailure {
     let (old, new) = (plain(from), plain(&to.name));
     match store.holder(to) {
         Ok(holder) if holder.record.is_some() && holder.account.name == to.name => {
-            Failure::refused(format!(
+            CommandFailure::refused(format!(
                 "there is nothing to move: {new} has devices, with the right uid"
             ))
         }
         Ok(holder) if holder.record.is_some() => {
             let kept = plain(&holder.account.name);
-            Failure::refused(format!(
+            CommandFailure::refused(format!(
                 "nothing is kept as {old}; what is kept of {new} is kept as {kept}"
             ))
             .next(format!(
@@ -256,7 +257,7 @@ fn nothing_to_move(store: &FactorStore, from: &str, to: &Account) -> Failure {
             ))
         }
         Err(error) => for_user(error, &to.name),
-        Ok(_) => Failure::refused(format!("nothing is kept about {old}"))
+        Ok(_) => CommandFailure::refused(format!("nothing is kept about {old}"))
             .of_kind(FailureKind::NotEnrolled)
             .next("To list what is kept: twofactor status"),
     }
@@ -277,7 +278,7 @@ struct RelocationReport<'a> {
     devices: Vec<String>,
 }
 
-impl Report for RelocationReport<'_> {
+impl CommandReport for RelocationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let old = if self.completed {
             "a move that was stopped before is complete".to_owned()

@@ -9,8 +9,8 @@ use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
 use super::policy_change::DangerDecision;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, affected_users};
 use crate::roster::EnrollmentStatus;
@@ -65,12 +65,12 @@ impl RemovalEffect {
     /// # Errors
     /// When the files of the users cannot be looked at.
     pub fn of(
-        context: &Context,
+        context: &CommandContext,
         store: &FactorStore,
         user: &str,
         left: &RemainingDevices,
         danger: DangerDecision,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         // Without a policy that can be used, all users are refused whatever is removed.
         let Ok(loaded) = context.policy.load() else {
             return Ok(Self::UNKNOWN);
@@ -109,14 +109,14 @@ impl RemovalEffect {
     /// That refusal.
     pub fn announce(
         &self,
-        context: &Context,
+        context: &CommandContext,
         user: &str,
         danger: DangerDecision,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         context.terminal.prose(&self.text)?;
         match (danger, self.dangers.as_slice()) {
             (DangerDecision::Accept | DangerDecision::Unchecked, _) | (_, []) => Ok(()),
-            (DangerDecision::Refuse, reasons) => Err(Failure::refused(format!(
+            (DangerDecision::Refuse, reasons) => Err(CommandFailure::refused(format!(
                 "not done: {}",
                 reasons.join("; ")
             ))
@@ -163,7 +163,7 @@ fn exemption(policy: &Policy, user: &str) -> ExemptionScope {
 }
 
 /// The requirement on the user once no device is left. One who cannot be looked up is taken for one that an entry names.
-fn requirement(context: &Context, policy: &Policy, user: &str) -> DeviceRequirement {
+fn requirement(context: &CommandContext, policy: &Policy, user: &str) -> DeviceRequirement {
     let account = accounts::by_name(user).ok().flatten();
     let time = context.policy_time();
     KnownGroups::default().requirement(policy, time, account.as_ref())

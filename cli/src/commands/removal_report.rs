@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::removal_impact::RemovalEffect;
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Part of what is kept about a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl<'a> RemovalReport<'a> {
     }
 }
 
-impl Report for RemovalReport<'_> {
+impl CommandReport for RemovalReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let part = match (self.part, self.device) {

@@ -4,8 +4,8 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{self, PasswdEntry};
 use twofactor_store::{FactorStore, FileFault, FoundBy};
 
-use crate::context::Context;
-use crate::error::{Failure, for_user};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, for_user};
 use crate::formatting::plain;
 use crate::roster::{AccountLookup, RecordOwner};
 
@@ -22,7 +22,11 @@ impl RemovalTarget {
     ///
     /// # Errors
     /// When accounts cannot be looked up, or several records claim to be the user's.
-    pub fn find(context: &Context, store: &FactorStore, user: &str) -> Result<Self, Failure> {
+    pub fn find(
+        context: &CommandContext,
+        store: &FactorStore,
+        user: &str,
+    ) -> Result<Self, CommandFailure> {
         let Some(account) = accounts::by_name(user)? else {
             return Self::without_account(context, store, user);
         };
@@ -48,10 +52,10 @@ impl RemovalTarget {
 
     /// The name of a user who was renamed, or is gone.
     fn without_account(
-        context: &Context,
+        context: &CommandContext,
         store: &FactorStore,
         user: &str,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         match RecordOwner::of(&AccountLookup::for_names(1), store, user)? {
             RecordOwner::Renamed(PasswdEntry { account, .. }) => {
                 context.terminal.prose(&format!(

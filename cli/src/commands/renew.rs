@@ -14,14 +14,14 @@ use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;
 use crate::audit;
 use crate::caller;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::device_info::DeviceInfo;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
-use crate::output::{OutputFormat, Report};
+use crate::output::{CommandReport, OutputFormat};
 
 /// Runs it.
-pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFailure> {
     let confirmation = CodeConfirmation::new(&args.no_confirm);
     if args.user.is_none() && confirmation == CodeConfirmation::Skip {
         // The old key ends without a question: it is said whose.
@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
     let (account, store, record) = context.enrolled(&user)?;
     let policy = context.policy_or_default()?;
     let old = chosen(&record, args.device.as_deref())?;
-    let pending = PendingDevice::renewal(old, clock::now()?).map_err(Failure::system)?;
+    let pending = PendingDevice::renewal(old, clock::now()?).map_err(CommandFailure::system)?;
     let style = EnrollmentStyle {
         qr: args.qr,
         files: &args.files,
@@ -69,7 +69,10 @@ pub fn run(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
 }
 
 /// The device of that name; without a name, the only one.
-pub fn chosen<'a>(record: &'a UserRecord, name: Option<&str>) -> Result<&'a Device, Failure> {
+pub fn chosen<'a>(
+    record: &'a UserRecord,
+    name: Option<&str>,
+) -> Result<&'a Device, CommandFailure> {
     let names: Vec<&str> = record.devices.iter().map(|it| it.name.as_str()).collect();
     let name = chosen_name(&record.user, &names, name)?;
     record
@@ -82,10 +85,10 @@ pub fn chosen_name<'a>(
     user: &str,
     names: &[&'a str],
     name: Option<&str>,
-) -> Result<&'a str, Failure> {
+) -> Result<&'a str, CommandFailure> {
     match (name, names) {
         (None, [only]) => Ok(only),
-        (None, _) => Err(Failure::usage(format!(
+        (None, _) => Err(CommandFailure::usage(format!(
             "{user} has several devices: {}",
             names.join(", ")
         ))
@@ -99,8 +102,8 @@ pub fn chosen_name<'a>(
     }
 }
 
-fn unknown_device(user: &str, names: &[&str], name: &str) -> Failure {
-    Failure::refused(format!(
+fn unknown_device(user: &str, names: &[&str], name: &str) -> CommandFailure {
+    CommandFailure::refused(format!(
         "{user} has no device named {}",
         crate::formatting::plain(name)
     ))
@@ -126,7 +129,7 @@ pub struct RenewalReport<'a> {
     pub files: &'a str,
 }
 
-impl Report for RenewalReport<'_> {
+impl CommandReport for RenewalReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
             "Stored: new key for the device {} of {}. The old key no longer works.\n{}",

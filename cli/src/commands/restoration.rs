@@ -17,13 +17,13 @@ use twofactor_store::sys::clock;
 use super::restore_report::{RestoreReport, RestoreRow, RestoreStage};
 use crate::args::{RestoreArgs, RestoredCodes};
 use crate::audit;
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain, utc};
 use crate::import::file_source::{self, UnreadableSource};
 use crate::interrupt;
-use crate::output::Report as _;
+use crate::output::CommandReport as _;
 use crate::parallel::{self, ChangeThreads};
 use crate::progress::ProgressLine;
 use crate::roster::AccountLookup;
@@ -32,7 +32,7 @@ use crate::roster::AccountLookup;
 const CLOCK_TOLERANCE: u64 = 60;
 
 /// Runs it. The exit code is 1 where a user was not restored.
-pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, CommandFailure> {
     let backup = read_backup(&args.file)?;
     let store = context.existing_store()?;
     let now = clock::now()?;
@@ -81,18 +81,18 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<ExitCode, Failure> {
     Ok(done.exit_code())
 }
 
-fn read_backup(path: &Path) -> Result<Backup, Failure> {
+fn read_backup(path: &Path) -> Result<Backup, CommandFailure> {
     Backup::parse(&content(path)?).map_err(|error| {
-        Failure::invalid(format!("{}: {error}", path.display())).next("Nothing was changed.")
+        CommandFailure::invalid(format!("{}: {error}", path.display())).next("Nothing was changed.")
     })
 }
 
 /// Refuses a backup that was made after `now`.
-fn refuse_later(backup: &Backup, now: u64) -> Result<(), Failure> {
+fn refuse_later(backup: &Backup, now: u64) -> Result<(), CommandFailure> {
     if now.saturating_add(CLOCK_TOLERANCE) >= backup.made {
         return Ok(());
     }
-    Err(Failure::refused(format!(
+    Err(CommandFailure::refused(format!(
         "the backup was made at {}, which is later than the clock shows: codes that were used could work again",
         utc(backup.made)
     ))
@@ -115,28 +115,28 @@ fn terms_of(args: &RestoreArgs, now: u64) -> RestoreTerms {
     }
 }
 
-fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, CommandFailure> {
     if path == Path::new("-") {
         return file_source::read_stream(io::stdin().lock(), MAX_BACKUP).map_err(|error| {
             let what = format!("standard input: {error}");
             // As of a file.
             if matches!(error, UnreadableSource::TooLarge(_)) {
-                Failure::refused(what)
+                CommandFailure::refused(what)
             } else {
-                Failure::system(what)
+                CommandFailure::system(what)
             }
         });
     }
     let content = file_source::read(path, &[audit::caller()], MAX_BACKUP);
     let content =
-        content.map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+        content.map_err(|error| CommandFailure::refused(format!("{}: {error}", path.display())))?;
     Ok(content.bytes)
 }
 
 /// The account to which a user of the backup is restored.
 struct RestorePlace<'b> {
     entry: &'b BackupEntry,
-    account: Result<Account, Failure>,
+    account: Result<Account, CommandFailure>,
     /// The steps to take after it.
     note: Option<String>,
 }
@@ -154,7 +154,7 @@ impl<'b> RestorePlace<'b> {
             account,
             note,
         };
-        let refused = |reason: String| place(Err(Failure::refused(reason)), None);
+        let refused = |reason: String| place(Err(CommandFailure::refused(reason)), None);
         let found = match accounts.find(user) {
             Ok(Some(account)) if account.name != *user => {
                 return refused(format!("the login name here is {}", plain(&account.name)));
@@ -219,7 +219,7 @@ fn one_for_each_uid<'b>(
         let others = indexes.into_iter().filter(|index| *index != first);
         for index in others {
             if let Some(place) = places.get_mut(index) {
-                place.account = Err(Failure::refused(format!(
+                place.account = Err(CommandFailure::refused(format!(
                     "the user id {uid} goes to {name} of this backup, and to one user alone"
                 )));
                 place.note = None;
@@ -290,7 +290,7 @@ fn written(
         match &place.account {
             _ if interrupt::check().is_err() => RestoreRow::failed(
                 user,
-                &Failure::refused("not tried").of_kind(FailureKind::Interrupted),
+                &CommandFailure::refused("not tried").of_kind(FailureKind::Interrupted),
             ),
             Ok(account) => {
                 let factor = audit::factor(store, account);

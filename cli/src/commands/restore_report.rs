@@ -4,10 +4,10 @@ use serde::Serialize;
 use twofactor_store::operations::{RestoreRefusal, RestoredFactor};
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::count;
-use crate::output::{Report, table};
+use crate::output::{CommandReport, table};
 
 /// The result for a user. The words are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,18 +71,18 @@ impl RestoreRow {
         let (result, failure) = match refusal {
             RestoreRefusal::Exists => (
                 RestoreWord::Kept,
-                Failure::refused("has a record here; --replace overwrites it")
+                CommandFailure::refused("has a record here; --replace overwrites it")
                     .of_kind(FailureKind::Exists),
             ),
             RestoreRefusal::NothingLeft => (
                 RestoreWord::Dropped,
-                Failure::refused("was only invited; next: twofactor invite"),
+                CommandFailure::refused("was only invited; next: twofactor invite"),
             ),
             RestoreRefusal::WouldUnenroll => (
                 RestoreWord::Failed,
-                Failure::refused("has a device here, and only an invitation in the backup"),
+                CommandFailure::refused("has a device here, and only an invitation in the backup"),
             ),
-            RestoreRefusal::Change(error) => (RestoreWord::Failed, Failure::from(error)),
+            RestoreRefusal::Change(error) => (RestoreWord::Failed, CommandFailure::from(error)),
         };
         Self {
             result,
@@ -91,7 +91,7 @@ impl RestoreRow {
     }
 
     /// A user who is not restored, for this reason.
-    pub fn failed(user: &str, failure: &Failure) -> Self {
+    pub fn failed(user: &str, failure: &CommandFailure) -> Self {
         Self {
             user: user.to_owned(),
             result: RestoreWord::Failed,
@@ -140,7 +140,7 @@ impl RestoreReport {
     }
 }
 
-impl Report for RestoreReport {
+impl CommandReport for RestoreReport {
     fn text(&self) -> Zeroizing<String> {
         let mut text = format!(
             "Backup of {}: {}.\n",

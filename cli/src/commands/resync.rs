@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 use super::renew::chosen;
 use crate::args::ResyncArgs;
 use crate::audit;
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::suggested_command;
 
 /// Runs it.
-pub fn run(context: &Context, args: &ResyncArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &ResyncArgs) -> Result<(), CommandFailure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;
-    let (name, codes) = args.device_and_codes().map_err(Failure::usage)?;
+    let (name, codes) = args.device_and_codes().map_err(CommandFailure::usage)?;
     let device = chosen(&record, name).map_err(|failure| named_in_place(failure, &account.name))?;
     let first = code(context, codes.map(|it| it.0), "A code of the device: ")?;
     let second = code(context, codes.map(|it| it.1), "The code after it: ")?;
@@ -41,7 +41,7 @@ pub fn run(context: &Context, args: &ResyncArgs) -> Result<(), Failure> {
 }
 
 /// The device is an argument here, no option.
-fn named_in_place(failure: Failure, user: &str) -> Failure {
+fn named_in_place(failure: CommandFailure, user: &str) -> CommandFailure {
     if failure.exit != ExitStatus::Usage {
         return failure;
     }
@@ -51,14 +51,18 @@ fn named_in_place(failure: Failure, user: &str) -> Failure {
     ))
 }
 
-fn code(context: &Context, given: Option<&str>, question: &str) -> Result<TypedAnswer, Failure> {
+fn code(
+    context: &CommandContext,
+    given: Option<&str>,
+    question: &str,
+) -> Result<TypedAnswer, CommandFailure> {
     let read = |text: &str| TypedAnswer::read(text.as_bytes(), AnswerForm::Code, &[]);
     match given {
         Some(text) => Ok(read(text)),
         None => match context.terminal.ask(question)? {
             Some(text) => Ok(read(&text)),
             None => Err(
-                Failure::refused("no code was typed, so nothing was changed")
+                CommandFailure::refused("no code was typed, so nothing was changed")
                     .of_kind(FailureKind::Cancelled),
             ),
         },
@@ -94,7 +98,7 @@ impl<'a> ResyncReport<'a> {
     }
 }
 
-impl Report for ResyncReport<'_> {
+impl CommandReport for ResyncReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
             "Found: the next code of {} works again.\n",

@@ -12,10 +12,10 @@ use super::device_confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{QrStyle, ShowArgs};
 use crate::audit;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, uri, uris};
-use crate::error::Failure;
-use crate::output::{LineLayout, OutputFormat, Report, table};
+use crate::error::CommandFailure;
+use crate::output::{CommandReport, LineLayout, OutputFormat, table};
 use crate::qr_files::{PictureForm, QrFiles, drawing, write_picture};
 use crate::terminal::Terminal;
 
@@ -23,7 +23,7 @@ use crate::terminal::Terminal;
 const MASK: &str = "hidden; to see it: --secret, --uri, --qr or --png FILE";
 
 /// Runs it.
-pub fn run(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &ShowArgs) -> Result<(), CommandFailure> {
     let (picture, places) = args.files.split()?;
     may_stand_alone(context, args, picture)?;
     let user = context.user_or_caller(args.user.as_deref())?;
@@ -104,17 +104,17 @@ impl ShownKey<'_> {
 
 /// Refuses a picture on standard output beside something else there.
 fn may_stand_alone(
-    context: &Context,
+    context: &CommandContext,
     args: &ShowArgs,
     picture: Option<PictureForm>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     let others = args.secret || args.uri || args.qr.is_some();
     match (picture, context.format) {
-        (Some(PictureForm::Png), OutputFormat::Json) => Err(Failure::usage(
+        (Some(PictureForm::Png), OutputFormat::Json) => Err(CommandFailure::usage(
             "JSON has no place for the bytes of a picture",
         )
         .next("For a drawing: --svg -")),
-        (Some(_), OutputFormat::Text) if others => Err(Failure::usage(
+        (Some(_), OutputFormat::Text) if others => Err(CommandFailure::usage(
             "a picture on standard output stands there alone",
         )),
         _ => Ok(()),
@@ -122,7 +122,7 @@ fn may_stand_alone(
 }
 
 /// Shows the QR code with key and URI; these alone where it cannot be drawn, which is an error then.
-fn reveal(terminal: &Terminal, key: &ShownKey<'_>, glyphs: QrGlyphs) -> Result<(), Failure> {
+fn reveal(terminal: &Terminal, key: &ShownKey<'_>, glyphs: QrGlyphs) -> Result<(), CommandFailure> {
     let uris = key.uris();
     match terminal.draw(&uris, glyphs) {
         Ok((drawing, uri)) => show_drawn(terminal, key.device, uri, &drawing),
@@ -162,7 +162,10 @@ impl<'a> ShowReport<'a> {
     }
 
     /// The device of that name, or all of them, with nothing of their keys.
-    fn without_keys(factor: &'a FactorSnapshot, name: Option<&str>) -> Result<Self, Failure> {
+    fn without_keys(
+        factor: &'a FactorSnapshot,
+        name: Option<&str>,
+    ) -> Result<Self, CommandFailure> {
         let devices: Vec<&Device> = match name {
             Some(_) => vec![chosen(&factor.record, name)?],
             None => factor.record.devices.iter().collect(),
@@ -186,7 +189,7 @@ impl Drop for ShownDevice {
     }
 }
 
-impl Report for ShowReport<'_> {
+impl CommandReport for ShowReport<'_> {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
     }

@@ -20,9 +20,9 @@ use twofactor_store::{FactorStore, LoadedPolicy};
 
 use super::policy_change::policy_hash;
 use crate::args::StatusArgs;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor::login_effect;
-use crate::error::{ExitStatus, Failure};
+use crate::error::{CommandFailure, ExitStatus};
 use crate::impact;
 use crate::output::OutputFormat;
 use crate::roster::{self, UserRoster};
@@ -36,7 +36,7 @@ use user_status::UserStatus;
 
 /// Runs it. The exit code tells of an invalid policy or record, or of a user database that does not answer; the report names
 /// each.
-pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &StatusArgs) -> Result<ExitCode, CommandFailure> {
     let (mut policy, loaded) = policy_status(context);
     let effect = login_effect::of_policy(context, &loaded.policy);
     policy.services = policy
@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
     let warnings = effect.warnings;
     let selection = UserSelection::of(args);
     if args.prometheus && context.format == OutputFormat::Json {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "--prometheus has a format of its own; without it --json has the same figures as totals",
         ));
     }
@@ -92,11 +92,11 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<ExitCode, Failure> {
 
 /// All users who can be listed, or the one of that name. `used` are the services whose PAM files name the module.
 fn listed(
-    context: &Context,
+    context: &CommandContext,
     user: Option<&str>,
     loaded: &LoadedPolicy,
     used: &[String],
-) -> Result<Vec<UserStatus>, Failure> {
+) -> Result<Vec<UserStatus>, CommandFailure> {
     let store = context.store()?;
     let recorded = store.as_ref().map(FactorStore::users).transpose()?;
     let recorded: BTreeSet<String> = recorded.unwrap_or_default().into_iter().collect();
@@ -137,7 +137,7 @@ fn once_each(users: Vec<UserStatus>) -> Vec<UserStatus> {
 }
 
 /// The policy as far as it can be read; defaults stand in for one that cannot.
-fn policy_status(context: &Context) -> (PolicyStatus, LoadedPolicy) {
+fn policy_status(context: &CommandContext) -> (PolicyStatus, LoadedPolicy) {
     let file = context.policy_path().display().to_string();
     match context.policy.load_if_present() {
         Ok(Some(loaded)) => {

@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 
 use crate::args::UserArgs;
 use crate::audit;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::{count, span};
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::suggested_command;
 
 /// Runs it.
-pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &UserArgs) -> Result<(), CommandFailure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let user = &account.name;
@@ -40,12 +40,12 @@ pub fn run(context: &Context, args: &UserArgs) -> Result<(), Failure> {
 
 /// Makes a new state, after a question.
 fn rebuilt(
-    context: &Context,
+    context: &CommandContext,
     policy: &Policy,
     store: &FactorStore,
     account: &Account,
     error: &ChangeError,
-) -> Result<StateRebuildReport, Failure> {
+) -> Result<StateRebuildReport, CommandFailure> {
     context.terminal.prose(&format!(
         "{error}\nA new state is made. What may have been used before does not work in it: recovery and bypass codes, \
          and the counters of HOTP tokens.\n"
@@ -101,7 +101,7 @@ impl UnlockReport<'_> {
     }
 }
 
-impl Report for UnlockReport<'_> {
+impl CommandReport for UnlockReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let Some(rebuilt) = &self.rebuilt else {

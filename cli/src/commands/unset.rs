@@ -17,13 +17,13 @@ use super::renew::chosen;
 use crate::args::{PreviewOptions, UnsetArgs};
 use crate::audit;
 use crate::caller;
-use crate::context::{Context, not_enrolled};
-use crate::error::{Failure, for_user};
+use crate::context::{CommandContext, not_enrolled};
+use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 
 /// Runs it.
-pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &UnsetArgs) -> Result<(), CommandFailure> {
     if args.user.is_none() && context.terminal.is_confirmed() {
         // A command that removes something without a question names the user.
         return Err(caller::unnamed("--yes answers the question for which user"));
@@ -55,7 +55,7 @@ pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
 }
 
 /// No device, or not even such a user.
-fn nothing_kept(context: &Context, name: &str) -> Failure {
+fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
     match context.account(name) {
         Ok(account) => not_enrolled(&account.name),
         Err(unknown) => unknown,
@@ -67,7 +67,7 @@ type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
 /// A removal, as it was asked for.
 struct RequestedRemoval<'a> {
-    context: &'a Context,
+    context: &'a CommandContext,
     store: &'a FactorStore,
     danger: DangerDecision,
     /// The policy on the condition of which it is made, or that it is only shown.
@@ -86,30 +86,32 @@ struct DeviceRemoval<'a> {
 }
 
 impl ChangeSteps for DeviceRemoval<'_> {
-    type Error = Failure;
+    type Error = CommandFailure;
 
     fn permit(
         &mut self,
         _: &mut LockedFactor<'_>,
         record: Option<&UserRecord>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         if record.is_none_or(|record| ids(record) != self.shown) {
-            return Err(Failure::refused("the devices were changed meanwhile")
-                .of_kind(FailureKind::ChangedMeanwhile)
-                .next(format!(
-                    "Look at them again: {}",
-                    suggested_command::twofactor("status", &[self.user], &[])
-                )));
+            return Err(
+                CommandFailure::refused("the devices were changed meanwhile")
+                    .of_kind(FailureKind::ChangedMeanwhile)
+                    .next(format!(
+                        "Look at them again: {}",
+                        suggested_command::twofactor("status", &[self.user], &[])
+                    )),
+            );
         }
         self.removal.check_policy()
     }
 }
 
 impl RequestedRemoval<'_> {
-    fn one(&self, account: &Account, device: &str) -> Result<(), Failure> {
+    fn one(&self, account: &Account, device: &str) -> Result<(), CommandFailure> {
         let (context, store) = (self.context, self.store);
         let user = &account.name;
-        let named = |error| for_user(Failure::from(error), user);
+        let named = |error| for_user(CommandFailure::from(error), user);
         let Some(snapshot) = store.snapshot(account).map_err(named)? else {
             return Err(not_enrolled(user));
         };
@@ -150,7 +152,7 @@ impl RequestedRemoval<'_> {
     }
 
     /// Works with a record or state that is damaged or alone, too: this is how one gets rid of it.
-    fn all(&self, target: &RemovalTarget) -> Result<(), Failure> {
+    fn all(&self, target: &RemovalTarget) -> Result<(), CommandFailure> {
         let (context, store, name) = (self.context, self.store, target.name.as_str());
         let mut report = self.report(name, RemovedPart::All);
         let found = store.record_named(name);
@@ -188,7 +190,11 @@ impl RequestedRemoval<'_> {
     }
 
     /// What is said before the question, and the question.
-    fn question(&self, name: &str, found: &FoundRecord) -> Result<(String, String), Failure> {
+    fn question(
+        &self,
+        name: &str,
+        found: &FoundRecord,
+    ) -> Result<(String, String), CommandFailure> {
         let store = self.store;
         Ok(match found {
             Ok(None) if self.is_brought_again(name)? => (
@@ -237,7 +243,7 @@ impl RequestedRemoval<'_> {
         &self,
         target: &RemovalTarget,
         found: &FoundRecord,
-    ) -> Result<RemovalEffect, Failure> {
+    ) -> Result<RemovalEffect, CommandFailure> {
         let name = target.name.as_str();
         let is_device_kept = match found {
             Ok(Some(record)) => !record.is_enrolled(),
@@ -252,18 +258,18 @@ impl RequestedRemoval<'_> {
     }
 
     /// True if a record is lost on this host alone: the fleet has one, which comes once the rest is gone here.
-    fn is_brought_again(&self, name: &str) -> Result<bool, Failure> {
+    fn is_brought_again(&self, name: &str) -> Result<bool, CommandFailure> {
         Ok(self.store.has_traces(name)? && self.store.is_unmirrored(name)?)
     }
 
     /// Keeps other commands from changing the policy, where the removal depends on it.
-    fn hold_policy(&self) -> Result<Option<OwnedFd>, Failure> {
+    fn hold_policy(&self) -> Result<Option<OwnedFd>, CommandFailure> {
         if self.preview.if_policy.is_none() {
             return Ok(None);
         }
         match self.store.lock_whole()? {
             Some(lock) => Ok(Some(lock)),
-            None => Err(Failure::system(
+            None => Err(CommandFailure::system(
                 "another process is changing the policy, so nothing was removed",
             )
             .of_kind(FailureKind::Busy)
@@ -272,13 +278,13 @@ impl RequestedRemoval<'_> {
     }
 
     /// Refuses where the user has other devices than those that were named.
-    fn check_devices(&self, current: Option<&str>) -> Result<(), Failure> {
+    fn check_devices(&self, current: Option<&str>) -> Result<(), CommandFailure> {
         let other = "the devices are not those that were named, so nothing was removed";
         policy_hash::check_hash(self.if_devices, current, other)
     }
 
     /// Refuses where the policy became another one since the call began.
-    fn check_policy(&self) -> Result<(), Failure> {
+    fn check_policy(&self) -> Result<(), CommandFailure> {
         let now = policy_hash::current_hash(self.context);
         policy_hash::check(self.preview, now.as_deref())
     }

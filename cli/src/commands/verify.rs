@@ -9,8 +9,8 @@ use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 use super::verify_report::VerifyReport;
 use crate::args::VerifyArgs;
 use crate::audit;
-use crate::context::{Context, not_enrolled};
-use crate::error::{ExitStatus, Failure, for_user};
+use crate::context::{CommandContext, not_enrolled};
+use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::span;
 use crate::output::OutputFormat;
@@ -20,7 +20,7 @@ use crate::suggested_command;
 const SERVICE: &str = "twofactor";
 
 /// Runs it.
-pub fn run(context: &Context, args: &VerifyArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &VerifyArgs) -> Result<ExitCode, CommandFailure> {
     let user = context.user_or_caller(args.user.as_deref())?;
     Ok(try_code(context, &user)?.exit_code())
 }
@@ -48,7 +48,7 @@ impl CodeTrial {
 ///
 /// # Errors
 /// When the user has no device, is locked out, or types nothing, or a file cannot be used.
-pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
+pub fn try_code(context: &CommandContext, user: &str) -> Result<CodeTrial, CommandFailure> {
     let (account, store, _) = context.enrolled(user)?;
     let named =
         |failure: twofactor_store::attempt::AttemptFailure| for_user(failure, &account.name);
@@ -91,7 +91,7 @@ pub fn try_code(context: &Context, user: &str) -> Result<CodeTrial, Failure> {
 /// Questions for codes of a user.
 pub(super) struct CodeDialogue<'a> {
     /// The person's side.
-    pub context: &'a Context,
+    pub context: &'a CommandContext,
     /// The question.
     pub prompt: &'a str,
     /// Codes that may be typed.
@@ -105,8 +105,8 @@ impl CodeDialogue<'_> {
     /// When no code is typed, and what the judge says.
     pub fn run<'r>(
         &self,
-        mut judge: impl FnMut(&str) -> Result<VerifyReport<'r>, Failure>,
-    ) -> Result<CodeTrial, Failure> {
+        mut judge: impl FnMut(&str) -> Result<VerifyReport<'r>, CommandFailure>,
+    ) -> Result<CodeTrial, CommandFailure> {
         let context = self.context;
         let mut last = None;
         for _ in 0..self.tries {
@@ -123,7 +123,9 @@ impl CodeDialogue<'_> {
         }
         match (last, context.format) {
             (None, _) => {
-                return Err(Failure::refused("no code was typed").of_kind(FailureKind::Cancelled));
+                return Err(
+                    CommandFailure::refused("no code was typed").of_kind(FailureKind::Cancelled)
+                );
             }
             (Some(result), OutputFormat::Json) => context.write(&result)?,
             // It was said when the code was typed.
@@ -140,7 +142,7 @@ impl CodeDialogue<'_> {
 pub(super) fn judged_report(
     user: &str,
     judged: AttemptResult,
-) -> Result<VerifyReport<'_>, Failure> {
+) -> Result<VerifyReport<'_>, CommandFailure> {
     match judged {
         AttemptResult::Gone => Err(not_enrolled(user)),
         AttemptResult::Refused(closed) => Err(locked_out(user, closed)),
@@ -150,14 +152,14 @@ pub(super) fn judged_report(
 }
 
 /// Refused because of too many wrong codes.
-pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> Failure {
+pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> CommandFailure {
     let failure = match gate {
-        ThrottleStatus::LockedFor(seconds) => Failure::refused(format!(
+        ThrottleStatus::LockedFor(seconds) => CommandFailure::refused(format!(
             "{user} is locked out for {} after too many wrong codes",
             span(seconds)
         )),
         ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => {
-            Failure::refused(format!("{user} is locked out after too many wrong codes"))
+            CommandFailure::refused(format!("{user} is locked out after too many wrong codes"))
         }
     };
     failure.of_kind(FailureKind::Locked).next(format!(

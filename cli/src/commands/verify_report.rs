@@ -7,7 +7,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::formatting::{count, span, utc};
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Report of `verify`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -153,7 +153,7 @@ fn clock_differs(device: &str, steps: i64) -> String {
     )
 }
 
-impl Report for VerifyReport<'_> {
+impl CommandReport for VerifyReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("{}\n", self.message))
     }

@@ -8,7 +8,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::device_info;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// A new device that is shown to its owner, and counts only after a code of it.
 pub trait WaitingDevice {
@@ -27,14 +27,14 @@ pub trait WaitingDevice {
     /// Compares a code with it.
     ///
     /// # Errors
-    /// [`Failure`], after which the device does not wait any more.
-    fn confirm(&mut self, code: &str) -> Result<CodeResult<Self::Confirmed>, Failure>;
+    /// [`CommandFailure`], after which the device does not wait any more.
+    fn confirm(&mut self, code: &str) -> Result<CodeResult<Self::Confirmed>, CommandFailure>;
 
     /// Takes it without a code.
     ///
     /// # Errors
     /// A refusal to all but root.
-    fn vouch(self) -> Result<Self::Confirmed, Failure>;
+    fn vouch(self) -> Result<Self::Confirmed, CommandFailure>;
 }
 
 /// Result of a code of a new device.
@@ -70,7 +70,7 @@ impl WaitingDevice for MadeDevice<'_> {
         device_info::uris(self.device(), &self.account.name, self.policy, None)
     }
 
-    fn confirm(&mut self, code: &str) -> Result<CodeResult<ConfirmedDevice>, Failure> {
+    fn confirm(&mut self, code: &str) -> Result<CodeResult<ConfirmedDevice>, CommandFailure> {
         let now = clock::now()?;
         let confirmed = self
             .pending
@@ -81,7 +81,7 @@ impl WaitingDevice for MadeDevice<'_> {
         })
     }
 
-    fn vouch(self) -> Result<ConfirmedDevice, Failure> {
+    fn vouch(self) -> Result<ConfirmedDevice, CommandFailure> {
         Ok(self.pending.vouched())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,7 +63,7 @@ impl DoctorFinding {
     pub fn of(
         check: &'static str,
         subject: impl Into<String>,
-        failure: Failure,
+        failure: CommandFailure,
         otherwise: &str,
     ) -> Self {
         let fix = failure.next.unwrap_or_else(|| otherwise.to_owned());

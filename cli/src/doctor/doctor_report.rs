@@ -11,7 +11,7 @@ use super::login_groups::LoginGroup;
 use crate::escaping::value;
 use crate::formatting::{count, plain};
 use crate::impact;
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::wrapping::labelled;
 
 /// Most warnings of one kind that are told one by one.
@@ -43,7 +43,7 @@ pub struct DoctorReport {
     pub width: Option<usize>,
 }
 
-impl Report for DoctorReport {
+impl CommandReport for DoctorReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = match self.enabled {
             Some(true) => "Two-factor login is on",

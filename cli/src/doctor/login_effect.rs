@@ -16,8 +16,8 @@ use super::pam::read;
 use super::pam_services::PamServices;
 use super::sshd_answers::SshdAnswers;
 use super::user_findings;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::roster::AccountLookup;
 
 /// sshd's service.
@@ -50,7 +50,7 @@ pub struct PlannedChange<'a> {
 
 /// The effect of a change of the policy alone. `named` is true of services that the change names.
 pub fn of_change(
-    context: &Context,
+    context: &CommandContext,
     before: Option<&Policy>,
     after: &Policy,
     named: &dyn Fn(&str) -> bool,
@@ -67,7 +67,7 @@ pub fn of_change(
 
 /// The effect of a change. `named` is true of services that it names.
 pub fn of_plan(
-    context: &Context,
+    context: &CommandContext,
     change: &PlannedChange<'_>,
     named: &dyn Fn(&str) -> bool,
 ) -> LoginEffect {
@@ -119,7 +119,7 @@ pub fn of_plan(
 }
 
 /// The effect of the policy as it is. sshd is asked for its settings for all users with a device.
-pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
+pub fn of_policy(context: &CommandContext, policy: &Policy) -> LoginEffect {
     let system = InstalledSystem::look();
     let pam_services = PamServices::of(&system);
     let used = pam_services.used();
@@ -138,7 +138,7 @@ pub fn of_policy(context: &Context, policy: &Policy) -> LoginEffect {
 }
 
 /// The settings that keep sshd from asking any user with a device; each once.
-fn sshd_warnings(context: &Context, system: &InstalledSystem) -> Vec<String> {
+fn sshd_warnings(context: &CommandContext, system: &InstalledSystem) -> Vec<String> {
     let users = match users_with_record(context) {
         Ok(users) => users,
         Err(failure) => return vec![format!("the users cannot be listed: {}", failure.what)],
@@ -161,7 +161,7 @@ fn sshd_warnings(context: &Context, system: &InstalledSystem) -> Vec<String> {
 }
 
 /// The users with a record who have an account. Names whose account cannot be told are asked about, too.
-fn users_with_record(context: &Context) -> Result<Vec<Account>, Failure> {
+fn users_with_record(context: &CommandContext) -> Result<Vec<Account>, CommandFailure> {
     let Some(store) = context.store()? else {
         return Ok(Vec::new());
     };
@@ -212,11 +212,11 @@ impl ShutLogins {
 /// Users who cannot log in with a password at a service, since the password would be sent as the code; and the fix for
 /// that.
 fn shut(
-    context: &Context,
+    context: &CommandContext,
     system: &InstalledSystem,
     pam_services: &PamServices,
     policy: &Policy,
-) -> Result<ShutLogins, Failure> {
+) -> Result<ShutLogins, CommandFailure> {
     let (store, now) = (context.store()?, clock::now()?);
     let (users, _) = user_findings::check(store.as_ref(), &policy.throttle, None, now);
     let policy_now = (Some(policy), context.policy_time());

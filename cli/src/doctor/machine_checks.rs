@@ -13,8 +13,8 @@ use twofactor_store::sys::new_file::{NewFile, NewFileKind};
 use super::doctor_finding::DoctorFinding;
 use super::installed_system::same_architecture;
 use super::module_facts::OURS;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::example_files;
 use crate::idle_name::{IdleName, exempt_names, require_names};
 use crate::suggested_command;
@@ -25,7 +25,7 @@ const PROBE: &str = "%doctor";
 const PROBE_LEN: usize = 4096;
 
 /// The policy as a login sees it; `None` with a finding when it cannot be used.
-pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<DoctorFinding>) {
+pub fn policy(context: &CommandContext, used: &[String]) -> (Option<Policy>, Vec<DoctorFinding>) {
     let file = context.policy_path().display().to_string();
     let refused = match used {
         [] => "wherever a PAM file names the module".to_owned(),
@@ -43,7 +43,7 @@ pub fn policy(context: &Context, used: &[String]) -> (Option<Policy>, Vec<Doctor
             (None, vec![finding])
         }
         Err(error) => {
-            let mut failure = Failure::from(error);
+            let mut failure = CommandFailure::from(error);
             failure.what = format!("{}. All users are refused {refused}", failure.what);
             let fix = "Correct it, then: twofactor policy check";
             (None, vec![DoctorFinding::of("policy", file, failure, fix)])
@@ -70,7 +70,7 @@ pub fn named_users(policy: Option<&Policy>) -> Vec<DoctorFinding> {
 }
 
 /// A policy file from the clock's future, by which requirements of later days are in force.
-pub fn policy_time(context: &Context, policy: Option<&Policy>) -> Option<DoctorFinding> {
+pub fn policy_time(context: &CommandContext, policy: Option<&Policy>) -> Option<DoctorFinding> {
     let policy = policy.filter(|policy| policy.enabled)?;
     let (cause, fix) = require_names::early(policy, context.policy_time())?;
     let file = context.policy_path().display().to_string();
@@ -78,7 +78,7 @@ pub fn policy_time(context: &Context, policy: Option<&Policy>) -> Option<DoctorF
 }
 
 /// Checks that records and states can be read and written.
-pub fn state_directory(context: &Context, policy: Option<&Policy>) -> Vec<DoctorFinding> {
+pub fn state_directory(context: &CommandContext, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     let path = context.state_path();
     let subject = path.display().to_string();
     let fix = "twofactor init makes what is missing";

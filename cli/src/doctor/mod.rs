@@ -41,8 +41,8 @@ use twofactor_core::policy::{Policy, ThrottlePolicy};
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use crate::args::DoctorArgs;
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus};
 pub use doctor_finding::DoctorFinding;
 use doctor_finding::FindingLevel;
 use doctor_report::DoctorReport;
@@ -54,7 +54,7 @@ pub use pam_services::is_service;
 const FEW: usize = 3;
 
 /// Runs it. Problems are no errors of the command, but of the machine: exit code 1.
-pub fn run(context: &Context, args: &DoctorArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &DoctorArgs) -> Result<ExitCode, CommandFailure> {
     let only = args
         .user
         .as_deref()
@@ -123,7 +123,7 @@ fn count_of(level: FindingLevel, findings: &[DoctorFinding]) -> usize {
 
 /// The faults of the machine under this policy: names, services, files, clock and fleet.
 fn machine_findings(
-    context: &Context,
+    context: &CommandContext,
     (system, synchronization, now): (&InstalledSystem, ClockStatus, u64),
     pam_services: &PamServices,
     policy: Option<&Policy>,

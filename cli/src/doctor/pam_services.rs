@@ -17,7 +17,7 @@ use super::pam::{
 use super::polkit_sandbox;
 use super::stack_checks::{self, CheckedService, is_named_on, names_module};
 use super::stack_simulation::StackSimulation;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::example_files;
 use crate::suggested_command;
 
@@ -152,7 +152,7 @@ impl PamServices {
     }
 
     /// Lines of the module that use other files than doctor does.
-    fn other_files(&self, context: &Context) -> Vec<DoctorFinding> {
+    fn other_files(&self, context: &CommandContext) -> Vec<DoctorFinding> {
         let mut findings: Vec<DoctorFinding> = Vec::new();
         for (name, stacks) in &self.services {
             let modules = stacks.iter().flat_map(|stacks| &stacks.auth);
@@ -261,7 +261,7 @@ impl PamServices {
     }
 
     /// polkit, where it asks for a code.
-    fn sandbox(&self, context: &Context, policy: &Policy) -> Option<DoctorFinding> {
+    fn sandbox(&self, context: &CommandContext, policy: &Policy) -> Option<DoctorFinding> {
         let stacks = self.services.get(polkit_sandbox::SERVICE)?;
         let on = policy.enabled && policy.service_on(polkit_sandbox::SERVICE);
         let asks =
@@ -291,7 +291,7 @@ impl PamServices {
     /// Faults of the stacks.
     pub fn check(
         &self,
-        context: &Context,
+        context: &CommandContext,
         system: &InstalledSystem,
         policy: Option<&Policy>,
     ) -> Vec<DoctorFinding> {

@@ -8,7 +8,7 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
 use super::{AffectedUser, ExemptionRules, ExemptionScope};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::roster::{
     self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, RosterEntry, UserRoster,
 };
@@ -22,7 +22,7 @@ pub fn all(
     policy: &Policy,
     time: PolicyTime,
     store: &FactorStore,
-) -> Result<(Vec<AffectedUser>, Vec<String>), Failure> {
+) -> Result<(Vec<AffectedUser>, Vec<String>), CommandFailure> {
     let mut roster = UserRoster::recorded(Some(store))?;
     roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
     let now = clock::now()?;
@@ -117,7 +117,7 @@ fn vanished(name: &str) -> String {
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser>, Failure> {
+pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser>, CommandFailure> {
     let rules = ExemptionRules::of(policy);
     let of_file = |name: String| {
         // The name alone: no condition looks at the numbers.

@@ -9,7 +9,7 @@ use super::ImportNote;
 use super::record_draft::{ImportResult, ImportRow};
 use crate::formatting::{count, plain};
 use crate::impact::names;
-use crate::output::{Report, table};
+use crate::output::{CommandReport, table};
 
 /// Devices that are listed before "and N more".
 const LISTED: usize = 50;
@@ -165,7 +165,7 @@ impl ImportReport {
     }
 }
 
-impl Report for ImportReport {
+impl CommandReport for ImportReport {
     fn text(&self) -> Zeroizing<String> {
         let did = if self.dry_run {
             "To be imported"

@@ -10,7 +10,7 @@ use twofactor_core::state::{DeviceState, UserState};
 
 use super::{ImportMoment, ImportNote, ImportedDevice, SourceLine};
 use crate::device_info::DeviceInfo;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// Treatment of existing devices: whether a device may take the place of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,10 +117,10 @@ impl RecordDraft {
     ///
     /// # Errors
     /// When the kernel gives no randomness.
-    pub fn take(&mut self, item: &ImportedDevice) -> Result<Vec<ImportRow>, Failure> {
+    pub fn take(&mut self, item: &ImportedDevice) -> Result<Vec<ImportRow>, CommandFailure> {
         let name = self.wished_name(&item.name)?;
         let device = Device {
-            id: CredentialId::generate().map_err(Failure::system)?,
+            id: CredentialId::generate().map_err(CommandFailure::system)?,
             name,
             kind: item.token.kind,
             algorithm: item.token.algorithm,
@@ -163,7 +163,7 @@ impl RecordDraft {
     }
 
     /// Several devices of one file that would have one name get numbers, in the order of the file.
-    fn wished_name(&mut self, wished: &str) -> Result<DeviceName, Failure> {
+    fn wished_name(&mut self, wished: &str) -> Result<DeviceName, CommandFailure> {
         let count = self.wished.entry(wished.to_owned()).or_default();
         *count += 1;
         let numbered = match *count {
@@ -171,7 +171,7 @@ impl RecordDraft {
             number => format!("{wished}-{number}"),
         };
         // Parsers make legal names that leave room for a number.
-        numbered.parse().map_err(Failure::system)
+        numbered.parse().map_err(CommandFailure::system)
     }
 
     /// Puts a device into the record.
@@ -235,7 +235,7 @@ impl RecordDraft {
     fn scratch_codes(
         &mut self,
         item: &ImportedDevice,
-    ) -> Result<Result<usize, &'static str>, Failure> {
+    ) -> Result<Result<usize, &'static str>, CommandFailure> {
         if item.scratch.is_empty() {
             return Ok(Ok(0));
         }
@@ -260,7 +260,7 @@ impl RecordDraft {
         }
         let count = unspent.len();
         let set = RecoverySet::from_scratch_codes(unspent, self.moment.now);
-        self.record.recovery = Some(set.map_err(Failure::system)?);
+        self.record.recovery = Some(set.map_err(CommandFailure::system)?);
         Ok(Ok(count))
     }
 

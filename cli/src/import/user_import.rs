@@ -12,7 +12,7 @@ use twofactor_store::{BATCH, BulkEnrollment, FactorStore, FoundBy, NewRecord};
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
 use crate::audit;
-use crate::error::{Failure, for_user};
+use crate::error::{CommandFailure, for_user};
 use crate::interrupt;
 use crate::progress::ProgressLine;
 
@@ -70,7 +70,7 @@ pub fn plan(
     store: Option<&FactorStore>,
     jobs: &[UserImport],
     manner: ImportOptions,
-) -> Result<Vec<ImportRow>, Failure> {
+) -> Result<Vec<ImportRow>, CommandFailure> {
     let mut progress = ProgressLine::new("Looked at", jobs.len());
     let mut rows = Vec::new();
     for job in jobs {
@@ -90,7 +90,7 @@ pub struct ImportOutcome {
     /// One for each device, also of users that it did not come to: these are refused, for the reason that ended it.
     pub rows: Vec<ImportRow>,
     /// The reason why it ended before all users; what was stored before stays.
-    pub ended: Option<Failure>,
+    pub ended: Option<CommandFailure>,
 }
 
 /// Does it. Users without a record are enrolled many at a time. What is stored is logged before the next step begins.
@@ -129,7 +129,7 @@ struct ImportWriter<'a> {
 }
 
 impl ImportWriter<'_> {
-    fn all(&mut self) -> Result<(), Failure> {
+    fn all(&mut self) -> Result<(), CommandFailure> {
         let mut progress = ProgressLine::new("Imported", self.jobs.len());
         for (position, job) in self.jobs.iter().enumerate() {
             interrupt::check()?;
@@ -148,7 +148,11 @@ impl ImportWriter<'_> {
     }
 
     /// A newcomer, who comes with the next batch.
-    fn planned(&mut self, position: usize, job: &UserImport) -> Result<Vec<ImportRow>, Failure> {
+    fn planned(
+        &mut self,
+        position: usize,
+        job: &UserImport,
+    ) -> Result<Vec<ImportRow>, CommandFailure> {
         let (draft, planned) = drafted(job, None, self.manner)?;
         if planned.iter().any(ImportRow::changes) {
             let newcomer = NewRecord {
@@ -162,14 +166,14 @@ impl ImportWriter<'_> {
         Ok(planned)
     }
 
-    fn one_by_one(&self, job: &UserImport) -> Result<Vec<ImportRow>, Failure> {
+    fn one_by_one(&self, job: &UserImport) -> Result<Vec<ImportRow>, CommandFailure> {
         let rows = one_by_one(self.store, job, self.manner)?;
         log(&rows, self.manner);
         Ok(rows)
     }
 
     /// Stores the newcomers. A user who got a record meanwhile is treated like all users who have one.
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) -> Result<(), CommandFailure> {
         if self.newcomers.is_empty() {
             return Ok(());
         }
@@ -201,7 +205,7 @@ impl ImportWriter<'_> {
     }
 
     /// Rows of what did not come about: of the batch that was not stored, and of the jobs after it.
-    fn give_up(&mut self, failure: &Failure) {
+    fn give_up(&mut self, failure: &CommandFailure) {
         for (position, newcomer) in self.positions.drain(..).zip(&self.newcomers) {
             let Some(rows) = self.rows.get_mut(position) else {
                 continue;
@@ -254,7 +258,7 @@ fn one_by_one(
     store: &FactorStore,
     job: &UserImport,
     manner: ImportOptions,
-) -> Result<Vec<ImportRow>, Failure> {
+) -> Result<Vec<ImportRow>, CommandFailure> {
     let imported =
         operations::import_devices(&audit::factor(store, &job.account), |kept, writer| {
             let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
@@ -283,7 +287,7 @@ fn drafted(
     job: &UserImport,
     kept: Option<(UserRecord, UserState)>,
     manner: ImportOptions,
-) -> Result<(RecordDraft, Vec<ImportRow>), Failure> {
+) -> Result<(RecordDraft, Vec<ImportRow>), CommandFailure> {
     let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
     let mut rows = Vec::with_capacity(job.items.len());
     for item in &job.items {
@@ -295,18 +299,18 @@ fn drafted(
 fn kept(
     store: &FactorStore,
     account: &Account,
-) -> Result<Option<(UserRecord, UserState)>, Failure> {
-    let named = |error| for_user(Failure::from(error), &account.name);
+) -> Result<Option<(UserRecord, UserState)>, CommandFailure> {
+    let named = |error| for_user(CommandFailure::from(error), &account.name);
     let snapshot = store.snapshot(account).map_err(named)?;
     Ok(snapshot.map(|snapshot| (snapshot.record, snapshot.state)))
 }
 
-fn refused(job: &UserImport, failure: &Failure) -> Vec<ImportRow> {
+fn refused(job: &UserImport, failure: &CommandFailure) -> Vec<ImportRow> {
     let items = job.items.iter();
     items.map(|item| refused_item(job, item, failure)).collect()
 }
 
-fn refused_item(job: &UserImport, item: &ImportedDevice, failure: &Failure) -> ImportRow {
+fn refused_item(job: &UserImport, item: &ImportedDevice, failure: &CommandFailure) -> ImportRow {
     let user = Some(job.account.name.clone());
     ImportRow::refused(
         item.place.clone(),

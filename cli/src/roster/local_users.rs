@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// The local accounts. Accounts of a directory are not listed: there may be very many.
 const PASSWD: &str = "/etc/passwd";
@@ -14,13 +14,14 @@ pub const REGULAR_UIDS: Range<u32> = 1000..65_534;
 ///
 /// # Errors
 /// A file that cannot be read is an error: it must not pass for one without users.
-pub fn accounts() -> Result<Vec<(String, u32)>, Failure> {
+pub fn accounts() -> Result<Vec<(String, u32)>, CommandFailure> {
     read(Path::new(PASSWD))
 }
 
-fn read(path: &Path) -> Result<Vec<(String, u32)>, Failure> {
-    let text = std::fs::read(path)
-        .map_err(|error| Failure::system(format!("{} cannot be read: {error}", path.display())))?;
+fn read(path: &Path) -> Result<Vec<(String, u32)>, CommandFailure> {
+    let text = std::fs::read(path).map_err(|error| {
+        CommandFailure::system(format!("{} cannot be read: {error}", path.display()))
+    })?;
     Ok(parse(&String::from_utf8_lossy(&text)))
 }
 

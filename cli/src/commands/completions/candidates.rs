@@ -9,7 +9,7 @@ use super::request::{CompletionRequest, WantedValue};
 use crate::args::GlobalOptions;
 use crate::caller;
 use crate::commands::policy::policy_report;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor::is_service;
 use crate::escaping::is_hostile;
 use crate::roster;
@@ -61,9 +61,9 @@ fn sample(names: Vec<String>) -> Vec<String> {
     some
 }
 
-fn context(request: &CompletionRequest) -> Context {
+fn context(request: &CompletionRequest) -> CommandContext {
     let path = |given: &Option<String>, default| PathBuf::from(given.as_deref().unwrap_or(default));
-    Context::new(&GlobalOptions {
+    CommandContext::new(&GlobalOptions {
         policy: path(&request.policy, POLICY_FILE),
         state: path(&request.state, STATE_DIR),
         json: false,

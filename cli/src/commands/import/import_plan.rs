@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use crate::args::transfer_options::ImportFlags;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor;
-use crate::error::{ExitStatus, Failure};
+use crate::error::{CommandFailure, ExitStatus};
 use crate::formatting::count;
 use crate::import::ImportMoment;
 use crate::import::import_report::{ImportReport, ImportStage};
 use crate::import::record_draft::{ExistingDevices, ImportRow};
 use crate::import::user_import::{self, ImportOptions, ImportOutcome, UserImport};
 use crate::interrupt;
-use crate::output::Report as _;
+use crate::output::CommandReport as _;
 
 /// Content that was read.
 pub(super) struct ImportPlan {
@@ -37,15 +37,15 @@ impl ImportPlan {
 
 /// Shows the plan, has it confirmed, stores it, and reports.
 pub(super) fn finish(
-    context: &Context,
+    context: &CommandContext,
     plan: ImportPlan,
     options: &ImportFlags,
     moment: ImportMoment,
     from: &'static str,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let ImportPlan { jobs, refused, .. } = plan;
     if jobs.is_empty() && refused.is_empty() {
-        return Err(Failure::refused("there is no device in it"));
+        return Err(CommandFailure::refused("there is no device in it"));
     }
     let manner = ImportOptions {
         existing: ExistingDevices::new(&options.replace),
@@ -95,7 +95,7 @@ const fn modules_of(from: &str) -> &'static [&'static str] {
     }
 }
 
-fn report(context: &Context, imported: &ImportReport) -> Result<ExitCode, Failure> {
+fn report(context: &CommandContext, imported: &ImportReport) -> Result<ExitCode, CommandFailure> {
     context.write(imported)?;
     Ok(if imported.is_partial() {
         ExitCode::from(ExitStatus::Refused as u8)

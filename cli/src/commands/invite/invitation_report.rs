@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::escaping;
 use crate::formatting::{ReportedTime, count};
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Widest column of names, in columns of the screen: longer names move their own line only.
 const WIDEST: usize = 32;
@@ -182,7 +182,7 @@ impl InvitationsReport {
     }
 }
 
-impl Report for InvitationsReport {
+impl CommandReport for InvitationsReport {
     fn text(&self) -> Zeroizing<String> {
         let counts = InvitationWord::ALL.map(|word| (word.phrase(), self.number(word)));
         let counts = counts.into_iter().filter(|(_, number)| *number > 0);

@@ -18,8 +18,8 @@ use super::invitation_sheets::InvitationSheets;
 use super::{NOT_ASKED, asked_for, terms_of};
 use crate::args::InviteArgs;
 use crate::audit;
-use crate::context::Context;
-use crate::error::{ExitStatus, Failure, for_user};
+use crate::context::CommandContext;
+use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::formatting::{count, plain};
 use crate::import::unlisted_users;
 use crate::interrupt;
@@ -28,7 +28,7 @@ use crate::output_stream::OutputStream;
 use crate::roster::{self, AccountLookup};
 
 /// Runs it. The exit code is 1 where a user was not invited for want of an account, or by a failure.
-pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &InviteArgs) -> Result<ExitCode, CommandFailure> {
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
     let named = NamedUsers::of(args)?;
@@ -96,7 +96,7 @@ struct NamedUsers {
 }
 
 impl NamedUsers {
-    fn of(args: &InviteArgs) -> Result<Self, Failure> {
+    fn of(args: &InviteArgs) -> Result<Self, CommandFailure> {
         let mut names = args.users.clone();
         let mut unlisted = Vec::new();
         if !args.groups.is_empty() {
@@ -105,7 +105,7 @@ impl NamedUsers {
             for group in &args.groups {
                 let members = roster::group_members(group, &listed)?;
                 names.extend(members.ok_or_else(|| {
-                    Failure::refused(format!("there is no group {}", plain(group)))
+                    CommandFailure::refused(format!("there is no group {}", plain(group)))
                         .next("To list the groups: getent group")
                 })?);
             }
@@ -120,8 +120,8 @@ impl NamedUsers {
 }
 
 /// The refusal of a group without members. A directory that does not list its users may have some all the same.
-fn no_members(unlisted: &[String]) -> Failure {
-    let failure = Failure::refused("the group has no members");
+fn no_members(unlisted: &[String]) -> CommandFailure {
+    let failure = CommandFailure::refused("the group has no members");
     if unlisted.is_empty() {
         return failure;
     }
@@ -148,9 +148,9 @@ struct InvitationRound<'a> {
 /// Reason why a user was not invited.
 enum InvitationStop {
     /// The user's own; the round goes on.
-    User(Failure),
+    User(CommandFailure),
     /// The code cannot be handed over, as of the next users.
-    Output(Failure),
+    Output(CommandFailure),
 }
 
 impl From<ChangeError> for InvitationStop {
@@ -162,7 +162,7 @@ impl From<ChangeError> for InvitationStop {
 
 impl InvitationRound<'_> {
     /// True if a signal ended it.
-    fn run(&mut self, names: &[String]) -> Result<bool, Failure> {
+    fn run(&mut self, names: &[String]) -> Result<bool, CommandFailure> {
         let accounts = AccountLookup::for_names(names.len());
         let mut interrupted = false;
         for (position, name) in names.iter().enumerate() {
@@ -192,7 +192,7 @@ impl InvitationRound<'_> {
         accounts: &AccountLookup,
         name: &str,
     ) -> Result<Option<InvitationRow>, InvitationStop> {
-        let user = |failure: Failure| InvitationStop::User(failure);
+        let user = |failure: CommandFailure| InvitationStop::User(failure);
         let found = accounts.find(name).map_err(|error| user(error.into()))?;
         let Some(login) = found else {
             return Ok(Some(InvitationRow::new(name, InvitationWord::Unknown)));
@@ -249,7 +249,7 @@ impl InvitationRound<'_> {
     }
 
     /// Reports the users who have no turn any more.
-    fn give_up(&mut self, names: &[String]) -> Result<(), Failure> {
+    fn give_up(&mut self, names: &[String]) -> Result<(), CommandFailure> {
         for name in names {
             self.add(InvitationRow::new(name, InvitationWord::NotTried))?;
         }
@@ -257,7 +257,7 @@ impl InvitationRound<'_> {
     }
 
     /// Notes a row, and for people writes it at once. The line with a code was written before the code counted.
-    fn add(&mut self, row: InvitationRow) -> Result<(), Failure> {
+    fn add(&mut self, row: InvitationRow) -> Result<(), CommandFailure> {
         if self.format == OutputFormat::Text && row.code.is_none() {
             OutputStream::Stdout.prose(&row.line(self.output.column))?;
         }
@@ -266,7 +266,7 @@ impl InvitationRound<'_> {
     }
 }
 
-fn failed(user: &str, failure: &Failure) -> InvitationRow {
+fn failed(user: &str, failure: &CommandFailure) -> InvitationRow {
     let mut row = InvitationRow::new(user, InvitationWord::Failed);
     row.reason = Some(failure.to_string());
     row.kind = Some(failure.kind.word());
@@ -325,7 +325,9 @@ impl ChangeSteps for CodeDelivery<'_> {
                         self.output.column,
                     ));
                     self.is_shown = true;
-                    OutputStream::Stdout.text(&shown).map_err(Failure::from)
+                    OutputStream::Stdout
+                        .text(&shown)
+                        .map_err(CommandFailure::from)
                 }
             };
             handed.map_err(InvitationStop::Output)?;

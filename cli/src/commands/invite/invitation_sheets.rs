@@ -7,7 +7,7 @@ use twofactor_core::recovery::PlainCode;
 use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::escaping;
 use crate::formatting::ReportedTime;
 use crate::private_file::PrivateFile;
@@ -41,7 +41,7 @@ impl InvitationSheets {
     ///
     /// # Errors
     /// As [`PrivateFile::reserve`] and [`PrivateFile::flush_name`].
-    pub fn reserve(path: &Path, expires: u64) -> Result<Self, Failure> {
+    pub fn reserve(path: &Path, expires: u64) -> Result<Self, CommandFailure> {
         let is_html = path
             .extension()
             .is_some_and(|end| end.eq_ignore_ascii_case("html"));
@@ -66,7 +66,7 @@ impl InvitationSheets {
     ///
     /// # Errors
     /// A system error, as of a full disk.
-    pub fn add(&self, user: &str, code: &PlainCode) -> Result<(), Failure> {
+    pub fn add(&self, user: &str, code: &PlainCode) -> Result<(), CommandFailure> {
         let page = page(self.form, self.pages, user, code, self.expires);
         self.file.write(page.as_bytes())
     }
@@ -82,7 +82,7 @@ impl InvitationSheets {
     ///
     /// # Errors
     /// A system error.
-    pub fn drop_page(&self) -> Result<(), Failure> {
+    pub fn drop_page(&self) -> Result<(), CommandFailure> {
         self.file.cut(self.length)
     }
 

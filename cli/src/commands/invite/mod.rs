@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 
 use crate::args::InviteArgs;
 use crate::audit;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::{ReportedTime, plain, span};
-use crate::output::Report;
+use crate::output::CommandReport;
 use crate::suggested_command;
 use invitation_report::{InvitationRow, InvitationWord};
 
@@ -28,12 +28,12 @@ const NOT_ASKED: &str = "The policy does not ask for it yet. To make it: twofact
                          twofactor policy set enroll_at_login offer\n";
 
 /// Runs it. The exit code is 1 where one of several users could not be invited.
-pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
+pub fn run(context: &CommandContext, args: &InviteArgs) -> Result<ExitCode, CommandFailure> {
     if args.duration == 0 && args.sheets.is_some() {
-        return Err(Failure::usage("--for 0 makes no codes for --sheets"));
+        return Err(CommandFailure::usage("--for 0 makes no codes for --sheets"));
     }
     if args.duration == 0 && args.replace {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "--for 0 withdraws, and makes nothing that would --replace",
         ));
     }
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &InviteArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The conditions of new invitations.
-fn terms_of(args: &InviteArgs) -> Result<InvitationTerms, Failure> {
+fn terms_of(args: &InviteArgs) -> Result<InvitationTerms, CommandFailure> {
     let now = clock::now()?;
     Ok(InvitationTerms {
         now,
@@ -60,7 +60,7 @@ fn terms_of(args: &InviteArgs) -> Result<InvitationTerms, Failure> {
     })
 }
 
-fn one(context: &Context, user: &str, args: &InviteArgs) -> Result<(), Failure> {
+fn one(context: &CommandContext, user: &str, args: &InviteArgs) -> Result<(), CommandFailure> {
     let login = context.account(user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
@@ -90,8 +90,8 @@ fn one(context: &Context, user: &str, args: &InviteArgs) -> Result<(), Failure> 
 }
 
 /// The refusal of a user who is exempt; of several users such a one is skipped.
-fn exempt(user: &str) -> Failure {
-    Failure::refused(format!(
+fn exempt(user: &str) -> CommandFailure {
+    CommandFailure::refused(format!(
         "{} is exempt by the policy, and was not invited",
         plain(user)
     ))
@@ -120,7 +120,7 @@ struct InvitationReport<'a> {
     duration: u64,
 }
 
-impl Report for InvitationReport<'_> {
+impl CommandReport for InvitationReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let (code, expires) = match (self.code, &self.expires) {

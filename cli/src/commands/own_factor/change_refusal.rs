@@ -8,12 +8,12 @@ use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use super::{OwnFactor, refused_as_locked, unanswered};
 use crate::context::not_enrolled;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 
 /// The error of a reply that reports no change.
-pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
+pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> CommandFailure {
     let user = own.user.as_str();
     match reply.result {
         ChangeResult::Locked => refused_as_locked(user, closed(reply.seconds)),
@@ -23,7 +23,7 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
             cause: ChangeCause::TooManyDevices,
         }
         .into(),
-        ChangeResult::LoginRequired => Failure::refused(format!(
+        ChangeResult::LoginRequired => CommandFailure::refused(format!(
             "this takes {}",
             recent_login(user)
         ))
@@ -35,13 +35,13 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
         ChangeResult::InvitationRequired => {
             no_invitation(user).next("Ask your administrator for one.")
         }
-        ChangeResult::NothingPending => Failure::refused(
+        ChangeResult::NothingPending => CommandFailure::refused(
             "the code came later than 10 minutes after the key, so nothing was stored",
         )
         .of_kind(FailureKind::Cancelled)
         .next("Begin again."),
         ChangeResult::Outage => {
-            Failure::system("the store of the fleet cannot be used, so nothing was changed")
+            CommandFailure::system("the store of the fleet cannot be used, so nothing was changed")
                 .of_kind(FailureKind::Fleet)
                 .next("Try again later, or tell your administrator.")
         }
@@ -49,7 +49,7 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
         | ChangeResult::NameTaken
         | ChangeResult::NoSuchDevice
         | ChangeResult::LastDevice
-        | ChangeResult::CodeRequired => Failure::refused(
+        | ChangeResult::CodeRequired => CommandFailure::refused(
             "devices or settings were changed meanwhile, so nothing was changed here",
         )
         .of_kind(FailureKind::ChangedMeanwhile)
@@ -59,8 +59,8 @@ pub fn refusal(own: &OwnFactor, reply: &ChangeReply) -> Failure {
 }
 
 /// No invitation lets the user enroll the first device.
-pub fn no_invitation(user: &str) -> Failure {
-    Failure::refused(format!("there is no enrollment code for {user} that works"))
+pub fn no_invitation(user: &str) -> CommandFailure {
+    CommandFailure::refused(format!("there is no enrollment code for {user} that works"))
         .of_kind(FailureKind::NotEnrolled)
 }
 
@@ -79,7 +79,7 @@ pub fn recent_login(user: &str) -> String {
 }
 
 /// The daemon gave no answer to a call that may have been made.
-pub fn uncertain(error: &DaemonError) -> Failure {
+pub fn uncertain(error: &DaemonError) -> CommandFailure {
     match error.cause {
         // These come before anything is done.
         DaemonFault::Connect(_)
@@ -88,7 +88,7 @@ pub fn uncertain(error: &DaemonError) -> Failure {
         | DaemonFault::Reply(ReplyError::Service(
             ServiceError::NotAllowed | ServiceError::NotYours | ServiceError::Busy,
         )) => unanswered(error),
-        _ => Failure::system(format!(
+        _ => CommandFailure::system(format!(
             "twofactord gave no answer, and may have made the change: {error}"
         ))
         .next(format!(

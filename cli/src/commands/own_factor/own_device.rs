@@ -15,7 +15,7 @@ use super::change_refusal::{refusal, uncertain};
 use super::{OwnFactor, needs_root, unanswered};
 use crate::commands::waiting_device::{CodeResult, WaitingDevice};
 use crate::device_info;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// A device that the daemon made. It ends with the connection.
@@ -31,13 +31,13 @@ impl<'a> OwnDevice<'a> {
     /// Takes the reply that shows it.
     ///
     /// # Errors
-    /// [`Failure`] where the reply is none.
+    /// [`CommandFailure`] where the reply is none.
     pub fn new(
         own: &'a OwnFactor,
         policy: &'a Policy,
         conversation: HeldConnection,
         reply: &ChangeReply,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         let malformed = || unanswered(&own.client.error(ReplyError::Malformed));
         let uri = reply.uri.clone().map(Zeroizing::new);
         Ok(Self {
@@ -73,7 +73,7 @@ impl WaitingDevice for OwnDevice<'_> {
         std::iter::once(self.uri.clone()).chain(shorter).collect()
     }
 
-    fn confirm(&mut self, code: &str) -> Result<CodeResult<ChangeReply>, Failure> {
+    fn confirm(&mut self, code: &str) -> Result<CodeResult<ChangeReply>, CommandFailure> {
         let call = ChangeCall::Confirm(CodeCall {
             user: self.own.user.clone(),
             code: Some(code.to_owned()),
@@ -95,13 +95,13 @@ impl WaitingDevice for OwnDevice<'_> {
         }))
     }
 
-    fn vouch(self) -> Result<ChangeReply, Failure> {
+    fn vouch(self) -> Result<ChangeReply, CommandFailure> {
         Err(needs_root("a device without a code of it needs root"))
     }
 }
 
 /// The connection is gone, and the device with it, unless the code arrived.
-fn lost(error: &DaemonError) -> Failure {
+fn lost(error: &DaemonError) -> CommandFailure {
     let why = match error.cause {
         DaemonFault::Ended => "the key is older than 10 minutes, or twofactord was restarted",
         // It has looked at no code, and the device ends with this command's connection.
@@ -110,7 +110,7 @@ fn lost(error: &DaemonError) -> Failure {
         }
         _ => return uncertain(error),
     };
-    Failure::refused(format!("{why}, so nothing was stored"))
+    CommandFailure::refused(format!("{why}, so nothing was stored"))
         .of_kind(FailureKind::Cancelled)
         .next("Begin again.")
 }

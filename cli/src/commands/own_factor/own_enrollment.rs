@@ -20,21 +20,21 @@ use crate::commands::enroll::has_codes;
 use crate::commands::enrollment_report::EnrollmentReport;
 use crate::commands::event_dialogue;
 use crate::commands::renew::{RenewalReport, chosen_name};
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
 use crate::suggested_command;
 
 /// Runs `enroll`.
-pub fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
+pub fn enroll(context: &CommandContext, args: &EnrollArgs) -> Result<(), CommandFailure> {
     refuse_root_options(&[("--no-confirm", args.no_confirm)])?;
     may_be_shown(context)?;
-    let name: DeviceName = args.device.parse().map_err(Failure::usage)?;
+    let name: DeviceName = args.device.parse().map_err(CommandFailure::usage)?;
     if name.is_word_of_log() {
         let what = format!("{name} is a word of the log, and no name of a device");
-        return Err(Failure::usage(what).next("Choose another one: --device NAME"));
+        return Err(CommandFailure::usage(what).next("Choose another one: --device NAME"));
     }
     let own = OwnFactor::of_caller(context, args.user.as_deref())?;
     let status = own.managed_status()?;
@@ -88,7 +88,7 @@ pub fn enroll(context: &Context, args: &EnrollArgs) -> Result<(), Failure> {
 }
 
 /// Runs `renew`.
-pub fn renew(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
+pub fn renew(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFailure> {
     refuse_root_options(&[("--no-confirm", args.no_confirm)])?;
     may_be_shown(context)?;
     let own = OwnFactor::of_caller(context, args.user.as_deref())?;
@@ -130,7 +130,7 @@ pub fn renew(context: &Context, args: &RenewArgs) -> Result<(), Failure> {
 
 /// A new device between the daemon and its user.
 struct DeviceSetup<'a> {
-    context: &'a Context,
+    context: &'a CommandContext,
     own: &'a OwnFactor,
     status: &'a StatusReply,
     policy: &'a Policy,
@@ -149,7 +149,7 @@ impl DeviceSetup<'_> {
     fn run(
         &self,
         call: impl Fn(Option<String>) -> ChangeCall,
-    ) -> Result<DeliveredDevice<StoredDevice>, Failure> {
+    ) -> Result<DeliveredDevice<StoredDevice>, CommandFailure> {
         let dialogue = ProofDialogue {
             context: self.context,
             own: self.own,
@@ -177,12 +177,12 @@ impl DeviceSetup<'_> {
 }
 
 /// As for root, but that no device is stored without a code.
-fn may_be_shown(context: &Context) -> Result<(), Failure> {
+fn may_be_shown(context: &CommandContext) -> Result<(), CommandFailure> {
     if context.format != OutputFormat::Json {
         return Ok(());
     }
     let what = "with --json the key of a new device is not shown before it is stored";
-    Err(Failure::usage(what).next("To ask for a code of it: --dialogue json"))
+    Err(CommandFailure::usage(what).next("To ask for a code of it: --dialogue json"))
 }
 
 fn new_device(user: &str, args: &EnrollArgs, code: Option<String>) -> NewDeviceCall {
@@ -202,15 +202,19 @@ fn new_device(user: &str, args: &EnrollArgs, code: Option<String>) -> NewDeviceC
 }
 
 /// The codes of the first device did not reach its user. The device counts.
-fn stored_without_codes(device: &str, failure: Failure) -> Failure {
-    Failure {
+fn stored_without_codes(device: &str, failure: CommandFailure) -> CommandFailure {
+    CommandFailure {
         what: format!("the device {device} is stored; its {}", failure.what),
         ..failure
     }
 }
 
 /// The steps after an enrollment, for people.
-fn say_what_is_next(context: &Context, policy: &Policy, is_first: bool) -> Result<(), Failure> {
+fn say_what_is_next(
+    context: &CommandContext,
+    policy: &Policy,
+    is_first: bool,
+) -> Result<(), CommandFailure> {
     if is_first {
         let step = suggested_command::twofactor("enroll", &[], &[("--device", "backup")]);
         let text = format!("For a second device, as a backup: {step}\n");

@@ -8,13 +8,13 @@ use super::OwnFactor;
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use crate::args::RecoveryCodesArgs;
 use crate::commands::recovery_codes::RecoveryCodesReport;
-use crate::context::{Context, not_enrolled};
-use crate::error::Failure;
+use crate::context::{CommandContext, not_enrolled};
+use crate::error::CommandFailure;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
 use crate::suggested_command;
 
 /// Runs it.
-pub fn run(context: &Context, args: &RecoveryCodesArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &RecoveryCodesArgs) -> Result<(), CommandFailure> {
     let own = OwnFactor::of_caller(context, args.user.as_deref())?;
     let status = own.managed_status()?;
     let user = own.user.as_str();
@@ -50,20 +50,22 @@ pub fn hand_over(
     user: &str,
     sheet: RecoverySheet,
     codes: Option<Vec<String>>,
-) -> Result<DeliveredCodes, Failure> {
+) -> Result<DeliveredCodes, CommandFailure> {
     let codes = codes.unwrap_or_default();
     let read: Option<Vec<PlainCode>> = codes.iter().map(|it| PlainCode::of_groups(it)).collect();
     let written = match read {
-        None => Err(Failure::system("twofactord sent codes that make no sense")),
-        Some(codes) if codes.is_empty() => Err(Failure::system("twofactord sent no codes")),
+        None => Err(CommandFailure::system(
+            "twofactord sent codes that make no sense",
+        )),
+        Some(codes) if codes.is_empty() => Err(CommandFailure::system("twofactord sent no codes")),
         Some(codes) => clock::now()
-            .map_err(Failure::from)
+            .map_err(CommandFailure::from)
             .and_then(|now| sheet.fill(user, &codes, now))
             .map(|()| codes),
     };
     let codes = written.map_err(|failure| {
         let step = suggested_command::twofactor("recovery-codes", &[user], &[]);
-        Failure {
+        CommandFailure {
             what: format!("new recovery codes count, and were lost: {}", failure.what),
             // A login that was a proof is one no longer.
             next: Some(format!(

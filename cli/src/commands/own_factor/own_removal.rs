@@ -8,12 +8,12 @@ use crate::args::UnsetArgs;
 use crate::commands::removal_impact::RemovalEffect;
 use crate::commands::removal_report::{RemovalReport, RemovedPart};
 use crate::commands::renew::chosen_name;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::terminal::Terminal;
 
 /// Runs it.
-pub fn run(context: &Context, args: &UnsetArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &UnsetArgs) -> Result<(), CommandFailure> {
     refuse_root_options(&[
         ("--force", args.force),
         ("--dry-run", args.preview.dry_run),
@@ -73,7 +73,7 @@ fn confirm_all(
     user: &str,
     names: &[&str],
     only: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     if let Some(only) = only {
         terminal.prose(&format!(
             "{only} is your only device: your recovery codes go with it.\n"

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::commands::status::{ChangeStatus, DaemonStatus, LockStatus, told_by_daemon, told_lines};
 use crate::device_info::DeviceInfo;
 use crate::formatting::{ReportedTime, count};
-use crate::output::{Report, table};
+use crate::output::{CommandReport, table};
 
 /// Report of `status` without root; its user has the keys of root's report that the daemon tells.
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ pub fn device_info(entry: &DeviceEntry) -> Option<DeviceInfo> {
     })
 }
 
-impl Report for OwnStatusReport<'_> {
+impl CommandReport for OwnStatusReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let [user] = &self.users;
         let mut text = String::new();

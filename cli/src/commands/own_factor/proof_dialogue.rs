@@ -13,10 +13,10 @@ use super::change_refusal::{another_login, no_invitation, recent_login, refusal,
 use super::{OwnFactor, refused_as_locked, unanswered};
 use crate::commands::event_dialogue::read_code;
 use crate::commands::verify_report::VerifyReport;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
-use crate::output::{OutputFormat, Report};
+use crate::output::{CommandReport, OutputFormat};
 use crate::suggested_command;
 
 /// Proof that a user is asked for.
@@ -58,7 +58,7 @@ struct ProofRefusal {
 /// The questions for the proof of one change.
 pub struct ProofDialogue<'a> {
     /// The person's side.
-    pub context: &'a Context,
+    pub context: &'a CommandContext,
     /// The user's side of the daemon.
     pub own: &'a OwnFactor,
     /// The user's factor as it is set up.
@@ -84,7 +84,7 @@ impl ProofDialogue<'_> {
     pub fn run(
         &self,
         call: impl Fn(Option<String>) -> ChangeCall,
-    ) -> Result<(HeldConnection, ChangeReply), Failure> {
+    ) -> Result<(HeldConnection, ChangeReply), CommandFailure> {
         let tries = u32::from(self.context.existing_policy()?.policy.tries);
         let mut tries_left = tries;
         let mut given = None;
@@ -114,7 +114,11 @@ impl ProofDialogue<'_> {
         }
     }
 
-    fn step(&self, reply: &ChangeReply, given: Option<WantedProof>) -> Result<NextStep, Failure> {
+    fn step(
+        &self,
+        reply: &ChangeReply,
+        given: Option<WantedProof>,
+    ) -> Result<NextStep, CommandFailure> {
         let user = self.own.user.as_str();
         let rejected = |event: LoginEvent, why: CodeRejection| {
             let report = VerifyReport::new(user, &CodeOutcome::Rejected(why));
@@ -175,7 +179,7 @@ impl ProofDialogue<'_> {
     }
 
     /// Says what was wrong; in a dialogue the next event does.
-    fn tell(&self, refused: Option<&ProofRefusal>) -> Result<(), Failure> {
+    fn tell(&self, refused: Option<&ProofRefusal>) -> Result<(), CommandFailure> {
         match refused {
             Some(refused) if self.context.format != OutputFormat::Dialogue => {
                 let text = format!("{}\n", refused.message);
@@ -190,7 +194,7 @@ impl ProofDialogue<'_> {
         wanted: WantedProof,
         refused: Option<&ProofRefusal>,
         tries_left: u32,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, CommandFailure> {
         if self.status.locked {
             let gate = closed(self.status.locked_for_seconds);
             return Err(refused_as_locked(&self.own.user, gate));
@@ -206,7 +210,7 @@ impl ProofDialogue<'_> {
             read_code(context)?
         } else {
             context.terminal.ask(wanted.question())?.ok_or_else(|| {
-                Failure::refused("no code was typed, so nothing was changed")
+                CommandFailure::refused("no code was typed, so nothing was changed")
                     .of_kind(FailureKind::Cancelled)
             })?
         };
@@ -214,12 +218,12 @@ impl ProofDialogue<'_> {
     }
 }
 
-fn all_wrong(tries: u32) -> Failure {
+fn all_wrong(tries: u32) -> CommandFailure {
     let what = match tries {
         1 => "the code was wrong, so nothing was changed".to_owned(),
         _ => format!("{tries} codes were wrong, so nothing was changed"),
     };
-    Failure::refused(what).of_kind(FailureKind::WrongCode)
+    CommandFailure::refused(what).of_kind(FailureKind::WrongCode)
 }
 
 fn login_required(user: &str) -> ProofRefusal {
@@ -242,7 +246,7 @@ struct ProofEvent {
     tries_left: u32,
 }
 
-impl Report for ProofEvent {
+impl CommandReport for ProofEvent {
     /// None: a dialogue is between programs.
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::default()

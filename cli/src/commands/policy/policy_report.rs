@@ -8,10 +8,10 @@ use twofactor_core::policy::{EchoMode, ExemptEntry, FleetPolicy, Policy, Require
 use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
-use crate::output::{LineLayout, Report};
+use crate::output::{CommandReport, LineLayout};
 
 /// The policy with all its defaults, under the keys of the file.
 #[derive(Serialize)]
@@ -182,7 +182,7 @@ impl RequirementSettings {
     }
 }
 
-impl Report for PolicyReport {
+impl CommandReport for PolicyReport {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
     }
@@ -219,9 +219,9 @@ pub struct ShownSetting {
 
 impl ShownSetting {
     /// The one of that key, with dots.
-    pub fn of(policy: &Policy, key: &str) -> Result<Self, Failure> {
-        let document =
-            toml_edit::ser::to_document(&PolicyReport::new(policy)).map_err(Failure::system)?;
+    pub fn of(policy: &Policy, key: &str) -> Result<Self, CommandFailure> {
+        let document = toml_edit::ser::to_document(&PolicyReport::new(policy))
+            .map_err(CommandFailure::system)?;
         let path = Key::parse(key).map_err(|_| unknown_key(key))?;
         let service = |path: &[Key]| match path {
             [table, name] if table.get() == "services" => Some(name.get().to_owned()),
@@ -235,19 +235,25 @@ impl ShownSetting {
             // It follows the others.
             (None, Some(name)) => toml_edit::value(policy.service_on(&name)),
             (None, None) if key == "issuer" => {
-                return Err(Failure::refused("issuer is not set: the host name is used")
-                    .of_kind(FailureKind::NotSet));
+                return Err(
+                    CommandFailure::refused("issuer is not set: the host name is used")
+                        .of_kind(FailureKind::NotSet),
+                );
             }
             (None, None) if key == "notify" => {
-                return Err(Failure::refused("notify is not set: no program is run")
-                    .of_kind(FailureKind::NotSet));
+                return Err(
+                    CommandFailure::refused("notify is not set: no program is run")
+                        .of_kind(FailureKind::NotSet),
+                );
             }
             (None, None) if key == "exempt" => {
-                return Err(Failure::refused("exempt is not set: no login is exempt")
-                    .of_kind(FailureKind::NotSet));
+                return Err(
+                    CommandFailure::refused("exempt is not set: no login is exempt")
+                        .of_kind(FailureKind::NotSet),
+                );
             }
             (None, None) if key == "require" => {
-                return Err(Failure::refused(
+                return Err(CommandFailure::refused(
                     "require is not set: no user is named who needs a device",
                 )
                 .of_kind(FailureKind::NotSet));
@@ -259,7 +265,8 @@ impl ShownSetting {
             Item::Value(value) => format!("{}\n", value.clone().decorated("", "")),
             table => table.to_string(),
         };
-        let whole = serde_json::to_value(PolicyReport::new(policy)).map_err(Failure::system)?;
+        let whole =
+            serde_json::to_value(PolicyReport::new(policy)).map_err(CommandFailure::system)?;
         let value = path
             .iter()
             .try_fold(&whole, |value, key| value.get(key.get()));
@@ -271,7 +278,7 @@ impl ShownSetting {
     }
 }
 
-impl Report for ShownSetting {
+impl CommandReport for ShownSetting {
     fn layout(&self) -> LineLayout {
         LineLayout::Verbatim
     }
@@ -294,7 +301,7 @@ pub fn keys() -> Vec<String> {
     keys
 }
 
-fn unknown_key(key: &str) -> Failure {
+fn unknown_key(key: &str) -> CommandFailure {
     let keys = keys();
     let meant = spelling::closest(key, keys.iter().map(String::as_str));
     let meant = meant.map(|meant| format!("; did you mean {meant}?"));
@@ -303,7 +310,7 @@ fn unknown_key(key: &str) -> Failure {
         plain(key),
         meant.unwrap_or_default()
     );
-    Failure::usage(what).next("Settings are named as in: twofactor policy show")
+    CommandFailure::usage(what).next("Settings are named as in: twofactor policy show")
 }
 
 #[cfg(test)]

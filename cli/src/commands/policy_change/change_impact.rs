@@ -7,19 +7,19 @@ use twofactor_store::FactorStore;
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use super::{DangerDecision, PolicySetting};
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::idle_name::{self, IdleName};
 use crate::impact::{self, PolicyImpact, affected_users};
 use crate::suggest;
 
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
 pub(super) fn store_for(
-    context: &Context,
+    context: &CommandContext,
     danger: DangerDecision,
     after: &Policy,
-) -> Result<Option<FactorStore>, Failure> {
+) -> Result<Option<FactorStore>, CommandFailure> {
     match context.existing_store() {
         Err(_) if danger == DangerDecision::Unchecked || !after.enabled => Ok(None),
         other => other.map(Some),
@@ -40,7 +40,7 @@ pub(super) fn assess(
     after: &Policy,
     danger: DangerDecision,
     idle: &[IdleName],
-) -> Result<PolicyImpact, Failure> {
+) -> Result<PolicyImpact, CommandFailure> {
     // The policy under which users are asked decides who is exempt.
     let asking = match before {
         Some(before) if !after.enabled => before,

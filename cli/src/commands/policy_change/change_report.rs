@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use super::PolicySetting;
 use super::policy_hash::hash_of;
 use crate::commands::policy::setting_change::SettingChange;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::impact::PolicyImpact;
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Report of a change of the policy.
 #[derive(Serialize)]
@@ -38,7 +38,7 @@ pub struct PolicyChangeReport {
 }
 
 impl PolicyChangeReport {
-    pub(super) fn new(context: &Context, after: &Policy, impact: PolicyImpact) -> Self {
+    pub(super) fn new(context: &CommandContext, after: &Policy, impact: PolicyImpact) -> Self {
         Self {
             file: context.policy_path().display().to_string(),
             done: true,
@@ -94,7 +94,7 @@ impl PolicyChangeReport {
     }
 }
 
-impl Report for PolicyChangeReport {
+impl CommandReport for PolicyChangeReport {
     fn text(&self) -> Zeroizing<String> {
         let switch = if self.enabled { "on" } else { "off" };
         Zeroizing::new(if !self.done {

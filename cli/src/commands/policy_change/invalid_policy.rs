@@ -10,18 +10,18 @@ use super::{DangerDecision, PolicyChangeReport, policy_hash};
 use crate::args::PreviewOptions;
 use crate::audit;
 use crate::commands::policy::setting_change::SettingChange;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(
-    context: &Context,
+    context: &CommandContext,
     options: &PreviewOptions,
-) -> Result<PolicyChangeReport, Failure> {
+) -> Result<PolicyChangeReport, CommandFailure> {
     let current = policy_hash::current_hash(context);
     policy_hash::check(options, current.as_deref())?;
-    let after = policy::parse(DEFAULT_POLICY).map_err(Failure::invalid)?;
+    let after = policy::parse(DEFAULT_POLICY).map_err(CommandFailure::invalid)?;
     let store = store_for(context, DangerDecision::Unchecked, &after)?;
     let mut kept = context.policy_path().as_os_str().to_owned();
     kept.push(".invalid");
@@ -30,7 +30,7 @@ pub fn replace_invalid(
         "The policy cannot be used, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
         kept.display()
     );
-    let report = |hash| -> Result<PolicyChangeReport, Failure> {
+    let report = |hash| -> Result<PolicyChangeReport, CommandFailure> {
         let impact = assess(store.as_ref(), None, &after, DangerDecision::Unchecked, &[])?;
         let mut made = PolicyChangeReport::new(context, &after, impact);
         made.changed = vec![SettingChange {
@@ -50,15 +50,15 @@ pub fn replace_invalid(
     // What is moved away is what was announced, whether it is read as text or not.
     if context.policy.load().is_ok() || policy_hash::current_hash(context) != current {
         return Err(
-            Failure::refused("the policy was changed meanwhile; try again")
+            CommandFailure::refused("the policy was changed meanwhile; try again")
                 .of_kind(FailureKind::ChangedMeanwhile),
         );
     }
     // Moved, not copied: it may be anything. Logins are refused before, and until there is a new one.
     std::fs::rename(context.policy_path(), &kept)
-        .map_err(|error| Failure::system(format!("{}: {error}", kept.display())))?;
+        .map_err(|error| CommandFailure::system(format!("{}: {error}", kept.display())))?;
     context.policy.edit(store.as_ref(), |_| {
-        Ok::<_, Failure>(DEFAULT_POLICY.to_owned())
+        Ok::<_, CommandFailure>(DEFAULT_POLICY.to_owned())
     })?;
     audit::log(
         CommandEvent::Policy,

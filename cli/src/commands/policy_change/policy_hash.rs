@@ -3,8 +3,8 @@
 use twofactor_core::policy::text_hash;
 
 use crate::args::PreviewOptions;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 use super::current_text;
@@ -18,7 +18,7 @@ pub fn hash_of(text: Option<&str>) -> String {
 }
 
 /// The hash of the policy in use; `None` where its file cannot be read.
-pub fn current_hash(context: &Context) -> Option<String> {
+pub fn current_hash(context: &CommandContext) -> Option<String> {
     let text = current_text(context).ok()?;
     Some(hash_of(text.as_deref()))
 }
@@ -27,7 +27,7 @@ pub fn current_hash(context: &Context) -> Option<String> {
 ///
 /// # Errors
 /// A refusal that says so.
-pub fn check(options: &PreviewOptions, current: Option<&str>) -> Result<(), Failure> {
+pub fn check(options: &PreviewOptions, current: Option<&str>) -> Result<(), CommandFailure> {
     let other = "the policy is not the one that was named, so nothing was changed";
     check_hash(options.if_policy.as_deref(), current, other)
 }
@@ -36,10 +36,14 @@ pub fn check(options: &PreviewOptions, current: Option<&str>) -> Result<(), Fail
 ///
 /// # Errors
 /// That refusal.
-pub fn check_hash(named: Option<&str>, current: Option<&str>, other: &str) -> Result<(), Failure> {
+pub fn check_hash(
+    named: Option<&str>,
+    current: Option<&str>,
+    other: &str,
+) -> Result<(), CommandFailure> {
     match named {
         Some(named) if current.is_none_or(|now| !now.eq_ignore_ascii_case(named)) => {
-            Err(Failure::refused(other)
+            Err(CommandFailure::refused(other)
                 .of_kind(FailureKind::ChangedMeanwhile)
                 .next("Look at it again: --dry-run"))
         }

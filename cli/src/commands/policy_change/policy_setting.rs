@@ -3,8 +3,8 @@
 use toml_edit::Key;
 use twofactor_core::policy::DEFAULT_POLICY;
 
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::policy_edit::{self, PolicyEditError};
 
@@ -48,7 +48,7 @@ impl PolicySetting {
 ///
 /// # Errors
 /// When it cannot be read as a login would read it.
-pub fn current_text(context: &Context) -> Result<Option<String>, Failure> {
+pub fn current_text(context: &CommandContext) -> Result<Option<String>, CommandFailure> {
     match context.policy.text() {
         Err(error) if error.is_missing() => Ok(None),
         other => Ok(Some(other?)),
@@ -57,34 +57,34 @@ pub fn current_text(context: &Context) -> Result<Option<String>, Failure> {
 
 /// The text of a policy with these settings.
 pub(super) fn with_settings(
-    context: &Context,
+    context: &CommandContext,
     text: Option<&str>,
     settings: &[PolicySetting],
-) -> Result<String, Failure> {
+) -> Result<String, CommandFailure> {
     let pairs = settings.iter();
     let pairs = pairs.map(|setting| (setting.key.as_str(), setting.value.as_str()));
     policy_edit::set_all(text.unwrap_or(DEFAULT_POLICY), pairs)
         .map_err(|error| refusal(context, error))
 }
 
-fn refusal(context: &Context, error: PolicyEditError) -> Failure {
+fn refusal(context: &CommandContext, error: PolicyEditError) -> CommandFailure {
     match error {
         PolicyEditError::Before(what) => {
-            Failure::invalid(format!("{}: {what}", context.policy_path().display()))
+            CommandFailure::invalid(format!("{}: {what}", context.policy_path().display()))
                 .of_kind(FailureKind::InvalidPolicy)
                 .next("Correct that first.")
         }
         PolicyEditError::Table(key) if policy_edit::LISTS.contains(&key.as_str()) => {
-            Failure::usage(format!("{key} is a list of tables")).next(format!(
+            CommandFailure::usage(format!("{key} is a list of tables")).next(format!(
                 "Edit {}, then: twofactor policy check",
                 context.policy_path().display()
             ))
         }
         PolicyEditError::Key(_) | PolicyEditError::Table(_) => {
-            Failure::usage(error).next("Settings are named as in: twofactor policy show")
+            CommandFailure::usage(error).next("Settings are named as in: twofactor policy show")
         }
         // The place is one in a text that exists nowhere yet.
-        PolicyEditError::Refused(what) => Failure::usage(
+        PolicyEditError::Refused(what) => CommandFailure::usage(
             what.split_once(": ")
                 .map_or(what.as_str(), |(_, what)| what),
         ),

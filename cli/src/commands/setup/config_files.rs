@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::suggested_command;
 
 /// Largest file that is changed, in bytes.
@@ -28,7 +28,7 @@ const NEW: u32 = 0o644;
 /// # Errors
 /// A refusal for a link, another kind of file, a file that is not root's or that others can write, one that is too large
 /// or not UTF-8; a system error otherwise.
-pub fn read(path: &Path) -> Result<Option<String>, Failure> {
+pub fn read(path: &Path) -> Result<Option<String>, CommandFailure> {
     let Some((fd, _)) = open(path)? else {
         return Ok(None);
     };
@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<Option<String>, Failure> {
 ///
 /// # Errors
 /// A refusal when the file has another text by now, and as for [`read`]; the file is unchanged then.
-pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Failure> {
+pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), CommandFailure> {
     let (directory, name) = parent(path)?;
     let old = open(path)?;
     let staged = staged_name(name);
@@ -72,7 +72,7 @@ pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Fail
 ///
 /// # Errors
 /// As [`write`].
-pub fn remove(path: &Path, expected: &str) -> Result<(), Failure> {
+pub fn remove(path: &Path, expected: &str) -> Result<(), CommandFailure> {
     let (directory, name) = parent(path)?;
     unchanged(path, Some(expected))?;
     remove_name(&directory, name).map_err(|errno| failed(path, &errno))?;
@@ -83,19 +83,19 @@ pub fn remove(path: &Path, expected: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A system error.
-pub fn remove_leftover(path: &Path) -> Result<(), Failure> {
+pub fn remove_leftover(path: &Path) -> Result<(), CommandFailure> {
     let (directory, name) = parent(path)?;
     remove_name(&directory, &staged_name(name)).map_err(|errno| failed(path, &errno))
 }
 
-fn unchanged(path: &Path, expected: Option<&str>) -> Result<(), Failure> {
+fn unchanged(path: &Path, expected: Option<&str>) -> Result<(), CommandFailure> {
     if read(path)?.as_deref() == expected {
         return Ok(());
     }
     Err(refused(path, "was changed meanwhile").next("Try again."))
 }
 
-fn open(path: &Path) -> Result<Option<(OwnedFd, Stat)>, Failure> {
+fn open(path: &Path) -> Result<Option<(OwnedFd, Stat)>, CommandFailure> {
     let (directory, name) = parent(path)?;
     let seen = match statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(None),
@@ -122,7 +122,7 @@ fn open(path: &Path) -> Result<Option<(OwnedFd, Stat)>, Failure> {
     Ok(Some((fd, stat)))
 }
 
-fn link(path: &Path, directory: &OwnedFd, name: &OsStr) -> Failure {
+fn link(path: &Path, directory: &OwnedFd, name: &OsStr) -> CommandFailure {
     let target = readlinkat(directory, name, Vec::new()).map_or_else(
         |_| String::new(),
         |target| format!(" to {}", target.to_string_lossy()),
@@ -132,7 +132,7 @@ fn link(path: &Path, directory: &OwnedFd, name: &OsStr) -> Failure {
     )
 }
 
-fn parent(path: &Path) -> Result<(OwnedFd, &OsStr), Failure> {
+fn parent(path: &Path) -> Result<(OwnedFd, &OsStr), CommandFailure> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(refused(path, "is no name of a file"));
     };
@@ -199,12 +199,12 @@ fn remove_name(directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     }
 }
 
-fn refused(path: &Path, what: &str) -> Failure {
-    Failure::refused(format!("{} {what}", path.display()))
+fn refused(path: &Path, what: &str) -> CommandFailure {
+    CommandFailure::refused(format!("{} {what}", path.display()))
 }
 
-fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::system(format!("{}: {error}", path.display()))
+fn failed(path: &Path, error: &dyn std::fmt::Display) -> CommandFailure {
+    CommandFailure::system(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

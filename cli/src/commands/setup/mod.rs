@@ -27,10 +27,10 @@ use crate::args::SetupArgs;
 use crate::audit;
 use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting, policy_with};
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output::OutputFormat;
@@ -45,14 +45,14 @@ use sshd_reload::SshdReload;
 ///
 /// # Errors
 /// The reason why it was not done. All files are as they were before.
-pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFailure> {
     if context.policy_path().as_os_str() != POLICY_FILE
         || context.state_path().as_os_str() != STATE_DIR
     {
-        return Err(
-            Failure::usage("setup works with the usual policy and state directory only")
-                .next("For others, see the arguments policy= and state= in pam_twofactor(8)."),
-        );
+        return Err(CommandFailure::usage(
+            "setup works with the usual policy and state directory only",
+        )
+        .next("For others, see the arguments policy= and state= in pam_twofactor(8)."));
     }
     // A dry run changes nothing and needs no lock.
     let _lock = (!args.dry_run).then(SetupLock::take).transpose()?;
@@ -104,7 +104,10 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
 }
 
 /// Restores the files of an interrupted setup. A dry run only notes it.
-fn put_back_stopped(context: &Context, args: &SetupArgs) -> Result<Option<String>, Failure> {
+fn put_back_stopped(
+    context: &CommandContext,
+    args: &SetupArgs,
+) -> Result<Option<String>, CommandFailure> {
     let journal = SetupJournal::load(context.state_path())?;
     if journal.is_none_or(|journal| journal.progress == SetupProgress::Done) {
         return Ok(None);
@@ -123,12 +126,12 @@ fn put_back_stopped(context: &Context, args: &SetupArgs) -> Result<Option<String
 
 /// Makes and marks a state directory where there never was one. Where it or the policy is missing and logins are refused,
 /// making them would let users in without a code: only an explicit command may do that.
-fn make_ready(context: &Context, preview: &MachinePreview) -> Result<(), Failure> {
+fn make_ready(context: &CommandContext, preview: &MachinePreview) -> Result<(), CommandFailure> {
     let used = preview.used();
     let loaded = context.policy.load_if_present()?;
     match loaded {
         None if !used.is_empty() => {
-            return Err(Failure::refused(format!(
+            return Err(CommandFailure::refused(format!(
                 "there is no policy, so that logins are refused where PAM files name the module ({})",
                 used.join(", ")
             ))
@@ -146,23 +149,23 @@ fn make_ready(context: &Context, preview: &MachinePreview) -> Result<(), Failure
 }
 
 /// Puts the default policy, which asks for no code, where there is none.
-fn make_policy(context: &Context) -> Result<(), Failure> {
+fn make_policy(context: &CommandContext) -> Result<(), CommandFailure> {
     let store = context.existing_store()?;
     context.policy.edit(Some(&store), |now| match now {
         None => Ok(DEFAULT_POLICY.to_owned()),
         Some(_) => Err(
-            Failure::refused("the policy was changed meanwhile; try again")
+            CommandFailure::refused("the policy was changed meanwhile; try again")
                 .of_kind(FailureKind::ChangedMeanwhile),
         ),
     })
 }
 
 fn plan(
-    context: &Context,
+    context: &CommandContext,
     args: &SetupArgs,
     preview: &MachinePreview,
     user: &str,
-) -> Result<SetupPlan, Failure> {
+) -> Result<SetupPlan, CommandFailure> {
     let scope = SetupScope {
         services: &args.services,
         reach: reach(args),
@@ -172,7 +175,10 @@ fn plan(
     SetupPlan::of(preview, scope)
 }
 
-fn policy_change(context: &Context, args: &SetupArgs) -> Result<PolicyChange, Failure> {
+fn policy_change(
+    context: &CommandContext,
+    args: &SetupArgs,
+) -> Result<PolicyChange, CommandFailure> {
     PolicyChange::of_settings(context, &settings(args), DangerDecision::new(&args.force))
 }
 
@@ -194,7 +200,11 @@ fn settings(args: &SetupArgs) -> Vec<PolicySetting> {
 }
 
 /// Shows each change as a diff, and the effect on users.
-fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<(), Failure> {
+fn show(
+    context: &CommandContext,
+    plan: &SetupPlan,
+    policy: &PolicyChange,
+) -> Result<(), CommandFailure> {
     let terminal = &context.terminal;
     for change in &plan.changes {
         let path = change.path.display().to_string();
@@ -231,11 +241,11 @@ fn show(context: &Context, plan: &SetupPlan, policy: &PolicyChange) -> Result<()
 
 /// Makes the changes. Restores all files when one fails or a signal arrives.
 fn apply(
-    context: &Context,
+    context: &CommandContext,
     plan: &SetupPlan,
     policy: &PolicyChange,
     user: &str,
-) -> Result<Option<SshdReload>, Failure> {
+) -> Result<Option<SshdReload>, CommandFailure> {
     let mut changes = plan.changes.clone();
     if !policy.is_idle() {
         changes.push(FileChange {
@@ -262,11 +272,11 @@ fn apply(
 
 /// The policy comes last: until then the module asks for nothing.
 fn make(
-    context: &Context,
+    context: &CommandContext,
     plan: &SetupPlan,
     policy: &PolicyChange,
     user: &str,
-) -> Result<Option<SshdReload>, Failure> {
+) -> Result<Option<SshdReload>, CommandFailure> {
     for change in &plan.changes {
         interrupt::check()?;
         config_files::write(&change.path, change.before.as_deref(), &change.after)?;
@@ -291,20 +301,20 @@ fn make(
 }
 
 /// Checks the written files as libpam and sshd read them.
-fn check(plan: &SetupPlan, user: &str) -> Result<(), Failure> {
+fn check(plan: &SetupPlan, user: &str) -> Result<(), CommandFailure> {
     let preview = MachinePreview::look();
     let written = ChangedTexts::new();
     for service in plan.services.iter().chain(&plan.shared) {
         if let StackVerdict::Unsound(why) = preview.judge(&written, service) {
-            return Err(Failure::refused(why));
+            return Err(CommandFailure::refused(why));
         }
     }
     if plan.changes_sshd() {
         preview.test_sshd().map_err(|error| {
-            Failure::refused(format!("sshd -t refuses its configuration: {error}"))
+            CommandFailure::refused(format!("sshd -t refuses its configuration: {error}"))
         })?;
         let problems = preview.sshd_problems(&written, user).map_err(|error| {
-            Failure::refused(format!("sshd does not print its settings: {error}"))
+            CommandFailure::refused(format!("sshd does not print its settings: {error}"))
         })?;
         if !problems.is_empty() {
             let causes: Vec<String> = problems.into_iter().map(|one| one.cause).collect();

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::setup_journal::FileChange;
 use super::{config_files, stack_edit};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// The program.
 const PROGRAM: &str = "/usr/sbin/pam-auth-update";
@@ -43,7 +43,7 @@ pub enum ProfileResult {
 ///
 /// # Errors
 /// When a file cannot be read, or it fails.
-pub fn preview() -> Result<ProfileResult, Failure> {
+pub fn preview() -> Result<ProfileResult, CommandFailure> {
     let program = match fs::read_to_string(PROGRAM) {
         Ok(text) => text,
         Err(_) => return Ok(refused("there is no pam-auth-update")),
@@ -84,7 +84,7 @@ fn refused(why: &str) -> ProfileResult {
 struct ScratchRoot(PathBuf);
 
 impl ScratchRoot {
-    fn new() -> Result<Self, Failure> {
+    fn new() -> Result<Self, CommandFailure> {
         let path = PathBuf::from(format!("/run/twofactor-setup.{}", std::process::id()));
         fs::DirBuilder::new()
             .mode(0o700)
@@ -116,7 +116,7 @@ impl ScratchRoot {
     }
 
     /// Its output.
-    fn run(&self) -> Result<String, Failure> {
+    fn run(&self) -> Result<String, CommandFailure> {
         let output = Command::new(PROGRAM)
             .args(["--package", "--enable", "twofactor", "--root"])
             .arg(&self.0)
@@ -129,12 +129,12 @@ impl ScratchRoot {
             .map_err(|error| failed(Path::new(PROGRAM), &error))?;
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if !output.status.success() {
-            return Err(Failure::system(format!("{PROGRAM} failed: {said}")));
+            return Err(CommandFailure::system(format!("{PROGRAM} failed: {said}")));
         }
         Ok(said)
     }
 
-    fn changes(&self) -> Result<Vec<FileChange>, Failure> {
+    fn changes(&self) -> Result<Vec<FileChange>, CommandFailure> {
         let stacks = STACKS
             .iter()
             .map(|name| format!("/etc/pam.d/common-{name}"));
@@ -169,6 +169,6 @@ impl Drop for ScratchRoot {
     }
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::system(format!("{}: {error}", path.display()))
+fn failed(path: &Path, error: &std::io::Error) -> CommandFailure {
+    CommandFailure::system(format!("{}: {error}", path.display()))
 }

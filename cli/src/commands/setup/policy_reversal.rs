@@ -7,8 +7,8 @@ use super::restored_files;
 use super::setup_journal::FileTexts;
 use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting};
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::policy_edit;
 
@@ -17,15 +17,15 @@ use crate::policy_edit;
 /// # Errors
 /// When the policy is gone or not valid.
 pub fn change(
-    context: &Context,
+    context: &CommandContext,
     file: &FileTexts,
     before: Option<&str>,
-) -> Result<Option<PolicyChange>, Failure> {
+) -> Result<Option<PolicyChange>, CommandFailure> {
     let Some(before) = before else {
         return Ok(None);
     };
     let Some(now) = restored_files::read(context, &file.path)? else {
-        return Err(Failure::invalid("the policy is gone")
+        return Err(CommandFailure::invalid("the policy is gone")
             .of_kind(FailureKind::NoPolicy)
             .next(format!(
                 "To make one, switched off: twofactor policy set enabled false\n{AGAIN}"
@@ -51,8 +51,8 @@ pub fn change(
 const AGAIN: &str = "Then again: twofactor setup --undo";
 
 /// A policy that is not valid cannot be edited. `disable` keeps it beside a new one.
-fn invalid(error: impl std::fmt::Display) -> Failure {
-    Failure::invalid(format!("the policy is not valid: {error}"))
+fn invalid(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::invalid(format!("the policy is not valid: {error}"))
         .of_kind(FailureKind::InvalidPolicy)
         .next(format!(
             "Correct it, or replace it by one that is switched off: twofactor disable\n{AGAIN}"
@@ -63,7 +63,7 @@ fn invalid(error: impl std::fmt::Display) -> Failure {
 ///
 /// # Errors
 /// When a text is no valid policy.
-pub fn text(now: &str, before: &str, after: &str) -> Result<String, Failure> {
+pub fn text(now: &str, before: &str, after: &str) -> Result<String, CommandFailure> {
     if now == after {
         return Ok(before.to_owned());
     }
@@ -75,7 +75,7 @@ pub fn text(now: &str, before: &str, after: &str) -> Result<String, Failure> {
 }
 
 /// The old values of the switches that setup has set.
-fn settings(before: &str, after: &str) -> Result<Vec<PolicySetting>, Failure> {
+fn settings(before: &str, after: &str) -> Result<Vec<PolicySetting>, CommandFailure> {
     let (before, after) = (
         policy::parse(before).map_err(invalid)?,
         policy::parse(after).map_err(invalid)?,

@@ -7,8 +7,8 @@ use super::sshd_reload::{self, SshdReload};
 use super::{config_files, policy_reversal, sshd_dropin, unified_diff};
 use crate::audit;
 use crate::commands::policy_change::PolicyChange;
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::interrupt;
 use twofactor_core::log::event::CommandEvent;
 
@@ -23,7 +23,7 @@ pub struct FoundFile<'a> {
 }
 
 /// Restores the files of a failed setup. Returns its failure, with the result of restoring.
-pub fn after(context: &Context, failure: Failure) -> Failure {
+pub fn after(context: &CommandContext, failure: CommandFailure) -> CommandFailure {
     let hint = failure
         .next
         .clone()
@@ -35,7 +35,7 @@ pub fn after(context: &Context, failure: Failure) -> Failure {
                 .next
                 .clone()
                 .map_or_else(String::new, |next| format!("{next}\n"));
-            Failure::system(format!(
+            CommandFailure::system(format!(
                 "{}; and it could not be undone: {more}",
                 failure.what
             ))
@@ -48,7 +48,7 @@ pub fn after(context: &Context, failure: Failure) -> Failure {
 ///
 /// # Errors
 /// As [`PutBack::prepare`] and [`PutBack::make`].
-pub fn put_back(context: &Context) -> Result<(), Failure> {
+pub fn put_back(context: &CommandContext) -> Result<(), CommandFailure> {
     PutBack::prepare(context)?.make(context)?;
     Ok(())
 }
@@ -68,9 +68,10 @@ impl PutBack {
     /// # Errors
     /// A refusal where a file has neither its old text nor that of setup; the error of a file or a policy that
     /// cannot be read.
-    pub fn prepare(context: &Context) -> Result<Self, Failure> {
-        let journal = SetupJournal::load(context.state_path())?
-            .ok_or_else(|| Failure::system("the note of what the files were before is gone"))?;
+    pub fn prepare(context: &CommandContext) -> Result<Self, CommandFailure> {
+        let journal = SetupJournal::load(context.state_path())?.ok_or_else(|| {
+            CommandFailure::system("the note of what the files were before is gone")
+        })?;
         let mut found = Vec::new();
         for texts in changed_files(context, &journal) {
             let now = config_files::read(&texts.path)?;
@@ -103,7 +104,7 @@ impl PutBack {
     ///
     /// # Errors
     /// When it cannot be shown.
-    pub fn show(&self, context: &Context) -> Result<(), Failure> {
+    pub fn show(&self, context: &CommandContext) -> Result<(), CommandFailure> {
         let terminal = &context.terminal;
         terminal.prose("An earlier setup was interrupted. It must be undone first.\n")?;
         for file in &self.written {
@@ -130,7 +131,10 @@ impl PutBack {
     ///
     /// # Errors
     /// When the answer is no, and as [`Self::make`].
-    pub fn confirm_and_make(self, context: &Context) -> Result<Option<SshdReload>, Failure> {
+    pub fn confirm_and_make(
+        self,
+        context: &CommandContext,
+    ) -> Result<Option<SshdReload>, CommandFailure> {
         context.terminal.confirm("Undo it?")?;
         interrupt::arm()?;
         self.make(context)
@@ -140,7 +144,7 @@ impl PutBack {
     ///
     /// # Errors
     /// A system error when a file cannot be written or sshd cannot be reloaded.
-    pub fn make(self, context: &Context) -> Result<Option<SshdReload>, Failure> {
+    pub fn make(self, context: &CommandContext) -> Result<Option<SshdReload>, CommandFailure> {
         // First of all, stop asking for codes.
         if let Some(policy) = &self.policy {
             policy.commit(context)?;
@@ -170,7 +174,7 @@ impl PutBack {
 
 /// The files of the latest setup without the policy, which is undone separately.
 fn changed_files<'a>(
-    context: &'a Context,
+    context: &'a CommandContext,
     journal: &'a SetupJournal,
 ) -> impl Iterator<Item = &'a FileTexts> {
     journal
@@ -183,7 +187,10 @@ fn changed_files<'a>(
 ///
 /// # Errors
 /// A refusal that names the files.
-pub fn refuse_edited(context: &Context, files: &[FoundFile<'_>]) -> Result<(), Failure> {
+pub fn refuse_edited(
+    context: &CommandContext,
+    files: &[FoundFile<'_>],
+) -> Result<(), CommandFailure> {
     let mut names = Vec::new();
     for file in files {
         if file.standing != FileStanding::Other {
@@ -200,7 +207,7 @@ pub fn refuse_edited(context: &Context, files: &[FoundFile<'_>]) -> Result<(), F
     if names.is_empty() {
         return Ok(());
     }
-    Err(Failure::refused(format!(
+    Err(CommandFailure::refused(format!(
         "changed since setup wrote it: {}. Nothing was touched",
         names.join(", ")
     ))
@@ -214,7 +221,7 @@ pub fn refuse_edited(context: &Context, files: &[FoundFile<'_>]) -> Result<(), F
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn read(context: &Context, path: &Path) -> Result<Option<String>, Failure> {
+pub fn read(context: &CommandContext, path: &Path) -> Result<Option<String>, CommandFailure> {
     if path != context.policy_path() {
         return config_files::read(path);
     }
@@ -228,7 +235,7 @@ pub fn read(context: &Context, path: &Path) -> Result<Option<String>, Failure> {
 ///
 /// # Errors
 /// When the file has another text by now, or cannot be written.
-pub fn write(path: &Path, now: &str, text: Option<&str>) -> Result<(), Failure> {
+pub fn write(path: &Path, now: &str, text: Option<&str>) -> Result<(), CommandFailure> {
     match text {
         Some(text) => config_files::write(path, Some(now), text),
         None => config_files::remove(path, now),
@@ -236,10 +243,10 @@ pub fn write(path: &Path, now: &str, text: Option<&str>) -> Result<(), Failure> 
 }
 
 /// Checks that each file has its old text again.
-fn verify(context: &Context, journal: &SetupJournal) -> Result<(), Failure> {
+fn verify(context: &CommandContext, journal: &SetupJournal) -> Result<(), CommandFailure> {
     for file in changed_files(context, journal) {
         if config_files::read(&file.path)? != file.previous {
-            return Err(Failure::system(format!(
+            return Err(CommandFailure::system(format!(
                 "{} is not what it was before",
                 file.path.display()
             )));

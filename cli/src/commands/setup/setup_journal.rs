@@ -11,7 +11,7 @@ use twofactor_core::POLICY_FILE;
 use twofactor_store::sys::file::{self, FileAccess};
 
 use super::policy_reversal;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// Name of the note in the state directory.
 const NAME: &str = "setup.json";
@@ -83,7 +83,7 @@ impl FileTexts {
 
     /// Notes a change of a policy that was edited after the earlier setup. Its text without that setup is the edited one
     /// without the switches.
-    fn rebase(&mut self, change: &FileChange) -> Result<(), Failure> {
+    fn rebase(&mut self, change: &FileChange) -> Result<(), CommandFailure> {
         if let (Some(original), Some(now)) = (&self.original, &change.before) {
             let text = policy_reversal::text(now, original, &self.after)?;
             self.original = Some(text);
@@ -109,7 +109,7 @@ impl SetupJournal {
     /// # Errors
     /// A refusal where a file is not what the earlier setup left: its original text is unknown then. The policy may have
     /// any text, since only the switches of setup are undone there.
-    pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, Failure> {
+    pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, CommandFailure> {
         let mut journal = earlier.cloned().unwrap_or_else(|| Self {
             version: VERSION,
             progress: SetupProgress::Begun,
@@ -132,7 +132,7 @@ impl SetupJournal {
                     file.rebase(change)?;
                 }
                 Some(file) => {
-                    return Err(Failure::refused(format!(
+                    return Err(CommandFailure::refused(format!(
                         "{} is not what the earlier setup left",
                         file.path.display()
                     ))
@@ -171,13 +171,13 @@ impl SetupJournal {
     ///
     /// # Errors
     /// When it cannot be read, or is of another version.
-    pub fn load(state: &Path) -> Result<Option<Self>, Failure> {
+    pub fn load(state: &Path) -> Result<Option<Self>, CommandFailure> {
         let path = state.join(NAME);
         let Some(text) = super::config_files::read(&path)? else {
             return Ok(None);
         };
         let broken = |what: String| {
-            Failure::invalid(format!("{}: {what}", path.display()))
+            CommandFailure::invalid(format!("{}: {what}", path.display()))
                 .next("What setup changed cannot be undone automatically. docs/setup.md lists it.")
         };
         let journal: Self = serde_json::from_str(&text)
@@ -192,8 +192,8 @@ impl SetupJournal {
     ///
     /// # Errors
     /// When it cannot be written; then nothing else must be changed.
-    pub fn save(&self, state: &Path) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self).map_err(Failure::system)?;
+    pub fn save(&self, state: &Path) -> Result<(), CommandFailure> {
+        let text = serde_json::to_string_pretty(self).map_err(CommandFailure::system)?;
         let directory = open(state)?;
         file::write_file(&directory, NAME, text.as_bytes(), FileAccess::Private)
             .map_err(|error| failed(state, &error))
@@ -203,7 +203,7 @@ impl SetupJournal {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove(state: &Path) -> Result<(), Failure> {
+    pub fn remove(state: &Path) -> Result<(), CommandFailure> {
         let directory = open(state)?;
         file::remove(&directory, NAME)
             .and_then(|()| file::flush_directory(&directory))
@@ -211,12 +211,12 @@ impl SetupJournal {
     }
 }
 
-fn open(state: &Path) -> Result<std::os::fd::OwnedFd, Failure> {
+fn open(state: &Path) -> Result<std::os::fd::OwnedFd, CommandFailure> {
     file::open_directory(CWD, state, FileAccess::Private).map_err(|error| failed(state, &error))
 }
 
-fn failed(state: &Path, error: &file::FileError) -> Failure {
-    Failure::system(format!("{}: {error}", state.join(NAME).display()))
+fn failed(state: &Path, error: &file::FileError) -> CommandFailure {
+    CommandFailure::system(format!("{}: {error}", state.join(NAME).display()))
 }
 
 #[cfg(test)]

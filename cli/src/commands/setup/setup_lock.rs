@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// Only root can hold the lock. The kernel releases it when the program ends.
@@ -20,8 +20,9 @@ impl SetupLock {
     ///
     /// # Errors
     /// A refusal while another setup holds it; a system error when it cannot be taken.
-    pub fn take() -> Result<Self, Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::system(format!("{PATH}: {error}"));
+    pub fn take() -> Result<Self, CommandFailure> {
+        let failed =
+            |error: &dyn std::fmt::Display| CommandFailure::system(format!("{PATH}: {error}"));
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -32,7 +33,7 @@ impl SetupLock {
             .map_err(|error| failed(&error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self(file)),
-            Err(Errno::WOULDBLOCK) => Err(Failure::refused("another twofactor setup runs")
+            Err(Errno::WOULDBLOCK) => Err(CommandFailure::refused("another twofactor setup runs")
                 .of_kind(FailureKind::Busy)
                 .next("Answer its questions, or end it; then again.")),
             Err(errno) => Err(failed(&errno)),

@@ -9,7 +9,7 @@ use super::setup_journal::FileChange;
 use super::{config_files, sshd_dropin, stack_edit};
 use crate::doctor::InstalledSystem;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::example_files;
 use crate::suggest;
 
@@ -65,7 +65,7 @@ impl SetupPlan {
     ///
     /// # Errors
     /// A refusal where setup cannot do it on this machine, with the steps to do by hand.
-    pub fn of(preview: &MachinePreview, scope: SetupScope<'_>) -> Result<Self, Failure> {
+    pub fn of(preview: &MachinePreview, scope: SetupScope<'_>) -> Result<Self, CommandFailure> {
         supported(preview)?;
         let mut plan = Self {
             services: known(preview, scope.services)?,
@@ -112,7 +112,7 @@ impl SetupPlan {
         &mut self,
         preview: &MachinePreview,
         scope: &SetupScope<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let planned = MachinePreview::of(self.machine(preview));
         if scope.reach == SetupReach::Everywhere
             && let StackVerdict::Unsound(why) = planned.judge(&ChangedTexts::new(), COMMON)
@@ -151,7 +151,7 @@ impl SetupPlan {
     }
 
     /// The module in what all services share.
-    fn share(&mut self, preview: &MachinePreview) -> Result<(), Failure> {
+    fn share(&mut self, preview: &MachinePreview) -> Result<(), CommandFailure> {
         let shared = Path::new(DIRECTORY).join("common-auth");
         if config_files::read(&shared)?.is_some_and(|text| stack_edit::names_module(&text)) {
             return Ok(());
@@ -168,7 +168,7 @@ impl SetupPlan {
         Ok(())
     }
 
-    fn share_by_hand(&mut self, preview: &MachinePreview) -> Result<(), Failure> {
+    fn share_by_hand(&mut self, preview: &MachinePreview) -> Result<(), CommandFailure> {
         let judge = |path: &Path, text: &str| {
             let changed = [(path.display().to_string(), text.to_owned())];
             preview.judge(&ChangedTexts::from(changed), "common-auth")
@@ -189,7 +189,11 @@ impl SetupPlan {
     }
 
     /// The module in the file of one service, unless its stack names it already.
-    fn add_service(&mut self, preview: &MachinePreview, service: &str) -> Result<(), Failure> {
+    fn add_service(
+        &mut self,
+        preview: &MachinePreview,
+        service: &str,
+    ) -> Result<(), CommandFailure> {
         let texts = self.texts();
         if preview.names_module(&texts, service) {
             return match preview.judge(&texts, service) {
@@ -231,9 +235,9 @@ impl SetupPlan {
     }
 
     /// sshd's settings, where they keep it from asking for a code.
-    fn add_sshd(&mut self, preview: &MachinePreview, user: &str) -> Result<(), Failure> {
+    fn add_sshd(&mut self, preview: &MachinePreview, user: &str) -> Result<(), CommandFailure> {
         let unreadable =
-            |error| Failure::refused(format!("sshd does not print its settings: {error}"));
+            |error| CommandFailure::refused(format!("sshd does not print its settings: {error}"));
         let problems = preview
             .sshd_problems(&self.texts(), user)
             .map_err(unreadable)?;
@@ -244,7 +248,7 @@ impl SetupPlan {
             .iter()
             .find(|problem| !sshd_dropin::CURES.contains(&problem.check))
         {
-            return Err(Failure::refused(&other.cause).next(&other.fix));
+            return Err(CommandFailure::refused(&other.cause).next(&other.fix));
         }
         let path = PathBuf::from(sshd_dropin::PATH);
         let before = config_files::read(&path)?;
@@ -265,14 +269,14 @@ impl SetupPlan {
         &mut self,
         name: &str,
         change: impl FnOnce(&Path, &str) -> Result<String, String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let path = Path::new(DIRECTORY).join(name);
         let before = config_files::read(&path)?.ok_or_else(|| {
-            Failure::refused(format!("there is no file {}", path.display())).next(format!(
+            CommandFailure::refused(format!("there is no file {}", path.display())).next(format!(
                 "Copy the one of the distribution there first: find /usr -path '*/pam.d/{name}'"
             ))
         })?;
-        let after = change(&path, &before).map_err(Failure::refused)?;
+        let after = change(&path, &before).map_err(CommandFailure::refused)?;
         if after != before {
             self.changes.push(FileChange {
                 path,
@@ -285,17 +289,17 @@ impl SetupPlan {
 }
 
 /// Refuses because another file overrides sshd's settings.
-pub fn overruled(causes: &str) -> Failure {
-    Failure::refused(format!("{causes}, also with {}", sshd_dropin::PATH)).next(
+pub fn overruled(causes: &str) -> CommandFailure {
+    CommandFailure::refused(format!("{causes}, also with {}", sshd_dropin::PATH)).next(
         "sshd takes the first value that it finds. The line \"Include /etc/ssh/sshd_config.d/*.conf\" has to stand first in \
          /etc/ssh/sshd_config, and no file that sorts before and no Match block may set it otherwise.",
     )
 }
 
 /// Refuses where setup cannot work, with the steps to do by hand.
-fn supported(preview: &MachinePreview) -> Result<(), Failure> {
+fn supported(preview: &MachinePreview) -> Result<(), CommandFailure> {
     if !preview.has_module() {
-        return Err(Failure::refused(
+        return Err(CommandFailure::refused(
             "libpam does not find pam_twofactor.so, so that every login would be refused",
         )
         .next("Install the package, or: make install"));
@@ -303,13 +307,13 @@ fn supported(preview: &MachinePreview) -> Result<(), Failure> {
     if Path::new("/etc/authselect/authselect.conf").exists()
         || Path::new("/usr/bin/authselect").exists()
     {
-        return Err(Failure::refused(
+        return Err(CommandFailure::refused(
             "authselect writes the PAM files here, and would undo what setup does",
         )
         .next(AUTHSELECT));
     }
     if !Path::new(DIRECTORY).join("common-auth").exists() {
-        return Err(Failure::refused(
+        return Err(CommandFailure::refused(
             "setup knows the PAM files of Debian and Ubuntu only, and there is no /etc/pam.d/common-auth",
         )
         .next(ELSEWHERE));
@@ -339,7 +343,7 @@ For sshd, in its configuration: UsePAM yes, KbdInteractiveAuthentication yes, Pa
 Then: twofactor enable --service SERVICE, and twofactor doctor";
 
 /// The services and their siblings that have a PAM file.
-fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, Failure> {
+fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, CommandFailure> {
     let names = preview.names();
     let mut known: Vec<String> = Vec::new();
     for service in services {
@@ -362,9 +366,9 @@ fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, F
 }
 
 /// A service without a PAM file.
-pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) -> Failure {
+pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) -> CommandFailure {
     let service_word = crate::formatting::plain(service);
-    let failure = Failure::refused(format!(
+    let failure = CommandFailure::refused(format!(
         "there is no PAM file of the service {service_word}"
     ));
     match suggest::nearest(service, names) {
@@ -380,8 +384,8 @@ fn asks_strangers(service: &str) -> String {
     )
 }
 
-fn cannot(service: &str, why: &str) -> Failure {
-    Failure::refused(format!(
+fn cannot(service: &str, why: &str) -> CommandFailure {
+    CommandFailure::refused(format!(
         "no place is found in {DIRECTORY}/{service} for the line that asks for the code: {why}"
     ))
     .next(format!(

@@ -8,7 +8,7 @@ use super::setup_plan::SetupPlan;
 use super::sshd_reload::SshdReload;
 use super::unified_diff;
 use crate::commands::policy_change::PolicyChange;
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// One file with its diff.
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ impl SetupReport {
     }
 }
 
-impl Report for SetupReport {
+impl CommandReport for SetupReport {
     fn text(&self) -> Zeroizing<String> {
         let services = self.services.join(", ");
         let sshd = sshd_word(self.sshd);
@@ -179,7 +179,7 @@ impl UndoReport {
     }
 }
 
-impl Report for UndoReport {
+impl CommandReport for UndoReport {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(if self.forgotten {
             "The files stay as they are, and can no longer be restored. To ask for no code: twofactor disable. \

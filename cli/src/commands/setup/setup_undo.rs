@@ -13,16 +13,16 @@ use super::{
 use crate::args::SetupArgs;
 use crate::audit;
 use crate::commands::policy_change::PolicyChange;
-use crate::context::Context;
+use crate::context::CommandContext;
 use crate::doctor::stack_preview::MachinePreview;
-use crate::error::Failure;
+use crate::error::CommandFailure;
 use crate::interrupt;
 
 /// Runs it.
 ///
 /// # Errors
 /// A refusal where a file was edited since; the reason why a file cannot be restored.
-pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFailure> {
     let state = context.state_path();
     let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
     if args.forget {
@@ -73,7 +73,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
     let mut reloaded = None;
     if journal.file(Path::new(sshd_dropin::PATH)).is_some() {
         MachinePreview::look().test_sshd().map_err(|error| {
-            Failure::refused(format!("sshd -t refuses its configuration: {error}"))
+            CommandFailure::refused(format!("sshd -t refuses its configuration: {error}"))
         })?;
         reloaded = Some(sshd_reload::reload()?);
     }
@@ -83,13 +83,13 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<(), Failure> {
 }
 
 /// The refusal where setup keeps no texts of before. After `--forget` the lines that it wrote are still there.
-fn nothing() -> Failure {
+fn nothing() -> CommandFailure {
     let named = MachinePreview::look().used();
     if named.is_empty() {
-        return Failure::refused("there is nothing to undo: setup has changed nothing here")
+        return CommandFailure::refused("there is nothing to undo: setup has changed nothing here")
             .next("To ask for no code: twofactor disable");
     }
-    Failure::refused("there is nothing to undo: setup keeps no file of before").next(format!(
+    CommandFailure::refused("there is nothing to undo: setup keeps no file of before").next(format!(
         "To ask for no code: twofactor disable\n\
          To take it out by hand: remove {}, if it is there, and the lines with pam_twofactor.so from the PAM files of {}",
         sshd_dropin::PATH,
@@ -98,10 +98,10 @@ fn nothing() -> Failure {
 }
 
 fn show(
-    context: &Context,
+    context: &CommandContext,
     files: &[FoundFile<'_>],
     policy: Option<&PolicyChange>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     for file in files {
         if file.standing == FileStanding::After {
             let texts = file.texts;
@@ -121,7 +121,7 @@ fn show(
     Ok(())
 }
 
-fn write(files: &[FoundFile<'_>]) -> Result<(), Failure> {
+fn write(files: &[FoundFile<'_>]) -> Result<(), CommandFailure> {
     for FoundFile {
         texts: file,
         standing,
@@ -139,9 +139,9 @@ fn write(files: &[FoundFile<'_>]) -> Result<(), Failure> {
 
 /// Compares the files with the note. The policy may differ, since it is edited at any time.
 fn standing<'a>(
-    context: &Context,
+    context: &CommandContext,
     journal: &'a SetupJournal,
-) -> Result<Vec<FoundFile<'a>>, Failure> {
+) -> Result<Vec<FoundFile<'a>>, CommandFailure> {
     let mut files = Vec::new();
     for texts in &journal.files {
         if texts.path == context.policy_path() {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::error::Failure;
+use crate::error::CommandFailure;
 
 /// Exists while systemd is the init system (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
@@ -39,7 +39,7 @@ impl SshdReload {
 ///
 /// # Errors
 /// When it runs and cannot be reloaded.
-pub fn reload() -> Result<SshdReload, Failure> {
+pub fn reload() -> Result<SshdReload, CommandFailure> {
     if Path::new(SYSTEMD).exists() {
         // No known unit: sshd gets a signal instead.
         match by_systemd()? {
@@ -50,7 +50,7 @@ pub fn reload() -> Result<SshdReload, Failure> {
     by_signal()
 }
 
-fn by_systemd() -> Result<SshdReload, Failure> {
+fn by_systemd() -> Result<SshdReload, CommandFailure> {
     let mut said = String::new();
     for unit in UNITS {
         let output = systemctl(&["try-reload-or-restart", unit])?;
@@ -64,19 +64,21 @@ fn by_systemd() -> Result<SshdReload, Failure> {
         }
         said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     }
-    Err(Failure::system(format!("sshd cannot be reloaded: {said}")))
+    Err(CommandFailure::system(format!(
+        "sshd cannot be reloaded: {said}"
+    )))
 }
 
-fn systemctl(arguments: &[&str]) -> Result<std::process::Output, Failure> {
+fn systemctl(arguments: &[&str]) -> Result<std::process::Output, CommandFailure> {
     Command::new("/usr/bin/systemctl")
         .args(arguments)
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Failure::system(format!("systemctl: {error}")))
+        .map_err(|error| CommandFailure::system(format!("systemctl: {error}")))
 }
 
 /// Sends the signal of sshd(8) to every listening sshd of this machine.
-fn by_signal() -> Result<SshdReload, Failure> {
+fn by_signal() -> Result<SshdReload, CommandFailure> {
     let mut told = SshdReload::NotRunning;
     for pid in listeners()? {
         match kill_process(pid, Signal::HUP) {
@@ -84,7 +86,9 @@ fn by_signal() -> Result<SshdReload, Failure> {
             // Ended meanwhile.
             Err(Errno::SRCH) => {}
             Err(errno) => {
-                return Err(Failure::system(format!("sshd cannot be reloaded: {errno}")));
+                return Err(CommandFailure::system(format!(
+                    "sshd cannot be reloaded: {errno}"
+                )));
             }
         }
     }
@@ -92,8 +96,8 @@ fn by_signal() -> Result<SshdReload, Failure> {
 }
 
 /// The listening processes in the namespaces of this one. Those of containers have other settings.
-fn listeners() -> Result<Vec<Pid>, Failure> {
-    let failed = |error: std::io::Error| Failure::system(format!("/proc: {error}"));
+fn listeners() -> Result<Vec<Pid>, CommandFailure> {
+    let failed = |error: std::io::Error| CommandFailure::system(format!("/proc: {error}"));
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(failed)? {
         let path = entry.map_err(failed)?.path();

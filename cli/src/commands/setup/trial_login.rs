@@ -9,8 +9,8 @@ use super::setup_plan::SetupPlan;
 use crate::args::SetupArgs;
 use crate::caller;
 use crate::commands::{enable_disable, verify};
-use crate::context::Context;
-use crate::error::Failure;
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
 use crate::formatting::plain;
 use crate::interrupt;
 
@@ -19,7 +19,7 @@ use crate::interrupt;
 ///
 /// # Errors
 /// A usage error where the caller cannot be told; a refusal where there is no such user.
-pub fn user(context: &Context, args: &SetupArgs) -> Result<String, Failure> {
+pub fn user(context: &CommandContext, args: &SetupArgs) -> Result<String, CommandFailure> {
     let user = caller::unless_named(args.user.as_deref(), "setup --user")?;
     let user = context.account(&user)?.name;
     // What cannot be read is reported where it is needed.
@@ -59,7 +59,7 @@ pub fn user(context: &Context, args: &SetupArgs) -> Result<String, Failure> {
 ///
 /// # Errors
 /// A refusal after all files were restored.
-pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failure> {
+pub fn run(context: &CommandContext, plan: &SetupPlan, user: &str) -> Result<(), CommandFailure> {
     if !context.terminal.is_interactive() {
         return Ok(context.terminal.prose(
             "Log in in a second terminal before you close this one. If that fails: twofactor setup --undo\n",
@@ -69,7 +69,7 @@ pub fn run(context: &Context, plan: &SetupPlan, user: &str) -> Result<(), Failur
         Ok(TrialVerdict::Works) => Ok(context.terminal.prose(&kept(plan))?),
         Ok(TrialVerdict::Fails) => {
             restored_files::put_back(context)?;
-            Err(Failure::refused("everything was undone")
+            Err(CommandFailure::refused("everything was undone")
                 .next("To see what is wrong, set it up again and run: twofactor doctor"))
         }
         Err(failure) => Err(restored_files::after(context, failure)),
@@ -91,7 +91,11 @@ enum TrialVerdict {
     Fails,
 }
 
-fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdict, Failure> {
+fn try_it(
+    context: &CommandContext,
+    plan: &SetupPlan,
+    user: &str,
+) -> Result<TrialVerdict, CommandFailure> {
     let terminal = &context.terminal;
     if enable_disable::has_device(context, user)? {
         terminal.prose(&format!(
@@ -115,7 +119,7 @@ fn try_it(context: &Context, plan: &SetupPlan, user: &str) -> Result<TrialVerdic
 
 /// Waits for the answer. A right code of `user` is reported but is no answer: only the administrator knows if the
 /// intended login has worked.
-fn wait(context: &Context, user: &str) -> Result<TrialVerdict, Failure> {
+fn wait(context: &CommandContext, user: &str) -> Result<TrialVerdict, CommandFailure> {
     let store = context.existing_store()?;
     let account = context.account(user)?;
     let terminal = &context.terminal;

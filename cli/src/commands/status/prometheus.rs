@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::enrollment_totals::EnrollmentTotals;
 use super::status_report::PolicyStatus;
 use super::user_status::UserStatus;
-use crate::output::{LineLayout, Report};
+use crate::output::{CommandReport, LineLayout};
 
 /// Everything that the figures are made of.
 pub struct LoginFigures<'a> {
@@ -35,7 +35,7 @@ pub struct FigureReport {
     metrics: String,
 }
 
-impl Report for FigureReport {
+impl CommandReport for FigureReport {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(self.metrics.clone())
     }

@@ -7,7 +7,7 @@ use super::lock_status::{DaemonStatus, LockStatus};
 use super::user_status::UserStatus;
 use super::{grace_periods, told_changes};
 use crate::device_info::DeviceInfo;
-use crate::error::{Failure, for_user};
+use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::ReportedTime;
 use crate::roster::{EnrollmentStatus, ListedUser, RosterEntry};
@@ -23,7 +23,7 @@ impl UserStatus {
                     "To remove it: {}",
                     suggested_command::twofactor("unset", &[&name], &[])
                 );
-                let gone = Failure::refused("no such user any more")
+                let gone = CommandFailure::refused("no such user any more")
                     .of_kind(FailureKind::UnknownUser)
                     .next(step);
                 return refused(name, &gone);
@@ -57,7 +57,7 @@ impl UserStatus {
     }
 }
 
-fn refused(name: String, failure: &Failure) -> UserStatus {
+fn refused(name: String, failure: &CommandFailure) -> UserStatus {
     UserStatus {
         error: Some(failure.to_string().replace('\n', ". ")),
         kind: Some(failure.kind),

@@ -10,7 +10,7 @@ use super::enrollment_totals::EnrollmentTotals;
 use super::user_selection::UserSelection;
 use super::user_status::UserStatus;
 use super::user_table;
-use crate::output::Report;
+use crate::output::CommandReport;
 
 /// Report of `status`.
 #[derive(Serialize)]
@@ -76,7 +76,7 @@ impl ServiceSwitches {
     }
 }
 
-impl Report for StatusReport {
+impl CommandReport for StatusReport {
     fn text(&self) -> Zeroizing<String> {
         let policy = &self.policy;
         let mut text = match (&policy.error, policy.enabled) {
