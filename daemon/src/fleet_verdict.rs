@@ -44,6 +44,7 @@ pub fn settle(
         meta: StoreKey::meta(),
         host: host.host_key().clone(),
         state: StoreKey::state(user),
+        record: StoreKey::record(user),
     };
     let places = (keys.state.clone(), keys.host.clone());
     let judge = LockedCodeJudge { code, revision };

@@ -155,16 +155,17 @@ fn damaged_text(damaged: &[DamagedUser]) -> String {
 fn advice(user: &str, kind: DamageKind) -> String {
     let user = suggested_command::operand(user);
     let anew = format!("twofactor unset {user}, then twofactor enroll {user}");
+    let outage = format!(
+        "logins with a code are those of an outage: {anew}. Until then, on a host that needs it: twofactor bypass --this-host {user}"
+    );
     match kind {
         DamageKind::Record(_) => format!(
             "the record alone. On the host with the newest copy, twofactor bypass {user} writes it anew; the others refuse that. If there is none: {anew}"
         ),
         DamageKind::RecordAfterRestoration => {
-            format!("the record, and no host knows whose copy is the newest: {anew}")
+            format!("no host knows whose copy of the record is the newest; {outage}")
         }
-        DamageKind::State | DamageKind::Both => format!(
-            "logins with a code are those of an outage: {anew}. Until then, on a host that needs it: twofactor bypass --this-host {user}"
-        ),
+        DamageKind::State | DamageKind::Both => outage,
     }
 }
 
@@ -207,9 +208,11 @@ mod tests {
     fn each_kind_of_damage_has_its_own_advice() {
         let record = advice("alice", DamageKind::Record(7));
         assert!(record.contains("twofactor bypass alice writes"), "{record}");
-        let distrusted = advice("alice", DamageKind::RecordAfterRestoration);
-        assert!(!distrusted.contains("bypass"), "{distrusted}");
-        for kind in [DamageKind::State, DamageKind::Both] {
+        for kind in [
+            DamageKind::RecordAfterRestoration,
+            DamageKind::State,
+            DamageKind::Both,
+        ] {
             let state = advice("alice", kind);
             assert!(state.contains("bypass --this-host alice"), "{state}");
         }

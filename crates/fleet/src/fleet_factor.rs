@@ -53,8 +53,8 @@ impl FleetHost {
         Ok(self.factor(user, time)?.state.state)
     }
 
-    /// True if the store has a state of the user by which a code can be judged. Where it has none, each login of the user with a code is
-    /// one of an outage.
+    /// True if the store has a state of the user by which a code can be judged, and after a restoration the record, too. Where it has
+    /// none, each login of the user with a code is one of an outage.
     ///
     /// # Errors
     /// [`OutageReason`], where the store cannot be used for any user.
@@ -63,11 +63,16 @@ impl FleetHost {
         user: &str,
         time: &dyn TimeLeft,
     ) -> Result<bool, OutageReason> {
-        let key = StoreKey::state(user);
-        let values = self.checked_values(std::slice::from_ref(&key), time)?;
-        let sealed = values.first().and_then(|(_, value)| value.as_deref());
-        let plain = sealed.and_then(|sealed| self.key().open(&key, sealed).ok());
-        Ok(plain.is_some_and(|plain| SharedState::decode(&plain).is_ok()))
+        let keys = [StoreKey::state(user), StoreKey::record(user)];
+        let values = self.checked_values(&keys, time)?;
+        let plain = |at: usize| {
+            let (key, sealed) = values.get(at)?;
+            self.key().open(key, sealed.as_deref()?).ok()
+        };
+        let state = plain(0).and_then(|plain| SharedState::decode(&plain).ok());
+        let is_of_epoch = |state: &SharedState| state.epoch == self.standing().meta.epoch;
+        let has_record = || plain(1).is_some_and(|plain| SharedRecord::decode(&plain).is_ok());
+        Ok(state.is_some_and(|state| is_of_epoch(&state) || has_record()))
     }
 
     /// Record and state of a user, of one revision.

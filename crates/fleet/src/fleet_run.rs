@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::fleet_host::patient;
 use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::gateway_message::AttemptKeys;
@@ -34,6 +35,12 @@ pub fn run<J: AttemptJudge>(
                     return Err(OutageReason::Unreachable(fault));
                 }
             },
+            AttemptStep::ReadRecord => {
+                let key = &keys.record;
+                let values = patient(time, || gateway.values(std::slice::from_ref(key), time))?;
+                let sealed = values.first().and_then(|(_, value)| value.as_deref());
+                attempt.after_record(key, sealed)
+            }
             AttemptStep::Write(write) => {
                 let written = gateway.write(keys, &write.base, &write.state, time);
                 attempt.after_write(match written {

@@ -14,9 +14,11 @@ pub struct AttemptKeys {
     pub host: StoreKey,
     /// The user's state.
     pub state: StoreKey,
+    /// The user's record, which is looked at where the state is of an earlier epoch, and not compared.
+    pub record: StoreKey,
 }
 
-/// The values of [`AttemptKeys`], read at one revision of the store: `None` where there is none.
+/// The values of [`AttemptKeys`] but the record, read at one revision of the store: `None` where there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreView {
     /// The fleet.
@@ -182,6 +184,7 @@ mod tests {
             meta: StoreKey::meta(),
             host: StoreKey::host("h"),
             state: StoreKey::state("alice"),
+            record: StoreKey::record("alice"),
         }
     }
 

@@ -56,7 +56,7 @@ impl HostBypass {
         keep_revision(fleet.path(), user, change).map_err(|error| unmade(&error.to_string()))
     }
 
-    /// True if this host has its store, and in it a state of the user: each code is judged by that.
+    /// True if this host has its store, and each code of the user is judged by that.
     fn is_met(&self, user: &str) -> Result<bool, ShareFault> {
         // What is wrong with a file cuts it off as well.
         let Ok(host) = FleetHost::open(&self.settings, &self.state) else {

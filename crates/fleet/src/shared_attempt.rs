@@ -12,7 +12,8 @@
 //! * **counted once**: wrong codes that a host counted by itself are added in one write with the id of their outage. What the state has of
 //!   them is not added again.
 //! * **own record is the newest**: a state names the revision of its record. A host with an older one judges nothing before it has that.
-//! * **epoch**: after that an administrator begins a new epoch; a state of an earlier one has nothing that may be taken for unused.
+//! * **epoch**: after that an administrator begins a new epoch; a state of an earlier one has nothing that may be taken for unused. It
+//!   comes into the new one with its record in the store, and not without: by a damaged record no host could tell whose is the newest.
 
 use std::cmp::Ordering;
 
@@ -23,6 +24,7 @@ use crate::attempt_id::AttemptId;
 use crate::fleet_key::FleetKey;
 use crate::gateway_message::{StoreView, TransactionAnswer};
 use crate::outage::OutageReason;
+use crate::shared_record::SharedRecord;
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
 use crate::token::{EpochPhase, FleetMeta, HostBeat};
@@ -134,6 +136,8 @@ pub fn check_meta(known: FleetMeta, there: FleetMeta) -> Result<(), OutageReason
 pub enum AttemptStep<E> {
     /// Read the values.
     Read,
+    /// Read the record.
+    ReadRecord,
     /// Write this state, if the values are still those of the base.
     Write(StateWrite),
     /// The result, which may be told.
@@ -172,6 +176,8 @@ pub struct FleetAttempt<'a, J: AttemptJudge> {
     /// As it was after the last answer of the store.
     standing: FleetStanding,
     judge: J,
+    /// Revision of the record in the store, where it was looked at.
+    record: Option<u64>,
     sent: Option<SentWrite<J::End>>,
 }
 
@@ -199,6 +205,7 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
             source,
             standing: source.standing(),
             judge,
+            record: None,
             sent: None,
         }
     }
@@ -216,6 +223,23 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
             // The host wrote a number meanwhile: this was read before, or is of after.
             Err(reason) if reason.is_of_standing() && before != self.standing => AttemptStep::Read,
             step => step.unwrap_or_else(AttemptStep::Outage),
+        }
+    }
+
+    /// The step after the record was read, which is sealed for this key.
+    pub fn after_record(&mut self, key: &StoreKey, sealed: Option<&[u8]>) -> AttemptStep<J::End> {
+        let opened = || {
+            let sealed = sealed.ok_or(OutageReason::NoState)?;
+            let plain = self.key.open(key, sealed).map_err(OutageReason::UserSeal)?;
+            SharedRecord::decode(&plain).map_err(OutageReason::Record)
+        };
+        match opened() {
+            Ok(record) => {
+                self.record = Some(record.revision);
+                // What came between the two is known then.
+                AttemptStep::Read
+            }
+            Err(reason) => AttemptStep::Outage(reason),
         }
     }
 
@@ -266,16 +290,21 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         view: StoreView,
         shared: SharedState,
     ) -> Result<AttemptStep<J::End>, OutageReason> {
-        match shared.record.cmp(&self.judge.record()) {
-            Ordering::Greater => return Err(OutageReason::OlderRecord),
-            Ordering::Less => return Err(OutageReason::NewerRecord),
-            Ordering::Equal => {}
-        }
         let epoch = if shared.epoch < self.standing.meta.epoch {
             SharedEpoch::Earlier
         } else {
             SharedEpoch::Current
         };
+        match self.record {
+            None if epoch == SharedEpoch::Earlier => return Ok(AttemptStep::ReadRecord),
+            Some(record) if record != shared.record => return Err(OutageReason::Contradiction),
+            _ => {}
+        }
+        match shared.record.cmp(&self.judge.record()) {
+            Ordering::Greater => return Err(OutageReason::OlderRecord),
+            Ordering::Less => return Err(OutageReason::NewerRecord),
+            Ordering::Equal => {}
+        }
         let count = self.judge.outage_count();
         let known = count.map_or(0, |it| shared.counted(it.id));
         let (state, outcome, end) = match self.judge.decide(&shared.state, known, epoch) {

@@ -12,6 +12,7 @@ use crate::outage::OutageReason;
 use crate::shared_attempt::{
     AttemptDecision, AttemptJudge, AttemptStep, FleetAttempt, FleetStanding, StateWrite, WriteEnd,
 };
+use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
 use crate::token::{FleetMeta, HostBeat};
@@ -350,11 +351,53 @@ fn a_state_of_an_earlier_epoch_has_no_unused_code() {
     let old = SharedState::first(1, UserState::new(0));
     let mut view = store(&now, &old);
     let mut one = attempt(&key, &now, true);
+    assert_eq!(one.after_read(view.clone()), AttemptStep::ReadRecord);
+    let place = StoreKey::record("alice");
+    let record = sealed_record(&place, 0);
+    let read = one.after_record(&place, Some(&record));
+    assert_eq!(read, AttemptStep::Read);
     let write = write_of(one.after_read(view.clone()));
     let answer = apply(&mut view, &write);
     let end = one.after_write(WriteEnd::Answered(answer));
     assert_eq!(end, AttemptStep::Ended(CodeEnd::Wrong));
     assert_eq!(shared_of(&view).epoch, 2, "the next state is of this epoch");
+}
+
+/// A record in the store, of this revision.
+fn sealed_record(place: &StoreKey, revision: u64) -> Vec<u8> {
+    let record = SharedRecord {
+        revision,
+        change: AttemptId::random().unwrap(),
+        content: RecordContent::Removed,
+    };
+    key().seal(place, &record.encode()).unwrap()
+}
+
+/// By it a host would take its own copy for the newest one.
+#[test]
+fn a_state_of_an_earlier_epoch_stays_one_without_its_record() {
+    let key = key();
+    let now = standing(2, 1);
+    let view = store(&now, &SharedState::first(1, State::new(0)));
+    let place = StoreKey::record("alice");
+    let mut one = attempt(&key, &now, true);
+    let mut outage = |sealed: Option<Vec<u8>>| {
+        assert_eq!(one.after_read(view.clone()), AttemptStep::ReadRecord);
+        match one.after_record(&place, sealed.as_deref()) {
+            AttemptStep::Outage(reason) => reason,
+            step => panic!("{step:?}"),
+        }
+    };
+    assert_eq!(outage(None), OutageReason::NoState);
+    let damaged = outage(Some(b"damaged".to_vec()));
+    assert!(matches!(damaged, OutageReason::UserSeal(_)), "{damaged}");
+    let garbage = outage(Some(key.seal(&place, b"garbage").unwrap()));
+    assert!(matches!(garbage, OutageReason::Record(_)), "{garbage}");
+    // The state tells of another one.
+    let other = sealed_record(&place, 1);
+    assert_eq!(one.after_record(&place, Some(&other)), AttemptStep::Read);
+    let end = one.after_read(view);
+    assert_eq!(end, AttemptStep::Outage(OutageReason::Contradiction));
 }
 
 #[test]
@@ -431,6 +474,7 @@ fn run(seed: u64, right: usize, wrong: usize) -> Vec<CodeEnd> {
             AttemptStep::Ended(end) => Course::Ends(Some(end)),
             AttemptStep::Outage(OutageReason::Forgotten) => Course::Ends(None),
             AttemptStep::Outage(reason) => panic!("{reason}"),
+            AttemptStep::ReadRecord => panic!("all states are of this epoch"),
         };
     }
     let ends = attempts.into_iter().filter_map(|(_, course)| match course {

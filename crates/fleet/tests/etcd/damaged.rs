@@ -25,7 +25,12 @@ use super::versions::{ACCOUNT, unenrolled};
 
 /// Puts something that no key opens in the place of a value.
 pub fn damage(host: &FleetHost, key: &StoreKey) {
-    let writes = [(key.clone(), b"damaged".to_vec())];
+    put(host, key, b"damaged");
+}
+
+/// Puts a value there, as one does who has no key.
+pub fn put(host: &FleetHost, key: &StoreKey, value: &[u8]) {
+    let writes = [(key.clone(), value.to_vec())];
     let end = soon();
     loop {
         match host.gateway().change(&[], &writes, &end) {
@@ -37,7 +42,7 @@ pub fn damage(host: &FleetHost, key: &StoreKey) {
     }
 }
 
-fn value(host: &FleetHost, key: &StoreKey) -> Option<Vec<u8>> {
+pub fn value(host: &FleetHost, key: &StoreKey) -> Option<Vec<u8>> {
     let values = host.gateway().values(std::slice::from_ref(key), &soon());
     values.unwrap().remove(0).1
 }

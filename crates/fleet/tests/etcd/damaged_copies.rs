@@ -3,11 +3,18 @@
 use serde_json::Value;
 
 use super::cluster::EtcdCluster;
-use super::damaged::{bypass, damage};
-use super::hosts::founded;
+use super::damaged::{bypass, damage, put, value};
+use super::fleet::{RoundEnd, RoundJudge};
+use super::hosts::{TestHost, founded, soon};
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::versions::ACCOUNT;
+use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::fleet_run;
+use twofactor_fleet::gateway_message::AttemptKeys;
+use twofactor_fleet::mirror_marks::MirrorMarks;
+use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::shared_attempt::FleetAttempt;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::UnmirroredUsers;
 
@@ -32,6 +39,52 @@ fn a_removed_device_does_not_come_back_by_a_restoration() {
     b.enroll("alice", uid_of("alice"));
     assert_eq!(a.epoch_of("alice"), 2);
     assert_eq!(a.beat(), Ok(1));
+}
+
+/// A wrong code, judged by the record of a host.
+fn types_wrong_code(host: &TestHost, user: &str) -> Result<RoundEnd, OutageReason> {
+    let fleet = host.open();
+    let keys = AttemptKeys {
+        meta: StoreKey::meta(),
+        host: fleet.host_key().clone(),
+        state: StoreKey::state(user),
+        record: StoreKey::record(user),
+    };
+    let marks = MirrorMarks::open(fleet.directory().path()).unwrap();
+    let here = host.record(user);
+    let judge = RoundJudge {
+        round: None,
+        record: marks.revision_of(user, here.as_ref()).unwrap(),
+    };
+    let places = (keys.state.clone(), keys.host.clone());
+    let id = AttemptId::random().unwrap();
+    let mut attempt = FleetAttempt::new(id, fleet.key(), places, &fleet, judge);
+    fleet_run::run(fleet.gateway(), &keys, &mut attempt, &soon())
+}
+
+/// With it, the host that has the older copy would write that into the store at root's next change.
+#[test]
+fn a_login_brings_no_damaged_record_into_a_new_epoch() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    a.store().discard("alice").unwrap();
+    cluster.restore_snapshot(&backup);
+    let (host, key) = (a.open_as_it_is(), StoreKey::record("alice"));
+    let whole = value(&host, &key).unwrap();
+    damage(&host, &key);
+    ended(&a, &b);
+    b.beat_of_service().unwrap();
+    let refused = types_wrong_code(&b, "alice").unwrap_err();
+    assert!(matches!(refused, OutageReason::UserSeal(_)), "{refused}");
+    assert_eq!(b.epoch_of("alice"), 0);
+    let refused = bypass(&b, "alice").unwrap_err().to_string();
+    assert!(refused.contains("not sealed with the key"), "{refused}");
+    // No code of hers can be judged by the store.
+    assert!(b.bypass_here("alice").is_ok());
+    put(&host, &key, &whole);
+    assert_eq!(types_wrong_code(&b, "alice"), Ok(RoundEnd::Wrong));
+    assert_eq!(b.epoch_of("alice"), 2);
 }
 
 /// A host that is behind has no newer copy than the state tells of, and one that leaves would keep what was removed.

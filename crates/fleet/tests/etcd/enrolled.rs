@@ -11,6 +11,7 @@ use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
+use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::attempt::{
@@ -104,6 +105,15 @@ impl EnrolledFleet {
             record: record_of(&alice(), &[phone()]),
         };
         fleet.enroll("alice");
+        let record = SharedRecord {
+            revision: 0,
+            change: AttemptId::random().unwrap(),
+            content: RecordContent::Text(fleet.record.to_toml()),
+        };
+        // A new epoch asks for it.
+        fleet
+            .fleet
+            .put(&StoreKey::record("alice"), &record.encode());
         fleet
     }
 

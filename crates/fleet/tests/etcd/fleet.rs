@@ -37,9 +37,9 @@ pub enum RoundEnd {
 
 /// One right code for each round: `unreported` is the last round whose code was used.
 pub struct RoundJudge {
-    round: Option<u32>,
+    pub round: Option<u32>,
     /// Revision of the record of its host.
-    record: u64,
+    pub record: u64,
 }
 
 impl AttemptJudge for RoundJudge {
@@ -266,5 +266,6 @@ pub fn keys(user: &str, host: usize) -> AttemptKeys {
         meta: StoreKey::meta(),
         host: host_key(host),
         state: StoreKey::state(user),
+        record: StoreKey::record(user),
     }
 }
