@@ -107,37 +107,50 @@ fn every_row_names_a_test_or_says_that_there_is_none() {
     }
 }
 
-/// The page for users quotes the module, and says what to do wherever the module sends them to their administrator.
+/// The page of the messages quotes the module, and says what to do wherever the module sends users to their administrator.
 #[test]
 fn the_page_for_users_has_what_the_module_says() {
-    let page = text("docs/users.md");
-    let table = page.split("| the machine says |").nth(1).unwrap();
-    let quoted = table.lines().filter_map(|line| line.split("| ").nth(1));
+    let page = text("docs/messages.md");
+    let tables = page.split("| the machine says |").skip(1);
+    let rows = tables.flat_map(|table| {
+        table
+            .lines()
+            .take_while(|line| line.starts_with(['|', ' ']))
+    });
+    let quoted = rows.filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
     // That one is sshd's.
     let quoted = quoted.filter(|cell| !cell.starts_with("Permission denied"));
     let quoted: Vec<&str> = quoted.flat_map(sentences).collect();
-    let source = text("src/prompt_text.rs") + &text("src/account_phase/enrollment_text.rs");
-    let said = |sentence: &&str| source.contains(&sentence.replace(" 6 ", " {digits} "));
-    let unsaid: Vec<_> = quoted.iter().filter(|one| !said(one)).collect();
-    assert!(quoted.len() > 10 && unsaid.is_empty(), "{unsaid:?}");
-    let refusals = text("src/prompt_text.rs");
-    let sends_on = |literal: &&str| {
-        ["Ask your admin", "Tell your admin"]
-            .iter()
-            .any(|words| literal.contains(words))
+    let source = [
+        "prompt_text.rs",
+        "account_phase/enrollment_text.rs",
+        "account_phase/new_device_text.rs",
+    ]
+    .map(|file| text(&format!("src/{file}")))
+    .concat();
+    let as_written = |one: &str| {
+        one.replace(" 6 ", " {digits} ")
+            .replace(" N ", " {seconds} ")
     };
-    let literals: Vec<_> = refusals.split('"').skip(1).step_by(2).collect();
+    let unsaid: Vec<_> = quoted
+        .iter()
+        .filter(|one| !source.contains(&as_written(one)))
+        .collect();
+    assert!(quoted.len() > 25 && unsaid.is_empty(), "{unsaid:?}");
+    let sends_on =
+        |literal: &&str| literal.contains("sk your admin") || literal.contains("ell your admin");
+    let literals: Vec<_> = source.split('"').skip(1).step_by(2).collect();
     let literals: Vec<_> = literals.into_iter().filter(sends_on).collect();
-    let is_quoted = |literal: &&&str| quoted.iter().any(|one| literal.contains(one));
+    let is_quoted = |literal: &&&str| quoted.iter().any(|one| literal.contains(&as_written(one)));
     let missing: Vec<_> = literals.iter().filter(|one| !is_quoted(one)).collect();
-    assert!(literals.len() > 4 && missing.is_empty(), "{missing:?}");
+    assert!(literals.len() > 15 && missing.is_empty(), "{missing:?}");
 }
 
-/// The sentences of a text, without the full stops.
+/// The sentences of a text, without the marks at their ends.
 fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let all = text.split_inclusive(['.']).map(str::trim);
-    all.filter(|one| !one.is_empty() && *one != "|")
-        .map(|one| one.trim_end_matches(['.', '|', ' ']))
+    let bare = all.map(|one| one.trim_end_matches(['.', '|', ' ']));
+    bare.filter(|one| !one.is_empty())
 }
 
 #[test]
