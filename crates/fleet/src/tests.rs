@@ -378,7 +378,7 @@ fn sealed_record(place: &StoreKey, revision: u64) -> Vec<u8> {
 fn a_state_of_an_earlier_epoch_stays_one_without_its_record() {
     let key = key();
     let now = standing(2, 1);
-    let view = store(&now, &SharedState::first(1, State::new(0)));
+    let view = store(&now, &SharedState::first(1, UserState::new(0)));
     let place = StoreKey::record("alice");
     let mut one = attempt(&key, &now, true);
     let mut outage = |sealed: Option<Vec<u8>>| {
