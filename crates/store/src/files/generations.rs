@@ -58,11 +58,11 @@ enum StatePlace {
     /// `state/NAME`.
     Base,
     /// A generation.
-    Generation(Generations, u64),
+    Generation(GenerationDirectory, u64),
 }
 
 /// The directory of a user's generations.
-struct Generations {
+struct GenerationDirectory {
     fd: OwnedFd,
     stat: Stat,
 }

@@ -9,7 +9,7 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use crate::sys::lock;
 use twofactor_core::state::{self, SlotStanding, StateError, StoredState};
 
-use super::{Generations, OpenFile, StateFiles};
+use super::{GenerationDirectory, OpenFile, StateFiles};
 use crate::files::{FileFault, StoreError};
 
 impl<'s> StateFiles<'s> {
@@ -24,7 +24,7 @@ impl<'s> StateFiles<'s> {
         Ok(numbers)
     }
 
-    pub(super) fn open_generations(&self) -> Result<Option<Generations>, StoreError> {
+    pub(super) fn open_generations(&self) -> Result<Option<GenerationDirectory>, StoreError> {
         let states = self.directory()?;
         let path = self.generations();
         let opened = match file::open_directory(states, Path::new(&path), FileAccess::Private) {
@@ -32,7 +32,7 @@ impl<'s> StateFiles<'s> {
             other => other.map_err(StoreError::file(&self.path))?,
         };
         let stat = file::stat(&opened).map_err(StoreError::file(&self.path))?;
-        Ok(Some(Generations { fd: opened, stat }))
+        Ok(Some(GenerationDirectory { fd: opened, stat }))
     }
 
     /// The directory that all states are in.

@@ -7,13 +7,13 @@ use crate::sys::file::{self, FileOpening};
 use crate::sys::new_file::{NewFile, NewFileKind};
 use twofactor_core::state::{self, MOVED, MOVED_OFFSET, SlotStanding, StoredState, UserState};
 
-use super::{Generations, HeldFile, OpenFile, StateFiles, StatePlace};
+use super::{GenerationDirectory, HeldFile, OpenFile, StateFiles, StatePlace};
 use crate::files::{FileFault, StoreError};
 
 impl<'s> StateFiles<'s> {
     /// Makes the directory of generations and the first one. The file comes first: a base that is closed while no file can
     /// be made would keep the right person out.
-    pub(super) fn close_base(&self) -> Result<Option<(Generations, OpenFile)>, StoreError> {
+    pub(super) fn close_base(&self) -> Result<Option<(GenerationDirectory, OpenFile)>, StoreError> {
         let claim = self.stage_claim()?;
         let states = self.directory()?;
         let publish = || {
@@ -22,7 +22,7 @@ impl<'s> StateFiles<'s> {
                 return Ok(None);
             };
             let stat = file::stat(&fd)?;
-            let directory = Generations {
+            let directory = GenerationDirectory {
                 stat: file::stat(&made)?,
                 fd: made,
             };
@@ -61,7 +61,7 @@ impl<'s> StateFiles<'s> {
     /// Turns a generation whose lock is held into the current file. `None` where another process did something meanwhile.
     pub(super) fn complete(
         &self,
-        directory: Generations,
+        directory: GenerationDirectory,
         opened: OpenFile,
         number: u64,
     ) -> Result<Option<HeldFile>, StoreError> {
@@ -102,7 +102,7 @@ impl<'s> StateFiles<'s> {
     /// readers without a lock.
     pub(super) fn finish(
         &self,
-        directory: &Generations,
+        directory: &GenerationDirectory,
         highest: &OpenFile,
         numbers: &[u64],
     ) -> Result<(), StoreError> {
@@ -168,7 +168,7 @@ impl<'s> StateFiles<'s> {
     }
 
     /// Tells readers without a lock not to read the base.
-    pub(super) fn note_move(&self, directory: &Generations) -> Result<(), StoreError> {
+    pub(super) fn note_move(&self, directory: &GenerationDirectory) -> Result<(), StoreError> {
         let Some(base) = self.open_base(FileOpening::Update)? else {
             // The state was removed, or moved to another name, and readers do not come here any more.
             return Err(self.error(FileFault::TakenOver));
