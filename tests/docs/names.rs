@@ -1,4 +1,5 @@
-//! Names stand for one thing: no type name is defined twice in the workspace, and files of one name hold the same thing.
+//! Names stand for one thing: no type name is defined twice in the workspace, one word is enough for terms of the field alone, and files
+//! of one name hold the same thing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,6 +30,41 @@ const SHARED_FILES: [(&str, &str); 16] = [
 
 /// The same for names that a command shares with the operation or the call of the daemon that it is about.
 const COMMANDS: [&str; 3] = ["fleet.rs", "status.rs", "unlock.rs"];
+
+/// Types of one word: what RFC 4226, RFC 6238, passwd(5) or the policy's manual page call so, or a word that has one meaning here.
+const TERMS: [&str; 13] = [
+    "Account",
+    "Algorithm",
+    "Backup",
+    "Code",
+    "Credential",
+    "Device",
+    "Digits",
+    "Enforcement",
+    "Interval",
+    "Policy",
+    "Secret",
+    "Terminal",
+    "Verdict",
+];
+
+#[test]
+fn types_of_one_word_are_terms_of_the_field() {
+    let mut found = Vec::new();
+    for path in sources().into_iter().filter(|path| is_of_product(path)) {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_outside = |line: &&str| !line.starts_with(' ');
+        let outside: Vec<&str> = text.lines().filter(is_outside).collect();
+        found.extend(types(&outside.join("\n")));
+    }
+    found.retain(|name| {
+        name.matches(|letter: char| letter.is_ascii_uppercase())
+            .count()
+            == 1
+    });
+    found.sort_unstable();
+    assert_eq!(found, TERMS);
+}
 
 #[test]
 fn no_type_name_is_defined_twice() {
