@@ -1,5 +1,7 @@
 //! The end of a lock-out, and a new state in the place of one that is damaged or missing.
 
+use std::cell::RefCell;
+
 use twofactor_core::device::{DeviceName, OtpKind};
 use twofactor_core::log::change_line::FactorChange;
 use twofactor_core::policy::Policy;
@@ -29,7 +31,7 @@ pub struct ForgottenFailures {
 }
 
 /// Ends the lock-outs of a user who has a device or an invitation, at logins and at the daemon. Returns how many failures no
-/// longer count. `now` is in seconds since 1970-01-01 UTC.
+/// longer count, in a fleet on all hosts. `now` is in seconds since 1970-01-01 UTC.
 ///
 /// # Errors
 /// [`ChangeCause::NotEnrolled`] where nothing is kept about the user; [`ChangeCause::Failed`], after which
@@ -42,26 +44,49 @@ pub fn unlock(
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let mut locked = store.lock(account).map_err(failed)?;
-    let before = locked.state();
-    let failures = ForgottenFailures {
-        logins: before.failures,
-        daemon: before.daemon.total(now).max(before.daemon.in_a_row),
-    };
     let Some(record) = locked.record().map_err(failed)? else {
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };
     let unlocked = |state: &UserState| verify::unlocked(policy, &record, state, now);
+    let shared = RefCell::new(None);
+    let step = |state: &UserState| {
+        shared.replace(Some(state.clone()));
+        unlocked(state)
+    };
     let _ = store
-        .share(&account.name, &SharedChange::State(&unlocked), &mut || {
+        .share(&account.name, &SharedChange::State(&step), &mut || {
             locked.write_heartbeat();
         })
         .map_err(|error| factor.failed(error, FactorChange::Unlocked))?;
-    let state = unlocked(locked.state());
+    let failures = forgotten(locked.state(), shared.into_inner().as_ref(), now);
+    let mut state = unlocked(locked.state());
+    if state.outage_mark().is_some() {
+        // What is counted from now on is a count of its own, which begins with the first wrong code.
+        state.end_outage();
+        state.begin_outage();
+    }
     locked.write(state).map_err(failed)?;
     locked.flush().map_err(failed)?;
     locked.confirm().map_err(failed)?;
     factor.report(FactorChange::Unlocked);
     Ok(failures)
+}
+
+/// The wrong codes that counted: in a fleet those of all hosts, and what this one counted by itself, which they do not know of.
+fn forgotten(own: &UserState, shared: Option<&UserState>, now: u64) -> ForgottenFailures {
+    let alone = own.outage_mark().is_some();
+    let (logins, daemon) = match shared {
+        None => (own.failures, own.daemon),
+        Some(shared) if alone => (
+            shared.failures.saturating_add(own.counted_alone()),
+            shared.daemon.with_all_of(&own.daemon),
+        ),
+        Some(shared) => (shared.failures, shared.daemon),
+    };
+    ForgottenFailures {
+        logins,
+        daemon: daemon.total(now).max(daemon.in_a_row),
+    }
 }
 
 /// Makes a new state in which nothing works that may have been used before; only where the state cannot be used. `window` is

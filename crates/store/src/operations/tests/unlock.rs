@@ -1,8 +1,13 @@
 //! Lock-outs that end, and states that are made anew.
 
+use std::sync::{Arc, Mutex};
+
+use super::unsure::join_fleet;
 use super::*;
+use crate::files::{ShareFault, SharedChange, SharedFactors};
+use crate::sys::lock_heartbeat::LockHeartbeat;
 use twofactor_core::policy::Policy;
-use twofactor_core::state::COUNTER_UNKNOWN;
+use twofactor_core::state::{COUNTER_UNKNOWN, UserState};
 
 const WINDOW: u8 = 1;
 
@@ -53,6 +58,86 @@ fn unlock_ends_the_lock_out_of_an_invitation() {
     let (_scratch, store) = with(&[]);
     invited(&factor(&store), NOW + 60).unwrap();
     assert_eq!(unlocked(&store), Ok(NONE));
+}
+
+/// The state that all hosts of a fleet share.
+struct SharedStates(Mutex<UserState>);
+
+impl SharedFactors for SharedStates {
+    fn commit(
+        &self,
+        _: &str,
+        change: &SharedChange<'_>,
+        _: LockHeartbeat<'_>,
+    ) -> Result<(), ShareFault> {
+        let SharedChange::State(step) = change else {
+            panic!("another change");
+        };
+        let mut state = self.0.lock().unwrap();
+        *state = step(&state);
+        Ok(())
+    }
+}
+
+/// alice on a host of a fleet: her state here, and that of all hosts.
+fn in_fleet(
+    own: impl Fn(&mut UserState),
+    shared: impl Fn(&mut UserState),
+) -> (ScratchStore, FactorStore) {
+    let (scratch, store) = with(&[phone()]);
+    join_fleet(&scratch);
+    let mut locked = store.lock(&alice()).unwrap();
+    let (mut here, mut there) = (locked.state().clone(), locked.state().clone());
+    own(&mut here);
+    shared(&mut there);
+    locked.write(here).unwrap();
+    drop(locked);
+    let fleet = SharedStates(Mutex::new(there));
+    (scratch, store.with_fleet(Arc::new(fleet)))
+}
+
+/// They were made on other hosts.
+#[test]
+fn unlock_tells_the_failures_of_the_whole_fleet() {
+    let guesses = |state: &mut UserState| {
+        state.failures = 12;
+        state.daemon = state.daemon.charged(NOW).charged(NOW);
+    };
+    let (_scratch, store) = in_fleet(|_| (), guesses);
+    let all = ForgottenFailures {
+        logins: 12,
+        daemon: 2,
+    };
+    assert_eq!(unlocked(&store), Ok(all));
+    // What this host has had of them before is there, too, or has ended since.
+    let (_scratch, store) = in_fleet(guesses, |state| state.failures = 1);
+    assert_eq!(
+        unlocked(&store),
+        Ok(ForgottenFailures { logins: 1, ..NONE })
+    );
+}
+
+/// Of the wrong codes that this host counts after it none is lost, and none before it comes back.
+#[test]
+fn after_unlock_a_host_that_is_cut_off_counts_anew() {
+    let alone = |state: &mut UserState| {
+        state.failures = 2;
+        state.begin_outage();
+        state.name_outage([7; 5]);
+        state.failures = 5;
+        state.daemon = state.daemon.charged(NOW);
+    };
+    let (_scratch, store) = in_fleet(alone, |state| state.failures = 4);
+    let all = ForgottenFailures {
+        logins: 7,
+        daemon: 1,
+    };
+    assert_eq!(unlocked(&store), Ok(all));
+    let mut state = store.peek(&alice()).unwrap().unwrap();
+    // What it used is not known to all hosts yet.
+    assert_eq!((state.outage_mark(), state.outage_name()), (Some(0), None));
+    state.failures = 1;
+    assert_eq!(state.counted_alone(), 1);
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl SharedFactors for SilentFleet {
 }
 
 /// Makes the file by which a host is in a fleet.
-fn join_fleet(scratch: &ScratchStore) {
+pub(super) fn join_fleet(scratch: &ScratchStore) {
     let fleet = scratch.top().join("fleet");
     fs::create_dir(&fleet).unwrap();
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
