@@ -90,6 +90,104 @@ fn logins_that_sshd_would_refuse_stop_a_change() {
     assert_eq!(warnings(&machine), [""; 0]);
 }
 
+const ASKS: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
+const ENROLLS: &str = "account [success=ok ignore=ignore default=die] pam_twofactor.so\n";
+
+/// The stack of login with these lines of the module.
+fn login_with(machine: &Machine, auth: &str, account: &str) {
+    let password = "@include common-auth\n";
+    machine.stack(
+        "login",
+        &format!("{password}{auth}{account}@include common-account\n"),
+    );
+}
+
+/// Without an account line that binds, users who have to enroll are let in.
+#[test]
+fn a_demand_that_the_account_lines_do_not_keep_is_told() {
+    let (machine, _) = machine();
+    let optional = "account optional pam_twofactor.so\n";
+    for (account, told) in [
+        (
+            "",
+            "Warning: /etc/pam.d/login names pam_twofactor.so in its auth lines but not in its account lines",
+        ),
+        (
+            optional,
+            "Warning: what /etc/pam.d/login line 3 (optional pam_twofactor.so) refuses is let in all the same",
+        ),
+    ] {
+        login_with(&machine, ASKS, account);
+        machine.policy("enabled = true\n[services]\nlogin = true\n");
+        let set = |key: &str, value: &str| {
+            machine.command(&["policy", "set", key, value, "--yes", "--force"])
+        };
+        let unconcerned = set("grace", "60").ok().stdout;
+        assert!(!unconcerned.contains("account"), "{unconcerned}");
+        let demanded = set("enroll_at_login", "require").ok().stdout;
+        assert!(demanded.contains(told), "{demanded}");
+        assert!(
+            demanded.contains("are let in without a device. Cure: "),
+            "{demanded}"
+        );
+        let known = set("grace", "30").ok().stdout;
+        assert!(!known.contains("account"), "{known}");
+    }
+    login_with(&machine, ASKS, ENROLLS);
+    machine.policy(OFF);
+    let bound = machine.command(&["enable", "--yes"]).ok().stdout;
+    assert!(!bound.contains("pam_twofactor.so"), "{bound}");
+}
+
+#[test]
+fn lines_that_let_in_without_a_code_are_told() {
+    let (machine, _) = machine();
+    login_with(&machine, "auth optional pam_twofactor.so\n", ENROLLS);
+    let told = "Warning: a wrong code lets in as well: /etc/pam.d/login line 2";
+    for change in [
+        &["enable", "--yes"][..],
+        &["enable", "--service", "login", "--yes"],
+        &["policy", "set", "enabled", "true", "--yes"],
+    ] {
+        machine.policy(OFF);
+        let run = machine.command(change).ok();
+        assert!(run.stdout.contains(told), "{change:?}: {}", run.stdout);
+    }
+    // Those of a service that stays off do not matter.
+    machine.policy(&OFF.replace("default = true", "default = true\nlogin = false"));
+    let run = machine.command(&["enable", "--yes"]).ok();
+    assert!(!run.stdout.contains("a wrong code"), "{}", run.stdout);
+}
+
+#[test]
+fn a_stack_that_refuses_all_users_stops_a_change() {
+    let (machine, _) = machine();
+    let twice = format!("{ASKS}{ASKS}");
+    for (auth, told) in [
+        (
+            "auth [success=ok ignore=ignore default=die] pam_twofactor.so\nauth requisite pam_deny.so\n",
+            "not done: no login passes the auth lines of login, whatever is typed",
+        ),
+        (
+            &twice,
+            "not done: the code is asked for twice, and the second time it is refused as used",
+        ),
+    ] {
+        login_with(&machine, auth, ENROLLS);
+        machine.policy(OFF);
+        let enable = ["enable", "--service", "login", "--yes"];
+        let refused = machine.command(&enable).exits(1).stderr;
+        assert!(refused.contains(told), "{refused}");
+        let end = "To proceed despite this: --force\n";
+        assert!(refused.ends_with(end), "{refused}");
+        assert_eq!(machine.read("/etc/security/twofactor.toml"), OFF);
+        machine.command(&[&enable[..], &["--force"]].concat()).ok();
+        // It is so already.
+        let set = ["policy", "set", "grace", "60", "--yes"];
+        machine.command(&set).ok();
+    }
+}
+
 #[test]
 fn a_service_that_asks_no_user_is_named() {
     let (machine, _) = machine();

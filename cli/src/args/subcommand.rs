@@ -183,8 +183,8 @@ Keep a root shell open until a login in a second terminal has worked.")]
     Setup(SetupArgs),
     /// Turn two-factor login on
     ///
-    /// Shows who will need a code and who will be refused, and asks before it changes anything. A change that would lock users
-    /// out is refused, as is a service without a PAM file; --force overrides.
+    /// Shows who will need a code and who will be refused, and asks before it changes anything. Warns of PAM lines that let in
+    /// without a code. A change that would lock users out is refused, as is a service without a PAM file; --force overrides.
     #[command(after_help = "\
 EXAMPLES
   twofactor enable                           the global switch

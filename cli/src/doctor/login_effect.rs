@@ -14,7 +14,9 @@ use super::login_table::{LoginTable, UNREADABLE, dialogue};
 use super::machine_checks;
 use super::pam::read;
 use super::pam_services::PamServices;
+use super::planned_change::{ChangeFaults, PlannedChange};
 use super::sshd_answers::SshdAnswers;
+use super::stack_effect;
 use super::user_findings;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
@@ -36,16 +38,14 @@ pub struct LoginEffect {
     pub cures: Vec<String>,
 }
 
-/// A change of the policy, and of PAM files and sshd's settings.
-pub struct PlannedChange<'a> {
-    /// The machine as it is.
-    pub system: &'a InstalledSystem,
-    /// The machine after the change.
-    pub planned: &'a InstalledSystem,
-    /// The policy as it is; `None` where there is none that can be used.
-    pub before: Option<&'a Policy>,
-    /// The policy after the change.
-    pub after: &'a Policy,
+impl LoginEffect {
+    fn add(&mut self, faults: ChangeFaults) {
+        self.warnings.extend(faults.warnings.iter().map(text));
+        for danger in faults.dangers {
+            self.dangers.push(danger.cause);
+            self.cures.push(danger.fix);
+        }
+    }
 }
 
 /// The effect of a change of the policy alone. `named` is true of services that the change names.
@@ -85,17 +85,10 @@ pub fn of_plan(
     if !after.enabled {
         return effect;
     }
-    let nowhere = machine_checks::nowhere_used(Some(after), &effect.used);
-    let missing: Vec<DoctorFinding> = match nowhere {
-        Some(finding) => vec![finding],
-        None => pam_services
-            .check(context, planned, Some(after))
-            .into_iter()
-            .filter(|finding| finding.check == "module-not-in-stack" && named(&finding.subject))
-            .filter(|finding| finding.level == FindingLevel::Problem)
-            .collect(),
-    };
-    effect.warnings.extend(missing.iter().map(text));
+    match machine_checks::nowhere_used(Some(after), &effect.used) {
+        Some(finding) => effect.warnings.push(text(&finding)),
+        None => effect.add(stack_effect::of_change(change, &pam_services, named)),
+    }
     // What cannot be told of the machine as it is, keeps no danger from being told.
     let known = before
         .map(|policy| shut(context, system, &PamServices::of(system), policy))
@@ -103,10 +96,11 @@ pub fn of_plan(
         .unwrap_or_default();
     match shut(context, planned, &pam_services, after) {
         Ok(shut) => {
-            effect.dangers = shut.new_dangers(&known);
-            if !effect.dangers.is_empty() {
-                effect.cures = shut.cures;
+            let dangers = shut.new_dangers(&known);
+            if !dangers.is_empty() {
+                effect.cures.extend(shut.cures);
             }
+            effect.dangers.extend(dangers);
         }
         Err(failure) => {
             effect

@@ -23,6 +23,7 @@ mod module_facts;
 pub mod notify_program;
 pub mod pam;
 mod pam_services;
+mod planned_change;
 mod policy_answer;
 mod polkit_sandbox;
 pub mod record_owners;
@@ -30,6 +31,7 @@ mod sshd_answers;
 mod sshd_match;
 mod sshd_settings;
 mod stack_checks;
+mod stack_effect;
 pub mod stack_preview;
 mod stack_simulation;
 mod user_findings;
@@ -49,6 +51,7 @@ use doctor_report::DoctorReport;
 pub use installed_system::InstalledSystem;
 use pam_services::PamServices;
 pub use pam_services::is_service;
+pub use planned_change::PlannedChange;
 
 /// Users of a group who are named in any case.
 const FEW: usize = 3;
@@ -166,7 +169,7 @@ pub fn refusing_programs(
     named: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
     let system = InstalledSystem::look();
-    let change = login_effect::PlannedChange {
+    let change = PlannedChange {
         system: &system,
         planned: &system,
         before,
@@ -177,7 +180,7 @@ pub fn refusing_programs(
 
 /// The same for a change of PAM files, too.
 pub fn newly_refusing_programs(
-    change: &login_effect::PlannedChange<'_>,
+    change: &PlannedChange<'_>,
     named: &dyn Fn(&str) -> bool,
 ) -> Vec<String> {
     let refusing = |system: &InstalledSystem, policy: &Policy| {

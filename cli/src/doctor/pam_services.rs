@@ -288,10 +288,9 @@ impl PamServices {
         sibling(name).is_some_and(|sibling| self.services.contains_key(sibling))
     }
 
-    /// Faults of the stacks.
-    pub fn check(
+    /// Faults of the stacks, each by itself.
+    pub fn stack_findings(
         &self,
-        context: &CommandContext,
         system: &InstalledSystem,
         policy: Option<&Policy>,
     ) -> Vec<DoctorFinding> {
@@ -313,7 +312,19 @@ impl PamServices {
             };
             stack_checks::check(&service, policy)
         });
-        checked
+        checked.collect()
+    }
+
+    /// Faults of the stacks, and of what they have to do with each other and with other programs.
+    pub fn check(
+        &self,
+        context: &CommandContext,
+        system: &InstalledSystem,
+        policy: Option<&Policy>,
+    ) -> Vec<DoctorFinding> {
+        let found = |module: &ModuleCall| module.name() == OURS || system.found(module);
+        self.stack_findings(system, policy)
+            .into_iter()
             .chain(policy.and_then(|policy| self.bare(policy)))
             .chain(self.other_files(context))
             .chain(self.other_codes())

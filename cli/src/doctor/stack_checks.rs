@@ -15,6 +15,9 @@ mod other_groups;
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
 
+/// Faults for which no login, or no user with a device, gets in once the policy is on.
+pub const REFUSING: [&str; 2] = ["nobody-passes", "code-twice"];
+
 /// Answers of the module when something is wrong, none of which may let any user in.
 const FAILURES: [(ReturnCode, &str); 6] = [
     (
