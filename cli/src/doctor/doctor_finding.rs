@@ -59,6 +59,11 @@ impl DoctorFinding {
         }
     }
 
+    /// True if it has to be fixed.
+    pub fn is_problem(&self) -> bool {
+        self.level == FindingLevel::Problem
+    }
+
     /// An error of another command, with the step that it names, or else this one.
     pub fn of(
         check: &'static str,

@@ -12,6 +12,8 @@ use crate::suggested_command;
 mod account_stack;
 mod other_groups;
 
+pub use other_groups::ACCOUNT_LINE;
+
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use twofactor_core::policy::Policy;
+
 use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
 use super::login_table;
 use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
 use super::pam_services::{PamServices, is_service};
-use super::stack_checks::{self, CheckedService, names_module};
+use super::stack_checks::{self, ACCOUNT_LINE, CheckedService, names_module};
 
 /// Texts by path that stand for the files there.
 pub type ChangedTexts = BTreeMap<String, String>;
@@ -146,6 +148,37 @@ impl MachinePreview {
         };
         read(&files, service)
             .is_ok_and(|stacks| stacks.auth_of == StackOrigin::Own && names_module(&stacks.auth))
+    }
+
+    /// True if the account lines of a service name the module once the texts are written.
+    pub fn names_account(&self, changed: &ChangedTexts, service: &str) -> bool {
+        let files = PreviewedFiles {
+            files: &self.system,
+            changed,
+        };
+        read(&files, service).is_ok_and(|stacks| names_module(&stacks.account))
+    }
+
+    /// The fault of a service's account lines under a policy, once the texts are written. It is a problem where users who have to
+    /// enroll are let in.
+    pub fn account_line(
+        &self,
+        changed: &ChangedTexts,
+        service: &str,
+        policy: &Policy,
+    ) -> Option<DoctorFinding> {
+        let files = PreviewedFiles {
+            files: &self.system,
+            changed,
+        };
+        let checked = CheckedService {
+            name: service,
+            stacks: &read(&files, service),
+            found: &|module| module.name() == OURS || self.system.found(module),
+        };
+        stack_checks::check(&checked, Some(policy))
+            .into_iter()
+            .find(|finding| finding.check == ACCOUNT_LINE)
     }
 
     /// Lets sshd check its configuration.

@@ -1,5 +1,6 @@
 //! `twofactor setup`: from the files of Debian to logins with a code and back, with a real sshd, sudo and client.
 
+mod account_lines;
 mod already_on;
 mod changes;
 mod everywhere;

@@ -7,8 +7,8 @@ use twofactor_core::policy::{Policy, sibling};
 use super::pam_profile::{self, ProfileResult};
 use super::setup_journal::FileChange;
 use super::{config_files, sshd_dropin, stack_edit};
-use crate::doctor::InstalledSystem;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
+use crate::doctor::{DoctorFinding, InstalledSystem};
 use crate::error::CommandFailure;
 use crate::example_files;
 use crate::suggest;
@@ -84,6 +84,7 @@ impl SetupPlan {
         if asks || plan.services.iter().any(|service| service == SSHD) {
             plan.add_sshd(preview, scope.user)?;
         }
+        plan.check_account_lines(preview, scope.policy)?;
         Ok(plan)
     }
 
@@ -196,20 +197,13 @@ impl SetupPlan {
     ) -> Result<(), CommandFailure> {
         let texts = self.texts();
         if preview.names_module(&texts, service) {
-            return match preview.judge(&texts, service) {
-                StackVerdict::Unsound(why) => Err(cannot(service, &why)),
-                StackVerdict::AsksStrangers => {
-                    self.notes.push(asks_strangers(service));
-                    Ok(())
-                }
-                StackVerdict::Sound => Ok(()),
-            };
+            match preview.judge(&texts, service) {
+                StackVerdict::Unsound(why) => return Err(cannot(service, &why)),
+                StackVerdict::AsksStrangers => self.notes.push(asks_strangers(service)),
+                StackVerdict::Sound => {}
+            }
+            return self.add_account(preview, service);
         }
-        let source = |name: &str| {
-            let path = Path::new(DIRECTORY).join(name);
-            let source = preview.file(path.to_str()?)?;
-            Some(texts.get(&source.path).cloned().unwrap_or(source.text))
-        };
         let judge = |path: &Path, text: &str| {
             let mut changed = texts.clone();
             changed.insert(path.display().to_string(), text.to_owned());
@@ -217,7 +211,7 @@ impl SetupPlan {
         };
         self.edit(service, |path, text| {
             let code = stack_edit::with_code(text, &|candidate| judge(path, candidate))?;
-            let account = stack_edit::with_account(&code, &source);
+            let account = stack_edit::with_account(&code, &|name| text_of(preview, &texts, name));
             Ok(if LOGINS.contains(&service) {
                 stack_edit::with_session(&account)
             } else {
@@ -230,6 +224,48 @@ impl SetupPlan {
         })?;
         if preview.judge(&self.texts(), service) == StackVerdict::AsksStrangers {
             self.dangers.push(asks_strangers(service));
+        }
+        Ok(())
+    }
+
+    /// The account line in the file of one service whose account lines do not name the module.
+    fn add_account(
+        &mut self,
+        preview: &MachinePreview,
+        service: &str,
+    ) -> Result<(), CommandFailure> {
+        let texts = self.texts();
+        let is_here = Path::new(DIRECTORY).join(service).exists();
+        if !is_here || preview.names_account(&texts, service) {
+            return Ok(());
+        }
+        self.edit(service, |_, text| {
+            let source = |name: &str| text_of(preview, &texts, name);
+            Ok(stack_edit::with_account(text, &source))
+        })
+    }
+
+    /// Refuses account lines that let in users who have to enroll, and notes those that would. Of a service that only shares a
+    /// changed file that is a danger, for which the others need not wait.
+    fn check_account_lines(
+        &mut self,
+        preview: &MachinePreview,
+        policy: &Policy,
+    ) -> Result<(), CommandFailure> {
+        let texts = self.texts();
+        let found = |service: &String| preview.account_line(&texts, service, policy);
+        let own: Vec<DoctorFinding> = self.services.iter().filter_map(found).collect();
+        let shared: Vec<DoctorFinding> = self.shared.iter().filter_map(found).collect();
+        if let Some(finding) = own.iter().find(|finding| finding.is_problem()) {
+            return Err(CommandFailure::refused(&finding.cause).next(&finding.fix));
+        }
+        for finding in own.into_iter().chain(shared) {
+            let told = format!("{}. {}", finding.cause, finding.fix.trim_end_matches('.'));
+            if finding.is_problem() {
+                self.dangers.push(told);
+            } else {
+                self.notes.push(told);
+            }
         }
         Ok(())
     }
@@ -286,6 +322,13 @@ impl SetupPlan {
         }
         Ok(())
     }
+}
+
+/// The text of a PAM file as it is planned.
+fn text_of(preview: &MachinePreview, texts: &ChangedTexts, name: &str) -> Option<String> {
+    let path = Path::new(DIRECTORY).join(name);
+    let source = preview.file(path.to_str()?)?;
+    Some(texts.get(&source.path).cloned().unwrap_or(source.text))
 }
 
 /// Refuses because another file overrides sshd's settings.

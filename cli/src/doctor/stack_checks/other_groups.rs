@@ -9,6 +9,8 @@ use super::super::pam::{HandlerType, ServiceStacks, StackHandler};
 use super::account_stack::{AccountFault, AccountStack};
 use super::{CheckedService, describe, names_module};
 
+/// The check of account lines.
+pub const ACCOUNT_LINE: &str = "account-line";
 /// The account line that the examples have, and its place.
 const LINE: &str =
     "account [success=ok ignore=ignore module_unknown=ignore default=die] pam_twofactor.so";
@@ -88,7 +90,7 @@ fn demands_enrollment(name: &str, policy: Option<&Policy>) -> bool {
 
 /// A finding on the account lines: a problem where users are let in for it.
 fn account_line(name: &str, cause: String, fix: String, lets_in: bool) -> DoctorFinding {
-    let found = DoctorFinding::warning("account-line", name, cause, fix);
+    let found = DoctorFinding::warning(ACCOUNT_LINE, name, cause, fix);
     DoctorFinding {
         level: if lets_in {
             FindingLevel::Problem
