@@ -19,6 +19,7 @@ mod enable;
 mod enroll;
 mod errors;
 mod export;
+mod fleet_switch;
 mod grace;
 mod hostile;
 mod idle_names;

@@ -5,7 +5,7 @@ use std::path::Path;
 use twofactor_core::policy::{OutageRule, Policy};
 use twofactor_fleet::certificate_facts::CertificateFacts;
 use twofactor_fleet::host_error::HostError;
-use twofactor_fleet::host_file::FleetDirectory;
+use twofactor_fleet::host_file::{FleetDirectory, HostPlace};
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_protocol::fleet::FLEET_SOCKET;
 use twofactor_store::fleet_contact::FleetContact;
@@ -75,11 +75,18 @@ pub fn check(
     findings
 }
 
+/// The host's place in its fleet.
+///
+/// # Errors
+/// [`HostError`], where [`HostError::is_not_joined`] tells that the host is in no fleet.
+pub(super) fn place(state: &Path) -> Result<HostPlace, HostError> {
+    FleetDirectory::open(state)?.place()
+}
+
 /// A host that is in a fleet, and judges codes without it.
-fn unused(state: &Path) -> Option<DoctorFinding> {
-    let place = FleetDirectory::open(state).and_then(|directory| directory.place());
+pub(super) fn unused(state: &Path) -> Option<DoctorFinding> {
     let subject = state.display().to_string();
-    match place {
+    match place(state) {
         Err(error) if error.is_not_joined() => None,
         // Its own finding tells of the state directory.
         Err(error) if error.path == state => None,

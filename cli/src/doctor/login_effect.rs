@@ -8,6 +8,7 @@ use twofactor_core::policy::Policy;
 use twofactor_store::sys::clock;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
+use super::fleet_switch;
 use super::installed_system::InstalledSystem;
 use super::login_forecast::{LoginPath, LoginReason, LoginResult};
 use super::login_table::{LoginTable, UNREADABLE, dialogue};
@@ -85,6 +86,7 @@ pub fn of_plan(
     if !after.enabled {
         return effect;
     }
+    effect.add(fleet_switch::of_change(change, context.state_path()));
     match machine_checks::nowhere_used(Some(after), &effect.used) {
         Some(finding) => effect.warnings.push(text(&finding)),
         None => effect.add(stack_effect::of_change(change, &pam_services, named)),

@@ -13,6 +13,7 @@ mod fallback_file;
 mod fleet_checks;
 mod fleet_members;
 mod fleet_store;
+mod fleet_switch;
 mod installed_system;
 pub mod login_effect;
 mod login_forecast;
