@@ -39,13 +39,20 @@ export function downloadButton(label, text, name) {
     });
 }
 
+// Takes the text for paper out of the page.
+export function emptySheet() {
+    document.getElementById("sheet").textContent = "";
+}
+
+window.addEventListener("pagehide", emptySheet);
+
 // Prints a text alone: the style sheet hides everything else on paper.
+// Where a browser never says that the paper is made, the text stays until `emptySheet`, or until the page goes.
 export function printButton(label, text) {
     return button(label, () => {
-        const sheet = document.getElementById("sheet");
-        sheet.textContent = text;
+        document.getElementById("sheet").textContent = text;
         // Some browsers go on before the paper is made.
-        window.addEventListener("afterprint", () => { sheet.textContent = ""; }, { once: true });
+        window.addEventListener("afterprint", emptySheet, { once: true });
         window.print();
     });
 }

@@ -1,7 +1,7 @@
 // Recovery codes, which are shown once: with download, print and copy, and no way out before they are said to be kept.
 import { buttons, open } from "./dialog.js";
 import { button, element, message, paragraph } from "./dom.js";
-import { copyButton, downloadButton, printButton } from "./copying.js";
+import { copyButton, downloadButton, emptySheet, printButton } from "./copying.js";
 import { language } from "./texts.js";
 
 const _ = cockpit.gettext;
@@ -38,4 +38,5 @@ export async function showRecoveryCodes(user, codes) {
             element("label", { class: "line", for: "kept" }, kept, _("I have kept the codes in a safe place")),
             buttons(done, note));
     }, { dismissable: false });
+    emptySheet();
 }

@@ -84,6 +84,30 @@ fn recovery_codes_are_downloaded_printed_and_copied() {
     settled(&page);
 }
 
+/// Some browsers say nothing once the paper is made.
+#[test]
+fn printed_codes_leave_the_page_with_their_dialog() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::User, &[]);
+    let codes = shown_codes(&machine, &page);
+    let silent = "window.print = () => {};";
+    page.browser().script(silent).expect("the page");
+    let sheet = "document.getElementById('sheet').textContent";
+    press(&page, "Print");
+    let printed = page.wait(&format!("{sheet} || null"));
+    let printed = printed.as_str().expect("a text").to_owned();
+    assert!(printed.contains(&codes[0]), "{printed}");
+    let hide = "window.dispatchEvent(new Event('pagehide'))";
+    page.browser().script(hide).expect("the page");
+    assert_eq!(page.wait(sheet), "");
+    press(&page, "Print");
+    assert_eq!(page.wait(&format!("{sheet} || null")), printed);
+    keep_recovery_codes(&page);
+    settled(&page);
+    assert_eq!(page.wait(sheet), "");
+}
+
 #[test]
 fn a_hint_beside_done_says_why_it_is_disabled() {
     let (machine, _daemon) = desk("", "");
