@@ -192,6 +192,7 @@ cockpit.locale({
     "The next login is refused: a device is required.": [null, "Die nächste Anmeldung wird abgewiesen: Ein Gerät ist Pflicht."],
     "Unset the 2FA secret of $0?": [null, "2FA-Geheimnis von $0 entfernen?"],
     "The devices and recovery codes stop working at once.": [null, "Die Geräte und Wiederherstellungscodes gelten sofort nicht mehr."],
+    "It counts on all hosts of the fleet.": [null, "Das gilt auf allen Rechnern des Verbunds."],
     "What the next login does is not known.": [null, "Was die nächste Anmeldung tut, ist nicht bekannt."],
     "Bypass code of $0": [null, "Überbrückungscode von $0"],
     "Enrollment code of $0": [null, "Einrichtungscode von $0"],

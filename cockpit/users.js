@@ -135,6 +135,8 @@ async function unset(name) {
     const content = [
         _("The devices and recovery codes stop working at once."),
         NEXT_LOGIN[report.next_login] ?? _("What the next login does is not known."),
+        report.fault && message("danger", report.fault),
+        report.everywhere && message("danger", _("It counts on all hosts of the fleet.")),
         ...report.dangers.map(danger => message("danger", danger)),
     ];
     if (await confirm(title, _("Unset"), { content }))

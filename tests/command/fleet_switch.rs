@@ -28,7 +28,7 @@ fn machine() -> Machine {
 }
 
 /// The file by which a host knows its place in a fleet.
-fn join(machine: &Machine, text: &str) {
+pub fn join(machine: &Machine, text: &str) {
     let directory = Path::new(STATE_DIR).join("fleet");
     if !directory.exists() {
         fs::create_dir(&directory).unwrap();
@@ -37,7 +37,8 @@ fn join(machine: &Machine, text: &str) {
     machine.write_file(directory.join("host"), text, 0o600);
 }
 
-fn place() -> String {
+/// A whole one.
+pub fn place() -> String {
     let (fleet, eight) = ("0".repeat(32), "0".repeat(16));
     format!(
         "twofactor-fleet-host 1\nfleet {fleet}\nepoch 1 {eight}\nbegun none\nhost web1-0a\n\

@@ -226,6 +226,8 @@ fn every_report_is_json_with_the_documented_keys() {
                 "devices_hash",
                 "devices_left",
                 "done",
+                "everywhere",
+                "fault",
                 "next_login",
                 "policy_hash",
                 "removed",

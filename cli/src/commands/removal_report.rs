@@ -28,12 +28,16 @@ pub struct RemovalReport<'a> {
     /// False after `--dry-run`.
     done: bool,
     policy_hash: Option<String>,
-    /// Hash of the devices before the removal; `null` where the record cannot be read.
+    /// Hash of the devices before the removal; `null` without root.
     pub devices_hash: Option<String>,
     /// The names of the devices; empty also where the record cannot be read.
     pub removed: Vec<String>,
     next_login: Option<&'static str>,
     dangers: Vec<String>,
+    /// True if it counts on all hosts of a fleet; `null` without root.
+    pub everywhere: Option<bool>,
+    /// What is wrong with the files of the user, in a sentence.
+    pub fault: Option<String>,
     /// The part that is removed.
     #[serde(skip)]
     pub part: RemovedPart,
@@ -55,6 +59,8 @@ impl<'a> RemovalReport<'a> {
             removed: Vec::new(),
             next_login: None,
             dangers: Vec::new(),
+            everywhere: None,
+            fault: None,
             part,
             said: String::new(),
         }
@@ -62,6 +68,12 @@ impl<'a> RemovalReport<'a> {
 
     /// Of a removal that is not made.
     pub fn planned(mut self, effect: RemovalEffect) -> Self {
+        if let Some(fault) = &self.fault {
+            self.said.push_str(&format!("{fault}\n"));
+        }
+        if self.everywhere == Some(true) {
+            self.said.push_str("It counts on all hosts of the fleet.\n");
+        }
         self.said.push_str(&effect.preview());
         Self {
             done: false,

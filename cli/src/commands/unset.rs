@@ -62,6 +62,9 @@ fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
     }
 }
 
+/// Stands for the hash of devices in a record that cannot be read.
+const UNREADABLE: &str = "unreadable";
+
 /// The record of a name, or the reason why it cannot be read.
 type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
@@ -130,6 +133,7 @@ impl RequestedRemoval<'_> {
         report.devices_left = record.devices.len().saturating_sub(1);
         report.removed.push(device.to_owned());
         report.devices_hash = Some(devices_hash(Some(record)));
+        report.everywhere = Some(store.is_in_fleet()?);
         self.check_devices(report.devices_hash.as_deref())?;
         if self.preview.dry_run {
             return context.write(&report.planned(effect));
@@ -156,8 +160,10 @@ impl RequestedRemoval<'_> {
         let (context, store, name) = (self.context, self.store, target.name.as_str());
         let mut report = self.report(name, RemovedPart::All);
         let found = store.record_named(name);
-        report.devices_hash = found.as_ref().ok().map(|it| devices_hash(it.as_ref()));
-        let (said, question) = self.question(name, &found)?;
+        report.devices_hash = Some(found_hash(&found));
+        let (fault, question) = self.question(name, &found)?;
+        report.fault = fault;
+        report.everywhere = Some(self.is_everywhere(name, &found)?);
         let effect = self.effect_of_all(target, &found)?;
         let shown = found.ok().flatten().map(|record| {
             if record.is_enrolled() {
@@ -169,10 +175,11 @@ impl RequestedRemoval<'_> {
         });
         self.check_devices(report.devices_hash.as_deref())?;
         if self.preview.dry_run {
-            report.said = said;
             return context.write(&report.planned(effect));
         }
-        context.terminal.prose(&said)?;
+        if let Some(fault) = &report.fault {
+            context.terminal.prose(&format!("{fault}\n"))?;
+        }
         effect.announce(context, name, self.danger)?;
         context.terminal.confirm(&question)?;
         let _held = self.hold_policy()?;
@@ -183,23 +190,24 @@ impl RequestedRemoval<'_> {
             }
             _ => {
                 self.check_policy()?;
+                self.check_devices(Some(&found_hash(&store.record_named(name))))?;
                 audit::discard(store, name)?;
             }
         }
         context.write(&report.done(effect))
     }
 
-    /// What is said before the question, and the question.
+    /// What is wrong with the files, if anything is, and the question.
     fn question(
         &self,
         name: &str,
         found: &FoundRecord,
-    ) -> Result<(String, String), CommandFailure> {
+    ) -> Result<(Option<String>, String), CommandFailure> {
         let store = self.store;
-        Ok(match found {
+        let (fault, question) = match found {
             Ok(None) if self.is_brought_again(name)? => (
                 format!(
-                    "The record of {name} is gone on this host, and what is left of it keeps the one of the fleet away.\n"
+                    "The record of {name} is gone on this host, and what is left of it keeps the one of the fleet away."
                 ),
                 format!(
                     "Remove what is left, so that twofactord brings the record of {name} again?"
@@ -207,25 +215,23 @@ impl RequestedRemoval<'_> {
             ),
             Ok(None) if store.has_traces(name)? => (
                 format!(
-                    "The record of {name} is gone. What is left of it keeps {name} from logging in.\n"
+                    "The record of {name} is gone. What is left of it keeps {name} from logging in."
                 ),
                 format!("Remove it, so that {name} has no device any more?"),
             ),
             Ok(None) if store.is_unmirrored(name)? => (
-                format!(
-                    "The fleet has a record of {name} that this host could not put in place.\n"
-                ),
+                format!("The fleet has a record of {name} that this host could not put in place."),
                 format!("Remove it, so that {name} has no device on any host?"),
             ),
             Ok(None) => return Err(nothing_kept(self.context, name)),
             Ok(Some(record)) if !record.is_enrolled() => {
-                (String::new(), format!("Withdraw the invitation of {name}?"))
+                return Ok((None, format!("Withdraw the invitation of {name}?")));
             }
             Ok(Some(record)) => {
                 let devices = names(record).join(", ");
                 let question =
                     format!("Remove all devices ({devices}) and the recovery codes of {name}?");
-                (String::new(), question)
+                return Ok((None, question));
             }
             Err(error) => {
                 let all = format!("Remove everything that is kept about {name}");
@@ -233,9 +239,18 @@ impl RequestedRemoval<'_> {
                     true => format!("{all}, so that {name} has no device on any host?"),
                     false => format!("{all}?"),
                 };
-                (format!("{error}\n"), question)
+                (error.to_string(), question)
             }
-        })
+        };
+        Ok((Some(fault), question))
+    }
+
+    /// True if the removal counts on all hosts of a fleet. What is left on this host alone is no record of the fleet.
+    fn is_everywhere(&self, name: &str, found: &FoundRecord) -> Result<bool, CommandFailure> {
+        let store = self.store;
+        let is_here_alone =
+            matches!(found, Ok(None)) && (store.has_traces(name)? || !store.is_unmirrored(name)?);
+        Ok(!is_here_alone && store.is_in_fleet()?)
     }
 
     /// The effect on the user and on all users.
@@ -306,6 +321,14 @@ fn devices_hash(record: Option<&UserRecord>) -> String {
         ids.map(|device| format!("{}\n", device.id)).collect()
     };
     policy_hash::hash_of(record.map(lines).as_deref())
+}
+
+/// The same of a record that may be missing, or cannot be read.
+fn found_hash(found: &FoundRecord) -> String {
+    match found {
+        Ok(record) => devices_hash(record.as_ref()),
+        Err(_) => UNREADABLE.to_owned(),
+    }
 }
 
 fn ids(record: &UserRecord) -> Vec<CredentialId> {

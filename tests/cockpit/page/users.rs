@@ -1,8 +1,14 @@
 //! Other users, for administrators: found, invited, helped.
 
-use harness::CockpitRole;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use harness::enrolled::record_path;
 use harness::logins::enrolled;
+use harness::{CockpitRole, Machine};
 use serde_json::Value;
+use twofactor_core::STATE_DIR;
 
 use super::stage::{
     desk, devices, keep_recovery_codes, no_process, nothing_of, page_of, scan, settled, status,
@@ -130,6 +136,50 @@ fn a_users_factor_is_unset_after_a_preview() {
     assert_eq!(machine.log_with("changed user=bob action=unset").len(), 1);
     // One's own is not among them.
     assert!(!page.shows("[data-user='alice'] button"));
+}
+
+/// What the question of the command says.
+#[test]
+fn what_is_wrong_and_counts_on_other_hosts_is_shown_before_an_unset() {
+    let (machine, _daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let whole = machine.read(record_path("bob"));
+    machine.write_file(record_path("bob"), "damaged", 0o600);
+    page.browser()
+        .script("cockpit.dispatchEvent('visibilitychange')")
+        .expect("the page");
+    page.wait_for_text("[data-user='bob']", "Cannot be used");
+    page.click("unset-bob");
+    let fault = format!("{}", record_path("bob").display());
+    page.wait_for_text("dialog .message.danger", &fault);
+    assert!(!page.text("dialog").contains("all hosts"));
+    // It is another record than the one that was looked at.
+    machine.write_file(record_path("bob"), whole, 0o600);
+    page.click("confirm");
+    page.wait_for_text("dialog", "Not done for bob");
+    page.click("close");
+    settled(&page);
+    assert_eq!(devices(&machine, "bob"), ["phone"]);
+    join_fleet(&machine);
+    page.click("unset-bob");
+    page.wait_for_text("dialog", "It counts on all hosts of the fleet.");
+    page.click("cancel");
+    settled(&page);
+}
+
+/// The file by which a host knows its place in a fleet.
+fn join_fleet(machine: &Machine) {
+    let directory = Path::new(STATE_DIR).join("fleet");
+    std::fs::create_dir(&directory).expect("the directory");
+    std::fs::set_permissions(&directory, Permissions::from_mode(0o700)).expect("the directory");
+    let (fleet, eight) = ("0".repeat(32), "0".repeat(16));
+    let text = format!(
+        "twofactor-fleet-host 1\nfleet {fleet}\nepoch 1 {eight}\nbegun none\nhost web1-0a\n\
+         previous 1 {eight}\ncurrent 1 {eight}\n"
+    );
+    machine.write_file(directory.join("host"), text, 0o600);
 }
 
 #[test]

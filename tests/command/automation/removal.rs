@@ -6,6 +6,8 @@ use harness::fault::{Halt, Traced, Window};
 use harness::{Machine, Run};
 use serde_json::{Value, json as value};
 
+use crate::fleet_switch::{join, place};
+
 /// A removal without a look at other users, so that its system calls are the same each time.
 const UNSET: [&str; 5] = ["unset", "alice", "--force", "--yes", "--json"];
 
@@ -49,15 +51,48 @@ fn a_device_enrolled_after_the_preview_is_kept() {
     let new = ["--if-devices", hash(&shown, "devices_hash")];
     let made = json(machine.command(&[&UNSET[..], &new].concat()));
     assert_eq!(made["removed"], value!(["phone", "b", "c"]));
-    // An invitation is no device, and a record that cannot be read has no hash.
+    // An invitation is no device.
     let none = preview_of_bob(&machine);
     assert_ne!(none["devices_hash"], "none");
     machine.write_file(record_path("bob"), "damaged", 0o600);
-    assert_eq!(preview_of_bob(&machine)["devices_hash"], Value::Null);
+    let damaged = preview_of_bob(&machine);
     let call = ["unset", "bob", "--yes", "--json"];
     let named = ["--if-devices", hash(&none, "devices_hash")];
     assert_changed_meanwhile(machine.command(&[&call[..], &named].concat()));
-    json(machine.command(&call));
+    let unreadable = ["--if-devices", hash(&damaged, "devices_hash")];
+    json(machine.command(&[&call[..], &unreadable].concat()));
+    // A record that can be read by now is not the one that was looked at.
+    preview_of_bob(&machine);
+    assert_changed_meanwhile(machine.command(&[&call[..], &unreadable].concat()));
+}
+
+/// The question says it, and so does what is shown in its place.
+#[test]
+fn a_preview_says_what_is_wrong_and_on_which_hosts_it_counts() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    let told = |report: &Value| (report["everywhere"].clone(), report["fault"].clone());
+    assert_eq!(told(&preview(&machine, &[])), (value!(false), Value::Null));
+    join(&machine, &place());
+    assert_eq!(told(&preview(&machine, &[])), (value!(true), Value::Null));
+    machine.write_file(record_path("alice"), "damaged", 0o600);
+    let (everywhere, fault) = told(&preview(&machine, &[]));
+    let fault = fault.as_str().unwrap().to_owned();
+    assert_eq!(everywhere, true);
+    assert!(fault.contains("alice"), "{fault}");
+    let text = machine
+        .command(&["unset", "alice", "--dry-run"])
+        .ok()
+        .stdout;
+    for line in [fault.as_str(), "It counts on all hosts of the fleet."] {
+        assert!(text.contains(&format!("\n{line}\n")), "{text}");
+    }
+    // What is left here alone.
+    std::fs::remove_file(record_path("alice")).unwrap();
+    let (everywhere, fault) = told(&preview(&machine, &[]));
+    assert_eq!(everywhere, false);
+    let gone = "The record of alice is gone. What is left of it keeps alice from logging in.";
+    assert_eq!(fault, gone);
 }
 
 fn preview_of_bob(machine: &Machine) -> Value {
