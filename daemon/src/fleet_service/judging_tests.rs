@@ -279,7 +279,7 @@ fn a_record_that_stays_old_is_no_outage() {
 /// More than half of the three seconds goes by, by which a first try would be too late.
 #[test]
 fn a_slow_record_does_not_make_the_second_try_too_late() {
-    let (older, pause) = ([OutageReason::OlderRecord], Duration::from_millis(1600));
+    let (older, pause) = ([OutageReason::OlderRecord], Duration::from_millis(1450));
     let machine = FleetMachine::slow(FLEET, &older, (Ok(()), pause));
     assert!(is_accepted(&machine.next_code()));
 }
@@ -291,7 +291,7 @@ fn a_code_that_waited_for_others_is_refused_as_one_of_too_many() {
     let turn = machine.service.turns.take(0, Duration::ZERO).unwrap();
     let answer = thread::scope(|scope| {
         let waiting = scope.spawn(|| machine.next_code());
-        thread::sleep(Duration::from_millis(1600));
+        thread::sleep(Duration::from_millis(2200));
         drop(turn);
         waiting.join().unwrap()
     });
