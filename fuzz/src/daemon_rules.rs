@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use twofactor_core::device::{Device, MAX_DEVICES};
 
-use crate::login::rules::{Expected, Model, ModelDevice, Once, Rules};
+use crate::login::rules::{ExpectedResult, ModelCode, ModelDevice, ModelPolicy, ModelUser};
 use crate::pending_model::{DIGITS, PendingModel, PendingProof, code_of};
 
 /// Wrong codes in 30 days after which only root helps.
@@ -33,7 +33,7 @@ pub struct TokenModel {
 /// One user.
 pub struct UserModel {
     pub tokens: Vec<TokenModel>,
-    pub codes: Model,
+    pub codes: ModelUser,
     /// Number of the set of recovery codes; 0 for none.
     pub set: u64,
     /// Times of the wrong codes that count for 30 days.
@@ -67,7 +67,7 @@ pub struct ProofModel<'a> {
 
 impl Default for UserModel {
     fn default() -> Self {
-        let rules = Rules {
+        let rules = ModelPolicy {
             window: 1,
             attempts: 5,
             lockout: 30,
@@ -76,7 +76,7 @@ impl Default for UserModel {
         };
         Self {
             tokens: Vec::new(),
-            codes: Model {
+            codes: ModelUser {
                 rules,
                 devices: Vec::new(),
                 recovery: Vec::new(),
@@ -138,13 +138,15 @@ impl UserModel {
             self.charged.push(now);
         }
         match expected {
-            Expected::Device(..) | Expected::Recovery(..) | Expected::Bypass(_) => "accepted",
-            Expected::Known(_) | Expected::Used(_) => "used",
-            Expected::Spent => "spent",
-            Expected::Expired => "expired",
-            Expected::Wrong => "wrong",
-            Expected::Repeated => "repeated",
-            Expected::Locked(_) | Expected::LockedUntilUnlock => "locked",
+            ExpectedResult::Device(..)
+            | ExpectedResult::Recovery(..)
+            | ExpectedResult::Bypass(_) => "accepted",
+            ExpectedResult::Known(_) | ExpectedResult::Used(_) => "used",
+            ExpectedResult::Spent => "spent",
+            ExpectedResult::Expired => "expired",
+            ExpectedResult::Wrong => "wrong",
+            ExpectedResult::Repeated => "repeated",
+            ExpectedResult::Locked(_) | ExpectedResult::LockedUntilUnlock => "locked",
         }
     }
 
@@ -163,7 +165,7 @@ impl UserModel {
     fn prove_invitation(&mut self, code: &str, now: u64) -> Result<PendingProof, &'static str> {
         let invitation = self.invitation.as_ref().ok_or("invitation_required")?;
         let number = invitation.number;
-        self.codes.bypass = Some(Once {
+        self.codes.bypass = Some(ModelCode {
             text: invitation.code.clone(),
             used: false,
             expires: invitation.expires as i64,
@@ -358,7 +360,7 @@ impl UserModel {
 
     /// Takes new recovery codes, as they were shown.
     pub fn take_recovery_codes(&mut self, codes: &[String], set: u64) {
-        let once = |text: &String| Once {
+        let once = |text: &String| ModelCode {
             text: text.replace('-', ""),
             used: false,
             expires: i64::MAX,

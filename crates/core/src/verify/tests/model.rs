@@ -8,7 +8,7 @@ mod play;
 mod rules;
 
 use crate as product;
-use play::{Tally, play};
+use play::{ResultCounts, play};
 
 /// xorshift64*: repeatable, and good enough to stir things up.
 struct Random(u64);
@@ -24,7 +24,7 @@ impl Random {
 
 #[test]
 fn random_logins_are_judged_as_the_model_says() {
-    let mut total = Tally::default();
+    let mut total = ResultCounts::default();
     for seed in 1..=40 {
         let mut random = Random(seed * 0x9e37_79b9);
         let bytes: Vec<u8> = (0..600).map(|_| random.byte()).collect();
@@ -34,7 +34,7 @@ fn random_logins_are_judged_as_the_model_says() {
         total.repeated += tally.repeated;
         total.locked += tally.locked;
     }
-    let Tally {
+    let ResultCounts {
         accepted,
         refused,
         repeated,

@@ -1,22 +1,22 @@
 //! Changes from outside: administrators who set the policy, add and renew devices, and give out codes.
 
-use super::play::{Choices, Life};
+use super::play::{ChoiceBytes, ComparedUser};
 use super::product::device::{Device, OtpKind};
 use super::product::otp::{Algorithm, Digits, Interval};
 use super::product::policy::ThrottlePolicy;
 use super::product::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet, hash};
 use super::product::secret::Secret;
 use super::product::state::DeviceState;
-use super::rules::{self, Once, Rules};
+use super::rules::{self, ModelCode, ModelPolicy};
 
-impl Life {
-    pub(super) fn change_policy(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+impl ComparedUser {
+    pub(super) fn change_policy(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         let window = [1, 0, 2, 3, 10, 1, 1, 1][choices.below(8)? as usize];
         let attempts = [1_000, 5, 1, 3][choices.below(4)? as usize];
         let lockout = [30, 1, 600, 86_400][choices.below(4)? as usize];
         let max_lockout = lockout * [1, 7, 30][choices.below(3)? as usize];
         let max_failures = [0, attempts, attempts + 1, attempts + 7][choices.below(4)? as usize];
-        self.model.rules = Rules {
+        self.model.rules = ModelPolicy {
             window: i64::from(window),
             attempts,
             lockout: i64::from(lockout),
@@ -34,7 +34,7 @@ impl Life {
         Some(())
     }
 
-    pub(super) fn add_device(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+    pub(super) fn add_device(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         if self.record.devices.len() == 4 {
             return Some(());
         }
@@ -46,7 +46,7 @@ impl Life {
     }
 
     /// A device with another key under the name and number of an old one.
-    pub(super) fn renew(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+    pub(super) fn renew(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         let number = choices.below(self.record.devices.len() as u64)? as usize;
         let old = self.record.devices[number].id;
         self.state.devices.retain(|entry| entry.id != old);
@@ -59,7 +59,7 @@ impl Life {
     fn new_device(
         &mut self,
         number: usize,
-        choices: &mut Choices<'_>,
+        choices: &mut ChoiceBytes<'_>,
     ) -> Option<(Device, rules::ModelDevice)> {
         let interval =
             [Some(30), Some(5), Some(45), Some(3600), None, None][choices.below(6)? as usize];
@@ -95,7 +95,7 @@ impl Life {
         Some((device, rules))
     }
 
-    pub(super) fn new_recovery_codes(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+    pub(super) fn new_recovery_codes(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         let form = [CodeForm::Base32, CodeForm::Digits][choices.below(2)? as usize];
         let count = 1 + choices.below(4)?;
         let id = self.new_id()?;
@@ -116,7 +116,7 @@ impl Life {
                 .collect(),
             created: 0,
         });
-        let once = |text| Once {
+        let once = |text| ModelCode {
             text,
             used: false,
             expires: i64::MAX,
@@ -125,7 +125,7 @@ impl Life {
         Some(())
     }
 
-    pub(super) fn new_bypass(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+    pub(super) fn new_bypass(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         let expires = self.now + choices.within(0, 7)? * choices.within(0, 700)?;
         let id = self.new_id()?;
         let text =
@@ -138,7 +138,7 @@ impl Life {
             expires: u64::try_from(expires).ok()?,
             scope: CodeScope::Login,
         });
-        self.model.bypass = Some(Once {
+        self.model.bypass = Some(ModelCode {
             text,
             used: false,
             expires,

@@ -12,11 +12,11 @@ use super::product::verify::{
     AnswerForm, CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
     TypedAnswer, charge, code_lengths, gate, rebased, refused_codes, unlocked, verdict,
 };
-use super::rules::{Expected, Model, Rules};
+use super::rules::{ExpectedResult, ModelPolicy, ModelUser};
 
 /// Number of times that each came about.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct ResultCounts {
     pub accepted: u32,
     pub refused: u32,
     pub repeated: u32,
@@ -24,9 +24,9 @@ pub struct Tally {
 }
 
 /// Bytes as decisions, until they are used up.
-pub(super) struct Choices<'b>(&'b [u8]);
+pub(super) struct ChoiceBytes<'b>(&'b [u8]);
 
-impl Choices<'_> {
+impl ChoiceBytes<'_> {
     pub(super) fn below(&mut self, end: u64) -> Option<u64> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -44,24 +44,24 @@ impl Choices<'_> {
 }
 
 /// One user in both worlds.
-pub(super) struct Life {
+pub(super) struct ComparedUser {
     pub(super) policy: Policy,
     pub(super) record: UserRecord,
     pub(super) state: UserState,
-    pub(super) model: Model,
+    pub(super) model: ModelUser,
     pub(super) now: i64,
     /// Everything that was typed.
     typed: Vec<String>,
     codes: HashMap<(u64, i64), String>,
     ids: u64,
-    tally: Tally,
+    tally: ResultCounts,
 }
 
 /// Plays the whole life; panics where product and model differ.
-pub fn play(bytes: &[u8]) -> Tally {
-    let mut choices = Choices(bytes);
-    let Some(mut life) = Life::begin(&mut choices) else {
-        return Tally::default();
+pub fn play(bytes: &[u8]) -> ResultCounts {
+    let mut choices = ChoiceBytes(bytes);
+    let Some(mut life) = ComparedUser::begin(&mut choices) else {
+        return ResultCounts::default();
     };
     while life.goes_on(&mut choices).is_some() {
         life.is_as_expected();
@@ -69,9 +69,9 @@ pub fn play(bytes: &[u8]) -> Tally {
     life.tally
 }
 
-impl Life {
-    fn begin(choices: &mut Choices<'_>) -> Option<Self> {
-        let rules = Rules {
+impl ComparedUser {
+    fn begin(choices: &mut ChoiceBytes<'_>) -> Option<Self> {
+        let rules = ModelPolicy {
             window: 1,
             attempts: 5,
             lockout: 30,
@@ -82,7 +82,7 @@ impl Life {
             policy: Policy::default(),
             record: UserRecord::new("alice".into(), 1000),
             state: UserState::new(1000),
-            model: Model {
+            model: ModelUser {
                 rules,
                 devices: Vec::new(),
                 recovery: Vec::new(),
@@ -96,7 +96,7 @@ impl Life {
             typed: Vec::new(),
             codes: HashMap::new(),
             ids: 0,
-            tally: Tally::default(),
+            tally: ResultCounts::default(),
         };
         life.change_policy(choices)?;
         for _ in 0..=choices.below(3)? {
@@ -106,7 +106,7 @@ impl Life {
     }
 
     /// One thing that happens. `None` at the end.
-    fn goes_on(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+    fn goes_on(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         match choices.below(32)? {
             0 => self.unlock(),
             1 => self.renew(choices)?,
@@ -133,7 +133,7 @@ impl Life {
     }
 
     /// An answer to type: mostly a code from around now, sometimes one that was typed before, sometimes anything.
-    fn text(&mut self, choices: &mut Choices<'_>) -> Option<String> {
+    fn text(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<String> {
         let recovery = self.model.recovery.len() as u64;
         Some(match choices.below(16)? {
             0 => format!("{:06}", choices.below(1_000_000)?),
@@ -160,7 +160,7 @@ impl Life {
         })
     }
 
-    fn attempt(&mut self, choices: &mut Choices<'_>) -> Option<()> {
+    fn attempt(&mut self, choices: &mut ChoiceBytes<'_>) -> Option<()> {
         let text = self.text(choices)?;
         let spelled = match choices.below(4)? {
             0 => text.to_lowercase(),
@@ -178,11 +178,11 @@ impl Life {
             self.now, self.model
         );
         let count = match expected {
-            Expected::Device(..) | Expected::Recovery(..) | Expected::Bypass(_) => {
-                &mut self.tally.accepted
-            }
-            Expected::Locked(_) | Expected::LockedUntilUnlock => &mut self.tally.locked,
-            Expected::Repeated => &mut self.tally.repeated,
+            ExpectedResult::Device(..)
+            | ExpectedResult::Recovery(..)
+            | ExpectedResult::Bypass(_) => &mut self.tally.accepted,
+            ExpectedResult::Locked(_) | ExpectedResult::LockedUntilUnlock => &mut self.tally.locked,
+            ExpectedResult::Repeated => &mut self.tally.repeated,
             _ => &mut self.tally.refused,
         };
         *count += 1;
@@ -191,18 +191,20 @@ impl Life {
     }
 
     /// The steps of a login, except for the files.
-    fn login(&mut self, typed: &[u8]) -> Expected {
+    fn login(&mut self, typed: &[u8]) -> ExpectedResult {
         let now = self.clock();
         self.state = rebased(&self.state, now).unwrap_or_else(|| self.state.clone());
         let charged = match charge(&self.policy.throttle, &self.state, now) {
             Ok(charged) => charged,
-            Err(ThrottleStatus::LockedFor(seconds)) => return Expected::Locked(seconds as i64),
-            Err(ThrottleStatus::LockedUntilUnlock) => return Expected::LockedUntilUnlock,
+            Err(ThrottleStatus::LockedFor(seconds)) => {
+                return ExpectedResult::Locked(seconds as i64);
+            }
+            Err(ThrottleStatus::LockedUntilUnlock) => return ExpectedResult::LockedUntilUnlock,
             Err(ThrottleStatus::Open) => panic!("an open gate refuses no user"),
         };
         let answer = TypedAnswer::read(typed, AnswerForm::Code, &code_lengths(&self.record));
         if refused_codes::is_repeated(&self.state.refused, &answer) {
-            return Expected::Repeated;
+            return ExpectedResult::Repeated;
         }
         let mut verdict = verdict(&self.policy, &self.record, &charged, &answer, now);
         let refunded = verdict.state == charged.taken_back();
@@ -227,21 +229,25 @@ impl Life {
                 ..
             }) => match by {
                 Credential::Device { name, offset } => {
-                    Expected::Device(name, offset, failures_before)
+                    ExpectedResult::Device(name, offset, failures_before)
                 }
-                Credential::RecoveryCode { left } => Expected::Recovery(left, failures_before),
-                Credential::Bypass => Expected::Bypass(failures_before),
+                Credential::RecoveryCode { left } => {
+                    ExpectedResult::Recovery(left, failures_before)
+                }
+                Credential::Bypass => ExpectedResult::Bypass(failures_before),
             },
             CodeOutcome::Rejected(why) => match why {
-                CodeRejection::Used { device } if !refunded => Expected::Used(device),
-                CodeRejection::Used { device } => Expected::Known(device),
+                CodeRejection::Used { device } if !refunded => ExpectedResult::Used(device),
+                CodeRejection::Used { device } => ExpectedResult::Known(device),
                 // After a clock was set back, any wrong code is answered with that, too.
-                CodeRejection::ClockSetBack { device, .. } if refunded => Expected::Known(device),
-                CodeRejection::Spent => Expected::Spent,
-                CodeRejection::BypassExpired => Expected::Expired,
+                CodeRejection::ClockSetBack { device, .. } if refunded => {
+                    ExpectedResult::Known(device)
+                }
+                CodeRejection::Spent => ExpectedResult::Spent,
+                CodeRejection::BypassExpired => ExpectedResult::Expired,
                 CodeRejection::Wrong
                 | CodeRejection::ClockDiffers { .. }
-                | CodeRejection::ClockSetBack { .. } => Expected::Wrong,
+                | CodeRejection::ClockSetBack { .. } => ExpectedResult::Wrong,
             },
         }
     }
@@ -263,8 +269,8 @@ impl Life {
         }
         let gate = match gate(&self.policy.throttle, state, self.clock()) {
             ThrottleStatus::Open => None,
-            ThrottleStatus::LockedFor(seconds) => Some(Expected::Locked(seconds as i64)),
-            ThrottleStatus::LockedUntilUnlock => Some(Expected::LockedUntilUnlock),
+            ThrottleStatus::LockedFor(seconds) => Some(ExpectedResult::Locked(seconds as i64)),
+            ThrottleStatus::LockedUntilUnlock => Some(ExpectedResult::LockedUntilUnlock),
         };
         assert_eq!(gate, model.closed(self.now));
     }

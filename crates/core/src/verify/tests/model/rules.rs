@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 /// Settings of the policy.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct ModelPolicy {
     pub window: i64,
     pub attempts: u32,
     pub lockout: i64,
@@ -32,7 +32,7 @@ pub struct ModelDevice {
 
 /// A code that works once.
 #[derive(Debug)]
-pub struct Once {
+pub struct ModelCode {
     pub text: String,
     pub used: bool,
     /// The first second at which it does not work any more.
@@ -41,11 +41,11 @@ pub struct Once {
 
 /// One user, as far as logins change it.
 #[derive(Debug)]
-pub struct Model {
-    pub rules: Rules,
+pub struct ModelUser {
+    pub rules: ModelPolicy,
     pub devices: Vec<ModelDevice>,
-    pub recovery: Vec<Once>,
-    pub bypass: Option<Once>,
+    pub recovery: Vec<ModelCode>,
+    pub bypass: Option<ModelCode>,
     /// Wrong codes in a row.
     pub failures: u32,
     /// Wrong codes that the user was not told of.
@@ -58,7 +58,7 @@ pub struct Model {
 
 /// Result that one attempt must have.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Expected {
+pub enum ExpectedResult {
     /// Accepted, and how many wrong codes the user is told of.
     Device(String, i64, u32),
     /// With so many left.
@@ -91,7 +91,7 @@ impl ModelDevice {
     }
 
     /// The steps or counters whose codes are looked at now. A counter also looks back, for codes that were used.
-    pub fn in_sight(&self, rules: &Rules, now: i64) -> std::ops::RangeInclusive<i64> {
+    pub fn in_sight(&self, rules: &ModelPolicy, now: i64) -> std::ops::RangeInclusive<i64> {
         match self.interval {
             Some(seconds) => {
                 let furthest = rules.window + 2;
@@ -122,7 +122,7 @@ impl ModelDevice {
         self.next > 0 && code(self.next - 1) == text
     }
 
-    fn accept(&mut self, factor: i64, rules: &Rules, now: i64) -> i64 {
+    fn accept(&mut self, factor: i64, rules: &ModelPolicy, now: i64) -> i64 {
         assert!(self.accepted.insert(factor), "{self:?} {factor}: twice");
         assert!(
             self.accepted.iter().all(|earlier| *earlier <= factor),
@@ -140,12 +140,12 @@ impl ModelDevice {
     }
 }
 
-impl Model {
+impl ModelUser {
     /// `None` if a code would be looked at; otherwise the reason why not.
-    pub fn closed(&self, now: i64) -> Option<Expected> {
+    pub fn closed(&self, now: i64) -> Option<ExpectedResult> {
         let rules = &self.rules;
         if rules.max_failures != 0 && self.failures >= rules.max_failures {
-            return Some(Expected::LockedUntilUnlock);
+            return Some(ExpectedResult::LockedUntilUnlock);
         }
         if self.failures < rules.attempts {
             return None;
@@ -156,7 +156,7 @@ impl Model {
         }
         // A failure of the future, after the clock was set back, is as one of now.
         let left = self.last_failure.min(now) + lockout - now;
-        (left > 0).then_some(Expected::Locked(left))
+        (left > 0).then_some(ExpectedResult::Locked(left))
     }
 
     /// One attempt with `text` (upper case, no separators). `code` gives the code of a device, by number.
@@ -165,7 +165,7 @@ impl Model {
         text: &str,
         now: i64,
         code: &mut dyn FnMut(usize, i64) -> String,
-    ) -> Expected {
+    ) -> ExpectedResult {
         // If the clock was set back, the lock-out begins anew.
         self.last_failure = self.last_failure.min(now);
         if let Some(closed) = self.closed(now) {
@@ -173,7 +173,7 @@ impl Model {
         }
         // A renewed device may have codes of another length.
         if self.is_like_a_code(text) && self.refused.iter().any(|refused| refused == text) {
-            return Expected::Repeated;
+            return ExpectedResult::Repeated;
         }
         if let Some(known) = self.known(text, now, code) {
             self.remember(text);
@@ -190,24 +190,27 @@ impl Model {
             match device.choice(&hits) {
                 Some(factor) => {
                     let offset = device.accept(factor, &rules, now);
-                    accepted =
-                        accepted.or(Some(Expected::Device(device.name.clone(), offset, told)));
+                    accepted = accepted.or(Some(ExpectedResult::Device(
+                        device.name.clone(),
+                        offset,
+                        told,
+                    )));
                 }
                 None if hits.is_empty() => {}
-                None => refused = refused.or(Some(Expected::Used(device.name.clone()))),
+                None => refused = refused.or(Some(ExpectedResult::Used(device.name.clone()))),
             }
         }
         if let Some(position) = self.recovery.iter().position(|code| code.text == text) {
             self.recovery[position].used = true;
             let left = self.recovery.iter().filter(|code| !code.used).count();
-            accepted = accepted.or(Some(Expected::Recovery(left, told)));
+            accepted = accepted.or(Some(ExpectedResult::Recovery(left, told)));
         }
         if let Some(bypass) = self.bypass.as_mut().filter(|code| code.text == text) {
             if now < bypass.expires {
                 bypass.used = true;
-                accepted = accepted.or(Some(Expected::Bypass(told)));
+                accepted = accepted.or(Some(ExpectedResult::Bypass(told)));
             } else {
-                refused = refused.or(Some(Expected::Expired));
+                refused = refused.or(Some(ExpectedResult::Expired));
             }
         }
         if let Some(accepted) = accepted {
@@ -219,7 +222,7 @@ impl Model {
         self.failures += 1;
         self.untold += 1;
         self.last_failure = now;
-        refused.unwrap_or(Expected::Wrong)
+        refused.unwrap_or(ExpectedResult::Wrong)
     }
 
     /// An answer that is no guess: refused whatever else it may match, and not counted.
@@ -228,19 +231,19 @@ impl Model {
         text: &str,
         now: i64,
         code: &mut dyn FnMut(usize, i64) -> String,
-    ) -> Option<Expected> {
+    ) -> Option<ExpectedResult> {
         for (number, device) in self.devices.iter().enumerate() {
             let mut sight = device.in_sight(&self.rules, now);
             if device.last_is(text, &mut |last| code(number, last))
                 || device.interval.is_some()
                     && sight.any(|step| step < device.next && code(number, step) == text)
             {
-                return Some(Expected::Known(device.name.clone()));
+                return Some(ExpectedResult::Known(device.name.clone()));
             }
         }
         let mut once = self.recovery.iter().chain(&self.bypass);
         let is_spent = once.any(|code| code.used && code.text == text);
-        is_spent.then_some(Expected::Spent)
+        is_spent.then_some(ExpectedResult::Spent)
     }
 
     fn remember(&mut self, text: &str) {
