@@ -19,9 +19,9 @@ mod world;
 
 use search::explore;
 use world::ProcessRole::{self, Login, Mover, Rebuilder, Remover};
-use world::{SearchRules, Without};
+use world::{OmittedPart, SearchRules};
 
-const fn rules(without: Without) -> SearchRules {
+const fn rules(without: OmittedPart) -> SearchRules {
     SearchRules {
         without,
         power_cuts: false,
@@ -44,7 +44,7 @@ fn breaks(roles: &[ProcessRole], rules: SearchRules) {
     assert!(found.is_err(), "{roles:?} {rules:?}");
 }
 
-const fn with_power_cuts(without: Without) -> SearchRules {
+const fn with_power_cuts(without: OmittedPart) -> SearchRules {
     SearchRules {
         power_cuts: true,
         ..rules(without)
@@ -54,20 +54,20 @@ const fn with_power_cuts(without: Without) -> SearchRules {
 #[test]
 fn two_processes_and_power_cuts_do_not_break_it() {
     for other in [Login, Mover, Remover, Rebuilder] {
-        holds(&[Login, other], with_power_cuts(Without::Nothing));
+        holds(&[Login, other], with_power_cuts(OmittedPart::Nothing));
     }
-    holds(&[Mover; 2], with_power_cuts(Without::Nothing));
+    holds(&[Mover; 2], with_power_cuts(OmittedPart::Nothing));
 }
 
 #[test]
 fn without_these_parts_two_processes_break_it() {
-    for without in [Without::Copy, Without::LastLook, Without::Flush] {
+    for without in [OmittedPart::Copy, OmittedPart::LastLook, OmittedPart::Flush] {
         breaks(&[Login; 2], with_power_cuts(without));
     }
-    for without in [Without::Moved, Without::OtherBase] {
+    for without in [OmittedPart::Moved, OmittedPart::OtherBase] {
         breaks(&[Login, Mover], with_power_cuts(without));
     }
-    breaks(&[Login, Remover], rules(Without::Anew));
+    breaks(&[Login, Remover], rules(OmittedPart::Anew));
 }
 
 /// Some millions of worlds, in an optimized program within some minutes: `make races`.
@@ -77,27 +77,27 @@ mod whole {
 
     #[test]
     fn no_order_of_steps_stops_and_kills_breaks_it() {
-        holds(&[Login; 3], rules(Without::Nothing));
+        holds(&[Login; 3], rules(OmittedPart::Nothing));
         for other in [Mover, Remover, Rebuilder] {
-            holds(&[Login, Login, other], rules(Without::Nothing));
+            holds(&[Login, Login, other], rules(OmittedPart::Nothing));
         }
     }
 
     #[test]
     fn a_rename_that_is_given_again_completes_it() {
-        holds(&[Login, Mover, Mover], rules(Without::Nothing));
+        holds(&[Login, Mover, Mover], rules(OmittedPart::Nothing));
     }
 
     #[test]
     fn each_part_of_the_design_is_needed() {
         for without in [
-            Without::Provisional,
-            Without::Order,
-            Without::Exclusion,
-            Without::Gaps,
+            OmittedPart::Provisional,
+            OmittedPart::Order,
+            OmittedPart::Exclusion,
+            OmittedPart::Gaps,
         ] {
             breaks(&[Login; 3], rules(without));
         }
-        breaks(&[Login, Login, Rebuilder], rules(Without::Note));
+        breaks(&[Login, Login, Rebuilder], rules(OmittedPart::Note));
     }
 }

@@ -1,9 +1,9 @@
 //! Power cuts: of what was not flushed any part may be on the disk or not.
 
-use super::world::{Step, World};
+use super::world::{ModelWorld, ProcessStep};
 
 /// Everything is on the disk: without power cuts that makes no difference.
-pub fn flush_all(world: &mut World) {
+pub fn flush_all(world: &mut ModelWorld) {
     world.names_disk = world.names;
     for directory in &mut world.directories {
         directory.disk.clone_from(&directory.now);
@@ -14,12 +14,12 @@ pub fn flush_all(world: &mut World) {
 }
 
 /// The worlds that may be found after a power cut. A renamed directory has one name or the other.
-pub fn cuts(world: &World) -> Vec<World> {
+pub fn cuts(world: &ModelWorld) -> Vec<ModelWorld> {
     let mut dark = world.clone();
     for me in 0..dark.processes.len() {
         let process = &dark.processes[me];
-        if process.step != Step::Find && !process.has_ended() {
-            dark.release(me, Step::Gone);
+        if process.step != ProcessStep::Find && !process.has_ended() {
+            dark.release(me, ProcessStep::Gone);
         }
     }
     let mut found = vec![dark];
@@ -57,7 +57,7 @@ pub fn cuts(world: &World) -> Vec<World> {
 }
 
 /// Doubles what was found: with a change, and without.
-fn either(found: &mut Vec<World>, change: impl Fn(&mut World)) {
+fn either(found: &mut Vec<ModelWorld>, change: impl Fn(&mut ModelWorld)) {
     for place in 0..found.len() {
         let mut other = found[place].clone();
         change(&mut other);

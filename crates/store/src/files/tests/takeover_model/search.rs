@@ -5,14 +5,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::power;
 use super::steps::after;
-use super::world::{ModelDirectory, ModelInode, ModelPlace, ProcessRole, SearchRules, Step, World};
+use super::world::{
+    ModelDirectory, ModelInode, ModelPlace, ModelWorld, ProcessRole, ProcessStep, SearchRules,
+};
 
 /// More steps than a process alone can need.
 const ALONE: usize = 120;
 
 /// Visits every world; what is wrong with the first that is, or how many there are.
 pub fn explore(roles: &[ProcessRole], rules: SearchRules) -> Result<usize, &'static str> {
-    let start = World::new(roles);
+    let start = ModelWorld::new(roles);
     let mut seen = HashSet::from([print(&start)]);
     let mut ends = vec![HashSet::new(); roles.len()];
     let mut waiting = VecDeque::from([start]);
@@ -39,7 +41,7 @@ pub fn explore(roles: &[ProcessRole], rules: SearchRules) -> Result<usize, &'sta
 }
 
 /// The world after one step, in its plain form.
-fn step(world: &World, me: usize, rules: SearchRules) -> Option<World> {
+fn step(world: &ModelWorld, me: usize, rules: SearchRules) -> Option<ModelWorld> {
     let mut next = after(world, me, rules)?;
     if !rules.power_cuts {
         power::flush_all(&mut next);
@@ -48,12 +50,12 @@ fn step(world: &World, me: usize, rules: SearchRules) -> Option<World> {
 }
 
 /// Without a lock it is as if it was stopped for ever.
-fn killed(world: &World, me: usize, rules: SearchRules) -> Option<World> {
+fn killed(world: &ModelWorld, me: usize, rules: SearchRules) -> Option<ModelWorld> {
     if world.inodes.iter().all(|inode| inode.lock != Some(me)) {
         return None;
     }
     let mut next = world.clone();
-    next.release(me, Step::Gone);
+    next.release(me, ProcessStep::Gone);
     if !rules.power_cuts {
         power::flush_all(&mut next);
     }
@@ -63,7 +65,7 @@ fn killed(world: &World, me: usize, rules: SearchRules) -> Option<World> {
 /// A process ends when no other one moves; one that has just begun a login learns about its code. `ends` are the worlds
 /// from which that is known of it.
 fn ends_alone(
-    world: &World,
+    world: &ModelWorld,
     me: usize,
     rules: SearchRules,
     ends: &mut HashSet<u128>,
@@ -86,7 +88,7 @@ fn ends_alone(
             current = next;
             continue;
         }
-        let is_new = world.processes[me].step == Step::Find
+        let is_new = world.processes[me].step == ProcessStep::Find
             && world.processes[me].role == ProcessRole::Login
             && world.names.record != ModelPlace::Removed
             && !world.is_broken;
@@ -106,7 +108,7 @@ fn ends_alone(
 }
 
 /// Stands for a world among all that were visited. That two of some millions share one is as likely as a bit that flips.
-fn print(world: &World) -> u128 {
+fn print(world: &ModelWorld) -> u128 {
     let half = |seed: u8| {
         let mut hasher = DefaultHasher::new();
         (seed, world).hash(&mut hasher);
@@ -116,7 +118,7 @@ fn print(world: &World) -> u128 {
 }
 
 /// Only files and directories that can be reached, in the order in which they are found, and numbers without gaps.
-fn canonical(world: World) -> World {
+fn canonical(world: ModelWorld) -> ModelWorld {
     renumbered(reachable(world))
 }
 
@@ -128,7 +130,7 @@ fn note(order: &mut Vec<usize>, found: impl IntoIterator<Item = usize>) {
     }
 }
 
-fn reachable(mut world: World) -> World {
+fn reachable(mut world: ModelWorld) -> ModelWorld {
     let mut directories = Vec::new();
     for names in [&world.names, &world.names_disk] {
         note(
@@ -185,7 +187,7 @@ fn reachable(mut world: World) -> World {
 }
 
 /// Numbers count by their order only, and by which is the next of which.
-fn renumbered(mut world: World) -> World {
+fn renumbered(mut world: ModelWorld) -> ModelWorld {
     let mut numbers: Vec<i8> = vec![0];
     for directory in &world.directories {
         let entries = directory.now.iter().chain(&directory.disk);

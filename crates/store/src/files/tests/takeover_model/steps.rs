@@ -1,91 +1,101 @@
 //! The steps of a process: each is one system call, or some that no other process can tell apart.
 
 use super::changes;
-use super::world::{FileContent, ModelPlace, ProcessRole, SearchRules, Step, Without, World};
+use super::world::{
+    FileContent, ModelPlace, ModelWorld, OmittedPart, ProcessRole, ProcessStep, SearchRules,
+};
 
 /// The world after one step of a process; `None` when it has ended.
-pub fn after(world: &World, me: usize, rules: SearchRules) -> Option<World> {
+pub fn after(world: &ModelWorld, me: usize, rules: SearchRules) -> Option<ModelWorld> {
     let process = &world.processes[me];
     if process.has_ended() {
         return None;
     }
     let mut next = world.clone();
     match process.step {
-        Step::Find | Step::Open | Step::Missing => finding(world, &mut next, me),
-        Step::TryBase | Step::ReadBase | Step::LookForDirectory | Step::Close => {
+        ProcessStep::Find | ProcessStep::Open | ProcessStep::Missing => {
+            finding(world, &mut next, me)
+        }
+        ProcessStep::TryBase
+        | ProcessStep::ReadBase
+        | ProcessStep::LookForDirectory
+        | ProcessStep::Close => {
             base(world, &mut next, me, rules);
         }
-        Step::List | Step::TryHighest | Step::Claim | Step::ListAgain => {
+        ProcessStep::List
+        | ProcessStep::TryHighest
+        | ProcessStep::Claim
+        | ProcessStep::ListAgain => {
             generations(world, &mut next, me, rules);
         }
-        Step::Copy | Step::Settle | Step::FlushCopy | Step::Remove => {
+        ProcessStep::Copy | ProcessStep::Settle | ProcessStep::FlushCopy | ProcessStep::Remove => {
             filling(world, &mut next, me, rules);
         }
-        Step::FindBase
-        | Step::LookBeforeNote
-        | Step::Note
-        | Step::FlushNote
-        | Step::FirstLook
-        | Step::ReadRecord => {
+        ProcessStep::FindBase
+        | ProcessStep::LookBeforeNote
+        | ProcessStep::Note
+        | ProcessStep::FlushNote
+        | ProcessStep::FirstLook
+        | ProcessStep::ReadRecord => {
             current(world, &mut next, me, rules);
         }
-        Step::Change(step) => changes::change(world, &mut next, me, step, rules),
+        ProcessStep::Change(step) => changes::change(world, &mut next, me, step, rules),
         _ => attempt(world, &mut next, me, rules),
     }
     Some(next)
 }
 
 /// The name of the record, and that of the state.
-fn finding(world: &World, next: &mut World, me: usize) {
+fn finding(world: &ModelWorld, next: &mut ModelWorld, me: usize) {
     let process = &world.processes[me];
     let set = &mut next.processes[me];
     match process.step {
-        Step::Find => {
+        ProcessStep::Find => {
             let kept = match world.names.record {
-                ModelPlace::Removed => return next.release(me, Step::Gone),
+                ModelPlace::Removed => return next.release(me, ProcessStep::Gone),
                 ModelPlace::Old | ModelPlace::Moving => 0,
                 ModelPlace::New => 1,
             };
-            (set.kept, set.name, set.step) = (kept, kept, Step::Open);
+            (set.kept, set.name, set.step) = (kept, kept, ProcessStep::Open);
         }
-        Step::Open => match world.names.bases[process.name] {
-            Some(base) => (set.file, set.number, set.step) = (Some(base), 0, Step::TryBase),
-            None => set.step = Step::Missing,
+        ProcessStep::Open => match world.names.bases[process.name] {
+            Some(base) => (set.file, set.number, set.step) = (Some(base), 0, ProcessStep::TryBase),
+            None => set.step = ProcessStep::Missing,
         },
         _ => {
             let is_moving = world.names.record == ModelPlace::Moving;
             if process.name == 0 && is_moving && !world.is_in_use(0) {
-                (set.name, set.step) = (1, Step::Open);
+                (set.name, set.step) = (1, ProcessStep::Open);
             } else {
-                next.release(me, Step::Gone);
+                next.release(me, ProcessStep::Gone);
             }
         }
     }
 }
 
-fn base(world: &World, next: &mut World, me: usize, rules: SearchRules) {
+fn base(world: &ModelWorld, next: &mut ModelWorld, me: usize, rules: SearchRules) {
     let process = &world.processes[me];
     let (file, name) = (process.file.unwrap_or(0), process.name);
     let directory = world.names.directories[name];
     match process.step {
-        Step::TryBase => try_lock(next, me, file, Step::ReadBase),
-        Step::ReadBase => {
+        ProcessStep::TryBase => try_lock(next, me, file, ProcessStep::ReadBase),
+        ProcessStep::ReadBase => {
             next.processes[me].used = world.inodes[file].now.moved;
-            next.processes[me].step = Step::LookForDirectory;
+            next.processes[me].step = ProcessStep::LookForDirectory;
         }
         // With the lock or without.
-        Step::LookForDirectory => {
+        ProcessStep::LookForDirectory => {
             next.processes[me].used = false;
             let is_locked = world.inodes[file].lock == Some(me);
             let is_still = world.names.bases[name] == Some(file);
             if directory.is_some() || is_locked && !is_still {
-                next.drop_file(me, Step::List);
-            } else if process.used && rules.without != Without::Moved {
-                next.drop_file(me, Step::Missing);
+                next.drop_file(me, ProcessStep::List);
+            } else if process.used && rules.without != OmittedPart::Moved {
+                next.drop_file(me, ProcessStep::Missing);
             } else if !is_locked {
-                next.drop_file(me, Step::Close);
+                next.drop_file(me, ProcessStep::Close);
             } else {
-                next.processes[me].step = Step::ReadRecord;
+                next.processes[me].step = ProcessStep::ReadRecord;
             }
         }
         _ => {
@@ -95,41 +105,43 @@ fn base(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 next.directories.len() - 1
             });
             let set = &mut next.processes[me];
-            (set.directory, set.number, set.step) = (Some(at), 0, Step::Claim);
+            (set.directory, set.number, set.step) = (Some(at), 0, ProcessStep::Claim);
         }
     }
 }
 
-fn generations(world: &World, next: &mut World, me: usize, rules: SearchRules) {
+fn generations(world: &ModelWorld, next: &mut ModelWorld, me: usize, rules: SearchRules) {
     let process = &world.processes[me];
     let number = process.number;
-    if process.step == Step::List {
+    if process.step == ProcessStep::List {
         let Some(directory) = world.names.directories[process.name] else {
-            return next.drop_file(me, Step::Open);
+            return next.drop_file(me, ProcessStep::Open);
         };
         let highest = world.highest(directory);
         let set = &mut next.processes[me];
         (set.directory, set.number) = (Some(directory), highest);
         set.file = world.generation(directory, highest);
         set.step = if highest > 0 {
-            Step::TryHighest
+            ProcessStep::TryHighest
         } else {
-            Step::Claim
+            ProcessStep::Claim
         };
         return;
     }
     let directory = process.directory.unwrap_or(0);
     let file = process.file.unwrap_or(0);
     match process.step {
-        Step::TryHighest => try_lock(next, me, file, Step::ListAgain),
-        Step::Claim => {
+        ProcessStep::TryHighest => try_lock(next, me, file, ProcessStep::ListAgain),
+        ProcessStep::Claim => {
             if process.claims == rules.claims {
-                return next.release(me, Step::Gone);
+                return next.release(me, ProcessStep::Gone);
             }
             next.processes[me].claims += 1;
             let claim = number + 1;
-            if world.generation(directory, claim).is_some() && rules.without != Without::Exclusion {
-                return next.drop_file(me, Step::Open);
+            if world.generation(directory, claim).is_some()
+                && rules.without != OmittedPart::Exclusion
+            {
+                return next.drop_file(me, ProcessStep::Open);
             }
             let content = FileContent {
                 provisional: true,
@@ -140,7 +152,7 @@ fn generations(world: &World, next: &mut World, me: usize, rules: SearchRules) {
             entries.retain(|(other, _)| *other != claim);
             entries.push((claim, inode));
             let set = &mut next.processes[me];
-            (set.file, set.number, set.step) = (Some(inode), claim, Step::ListAgain);
+            (set.file, set.number, set.step) = (Some(inode), claim, ProcessStep::ListAgain);
         }
         // The lock is held, or the highest one is held by another process for too long.
         _ => {
@@ -148,45 +160,46 @@ fn generations(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 && world.generation(directory, number) == Some(file);
             if world.inodes[file].lock != Some(me) {
                 next.processes[me].file = None;
-                next.processes[me].step = Step::Claim;
+                next.processes[me].step = ProcessStep::Claim;
             } else if !is_current {
                 // The file keeps its name: a gap would hide the higher ones from the holder of a lower one.
-                if world.inodes[file].now.provisional && rules.without == Without::Gaps {
+                if world.inodes[file].now.provisional && rules.without == OmittedPart::Gaps {
                     let entries = &mut next.directories[directory].now;
                     entries.retain(|(other, _)| *other != number);
                 }
-                next.drop_file(me, Step::Open);
+                next.drop_file(me, ProcessStep::Open);
             } else if world.inodes[file].now.provisional {
-                next.processes[me].step = Step::Copy;
+                next.processes[me].step = ProcessStep::Copy;
             } else {
-                next.processes[me].step = Step::FlushCopy;
+                next.processes[me].step = ProcessStep::FlushCopy;
             }
         }
     }
 }
 
-fn filling(world: &World, next: &mut World, me: usize, rules: SearchRules) {
+fn filling(world: &ModelWorld, next: &mut ModelWorld, me: usize, rules: SearchRules) {
     let process = &world.processes[me];
     let (directory, file) = (process.directory.unwrap_or(0), process.file.unwrap_or(0));
     let number = process.number;
     match process.step {
-        Step::Copy => {
-            let base = world.names.bases[process.name]
-                .filter(|base| !world.inodes[*base].now.moved || rules.without == Without::Moved);
+        ProcessStep::Copy => {
+            let base = world.names.bases[process.name].filter(|base| {
+                !world.inodes[*base].now.moved || rules.without == OmittedPart::Moved
+            });
             let source = world.below(directory, number, rules.without).or(base);
             let Some(source) = source else {
-                return next.drop_file(me, Step::Missing);
+                return next.drop_file(me, ProcessStep::Missing);
             };
             next.processes[me].copied = Some(world.inodes[source].now);
-            if rules.without == Without::Order {
+            if rules.without == OmittedPart::Order {
                 let entries = &mut next.directories[directory].now;
                 entries.retain(|(other, _)| *other >= number);
             }
-            next.processes[me].step = Step::Settle;
+            next.processes[me].step = ProcessStep::Settle;
         }
-        Step::Settle => {
+        ProcessStep::Settle => {
             let copied = process.copied.unwrap_or_default();
-            let content = if rules.without == Without::Copy {
+            let content = if rules.without == OmittedPart::Copy {
                 FileContent::default()
             } else {
                 copied
@@ -197,13 +210,13 @@ fn filling(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 ..content
             };
             next.processes[me].copied = None;
-            next.processes[me].step = Step::FlushCopy;
+            next.processes[me].step = ProcessStep::FlushCopy;
         }
-        Step::FlushCopy => {
+        ProcessStep::FlushCopy => {
             flush_file(next, file, rules);
             next.directories[directory].disk = next.directories[directory].now.clone();
             flush_names(next);
-            next.processes[me].step = Step::Remove;
+            next.processes[me].step = ProcessStep::Remove;
         }
         _ => {
             let entries = &mut next.directories[directory].now;
@@ -212,7 +225,7 @@ fn filling(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 Some(lowest) if lowest < number => entries.retain(|(other, _)| *other != lowest),
                 _ => {
                     next.directories[directory].disk = next.directories[directory].now.clone();
-                    next.processes[me].step = Step::FindBase;
+                    next.processes[me].step = ProcessStep::FindBase;
                 }
             }
         }
@@ -220,7 +233,7 @@ fn filling(world: &World, next: &mut World, me: usize, rules: SearchRules) {
 }
 
 /// True if the file of a process is the current one.
-pub fn is_current(world: &World, me: usize) -> bool {
+pub fn is_current(world: &ModelWorld, me: usize) -> bool {
     let process = &world.processes[me];
     let name = process.name;
     match process.directory {
@@ -233,38 +246,38 @@ pub fn is_current(world: &World, me: usize) -> bool {
     }
 }
 
-fn current(world: &World, next: &mut World, me: usize, rules: SearchRules) {
+fn current(world: &ModelWorld, next: &mut ModelWorld, me: usize, rules: SearchRules) {
     let process = &world.processes[me];
     match process.step {
-        Step::FindBase => match world.names.bases[process.name] {
-            None => next.release(me, Step::Gone),
+        ProcessStep::FindBase => match world.names.bases[process.name] {
+            None => next.release(me, ProcessStep::Gone),
             Some(base) => {
                 next.processes[me].base = Some(base);
-                next.processes[me].step = Step::LookBeforeNote;
+                next.processes[me].step = ProcessStep::LookBeforeNote;
             }
         },
-        Step::LookBeforeNote => {
+        ProcessStep::LookBeforeNote => {
             if world.names.directories[process.name] == process.directory
-                || rules.without == Without::Note
+                || rules.without == OmittedPart::Note
             {
-                next.processes[me].step = Step::Note;
+                next.processes[me].step = ProcessStep::Note;
             } else {
-                next.release(me, Step::Gone);
+                next.release(me, ProcessStep::Gone);
             }
         }
-        Step::Note => {
+        ProcessStep::Note => {
             next.inodes[process.base.unwrap_or(0)].now.moved = true;
-            next.processes[me].step = Step::FlushNote;
+            next.processes[me].step = ProcessStep::FlushNote;
         }
-        Step::FlushNote => {
+        ProcessStep::FlushNote => {
             flush_file(next, process.base.unwrap_or(0), rules);
             next.processes[me].base = None;
-            next.processes[me].step = Step::FirstLook;
+            next.processes[me].step = ProcessStep::FirstLook;
         }
-        Step::FirstLook if is_current(world, me) => {
-            next.processes[me].step = Step::ReadRecord;
+        ProcessStep::FirstLook if is_current(world, me) => {
+            next.processes[me].step = ProcessStep::ReadRecord;
         }
-        Step::FirstLook => next.drop_file(me, Step::Open),
+        ProcessStep::FirstLook => next.drop_file(me, ProcessStep::Open),
         _ => {
             let is_there = match world.names.record {
                 ModelPlace::Removed => false,
@@ -272,57 +285,61 @@ fn current(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 ModelPlace::New => process.kept == 1,
             };
             if !is_there && !process.is_anew {
-                return next.release(me, Step::Gone);
+                return next.release(me, ProcessStep::Gone);
             }
             next.processes[me].step = match process.role {
-                ProcessRole::Login => Step::Charge,
-                _ => Step::Change(0),
+                ProcessRole::Login => ProcessStep::Charge,
+                _ => ProcessStep::Change(0),
             };
         }
     }
 }
 
-fn attempt(world: &World, next: &mut World, me: usize, rules: SearchRules) {
+fn attempt(world: &ModelWorld, next: &mut ModelWorld, me: usize, rules: SearchRules) {
     let process = &world.processes[me];
     let (file, name, number) = (process.file.unwrap_or(0), process.name, process.number);
-    let looks = rules.without != Without::LastLook;
+    let looks = rules.without != OmittedPart::LastLook;
     match process.step {
-        Step::Charge => {
+        ProcessStep::Charge => {
             next.inodes[file].now.charges |= 1 << me;
             next.inodes[file].now.uncommitted = false;
             let used = world.inodes[file].now.used;
             next.processes[me].used = used;
-            next.processes[me].step = if used { Step::Flush } else { Step::Mark };
+            next.processes[me].step = if used {
+                ProcessStep::Flush
+            } else {
+                ProcessStep::Mark
+            };
         }
-        Step::Mark => {
+        ProcessStep::Mark => {
             next.inodes[file].now.used = true;
-            next.processes[me].step = Step::Flush;
+            next.processes[me].step = ProcessStep::Flush;
         }
-        Step::Flush => {
+        ProcessStep::Flush => {
             flush_file(next, file, rules);
-            next.processes[me].step = Step::LastLook;
+            next.processes[me].step = ProcessStep::LastLook;
         }
-        Step::LastLook => {
+        ProcessStep::LastLook => {
             next.processes[me].late = world.is_removed;
             let superseded = match process.directory {
                 None => world.names.directories[name].is_some(),
                 Some(at) => world.generation(at, number + 1).is_some(),
             };
             if superseded && looks {
-                next.release(me, Step::Gone);
+                next.release(me, ProcessStep::Gone);
             } else {
-                next.processes[me].step = Step::LastLookAtFile;
+                next.processes[me].step = ProcessStep::LastLookAtFile;
             }
         }
-        Step::LastLookAtFile => {
+        ProcessStep::LastLookAtFile => {
             let is_still = match process.directory {
                 None => world.names.bases[name] == Some(file),
                 Some(at) => world.generation(at, number) == Some(file),
             };
             if is_still || !looks {
-                next.processes[me].step = Step::LastLookAtDirectory;
+                next.processes[me].step = ProcessStep::LastLookAtDirectory;
             } else {
-                next.release(me, Step::Gone);
+                next.release(me, ProcessStep::Gone);
             }
         }
         _ => {
@@ -330,11 +347,11 @@ fn attempt(world: &World, next: &mut World, me: usize, rules: SearchRules) {
                 .directory
                 .is_none_or(|at| world.names.directories[name] == Some(at));
             let step = match (is_still || !looks, process.used) {
-                (false, _) => Step::Gone,
-                (true, true) => Step::Denied,
-                (true, false) => Step::Succeeded,
+                (false, _) => ProcessStep::Gone,
+                (true, true) => ProcessStep::Denied,
+                (true, false) => ProcessStep::Succeeded,
             };
-            if step != Step::Gone && process.late {
+            if step != ProcessStep::Gone && process.late {
                 next.fault = Some("a code is judged after its device was removed");
             }
             next.release(me, step);
@@ -342,18 +359,18 @@ fn attempt(world: &World, next: &mut World, me: usize, rules: SearchRules) {
     }
 }
 
-pub fn flush_file(world: &mut World, inode: usize, rules: SearchRules) {
-    if rules.without != Without::Flush {
+pub fn flush_file(world: &mut ModelWorld, inode: usize, rules: SearchRules) {
+    if rules.without != OmittedPart::Flush {
         world.inodes[inode].disk = world.inodes[inode].now;
     }
 }
 
-pub fn flush_names(world: &mut World) {
+pub fn flush_names(world: &mut ModelWorld) {
     world.names_disk = world.names;
 }
 
 /// Takes the lock if it is free; the next step looks whether it was.
-fn try_lock(world: &mut World, me: usize, file: usize, step: Step) {
+fn try_lock(world: &mut ModelWorld, me: usize, file: usize, step: ProcessStep) {
     if world.inodes[file].lock.is_none() {
         world.inodes[file].lock = Some(me);
     }

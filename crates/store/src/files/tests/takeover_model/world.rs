@@ -2,7 +2,7 @@
 
 /// A part of the design that is left out, or none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Without {
+pub enum OmittedPart {
     Nothing,
     /// A new generation begins empty and stays so.
     Copy,
@@ -31,7 +31,7 @@ pub enum Without {
 /// The design, and what may happen.
 #[derive(Clone, Copy, Debug)]
 pub struct SearchRules {
-    pub without: Without,
+    pub without: OmittedPart,
     pub power_cuts: bool,
     /// Most generations that one process makes: it waits a second for each, and no more than five for all.
     pub claims: u8,
@@ -50,7 +50,7 @@ pub enum ProcessRole {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Step {
+pub enum ProcessStep {
     Find,
     Open,
     Missing,
@@ -124,18 +124,18 @@ pub struct ModelNames {
 }
 
 /// The numbers in a directory of generations, with their files.
-pub type Entries = Vec<(i8, usize)>;
+pub type GenerationEntries = Vec<(i8, usize)>;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ModelDirectory {
-    pub now: Entries,
-    pub disk: Entries,
+    pub now: GenerationEntries,
+    pub disk: GenerationEntries,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Process {
+pub struct ModelProcess {
     pub role: ProcessRole,
-    pub step: Step,
+    pub step: ProcessStep,
     /// The name under which it has found the record, and that of the state.
     pub kept: usize,
     pub name: usize,
@@ -156,12 +156,12 @@ pub struct Process {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct World {
+pub struct ModelWorld {
     pub inodes: Vec<ModelInode>,
     pub directories: Vec<ModelDirectory>,
     pub names: ModelNames,
     pub names_disk: ModelNames,
-    pub processes: Vec<Process>,
+    pub processes: Vec<ModelProcess>,
     /// True once it was said that the device is removed.
     pub is_removed: bool,
     /// True while the state is replaced by a new one: it could not be read, and a login is refused.
@@ -169,11 +169,11 @@ pub struct World {
     pub fault: Option<&'static str>,
 }
 
-impl Process {
+impl ModelProcess {
     pub fn new(role: ProcessRole) -> Self {
         Self {
             role,
-            step: Step::Find,
+            step: ProcessStep::Find,
             kept: 0,
             name: 0,
             file: None,
@@ -189,15 +189,18 @@ impl Process {
     }
 
     pub fn has_ended(&self) -> bool {
-        matches!(self.step, Step::Succeeded | Step::Denied | Step::Gone)
+        matches!(
+            self.step,
+            ProcessStep::Succeeded | ProcessStep::Denied | ProcessStep::Gone
+        )
     }
 
     pub fn was_told(&self) -> bool {
-        matches!(self.step, Step::Succeeded | Step::Denied)
+        matches!(self.step, ProcessStep::Succeeded | ProcessStep::Denied)
     }
 }
 
-impl World {
+impl ModelWorld {
     pub fn new(roles: &[ProcessRole]) -> Self {
         let names = ModelNames {
             bases: [Some(0), None],
@@ -213,7 +216,7 @@ impl World {
             directories: Vec::new(),
             names,
             names_disk: names,
-            processes: roles.iter().map(|role| Process::new(*role)).collect(),
+            processes: roles.iter().map(|role| ModelProcess::new(*role)).collect(),
             is_removed: false,
             is_broken: false,
             fault: None,
@@ -234,7 +237,7 @@ impl World {
     pub fn is_in_use(&self, name: usize) -> bool {
         let base = self.names.bases[name].map(|inode| &self.inodes[inode].now);
         let directory = self.names.directories[name];
-        let generation = directory.and_then(|at| self.below(at, i8::MAX, Without::Nothing));
+        let generation = directory.and_then(|at| self.below(at, i8::MAX, OmittedPart::Nothing));
         base.is_some_and(|base| !base.moved || generation.is_some())
     }
 
@@ -252,11 +255,11 @@ impl World {
     }
 
     /// The highest generation below a number that holds something.
-    pub fn below(&self, directory: usize, number: i8, without: Without) -> Option<usize> {
+    pub fn below(&self, directory: usize, number: i8, without: OmittedPart) -> Option<usize> {
         let entries = self.directories[directory].now.iter();
         let settled = entries.filter(|(other, inode)| {
             *other < number
-                && (!self.inodes[*inode].now.provisional || without == Without::Provisional)
+                && (!self.inodes[*inode].now.provisional || without == OmittedPart::Provisional)
         });
         settled
             .max_by_key(|(other, _)| *other)
@@ -271,7 +274,7 @@ impl World {
             _ => 0,
         };
         let directory = self.names.directories[name];
-        let generation = directory.and_then(|at| self.below(at, i8::MAX, Without::Nothing));
+        let generation = directory.and_then(|at| self.below(at, i8::MAX, OmittedPart::Nothing));
         let base = || self.names.bases[name].filter(|base| !self.inodes[*base].now.moved);
         generation
             .or_else(base)
@@ -289,7 +292,10 @@ impl World {
         if self.fault.is_some() {
             return self.fault;
         }
-        let succeeded = self.processes.iter().filter(|p| p.step == Step::Succeeded);
+        let succeeded = self
+            .processes
+            .iter()
+            .filter(|p| p.step == ProcessStep::Succeeded);
         let succeeded = succeeded.count();
         if succeeded > 1 {
             return Some("two successes");
@@ -314,25 +320,25 @@ impl World {
     }
 
     /// Ends a process, and what it locks.
-    pub fn release(&mut self, me: usize, step: Step) {
+    pub fn release(&mut self, me: usize, step: ProcessStep) {
         for inode in &mut self.inodes {
             if inode.lock == Some(me) {
                 inode.lock = None;
             }
-            if step == Step::Gone {
+            if step == ProcessStep::Gone {
                 // That it was counted matters for what is told only.
                 inode.now.charges &= !(1 << me);
                 inode.disk.charges &= !(1 << me);
             }
         }
         let role = self.processes[me].role;
-        self.processes[me] = Process {
+        self.processes[me] = ModelProcess {
             step,
-            ..Process::new(role)
+            ..ModelProcess::new(role)
         };
     }
 
-    pub fn drop_file(&mut self, me: usize, step: Step) {
+    pub fn drop_file(&mut self, me: usize, step: ProcessStep) {
         for inode in &mut self.inodes {
             if inode.lock == Some(me) {
                 inode.lock = None;
