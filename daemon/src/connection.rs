@@ -1,12 +1,12 @@
 //! One connection: messages in, replies out, each in its time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
@@ -26,7 +26,9 @@ pub fn serve(
     place: &ConnectionPlace,
 ) {
     let mut buffer = service.buffer();
-    while let Some(message) = receive(stream, &mut buffer, &memory) {
+    let mut has_spoken = true;
+    while let Some(message) = receive(stream, &mut buffer, (&memory, has_spoken)) {
+        has_spoken = false;
         if let Err(why) = place.begin_answer() {
             if let Some(error) = why {
                 refuse(stream, error);
@@ -88,11 +90,11 @@ fn send(mut stream: &UnixStream, reply: &[u8], place: &ConnectionPlace) -> std::
 }
 
 /// The next message; `None` when there is none in time. Where a device waits for a code of it, its owner has to find the phone
-/// first; a message that has begun is as quick as any.
+/// first; a message that has begun is as quick as any. A connection that has spoken already is read before a time limit is set.
 fn receive(
-    mut stream: &UnixStream,
+    stream: &UnixStream,
     buffer: &mut MessageBuffer,
-    memory: &ConnectionMemory,
+    (memory, has_spoken): (&ConnectionMemory, bool),
 ) -> Option<Vec<u8>> {
     let begin = clock::monotonic();
     let mut end = begin + PATIENCE;
@@ -100,27 +102,34 @@ fn receive(
         end = begin + memory.patience(PATIENCE, clock::since_boot());
     }
     let mut room = [0; 1024];
+    let mut is_there = has_spoken;
     loop {
         if let Some(message) = buffer.message().ok()? {
             return Some(message);
         }
         let left = end.checked_sub(clock::monotonic())?;
-        // A timeout of zero would be none.
-        stream
-            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-            .ok()?;
         let wanted = buffer.room().min(room.len());
-        match stream.read(room.get_mut(..wanted)?) {
-            Ok(0) => return None,
-            Ok(count) => {
+        let flags = if is_there {
+            RecvFlags::DONTWAIT
+        } else {
+            // A timeout of zero would be none.
+            let left = left.max(Duration::from_millis(1));
+            stream.set_read_timeout(Some(left)).ok()?;
+            RecvFlags::empty()
+        };
+        match rustix::net::recv(stream, room.get_mut(..wanted)?, flags) {
+            Ok((_, 0)) => return None,
+            Ok((_, count)) => {
                 if buffer.is_empty() {
                     end = clock::monotonic() + PATIENCE;
                 }
                 buffer.push(room.get(..count)?);
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if is_there => {}
             Err(_) => return None,
         }
+        is_there = false;
     }
 }
 

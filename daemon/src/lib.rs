@@ -14,6 +14,7 @@ mod change_log;
 mod change_proof;
 mod change_relay;
 mod connection;
+mod connection_intake;
 mod connection_memory;
 mod connection_place;
 mod dispatch;
@@ -88,10 +89,10 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
         ServedInterface::Users => {
             remove_killed_changes(policy, state);
             let factors = FileFactors::new(policy, state, TicketStore::default());
-            serve::until_idle(&listening, arguments.idle, &stop, Arc::new(factors))
+            serve::until_idle(listening, arguments.idle, stop, Arc::new(factors))
         }
         ServedInterface::Fleet => match fleet_process::begin(policy, state) {
-            Ok(process) => serve::until_stopped(&listening, &stop, process.service),
+            Ok(process) => serve::until_stopped(listening, stop, process.service),
             Err(error) => return fail(4, &error),
         },
     };

@@ -1,9 +1,9 @@
-//! Accepts connections, gives those that have spoken to threads of their own, and ends when there are none, or when told to.
+//! Serves connections in threads, and ends when there are none, or when told to.
 
 use std::io;
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,25 +11,26 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::clock;
-use twofactor_store::sys::peer_process::origin_at_once;
-use twofactor_store::sys::socket::peer_credentials;
 
-use crate::admission::EvictedConnection;
-use crate::connection::PATIENCE;
-use crate::connection_place::{self, SharedAdmission, SharedConnections};
+use crate::connection_intake::ConnectionIntake;
+use crate::connection_place::{self, SharedConnections};
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
 use crate::log;
 use crate::notifier;
-use crate::silent_connections::{AcceptedConnection, ConnectionNews, SilentConnections};
+use crate::silent_connections::{AcceptedConnection, SocketNews, SocketWaiter};
 use crate::stop_signal::StopSignal;
-use crate::worker::ConnectionThreads;
+use crate::worker;
 
 /// Limit on open files that 512 connections need, each with the files of an attempt.
 const OPEN_FILES: u64 = 8192;
 
-/// Pause after the kernel gave no connection for want of memory or descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Limit on threads that wait for connections: one serves programs that ask one after the other, another one is there for those that
+/// come meanwhile, and each keeps its stack.
+const WAITING_THREADS: usize = 2;
+
+/// Time for which a thread waits for connections where another one does.
+const FREE_TIME: Duration = Duration::from_secs(5);
 
 /// Time in which connections that are open at the order to stop may still send: a program connects first, and asks then.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -60,11 +61,11 @@ pub fn raise_open_files() {
 /// it takes no more connections, and answers those that it has.
 ///
 /// # Errors
-/// When epoll(7) fails.
+/// When epoll(7) fails, or no thread can be made.
 pub fn until_idle(
-    listening: &ListeningSocket,
+    listening: ListeningSocket,
     idle: Duration,
-    stop: &StopSignal,
+    stop: StopSignal,
     service: Arc<dyn MessageService>,
 ) -> io::Result<()> {
     let idle = match listening.origin {
@@ -72,157 +73,284 @@ pub fn until_idle(
         SocketOrigin::Made => None,
     };
     let connections = SharedConnections::default();
-    SocketServer::new(listening, stop, service, connections)?.serve(idle)
+    serve((listening, stop), idle, service, connections)
 }
 
 /// Serves root's programs until it is told to stop. Each of them is answered, as far as there is room for connections.
 ///
 /// # Errors
-/// When epoll(7) fails.
+/// When epoll(7) fails, or no thread can be made.
 pub fn until_stopped(
-    listening: &ListeningSocket,
-    stop: &StopSignal,
+    listening: ListeningSocket,
+    stop: StopSignal,
     service: Arc<dyn MessageService>,
 ) -> io::Result<()> {
     let connections = SharedConnections::of_root();
-    SocketServer::new(listening, stop, service, connections)?.serve(None)
+    serve((listening, stop), None, service, connections)
 }
 
-/// A listening socket with the connections that came through it.
-struct SocketServer<'a> {
-    listening: &'a ListeningSocket,
-    stop: &'a StopSignal,
-    threads: ConnectionThreads,
+/// Serves in threads, while this one waits for the end.
+fn serve(
+    (listening, stop): (ListeningSocket, StopSignal),
+    idle: Option<Duration>,
+    service: Arc<dyn MessageService>,
     connections: SharedConnections,
-    silent: SilentConnections,
+) -> io::Result<()> {
+    let (ended, end) = mpsc::channel();
+    let intake = ConnectionIntake::new(listening, stop, connections.clone())?;
+    let server = Arc::new(SocketServer::new(intake, idle, service, ended));
+    if !server.begin_waiting() {
+        return Err(io::Error::other("no thread can be made"));
+    }
+    match end.recv() {
+        Ok(Ok(ServingEnd::Idle)) => Ok(()),
+        Ok(Ok(ServingEnd::Stopped)) => {
+            finish(&connections);
+            Ok(())
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("all threads have ended")),
+    }
 }
 
-impl<'a> SocketServer<'a> {
-    fn new(
-        listening: &'a ListeningSocket,
-        stop: &'a StopSignal,
-        service: Arc<dyn MessageService>,
-        connections: SharedConnections,
-    ) -> io::Result<Self> {
-        let silent = SilentConnections::beside(&listening.socket, stop)?;
-        Ok(Self {
-            listening,
-            stop,
-            threads: ConnectionThreads::of(service),
-            connections,
-            silent,
-        })
-    }
-
-    fn serve(mut self, idle: Option<Duration>) -> io::Result<()> {
-        let mut last = clock::monotonic();
-        loop {
-            let idle_end = idle.map(|idle| last + idle);
-            if idle_end.is_some_and(|end| clock::monotonic() >= end) {
-                if self.connections.is_empty() && notifier::is_idle() {
-                    return Ok(());
-                }
-                last = clock::monotonic();
-                continue;
+/// Waits until what was asked is answered and the program of `notify` has got the changes, and ends the connections that ask nothing.
+/// Threads serve meanwhile.
+fn finish(connections: &SharedConnections) {
+    let begin = clock::monotonic();
+    let ends_by = |end: Duration, is_ended: &dyn Fn() -> bool| {
+        while !is_ended() {
+            if clock::monotonic() >= end {
+                return false;
             }
-            let (is_called, is_stopped) = self.wait(idle_end)?;
-            if is_stopped {
-                // Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
-                return self.finish();
-            }
-            if is_called {
-                self.accept();
-                last = clock::monotonic();
-            }
-        }
-    }
-
-    /// Waits until something happens, at most until `end`: true if there are connections to accept, and if the order to stop has come.
-    /// Connections that have spoken get their threads.
-    fn wait(&mut self, end: Option<Duration>) -> io::Result<(bool, bool)> {
-        for connection in self.silent.close_late(clock::monotonic()) {
-            self.threads.begin(connection);
-        }
-        let end = self.silent.first_end().into_iter().chain(end).min();
-        let news = self.silent.wait(end)?;
-        for connection in news.spoken {
-            self.threads.begin(connection);
-        }
-        Ok((news.is_called, news.is_stopped))
-    }
-
-    /// Accepts one connection: others may have spoken meanwhile, and come first.
-    fn accept(&mut self) {
-        match self.listening.socket.accept() {
-            Ok((stream, _)) => self.begin(stream),
-            Err(_) => thread::sleep(PAUSE),
-        }
-    }
-
-    /// Serves a connection if it is admitted.
-    fn begin(&mut self, stream: UnixStream) {
-        let Ok(peer) = peer_credentials(&stream) else {
-            return;
-        };
-        let stream = Arc::new(stream);
-        let Ok(SharedAdmission { place, evicted }) = self.connections.admit(peer.uid, &stream)
-        else {
-            log::refused(peer.uid, LoginEvent::Busy);
-            connection_place::refuse(&stream, ServiceError::Busy);
-            return;
-        };
-        if let Some(evicted) = evicted {
-            self.end(&evicted);
-        }
-        let connection = AcceptedConnection {
-            origin: origin_at_once(&stream, peer),
-            stream,
-            peer,
-            place,
-        };
-        // Most have: a program asks as soon as it is connected.
-        if connection.news() == ConnectionNews::Spoken {
-            return self.threads.begin(connection);
-        }
-        let end = clock::monotonic() + PATIENCE;
-        if let Err(connection) = self.silent.add(connection, end) {
-            self.threads.begin(connection);
-        }
-    }
-
-    /// Ends a connection that has lost its place. A silent one is closed at once, so that it is not looked at again; the thread of any
-    /// other finds its end where it waits for a message.
-    fn end(&mut self, evicted: &EvictedConnection<Arc<UnixStream>>) {
-        if !self.silent.close(evicted.number) {
-            let _ = evicted.handle.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Waits until what was asked is answered and the program of `notify` has got the changes, and ends the connections that ask
-    /// nothing.
-    fn finish(mut self) -> io::Result<()> {
-        let begin = clock::monotonic();
-        self.silent.forget_others(&self.listening.socket, self.stop);
-        if !self.answers_all(begin + LAST_WORDS)? {
-            self.connections.end_reading();
-            self.answers_all(begin + FAREWELL)?;
-        }
-        while !notifier::is_idle() && clock::monotonic() < begin + FAREWELL {
             thread::sleep(LOOK);
         }
-        notifier::give_up();
-        Ok(())
+        true
+    };
+    let is_empty = || connections.is_empty();
+    if !ends_by(begin + LAST_WORDS, &is_empty) {
+        connections.end_reading();
+        ends_by(begin + FAREWELL, &is_empty);
+    }
+    ends_by(begin + FAREWELL, &notifier::is_idle);
+    notifier::give_up();
+}
+
+/// The reason why no more connections are accepted.
+enum ServingEnd {
+    /// There was none for long.
+    Idle,
+    /// The order to stop.
+    Stopped,
+}
+
+/// A listening socket with the connections that came through it, for all threads. Each of them waits for the next connection that
+/// speaks, and serves it: so a call wakes one thread, and waits for no second one. One thread at least always waits.
+struct SocketServer {
+    waiter: SocketWaiter,
+    service: Arc<dyn MessageService>,
+    state: Mutex<ServerState>,
+    ended: Sender<io::Result<ServingEnd>>,
+}
+
+struct ServerState {
+    intake: ConnectionIntake,
+    /// Number of threads that wait for connections.
+    waiting: usize,
+    /// True once no more connections are accepted.
+    is_closed: bool,
+    /// Time without a connection after which there is an end.
+    idle: Option<Duration>,
+    /// Time of the last connection ([`clock::monotonic`]), or of the last look whether the end has come.
+    last: Duration,
+}
+
+/// A connection for the thread that found it.
+struct FoundConnection {
+    connection: AcceptedConnection,
+    /// True if no other thread waits for the next one.
+    is_alone: bool,
+}
+
+impl SocketServer {
+    /// A server that no thread works for yet.
+    fn new(
+        intake: ConnectionIntake,
+        idle: Option<Duration>,
+        service: Arc<dyn MessageService>,
+        ended: Sender<io::Result<ServingEnd>>,
+    ) -> Self {
+        Self {
+            waiter: intake.waiter(),
+            service,
+            state: Mutex::new(ServerState {
+                intake,
+                waiting: 0,
+                is_closed: false,
+                idle,
+                last: clock::monotonic(),
+            }),
+            ended,
+        }
     }
 
-    /// Serves the connections that are open. True as soon as there is none, false if there are some at a time of the monotonic clock.
-    fn answers_all(&mut self, end: Duration) -> io::Result<bool> {
-        while !self.connections.is_empty() {
-            let now = clock::monotonic();
-            if now >= end {
-                return Ok(false);
-            }
-            self.wait(Some(end.min(now + LOOK)))?;
+    /// Has one more thread wait for connections. False where none can be made.
+    fn begin_waiting(self: &Arc<Self>) -> bool {
+        let server = Arc::clone(self);
+        worker::begin(move || server.work(None))
+    }
+
+    /// Serves a connection in a thread of its own.
+    fn begin(self: &Arc<Self>, connection: AcceptedConnection) {
+        let (stream, uid) = (Arc::clone(&connection.stream), connection.peer.uid);
+        let server = Arc::clone(self);
+        // Where no thread can be made the closure is dropped, and the place with it.
+        if !worker::begin(move || server.work(Some(connection))) {
+            refuse(uid, &stream);
         }
-        Ok(true)
+    }
+
+    /// Serves one connection after the other, until enough others wait for the next one. A panic ends the thread with its connection.
+    fn work(self: &Arc<Self>, first: Option<AcceptedConnection>) {
+        let mut next = first.or_else(|| self.next());
+        while let Some(connection) = next {
+            worker::serve(connection, self.service.as_ref());
+            next = self.next();
+        }
+    }
+
+    /// The next connection for this thread; `None` where it is not needed. Another one waits before it is returned: however long
+    /// serving takes, it keeps no other client waiting.
+    fn next(self: &Arc<Self>) -> Option<AcceptedConnection> {
+        let _ended = EndOfPanic(&self.ended);
+        loop {
+            let FoundConnection {
+                connection,
+                is_alone,
+            } = self.found()?;
+            if !is_alone || self.begin_waiting() {
+                return Some(connection);
+            }
+            refuse(connection.peer.uid, &connection.stream);
+        }
+    }
+
+    /// Waits for a connection that has spoken; `None` where this thread is not needed.
+    fn found(self: &Arc<Self>) -> Option<FoundConnection> {
+        let mut state = self.locked();
+        if state.waiting >= WAITING_THREADS {
+            return None;
+        }
+        state.waiting += 1;
+        let free_end = clock::monotonic() + FREE_TIME;
+        loop {
+            let now = clock::monotonic();
+            if state.waiting > 1 && now >= free_end {
+                state.waiting -= 1;
+                return None;
+            }
+            if state.is_idle(now) {
+                self.close(&mut state, Ok(ServingEnd::Idle));
+            }
+            let end = state.wait_end(free_end);
+            drop(state);
+            let called = self.waiter.wait(end);
+            state = self.locked();
+            let spoken = match called.and_then(|called| self.spoken(&mut state, &called)) {
+                Ok(spoken) => spoken,
+                Err(error) => {
+                    self.close(&mut state, Err(error));
+                    return None;
+                }
+            };
+            let mut spoken = spoken.into_iter();
+            if let Some(connection) = spoken.next() {
+                state.waiting -= 1;
+                let is_alone = state.waiting == 0;
+                drop(state);
+                spoken.for_each(|other| self.begin(other));
+                return Some(FoundConnection {
+                    connection,
+                    is_alone,
+                });
+            }
+        }
+    }
+
+    /// The connections that have spoken, of the sockets with these numbers. One connection is accepted: others may have spoken
+    /// meanwhile, and come first.
+    fn spoken(
+        &self,
+        state: &mut ServerState,
+        called: &[u64],
+    ) -> io::Result<Vec<AcceptedConnection>> {
+        let SocketNews {
+            is_called,
+            is_stopped,
+            mut spoken,
+        } = state.intake.news(called)?;
+        if state.is_closed {
+            return Ok(spoken);
+        }
+        if is_stopped {
+            self.close(state, Ok(ServingEnd::Stopped));
+        } else if is_called {
+            spoken.extend(state.intake.accept()?);
+            state.last = clock::monotonic();
+        }
+        Ok(spoken)
+    }
+
+    /// Accepts no more connections. Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
+    fn close(&self, state: &mut ServerState, end: io::Result<ServingEnd>) {
+        state.is_closed = true;
+        state.intake.close();
+        let _ = self.ended.send(end);
+    }
+
+    /// A poisoned lock is used: after a panic under it the daemon ends.
+    fn locked(&self) -> MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl ServerState {
+    /// True if there was no connection for long. Otherwise the next look is as much later.
+    fn is_idle(&mut self, now: Duration) -> bool {
+        let is_late = self.idle.is_some_and(|idle| now >= self.last + idle);
+        if !is_late || self.is_closed {
+            return false;
+        }
+        self.last = now;
+        self.intake.is_empty() && notifier::is_idle()
+    }
+
+    /// The time until which a thread waits that has to go at `free_end` if others wait.
+    fn wait_end(&self, free_end: Duration) -> Option<Duration> {
+        let idle = self.idle.filter(|_| !self.is_closed);
+        let idle_end = idle.map(|idle| self.last + idle);
+        let free_end = (self.waiting > 1).then_some(free_end);
+        idle_end.into_iter().chain(free_end).min()
+    }
+}
+
+/// Ends the daemon where a thread panics that is counted as waiting.
+struct EndOfPanic<'a>(&'a Sender<io::Result<ServingEnd>>);
+
+impl Drop for EndOfPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self
+                .0
+                .send(Err(io::Error::other("a thread that accepts has ended")));
+        }
+    }
+}
+
+/// Tells a client that there is no thread for it.
+fn refuse(uid: u32, stream: &UnixStream) {
+    log::refused(uid, LoginEvent::NoThread);
+    connection_place::refuse(stream, ServiceError::Busy);
+}
+
+#[cfg(test)]
+mod tests;

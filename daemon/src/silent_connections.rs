@@ -1,17 +1,20 @@
-//! Connections that have said nothing yet: one thread waits for all of them, so that each costs an entry, and no thread.
+//! Connections that have said nothing yet: they are waited for together, so that each costs an entry, and no thread.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 use twofactor_store::sys::clock;
 use twofactor_store::sys::peer_process::PeerOrigin;
 use twofactor_store::sys::socket::PeerCredentials;
@@ -21,9 +24,13 @@ use crate::connection_place::ConnectionPlace;
 /// Limit on the events that are taken at once. Those that are left come first the next time (epoll_wait(2)).
 const EVENTS: usize = 64;
 
+/// Of news one thread is told, and no other.
+const ONE_THREAD: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
+
 /// Numbers of what is no connection; connections have small ones.
 const LISTENING: u64 = u64::MAX;
 const STOP: u64 = u64::MAX - 1;
+const TIMER: u64 = u64::MAX - 2;
 
 /// An admitted connection.
 pub struct AcceptedConnection {
@@ -72,12 +79,35 @@ pub struct SocketNews {
     pub spoken: Vec<AcceptedConnection>,
 }
 
+/// What threads wait with for all sockets. It says of each connection, and of the listening socket, to one thread that there is news.
+#[derive(Clone)]
+pub struct SocketWaiter(Arc<OwnedFd>);
+
+impl SocketWaiter {
+    /// Waits until something happens, or until `end` ([`clock::monotonic`]). The numbers of the sockets with news, for
+    /// [`SilentConnections::news`].
+    ///
+    /// # Errors
+    /// When the kernel cannot wait.
+    pub fn wait(&self, end: Option<Duration>) -> io::Result<Vec<u64>> {
+        let left = end.map(|end| timespec(end.saturating_sub(clock::monotonic())));
+        let mut room = [MaybeUninit::<Event>::uninit(); EVENTS];
+        match epoll::wait(&self.0, &mut room, left.as_ref()) {
+            Ok((events, _)) => Ok(events.iter().map(|event| event.data.u64()).collect()),
+            Err(Errno::INTR) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 /// The silent connections, and the sockets beside them that are waited for.
 pub struct SilentConnections {
-    epoll: OwnedFd,
+    epoll: SocketWaiter,
+    /// It rings at the end of a connection, or before.
+    timer: OwnedFd,
+    is_timer_set: bool,
     /// By number, so in the order in which they were accepted.
     waiting: BTreeMap<u64, (AcceptedConnection, Duration)>,
-    events: Vec<Event>,
 }
 
 impl SilentConnections {
@@ -87,23 +117,42 @@ impl SilentConnections {
     /// When the kernel has no room.
     pub fn beside(listening: impl AsFd, stop: impl AsFd) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let watch = |socket, number| {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let watch = |socket, number, flags| {
             let data = EventData::new_u64(number);
-            epoll::add(&epoll, socket, data, EventFlags::IN)
+            epoll::add(&epoll, socket, data, flags)
         };
-        watch(listening.as_fd(), LISTENING)?;
-        watch(stop.as_fd(), STOP)?;
+        watch(listening.as_fd(), LISTENING, ONE_THREAD)?;
+        watch(stop.as_fd(), STOP, EventFlags::IN)?;
+        watch(timer.as_fd(), TIMER, EventFlags::IN)?;
         Ok(Self {
-            epoll,
+            epoll: SocketWaiter(Arc::new(epoll)),
+            timer,
+            is_timer_set: false,
             waiting: BTreeMap::new(),
-            events: Vec::with_capacity(EVENTS),
         })
+    }
+
+    /// What threads wait with.
+    pub fn waiter(&self) -> SocketWaiter {
+        self.epoll.clone()
+    }
+
+    /// Has one thread told of the next connection on the listening socket: once it was told of one, no thread is told of others, so
+    /// that no two accept the same.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn await_call(&self, listening: impl AsFd) -> io::Result<()> {
+        let data = EventData::new_u64(LISTENING);
+        Ok(epoll::modify(&self.epoll.0, listening, data, ONE_THREAD)?)
     }
 
     /// Waits for connections alone from now on.
     pub fn forget_others(&self, listening: impl AsFd, stop: impl AsFd) {
-        let _ = epoll::delete(&self.epoll, listening);
-        let _ = epoll::delete(&self.epoll, stop);
+        let _ = epoll::delete(&self.epoll.0, listening);
+        let _ = epoll::delete(&self.epoll.0, stop);
     }
 
     /// Adds a connection, which is closed at `end` ([`clock::monotonic`]) if it is silent until then. Later ones have later ends.
@@ -117,17 +166,38 @@ impl SilentConnections {
     ) -> Result<(), AcceptedConnection> {
         let number = connection.place.number();
         let data = EventData::new_u64(number);
-        let flags = EventFlags::IN | EventFlags::ONESHOT;
-        if epoll::add(&self.epoll, &connection.stream, data, flags).is_err() {
+        // Later ones have later ends: a timer that is set rings early enough.
+        let is_timed = self.is_timer_set || self.set_timer(end).is_ok();
+        if !is_timed || epoll::add(&self.epoll.0, &connection.stream, data, ONE_THREAD).is_err() {
             return Err(connection);
         }
         self.waiting.insert(number, (connection, end));
         Ok(())
     }
 
+    /// Has the timer ring at a time ([`clock::monotonic`]), and no more for the time before.
+    fn set_timer(&mut self, end: Duration) -> io::Result<()> {
+        let once = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: timespec(end),
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once)?;
+        self.is_timer_set = true;
+        Ok(())
+    }
+
+    /// Closes the connections whose end has come by `now`, and sets the timer for the next one. Those that have spoken are returned.
+    fn rung(&mut self, now: Duration) -> io::Result<Vec<AcceptedConnection>> {
+        let spoken = self.close_late(now);
+        // A time of zero stops it.
+        self.set_timer(self.first_end().unwrap_or_default())?;
+        self.is_timer_set = !self.waiting.is_empty();
+        Ok(spoken)
+    }
+
     /// Closes the connections whose end has come. Those that have spoken in time are returned: where this process did not run for
     /// a while, their messages and their end are seen at once.
-    pub fn close_late(&mut self, now: Duration) -> Vec<AcceptedConnection> {
+    fn close_late(&mut self, now: Duration) -> Vec<AcceptedConnection> {
         let mut spoken = Vec::new();
         while let Some(first) = self.waiting.first_entry()
             && first.get().1 <= now
@@ -146,31 +216,24 @@ impl SilentConnections {
     }
 
     /// The end of the connection that has the first one.
-    pub fn first_end(&self) -> Option<Duration> {
+    fn first_end(&self) -> Option<Duration> {
         self.waiting.first_key_value().map(|(_, (_, end))| *end)
     }
 
-    /// Waits until something happens, or until `end` ([`clock::monotonic`]). Connections that have ended are closed.
+    /// News of the sockets with these numbers. Connections that have ended are closed, and those whose end has come.
     ///
     /// # Errors
-    /// When the kernel cannot wait.
-    pub fn wait(&mut self, end: Option<Duration>) -> io::Result<SocketNews> {
-        let left = end.map(|end| timespec(end.saturating_sub(clock::monotonic())));
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), left.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+    /// When the timer cannot be set.
+    pub fn news(&mut self, called: &[u64]) -> io::Result<SocketNews> {
         let mut news = SocketNews::default();
-        let events = std::mem::take(&mut self.events);
-        for event in &events {
-            match event.data.u64() {
+        for number in called {
+            match *number {
                 LISTENING => news.is_called = true,
                 STOP => news.is_stopped = true,
+                TIMER => news.spoken.extend(self.rung(clock::monotonic())?),
                 number => news.spoken.extend(self.taken(number)),
             }
         }
-        self.events = events;
         Ok(news)
     }
 

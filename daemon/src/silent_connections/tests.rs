@@ -46,7 +46,12 @@ impl Waited {
     }
 
     fn wait(&mut self) -> SocketNews {
-        self.silent.wait(Some(clock::monotonic() + SOON)).unwrap()
+        self.wait_until(clock::monotonic() + SOON)
+    }
+
+    fn wait_until(&mut self, end: Duration) -> SocketNews {
+        let called = self.silent.waiter().wait(Some(end)).unwrap();
+        self.silent.news(&called).unwrap()
     }
 }
 
@@ -108,6 +113,30 @@ fn a_connection_that_stays_silent_is_closed_in_its_time() {
 }
 
 #[test]
+fn the_end_of_a_silent_connection_is_news() {
+    let mut waited = waited();
+    let now = clock::monotonic();
+    let ends = [20, 40].map(|time| now + Duration::from_millis(time));
+    let mut clients = ends.map(|end| waited.connected(end));
+    for (end, client) in ends.iter().zip(&mut clients) {
+        let limit = now + Duration::from_secs(20);
+        while waited.silent.first_end() == Some(*end) {
+            assert!(waited.wait_until(limit).spoken.is_empty());
+            assert!(clock::monotonic() < limit, "it is not told");
+        }
+        assert!(clock::monotonic() >= *end);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+    // After the last one it is quiet, and a later one has its end.
+    let before = clock::monotonic();
+    waited.wait_until(before + Duration::from_millis(20));
+    assert!(clock::monotonic() >= before + Duration::from_millis(20));
+    let mut later = waited.connected(clock::monotonic() + Duration::from_millis(10));
+    assert!(waited.wait().spoken.is_empty());
+    assert_eq!(later.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
 fn one_that_lost_its_place_is_closed_at_once() {
     let mut waited = waited();
     let end = clock::monotonic() + SOON;
@@ -148,6 +177,10 @@ fn calls_and_the_order_to_stop_are_told_apart() {
     let news = waited.wait();
     assert!(news.is_called && !news.is_stopped);
     (&waited.stopped).write_all(b"x").unwrap();
+    // One thread is told of a call, and then none until that asks for the next one.
+    let news = waited.wait();
+    assert!(!news.is_called && news.is_stopped);
+    waited.silent.await_call(&waited._others[0]).unwrap();
     let news = waited.wait();
     assert!(news.is_called && news.is_stopped);
     let [listening, stop] = &waited._others;
