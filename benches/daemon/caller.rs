@@ -38,9 +38,24 @@ impl DaemonCaller {
     /// # Panics
     /// When it is refused.
     pub fn status(&self) {
-        let reply = self.answer(&self.status_call());
-        let user = reply.as_ref().map(|reply| &reply["parameters"]["user"]);
+        self.check_status(self.answer(&self.status_call()).as_ref());
+    }
+
+    fn check_status(&self, reply: Option<&Value>) {
+        let user = reply.map(|reply| &reply["parameters"]["user"]);
         assert_eq!(user, Some(&json!(self.name)), "{reply:?}");
+    }
+
+    /// The times of calls for the status, each on a connection of its own, in a thread that is the user's meanwhile: a program of the
+    /// user becomes no other user for a call.
+    pub fn statuses(&self, count: usize) -> Spread {
+        let call = self.status_call();
+        with_effective_uid(self.uid, || {
+            Spread::of(count, || {
+                let mut stream = UnixStream::connect(SOCKET).unwrap();
+                self.check_status(asked(&mut stream, &call).as_ref());
+            })
+        })
     }
 
     /// The same on one connection for all calls.

@@ -44,7 +44,7 @@ pub fn compared(machine: &Machine, users: usize) -> FigureRow {
         goal: "0",
         measured: beyond.to_string(),
         count: users,
-        is_reached: beyond == 0,
+        is_reached: Some(beyond == 0),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn logins_meanwhile(machine: &Machine, logins: usize) -> FigureRow {
         goal: "0 refused",
         measured: format!("{refused} refused, beside {guesses} guesses"),
         count: 2 * logins,
-        is_reached: refused == 0,
+        is_reached: Some(refused == 0),
     }
 }
 

@@ -35,7 +35,7 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::{FactorStore, MarkDisagreement};
 
 use caller::DaemonCaller;
-use spread::{FigureRow, Spread};
+use spread::FigureRow;
 
 /// Amount of work.
 struct WorkAmount {
@@ -92,9 +92,15 @@ fn main() {
     match words.as_slice() {
         ["--inside", "supervise"] => supervisor::run(),
         ["--inside", part, count] => inside(part, count.parse().unwrap()),
-        words if words.contains(&"--bench") => measure(&USUAL),
-        _ => measure(&SHORT),
+        words if words.contains(&"--bench") => measure(&USUAL, &parts(words)),
+        _ => measure(&SHORT, &[]),
     }
+}
+
+/// The parts that are asked for; without any all of them.
+fn parts<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let words = words.iter().copied();
+    words.filter(|word| !word.starts_with("--")).collect()
 }
 
 /// Prints the rows of a part.
@@ -104,11 +110,8 @@ fn inside(part: &str, count: usize) {
         "memory" => silent::memory(),
         "refusals" => vec![refusals::compared(&caller, count)],
         "calls" => {
-            let connected = Spread::of(count, || caller.status());
-            vec![FigureRow::round_trip(
-                &connected,
-                &caller.kept_status(count),
-            )]
+            let (connected, kept) = (caller.statuses(count), caller.kept_status(count));
+            vec![FigureRow::round_trip(&connected, &kept)]
         }
         "silent" => silent::calls_meanwhile(&caller, count),
         "kills" => vec![kills::survived(&DaemonCaller::of(FRESH_USER), count)],
@@ -119,7 +122,8 @@ fn inside(part: &str, count: usize) {
     }
 }
 
-fn measure(amount: &WorkAmount) {
+fn measure(amount: &WorkAmount, parts: &[&str]) {
+    let is_asked = |part: &str| parts.is_empty() || parts.contains(&part);
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     let machine = logins::machine();
     machine.write_file(OWN_PROGRAM, own, 0o755);
@@ -141,14 +145,20 @@ fn measure(amount: &WorkAmount) {
         ("calls", amount.calls),
         ("silent", amount.disturbed),
     ] {
-        print_part(&machine, part, count);
+        if is_asked(part) {
+            print_part(&machine, part, count);
+        }
     }
     machine.policy(LIMITED);
-    step("guesses");
-    print!("{}", flood::compared(&machine, amount.guessed));
-    step("logins meanwhile");
-    print!("{}", flood::logins_meanwhile(&machine, amount.logins));
-    print_part(&machine, "kills", amount.kills);
+    if is_asked("guesses") {
+        step("guesses");
+        print!("{}", flood::compared(&machine, amount.guessed));
+        step("logins meanwhile");
+        print!("{}", flood::logins_meanwhile(&machine, amount.logins));
+    }
+    if is_asked("kills") {
+        print_part(&machine, "kills", amount.kills);
+    }
 }
 
 fn print_part(machine: &Machine, part: &str, count: usize) {

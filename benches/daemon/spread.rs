@@ -55,8 +55,8 @@ pub struct FigureRow {
     pub measured: String,
     /// Number of measurements.
     pub count: usize,
-    /// True if the goal is reached.
-    pub is_reached: bool,
+    /// True if the goal is reached; `None` without a goal.
+    pub is_reached: Option<bool>,
 }
 
 impl FigureRow {
@@ -67,7 +67,7 @@ impl FigureRow {
             goal,
             measured: format!("{:.1} MB", resident as f64 / 1024.0),
             count: 1,
-            is_reached: resident < limit,
+            is_reached: Some(resident < limit),
         }
     }
 
@@ -78,7 +78,7 @@ impl FigureRow {
             goal: "0.2 / 1 ms",
             measured: format!("{connected}; on an open connection {kept}"),
             count: connected.count(),
-            is_reached: connected.at(0.5) <= 0.2 && connected.at(0.99) <= 1.0,
+            is_reached: Some(connected.at(0.5) <= 0.2 && connected.at(0.99) <= 1.0),
         }
     }
 }
@@ -92,7 +92,7 @@ impl fmt::Display for FigureRow {
             count,
             is_reached,
         } = self;
-        let reached = if *is_reached { "yes" } else { "no" };
+        let reached = is_reached.map_or("-", |it| if it { "yes" } else { "no" });
         writeln!(
             f,
             "| {figure} | {goal} | {measured} | {count} | {reached} |"
