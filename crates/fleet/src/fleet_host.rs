@@ -175,6 +175,21 @@ impl FleetHost {
         Ok(())
     }
 
+    /// The same without the lock, where the service may write a number meanwhile: one that it has begun with is known. After another one
+    /// the store has none that this host knows, and its place is another one by its file.
+    ///
+    /// # Errors
+    /// As [`FleetHost::beat_now`].
+    pub(crate) fn settle_beside_service(&self, time: &dyn TimeLeft) -> Result<(), OutageReason> {
+        let (place, beat, _) = self.seen(time)?;
+        self.know(FleetStanding {
+            meta: place.meta,
+            beat,
+            coming: (place.current != beat).then_some(place.current),
+        });
+        Ok(())
+    }
+
     /// The host's place by its file, and its number in the store with the values that say so.
     fn seen(
         &self,

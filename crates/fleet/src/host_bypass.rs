@@ -11,12 +11,12 @@ use twofactor_store::{ShareFault, SharedChange, SharedFactors, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
+use crate::gateway::TimeLeft as _;
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
 use crate::mirror_marks::{MarkKind, MirrorMarks};
-use crate::outage::OutageReason;
 
-/// Longest time in which the store may show that it is there.
+/// Longest time in which the store may show that it is there. What comes after it is done before the heartbeat of the user's lock ends.
 const PROBE_TIME: Duration = Duration::from_secs(3);
 
 /// This host, as one that changes a record for itself alone.
@@ -46,30 +46,36 @@ impl HostBypass {
                 "a bypass code of all hosts that has not expired was used here, which this host has to bring to the store first",
             ));
         }
-        if self.is_met(user)? {
+        let limit = WorkDeadline::after(LONGEST);
+        if self.is_met(user, &WorkDeadline::after(PROBE_TIME)) {
             return Err(unmade("the store of the fleet can be used"));
         }
         let fleet = FleetDirectory::open(&self.state);
         let fleet = fleet.map_err(|error| unmade(&error.to_string()))?;
         let noted = UnmirroredUsers::open(fleet.path()).and_then(|notes| notes.note(user));
         noted.map_err(|error| unmade(&error.to_string()))?;
-        keep_revision(fleet.path(), user, change).map_err(|error| unmade(&error.to_string()))
+        let marks = MirrorMarks::open(fleet.path()).map(|marks| marks.waiting(limit.left()));
+        marks
+            .and_then(|marks| keep_revision(&marks, user, change))
+            .map_err(|error| unmade(&error.to_string()))
     }
 
-    /// True if this host has its store, and each code of the user is judged by that.
-    fn is_met(&self, user: &str) -> Result<bool, ShareFault> {
+    /// True if this host has its store, and each code of the user is judged by that. It waits for no lock: a service that is cut off holds
+    /// the one of the fleet's files most of the time.
+    fn is_met(&self, user: &str, time: &WorkDeadline) -> bool {
         // What is wrong with a file cuts it off as well.
         let Ok(host) = FleetHost::open(&self.settings, &self.state) else {
-            return Ok(false);
+            return false;
         };
-        let lock = host.directory().lock();
-        let lock = lock.map_err(|error| unmade(&error.to_string()))?;
-        let time = WorkDeadline::after(PROBE_TIME);
-        let settled = host.settle(&lock, &time);
-        match settled.and_then(|()| host.has_usable_state(user, &time)) {
-            Ok(is_met) => Ok(is_met),
-            Err(OutageReason::HostBusy(text)) => Err(unmade(&text)),
-            Err(_) => Ok(false),
+        let place = || host.directory().place().ok();
+        loop {
+            let before = place();
+            let settled = host.settle_beside_service(time);
+            match settled.and_then(|()| host.has_usable_state(user, time)) {
+                // The service wrote a number meanwhile.
+                Err(reason) if reason.is_of_standing() && place() != before => {}
+                met => return met.unwrap_or(false),
+            }
         }
     }
 }
@@ -91,11 +97,14 @@ impl SharedFactors for HostBypass {
 
 /// The record with the code is as new as the one before it: after a restoration of the store it wins over an older one. The store gets it
 /// without the code.
-fn keep_revision(fleet: &Path, user: &str, change: &SharedChange<'_>) -> Result<(), HostError> {
+fn keep_revision(
+    marks: &MirrorMarks,
+    user: &str,
+    change: &SharedChange<'_>,
+) -> Result<(), HostError> {
     let SharedChange::Put { old, record, .. } = *change else {
         return Ok(());
     };
-    let marks = MirrorMarks::open(fleet)?;
     let revision = marks.revision_of(user, old)?;
     match marks.of(user)? {
         // Killed before the record comes, this host has the old one, of the same revision.
@@ -192,16 +201,16 @@ mod tests {
         let marks = MirrorMarks::open(scratch.path()).unwrap();
         let revision_of = |record| marks.revision_of("alice", Some(record)).unwrap();
         // What this host never had, or had otherwise, gets no mark.
-        keep_revision(scratch.path(), "alice", &change).unwrap();
+        keep_revision(&marks, "alice", &change).unwrap();
         assert_eq!(marks.of("alice").unwrap(), None);
         marks.note("alice", 5, MarkKind::of(Some(&old))).unwrap();
-        keep_revision(scratch.path(), "alice", &change).unwrap();
+        keep_revision(&marks, "alice", &change).unwrap();
         assert_eq!((revision_of(&old), revision_of(&record)), (5, 5));
         // Once more, after a kill before the record was in place.
-        keep_revision(scratch.path(), "alice", &change).unwrap();
+        keep_revision(&marks, "alice", &change).unwrap();
         assert_eq!((revision_of(&old), revision_of(&record)), (5, 5));
         marks.note("alice", 6, MarkKind::Removed).unwrap();
-        keep_revision(scratch.path(), "alice", &change).unwrap();
+        keep_revision(&marks, "alice", &change).unwrap();
         assert_eq!(marks.of("alice").unwrap(), Some((6, MarkKind::Removed)));
     }
 

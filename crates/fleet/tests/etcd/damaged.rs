@@ -1,5 +1,7 @@
 //! Values of one user that no host can use: they stop nothing else, pass for no user without a device, and root gets rid of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 use twofactor_core::account::Account;
 use twofactor_core::policy::ThrottlePolicy;
@@ -19,7 +21,7 @@ use twofactor_store::operations::{self, ChangeError, RootChange, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
 
 use super::cluster::EtcdCluster;
-use super::hosts::{TestHost, soon};
+use super::hosts::{REPORT, TestHost, soon};
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::versions::{ACCOUNT, unenrolled};
 
@@ -183,6 +185,33 @@ fn a_user_with_a_damaged_state_gets_a_code_of_one_host() {
     assert!(refused.contains("can be used"), "{refused}");
     assert!(b.record("alice").unwrap().bypass.is_some());
     assert!(b.record("bob").unwrap().bypass.is_none());
+}
+
+/// A command holds the lock of the fleet's files for long, and the service writes numbers meanwhile.
+#[test]
+fn a_code_of_one_host_waits_for_no_lock() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, _b) = met_with(&cluster, &["alice", "bob"]);
+    let host = a.open();
+    damage(&host, &StoreKey::state("alice"));
+    let is_refused = || {
+        let refused = a.bypass_here("bob").unwrap_err().to_string();
+        assert!(refused.contains("can be used"), "{refused}");
+    };
+    let lock = host.directory().lock().unwrap();
+    is_refused();
+    assert!(a.bypass_here("alice").is_ok());
+    drop(lock);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                host.beat_now(REPORT, &soon()).unwrap();
+            }
+        });
+        (0..10).for_each(|_| is_refused());
+        is_over.store(true, Ordering::SeqCst);
+    });
 }
 
 #[test]
