@@ -1,15 +1,16 @@
 //! A bypass code that root makes on a host which is cut off.
 
-use harness::enrolled::{SERVICE, add_stack};
+use std::fs::File;
+
+use harness::enrolled::{SERVICE, add_stack, state_path};
 use harness::pam::code;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use super::cluster::EtcdCluster;
 use super::hosts::MemberHost;
-use super::outages::until_noted;
+use super::outages::{DEADLINE, until_noted};
 use super::{is_in, record, totp, two_hosts, types, until_met};
-
-const QUICK: &str = "deadline_ms = 2000\n";
 
 /// `twofactor bypass alice --this-host`, which makes a code.
 fn bypass_here(host: &MemberHost) -> String {
@@ -26,7 +27,7 @@ fn bypass_here(host: &MemberHost) -> String {
 /// Made while `keys` say what an outage is: works once, here, until the store is met.
 fn works_here(keys: &str) {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), &format!("{QUICK}{keys}"));
+    let hosts = two_hosts(&cluster, totp(), &format!("{DEADLINE}{keys}"));
     hosts.iter().for_each(until_noted);
     let shared = record(&hosts[0]);
     hosts[0].run(|host| {
@@ -77,7 +78,7 @@ fn a_bypass_made_while_cut_off_works_where_all_else_is_denied() {
 #[test]
 fn the_service_ends_it_by_itself() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let hosts = two_hosts(&cluster, totp(), DEADLINE);
     hosts.iter().for_each(until_noted);
     let shared = record(&hosts[0]);
     hosts[0].link.set_cut(true);
@@ -96,7 +97,7 @@ fn the_service_ends_it_by_itself() {
 #[test]
 fn a_used_code_of_all_hosts_comes_first() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let hosts = two_hosts(&cluster, totp(), DEADLINE);
     let of_all = hosts[0].run(|host| {
         let made = host.machine.command(&["bypass", "alice", "--json"]).ok();
         let report: Value = serde_json::from_str(&made.stdout).unwrap();
@@ -104,7 +105,13 @@ fn a_used_code_of_all_hosts_comes_first() {
     });
     hosts.iter().for_each(until_noted);
     hosts[0].link.set_cut(true);
-    assert!(is_in(&hosts[0], &of_all));
+    // As its service does that brings her state when the link is cut, and shows no sign of life.
+    let lock = hosts[0].run(|_| {
+        let state = File::open(state_path("alice")).unwrap();
+        flock(&state, FlockOperation::NonBlockingLockExclusive).map(|()| state)
+    });
+    assert!(lock.is_ok() && is_in(&hosts[0], &of_all));
+    drop(lock);
     hosts[0].run(|host| {
         for more in [&[][..], &["--for", "0"]] {
             let bypass = [&["bypass", "alice", "--this-host"], more].concat();

@@ -16,8 +16,9 @@ use super::hosts::MemberHost;
 use super::older_records::new_codes;
 use super::{is_in, totp, two_hosts, types, until_met};
 
-/// A verdict that tests wait for, and that a busy machine gives in time.
-const QUICK: &str = "deadline_ms = 2000\n";
+/// The first code on a host that was cut off just now may wait for a second: this host itself holds the user's lock, while it brings the
+/// state to a store that is gone. Where half of the time is over then, the code is refused, and judged by no one.
+pub const DEADLINE: &str = "deadline_ms = 4000\n";
 
 /// Waits until the service has left word of its fleet for logins.
 pub fn until_noted(host: &MemberHost) {
@@ -39,7 +40,7 @@ fn shows(host: &MemberHost, service: &str) -> i32 {
 #[test]
 fn a_host_that_is_cut_off_judges_by_itself() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let hosts = two_hosts(&cluster, totp(), DEADLINE);
     until_noted(&hosts[1]);
     hosts[1].link.set_cut(true);
     assert_eq!(types(&hosts[1], SERVICE, "000000"), code::MAXTRIES);
@@ -59,7 +60,7 @@ fn next_code(host: &MemberHost) -> String {
 #[test]
 fn what_a_host_counted_by_itself_is_added() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, OtpKind::Hotp, QUICK);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, DEADLINE);
     let token = Token::new("alice");
     let wrong: Vec<String> = token.wrong_codes().take(5).collect();
     assert!(!is_in(&hosts[0], &wrong[0]));
@@ -79,7 +80,7 @@ fn what_a_host_counted_by_itself_is_added() {
 #[test]
 fn what_a_host_counted_is_known_at_once() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, OtpKind::Hotp, QUICK);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, DEADLINE);
     let token = Token::new("alice");
     let wrong: Vec<String> = token.wrong_codes().take(5).collect();
     assert!(!is_in(&hosts[0], &wrong[0]));
@@ -99,7 +100,7 @@ fn what_a_host_counted_is_known_at_once() {
 #[test]
 fn deny_refuses_all_but_the_console() {
     let cluster = EtcdCluster::start(&[]);
-    let keys = format!("{QUICK}on_outage = \"deny\"\n");
+    let keys = format!("{DEADLINE}on_outage = \"deny\"\n");
     let hosts = two_hosts(&cluster, totp(), &keys);
     hosts[0].run(|host| add_stack(&host.machine, "login", ""));
     until_noted(&hosts[0]);
@@ -114,7 +115,7 @@ fn deny_refuses_all_but_the_console() {
 #[test]
 fn codes_of_a_counter_wait_for_the_store() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, OtpKind::Hotp, QUICK);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, DEADLINE);
     let token = Token::new("alice");
     until_noted(&hosts[0]);
     hosts[0].run(|host| add_stack(&host.machine, "login", ""));
@@ -133,7 +134,7 @@ fn codes_of_a_counter_wait_for_the_store() {
 #[test]
 fn a_code_judged_alone_sets_up_no_device() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let hosts = two_hosts(&cluster, totp(), DEADLINE);
     let codes = new_codes(&hosts[0]);
     until_noted(&hosts[0]);
     hosts[0].run(|host| add_stack(&host.machine, "login", ""));
@@ -158,7 +159,7 @@ fn a_code_judged_alone_sets_up_no_device() {
 #[test]
 fn no_device_is_believed_of_fresh_copies_alone() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let hosts = two_hosts(&cluster, totp(), DEADLINE);
     until_noted(&hosts[0]);
     let bob = |host: &MemberHost, service: &'static str| {
         host.run(move |_| auth(login("bob").service(service)))
@@ -193,7 +194,7 @@ fn no_device_is_believed_of_fresh_copies_alone() {
 #[test]
 fn unreadable_notes_let_in_codes_alone() {
     let cluster = EtcdCluster::start(&[]);
-    let hosts = two_hosts(&cluster, totp(), QUICK);
+    let hosts = two_hosts(&cluster, totp(), DEADLINE);
     until_noted(&hosts[0]);
     let bob = || hosts[0].run(|_| auth(login("bob").service("login")));
     hosts[0].run(|host| {
