@@ -1,7 +1,7 @@
 //! The log of the changes that users make to their own factor.
 
-use twofactor_core::log::change_line::ChangeEvent;
-use twofactor_core::log::change_message::ChangeMessage;
+use twofactor_core::log::audit_line::ChangeEvent;
+use twofactor_core::log::notify_message::ChangeMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::operations::AuditSink;
 

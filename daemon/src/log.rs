@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use twofactor_core::log::change_message::ChangeMessage;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
+use twofactor_core::log::notify_message::ChangeMessage;
 use twofactor_core::verify::{
     CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
 };

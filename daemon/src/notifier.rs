@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use twofactor_core::log::change_message::ChangeMessage;
+use twofactor_core::log::notify_message::ChangeMessage;
 use twofactor_store::notification;
 
 use crate::log;

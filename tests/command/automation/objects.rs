@@ -5,8 +5,8 @@ use harness::enrolled::{SERVICE, state_path};
 use harness::pam::Drive;
 use harness::{Machine, Totp, hotp};
 use serde_json::Value;
-use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
-use twofactor_core::log::change_message::ChangeMessage;
+use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::notify_message::ChangeMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 use super::documented::DocumentedObjects;

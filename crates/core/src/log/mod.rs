@@ -1,7 +1,7 @@
 //! The lines of the log.
 
-pub mod change_line;
-pub mod change_message;
+pub mod audit_line;
 pub mod event;
 pub mod line;
+pub mod notify_message;
 pub mod unusable_name;

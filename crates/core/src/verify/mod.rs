@@ -7,8 +7,8 @@ pub mod address_grace;
 mod answer;
 mod answer_tail;
 mod code_scan;
-mod last_code;
 pub mod refused_codes;
+mod repeated_code;
 mod resync;
 pub mod session_grace;
 mod state_merge;
@@ -27,7 +27,7 @@ use crate::state::{DaemonFailures, RefusedAnswers, UserState, furthest_ahead};
 pub use answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use answer_tail::AnswerTail;
 pub use code_scan::LOOK_AHEAD;
-pub use last_code::before_last_code;
+pub use repeated_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
 pub use state_merge::{counting_part, joined_with_own};
 pub use throttle::{

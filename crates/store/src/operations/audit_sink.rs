@@ -4,7 +4,7 @@ use crate::files::{FactorStore, LockedFactor, StoreError};
 use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,

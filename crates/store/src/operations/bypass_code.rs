@@ -1,6 +1,6 @@
 //! The bypass code of a user whose devices are out of reach.
 
-use twofactor_core::log::change_line::FactorChange;
+use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode, PlainCode};

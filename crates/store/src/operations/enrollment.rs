@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, DeviceName, MAX_DEVICES};
 use twofactor_core::enroll::ConfirmedDevice;
-use twofactor_core::log::change_line::FactorChange;
+use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{PlainCode, RecoverySet};
 

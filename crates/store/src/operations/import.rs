@@ -3,7 +3,7 @@
 
 use crate::files::{BulkEnrollment, FactorStore, LockedFactor, NewRecord, StoreError};
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{DeviceState, UserState};
 

@@ -3,7 +3,7 @@
 use crate::attempt::KnownGroups;
 use crate::decision;
 use twofactor_core::account::Account;
-use twofactor_core::log::change_line::FactorChange;
+use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};

@@ -2,7 +2,7 @@
 
 use crate::files::{FactorStore, FileFault, StoreError};
 use twofactor_core::device::{CredentialId, Device};
-use twofactor_core::log::change_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
 use twofactor_core::record::UserRecord;
 
 use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};

@@ -4,7 +4,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::backup::BackupEntry;
 use twofactor_core::device::{CredentialId, Device, OtpKind};
-use twofactor_core::log::change_line::FactorChange;
+use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::CodeScope;

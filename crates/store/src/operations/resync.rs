@@ -2,7 +2,7 @@
 //! off (RFC 6238 section 6).
 
 use twofactor_core::device::{CredentialId, Device, OtpKind};
-use twofactor_core::log::change_line::FactorChange;
+use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::otp::Interval;
 use twofactor_core::state::{COUNTER_UNKNOWN, DeviceState, RefusedAnswers, UserState};
 use twofactor_core::verify::{self, TypedAnswer};

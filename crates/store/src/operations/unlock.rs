@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use twofactor_core::device::{DeviceName, OtpKind};
-use twofactor_core::log::change_line::FactorChange;
+use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::policy::Policy;
 use twofactor_core::state::{UserState, furthest_ahead};
 use twofactor_core::verify;

@@ -21,7 +21,7 @@ use crate::attempt::AttemptFailure;
 use crate::files::FileFault;
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
 use twofactor_core::device::{CredentialId, Device, OtpKind};
-use twofactor_core::log::change_line::ChangeEvent;
+use twofactor_core::log::audit_line::ChangeEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.

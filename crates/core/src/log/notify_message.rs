@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
-use super::change_line::{ChangeEnd, ChangeEvent, FactorChange};
+use super::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
 use super::event::{CommandEvent, LoginEvent};
 use super::line::LogLine;
 
