@@ -16,10 +16,10 @@ use std::time::Duration;
 use syslog::{Facility, Formatter3164, Logger, LoggerBackend};
 use twofactor_core::POLICY_FILE;
 use twofactor_core::account::Account;
-use twofactor_core::log::audit_line::ChangeEvent;
+use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::line::LogLine;
-use twofactor_core::log::notify_message::ChangeMessage;
+use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::files::StoreError;
 use twofactor_store::operations::{self, AuditSink, UserFactor};
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 static DEAF: AtomicBool = AtomicBool::new(false);
 
 /// The changes that the program did not get yet. Import makes some of them in several threads.
-static WAITING: Mutex<Vec<ChangeMessage>> = Mutex::new(Vec::new());
+static WAITING: Mutex<Vec<NotifyMessage>> = Mutex::new(Vec::new());
 
 /// The log of the changes that this command makes.
 struct CommandLog;
@@ -53,10 +53,10 @@ impl AuditSink for CommandLog {
         }
     }
 
-    fn changed(&self, event: &ChangeEvent<'_>) {
+    fn changed(&self, event: &AuditEvent<'_>) {
         // As below.
         let _ = send(event.line(caller(), utc).as_str());
-        wait(ChangeMessage::of(event));
+        wait(NotifyMessage::of(event));
     }
 }
 
@@ -93,8 +93,8 @@ pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
     // Nothing to be done when it fails: the change is made, and the caller's report says so.
     let _ = send(line(event, user, fields, caller()).as_str());
     if let Some(user) = user.filter(|_| event.verb() == CommandEvent::CHANGED) {
-        let message = ChangeMessage::new(event, user);
-        let with = |message: ChangeMessage, (key, value): &(&str, &str)| message.text(key, value);
+        let message = NotifyMessage::new(event, user);
+        let with = |message: NotifyMessage, (key, value): &(&str, &str)| message.text(key, value);
         wait(fields.iter().fold(message, with));
     }
 }
@@ -111,17 +111,17 @@ pub fn idle_names(policy: &Path, idle: &[IdleName]) {
 }
 
 /// Logs that a change did not reach the program, for this reason.
-pub fn undelivered(message: &ChangeMessage, error: &dyn Display) {
+pub fn undelivered(message: &NotifyMessage, error: &dyn Display) {
     // As above.
     let _ = send(message.undelivered(error).with("by", &caller()).as_str());
 }
 
 /// The changes that the program did not get yet, in their order.
-pub fn take_waiting() -> Vec<ChangeMessage> {
+pub fn take_waiting() -> Vec<NotifyMessage> {
     std::mem::take(&mut WAITING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn wait(message: ChangeMessage) {
+fn wait(message: NotifyMessage) {
     let message = message.by(&CommandLog.origin(), CommandLog.time());
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.push(message);

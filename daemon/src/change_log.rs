@@ -1,7 +1,7 @@
 //! The log of the changes that users make to their own factor.
 
-use twofactor_core::log::audit_line::ChangeEvent;
-use twofactor_core::log::notify_message::ChangeMessage;
+use twofactor_core::log::audit_line::AuditEvent;
+use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::operations::AuditSink;
 
@@ -30,14 +30,14 @@ impl AuditSink for ChangeLog<'_> {
         }
     }
 
-    fn changed(&self, event: &ChangeEvent<'_>) {
+    fn changed(&self, event: &AuditEvent<'_>) {
         let text = event.line(self.caller.uid, |seconds| seconds.to_string());
         let text = text.with("pid", &self.caller.pid);
         log_output::write_patiently(log::LogLevel::Notice as u8, text.as_str());
         if let Some(program) = self.program {
             notifier::queue(WaitingNotice {
                 program: program.to_owned(),
-                message: ChangeMessage::of(event).by(&self.origin(), self.time()),
+                message: NotifyMessage::of(event).by(&self.origin(), self.time()),
             });
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::line::LogLine;
-use twofactor_core::log::notify_message::ChangeMessage;
+use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::verify::{
     CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
 };
@@ -165,7 +165,7 @@ pub fn panicked() {
 }
 
 /// A change that did not reach the program of `notify`, for this reason.
-pub fn undelivered(message: &ChangeMessage, error: &dyn std::fmt::Display) {
+pub fn undelivered(message: &NotifyMessage, error: &dyn std::fmt::Display) {
     let text = message.undelivered(error);
     // Each change has its line, as it has in the log of changes.
     log_output::write_patiently(LogLevel::Error as u8, text.as_str());

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use twofactor_core::log::notify_message::ChangeMessage;
+use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_store::notification;
 
 use crate::log;
@@ -46,7 +46,7 @@ pub struct WaitingNotice {
     /// The path of the program.
     pub program: String,
     /// The change.
-    pub message: ChangeMessage,
+    pub message: NotifyMessage,
 }
 
 /// Has the program run, later.

@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, DeviceName, OtpKind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
-use twofactor_core::log::audit_line::ChangeEvent;
+use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus, is_blank};
@@ -369,5 +369,5 @@ impl AuditSink for DialogueLog {
         self.0.clone()
     }
 
-    fn changed(&self, _: &ChangeEvent<'_>) {}
+    fn changed(&self, _: &AuditEvent<'_>) {}
 }

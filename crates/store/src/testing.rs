@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, Device, OtpKind};
-use twofactor_core::log::audit_line::ChangeEvent;
+use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
@@ -115,7 +115,7 @@ impl AuditSink for SilentLog {
         }
     }
 
-    fn changed(&self, _: &ChangeEvent<'_>) {}
+    fn changed(&self, _: &AuditEvent<'_>) {}
 }
 
 pub fn alice() -> Account {

@@ -5,8 +5,8 @@ use harness::enrolled::{SERVICE, state_path};
 use harness::pam::Drive;
 use harness::{Machine, Totp, hotp};
 use serde_json::Value;
-use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
-use twofactor_core::log::notify_message::ChangeMessage;
+use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
+use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 use super::documented::DocumentedObjects;
@@ -103,7 +103,7 @@ fn every_object_is_as_documented() {
 
 /// A change as only a host of a fleet tells it.
 fn unsure_change() -> String {
-    let event = ChangeEvent {
+    let event = AuditEvent {
         user: "alice",
         change: FactorChange::Unlocked,
         end: ChangeEnd::Unsure,
@@ -114,7 +114,7 @@ fn unsure_change() -> String {
         terminal: None,
         address: None,
     };
-    ChangeMessage::of(&event).by(&origin, 1).json()
+    NotifyMessage::of(&event).by(&origin, 1).json()
 }
 
 fn read_policy(calls: &mut CheckedCalls) {

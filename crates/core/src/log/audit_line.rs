@@ -8,7 +8,7 @@ use super::line::LogLine;
 
 /// A change that was made, or may have been. It holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChangeEvent<'a> {
+pub struct AuditEvent<'a> {
     /// The user whose factor it is, by the name of the record.
     pub user: &'a str,
     /// The change.
@@ -75,7 +75,7 @@ pub enum FactorChange<'a> {
     Restored,
 }
 
-impl ChangeEvent<'_> {
+impl AuditEvent<'_> {
     /// The line `changed user=NAME action=WORD KEY=VALUE ... by=UID`, with `end=unsure` before `by` where that is so. `by` is the uid
     /// that made the change, `date` writes a
     /// time.
@@ -143,7 +143,7 @@ mod tests {
 
     fn text(change: FactorChange<'_>) -> String {
         let (user, end) = ("alice", ChangeEnd::Made);
-        let event = ChangeEvent { user, change, end };
+        let event = AuditEvent { user, change, end };
         let line = event.line(1000, |seconds| format!("T{seconds}"));
         line.as_str().to_owned()
     }
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_forge_another_field_or_line() {
-        let event = ChangeEvent {
+        let event = AuditEvent {
             user: "x by=0\nchanged",
             change: FactorChange::Unlocked,
             end: ChangeEnd::Unsure,

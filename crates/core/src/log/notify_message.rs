@@ -4,20 +4,20 @@ use std::fmt::{Display, Write as _};
 
 use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
-use super::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
+use super::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use super::event::{CommandEvent, LoginEvent};
 use super::line::LogLine;
 
 /// A change under way to a program. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeMessage {
+pub struct NotifyMessage {
     event: CommandEvent,
     user: String,
     /// The members of the object so far.
     members: String,
 }
 
-impl ChangeMessage {
+impl NotifyMessage {
     /// A change of a user's factor, without details.
     #[must_use]
     pub fn new(event: CommandEvent, user: &str) -> Self {
@@ -31,7 +31,7 @@ impl ChangeMessage {
 
     /// A change that an operation has made, or may have.
     #[must_use]
-    pub fn of(event: &ChangeEvent<'_>) -> Self {
+    pub fn of(event: &AuditEvent<'_>) -> Self {
         let message = Self::changed(event);
         match event.end {
             ChangeEnd::Made => message,
@@ -39,7 +39,7 @@ impl ChangeMessage {
         }
     }
 
-    fn changed(event: &ChangeEvent<'_>) -> Self {
+    fn changed(event: &AuditEvent<'_>) -> Self {
         let message = Self::new(event.change.event(), event.user);
         match event.change {
             FactorChange::DeviceAdded { device, confirmed }
@@ -192,7 +192,7 @@ mod tests {
                 (ChangeEnd::Made, ""),
                 (ChangeEnd::Unsure, ",\"unsure\":true"),
             ] {
-                let message = ChangeMessage::of(&ChangeEvent { user, change, end });
+                let message = NotifyMessage::of(&AuditEvent { user, change, end });
                 let message = message.by(&origin(ChangeChannel::Command, "pts/0"), 99);
                 assert_eq!(message.json(), format!("{{{members}{unsure},{by}}}\n"));
             }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_forge_a_member_or_a_line() {
-        let message = ChangeMessage::new(CommandEvent::Rename, "a\",\"user\":\"b\\\n\u{9b}")
+        let message = NotifyMessage::new(CommandEvent::Rename, "a\",\"user\":\"b\\\n\u{9b}")
             .text("from", &"ä")
             .by(&origin(ChangeChannel::Daemon, ""), 1);
         assert_eq!(

@@ -4,7 +4,7 @@ use crate::files::{FactorStore, LockedFactor, StoreError};
 use crate::sys::clock;
 use twofactor_core::account::Account;
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::{
     ChangeChannel, ChangeOrigin, ChangeWord, RecentChange,
@@ -24,7 +24,7 @@ pub trait AuditSink {
     }
 
     /// Reports a change that is on the disk, or may count in the fleet. A log that cannot be reached must neither delay nor fail a change.
-    fn changed(&self, event: &ChangeEvent<'_>);
+    fn changed(&self, event: &AuditEvent<'_>);
 }
 
 /// The factor of one user: where it is kept, and where its changes are reported.
@@ -45,7 +45,7 @@ impl UserFactor<'_> {
 
     fn report_end(&self, change: FactorChange<'_>, end: ChangeEnd) {
         let user = self.account.name.as_str();
-        self.audit.changed(&ChangeEvent { user, change, end });
+        self.audit.changed(&AuditEvent { user, change, end });
     }
 
     /// The error of a change; one that may count all the same is reported as such.

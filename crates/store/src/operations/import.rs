@@ -3,7 +3,7 @@
 
 use crate::files::{BulkEnrollment, FactorStore, LockedFactor, NewRecord, StoreError};
 use twofactor_core::device::DeviceName;
-use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{DeviceState, UserState};
 
@@ -94,7 +94,7 @@ pub fn import_newcomers(
             continue;
         }
         for device in &newcomer.record.devices {
-            audit.changed(&ChangeEvent {
+            audit.changed(&AuditEvent {
                 user: &newcomer.account.name,
                 change: FactorChange::DeviceAdded {
                     device: &device.name,

@@ -2,7 +2,7 @@
 
 use crate::files::{FactorStore, FileFault, StoreError};
 use twofactor_core::device::{CredentialId, Device};
-use twofactor_core::log::audit_line::{ChangeEnd, ChangeEvent, FactorChange};
+use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
 
 use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};
@@ -143,7 +143,7 @@ pub fn discard(store: &FactorStore, name: &str, audit: &dyn AuditSink) -> Result
         FactorChange::AllRemoved
     };
     let user = name;
-    audit.changed(&ChangeEvent { user, change, end });
+    audit.changed(&AuditEvent { user, change, end });
     done
 }
 

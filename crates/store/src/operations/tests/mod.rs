@@ -21,7 +21,7 @@ use crate::attempt::AttemptFailure;
 use crate::files::FileFault;
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
 use twofactor_core::device::{CredentialId, Device, OtpKind};
-use twofactor_core::log::audit_line::ChangeEvent;
+use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 /// The moment of all changes, in seconds since 1970-01-01 UTC.
@@ -50,7 +50,7 @@ impl AuditSink for AuditLines {
         NOW
     }
 
-    fn changed(&self, event: &ChangeEvent<'_>) {
+    fn changed(&self, event: &AuditEvent<'_>) {
         let line = event.line(0, |seconds| (seconds - NOW).to_string());
         LINES.with_borrow_mut(|lines| lines.push(line.as_str().to_owned()));
     }

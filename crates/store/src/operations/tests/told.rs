@@ -21,7 +21,7 @@ impl AuditSink for OwnChanges {
         NOW
     }
 
-    fn changed(&self, _: &ChangeEvent<'_>) {}
+    fn changed(&self, _: &AuditEvent<'_>) {}
 }
 
 fn own(store: &FactorStore) -> UserFactor<'_> {
