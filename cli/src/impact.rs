@@ -10,15 +10,15 @@ use crate::roster::{AccountRole, EnrollmentStatus};
 pub mod affected_users;
 mod device_deadlines;
 mod exemption_scope;
+mod lockout_risk;
 
 pub use device_deadlines::{DeviceDeadline, deadline};
 pub use exemption_scope::{ExemptionRules, ExemptionScope};
+pub use lockout_risk::{LockoutRisk, lock_outs, new_risks, newly_asking};
 
 #[cfg(test)]
 mod tests;
 
-/// The service that people far from the console depend on.
-const SSHD: &str = "sshd";
 /// Names listed before "and N more".
 const LISTED: usize = 12;
 /// Widest window that needs no warning.
@@ -41,6 +41,17 @@ pub struct AffectedUser {
     pub exempt_at: Vec<String>,
     /// Requirement of `[[require]]` on this person; none on one who has a device or is exempt everywhere.
     pub requirement: DeviceRequirement,
+    /// Locked at logins until `unlock`, by the limit of the changed policy.
+    pub is_locked: bool,
+}
+
+/// A policy, and the users as it meets them: exemptions, requirements and locks are those that it makes.
+#[derive(Clone, Copy)]
+pub struct PolicyView<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The users.
+    pub people: &'a [AffectedUser],
 }
 
 impl AffectedUser {
@@ -82,7 +93,11 @@ pub struct PolicyImpact {
 }
 
 /// Compares the policy before (`None`: there was no valid one) and after a change.
-pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) -> PolicyImpact {
+pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImpact {
+    let PolicyView {
+        policy: after,
+        people,
+    } = view;
     let mut impact = PolicyImpact::default();
     for person in people {
         let list = match (after.enabled, person.exemption) {
@@ -102,8 +117,8 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
     if after.enabled {
         impact.required_later = device_deadlines::of(people);
     }
-    if let Some(before) = before.filter(|policy| policy.enabled) {
-        let off = switched_off(before, after);
+    if let Some(before) = before.filter(|before| before.policy.enabled) {
+        let off = switched_off(before.policy, after);
         impact.no_longer_asked = names_of(people, |person| {
             person.enrollment.has_device()
                 && person.exemption == ExemptionScope::No
@@ -115,33 +130,21 @@ pub fn assess(before: Option<&Policy>, after: &Policy, people: &[AffectedUser]) 
             impact.off = off;
         }
     }
-    // The requirements on people are those of the policy after the change.
-    let same = before.filter(|before| before.require == after.require);
-    let known = match (same, before) {
-        (Some(before), _) => lock_outs(before, people),
-        (None, Some(before)) => lock_outs(before, &without_requirements(people)),
-        (None, None) => Vec::new(),
-    };
-    impact.risks = lock_outs(after, people);
-    let new = impact.risks.iter().filter(|risk| !known.contains(risk));
+    impact.risks = lock_outs(view);
+    let known = before.map(lock_outs).unwrap_or_default();
+    let new = new_risks(&known, &impact.risks).into_iter();
     impact.dangers = new.map(|risk| risk.when_switched_on().to_owned()).collect();
-    let mut known = before.map(warnings).unwrap_or_default();
-    impact.warnings = warnings(after);
-    impact
-        .warnings
-        .extend(device_deadlines::lock_out(after, people));
-    known.extend(same.and_then(|before| device_deadlines::lock_out(before, people)));
+    if let Some(before) = before {
+        impact.add_risks_at(&lockout_risk::ended_exemptions(before, view));
+    }
+    let warnings = |view: PolicyView<'_>| {
+        let deadline = device_deadlines::lock_out(view);
+        [warnings(view.policy), Vec::from_iter(deadline)].concat()
+    };
+    let known = before.map(warnings).unwrap_or_default();
+    impact.warnings = warnings(view);
     impact.warnings.retain(|warning| !known.contains(warning));
     impact
-}
-
-/// These people as a policy without `[[require]]` meets them.
-fn without_requirements(people: &[AffectedUser]) -> Vec<AffectedUser> {
-    let mut people = people.to_vec();
-    for person in &mut people {
-        person.requirement = DeviceRequirement::None;
-    }
-    people
 }
 
 impl PolicyImpact {
@@ -158,8 +161,7 @@ impl PolicyImpact {
 
     /// True if a device that has given a right code would make it harmless.
     pub fn needs_device(&self) -> bool {
-        let of_devices =
-            [LockoutRisk::Sshd, LockoutRisk::Administrators].map(LockoutRisk::when_switched_on);
+        let of_devices = LockoutRisk::ALL.map(LockoutRisk::when_switched_on);
         self.dangers
             .iter()
             .any(|danger| of_devices.contains(&danger.as_str()))
@@ -264,87 +266,6 @@ pub fn services(policy: &Policy, used: &[String]) -> String {
     };
     let parts: Vec<String> = [of(true), of(false)].into_iter().flatten().collect();
     parts.join("; ")
-}
-
-/// Risk that keeps out all users who could repair things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockoutRisk {
-    /// sshd asks for codes, and no device has shown that it gives right ones.
-    Sshd,
-    /// A device is mandatory, and no administrator has one that has given a right code.
-    Administrators,
-}
-
-impl LockoutRisk {
-    /// True if it concerns one of these services.
-    fn is_at_any(self, services: &[String]) -> bool {
-        match self {
-            Self::Sshd => services.iter().any(|service| service == SSHD),
-            Self::Administrators => !services.is_empty(),
-        }
-    }
-
-    /// Reason why it is not switched on.
-    const fn when_switched_on(self) -> &'static str {
-        match self {
-            Self::Sshd => {
-                "sshd would ask for codes, but no device on this machine has ever given a right one"
-            }
-            Self::Administrators => {
-                "no user could log in without a device, and no administrator (root, or a member of sudo or wheel) \
-                 has one that has ever given a right code"
-            }
-        }
-    }
-
-    /// Reason why a device is not removed.
-    pub const fn when_removed(self) -> &'static str {
-        match self {
-            Self::Sshd => {
-                "sshd asks for codes, and no other device on this machine has ever given a right one"
-            }
-            Self::Administrators => {
-                "no user can log in without a device, and no other device of an administrator (root, or a member of \
-                 sudo or wheel) has ever given a right code"
-            }
-        }
-    }
-}
-
-/// Effect of a policy that is on, for these people.
-pub fn lock_outs(policy: &Policy, people: &[AffectedUser]) -> Vec<LockoutRisk> {
-    let mut found = Vec::new();
-    if !policy.enabled {
-        return found;
-    }
-    let verified = |person: &AffectedUser| person.enrollment == EnrollmentStatus::Verified;
-    if policy.service_on(SSHD) && !people.iter().any(verified) {
-        found.push(LockoutRisk::Sshd);
-    }
-    let wants = |decision| {
-        matches!(
-            decision,
-            PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
-        )
-    };
-    let of_all = wants(decision::decide_without_device(
-        policy,
-        DeviceRequirement::None,
-    ));
-    let administrator = |person: &&AffectedUser| person.role == AccountRole::Administrator;
-    let mut administrators = people.iter().filter(administrator);
-    let wanted = of_all
-        || administrators
-            .clone()
-            .any(|person| wants(person.decision(policy)));
-    let able = |person: &AffectedUser| {
-        let is_asked = person.enrollment.has_device() || wants(person.decision(policy));
-        verified(person) || person.exemption == ExemptionScope::Everywhere || !is_asked
-    };
-    if wanted && !administrators.any(able) {
-        found.push(LockoutRisk::Administrators);
-    }
-    found
 }
 
 /// The services that were on and will be off.

@@ -191,3 +191,22 @@ fn the_editor_of_sudo_comes_first() {
     edit.env("SUDO_EDITOR", format!("sh {EDITOR}")).run().ok();
     assert!(machine.read(POLICY).contains("window = 4 "));
 }
+
+#[test]
+fn the_last_exemption_of_administrators_is_not_taken_out() {
+    let machine = desk();
+    let exempt = "enabled = true\nenforcement = \"mandatory\"\n[[exempt]]\nusers = [\"root\"]\n";
+    machine.policy(exempt);
+    let path = editor(&machine, &["sed -i '/exempt/d; /users/d' $1"]);
+    let edit = machine.twofactor(&["policy", "edit"]).env("EDITOR", path);
+    let mut pty = edit.pty_of(80, 24);
+    let told = pty.expect(WHAT_NOW);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("no administrator (root, or a member of sudo or wheel) could log in"),
+        "{told}"
+    );
+    pty.send_line("x");
+    pty.end();
+    assert_eq!(machine.read(POLICY), exempt);
+}

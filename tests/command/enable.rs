@@ -349,3 +349,31 @@ fn services_of_one_program_are_switched_together() {
     let one = machine.command(&["enable", "--service", "login", "--yes", "--json"]);
     assert!(!one.stderr.contains("one program"));
 }
+
+/// A policy that is on, and asks nowhere, shuts no user out; the first service that asks does.
+#[test]
+fn a_service_that_did_not_ask_waits_for_an_administrator() {
+    let machine = desk();
+    let off = "enabled = true\nenforcement = \"mandatory\"\n[services]\ndefault = false\n";
+    let told = "twofactor: not done: no administrator (root, or a member of sudo or wheel) could log in: none is let in \
+                without a code, and none who is not locked has a device that has ever given a right one\n";
+    let changes: [&[&str]; 3] = [
+        &["enable", "--service", "test", "--yes"],
+        &["policy", "set", "services.test", "true", "--yes"],
+        &["policy", "set", "services.default", "true", "--yes"],
+    ];
+    for change in changes {
+        machine.policy(off);
+        let refused = machine.command(change).exits(1);
+        assert!(refused.stderr.starts_with(told), "{}", refused.stderr);
+        assert_eq!(machine.read(policy_path()), off);
+        machine.command(&[change, &["--force"]].concat()).ok();
+    }
+    let phone = give_phone(&machine, "root");
+    let verify = machine.twofactor(&["verify", "root"]);
+    verify.input(phone.code()).run().ok();
+    for change in changes {
+        machine.policy(off);
+        machine.command(change).ok();
+    }
+}

@@ -155,8 +155,8 @@ fn r17_r21_mandatory_needs_a_verified_administrator() {
     let refused = machine.command(&mandatory).exits(1);
     assert_eq!(
         refused.stderr,
-        "twofactor: not done: no user could log in without a device, and no administrator (root, or a member \
-         of sudo or wheel) has one that has ever given a right code\n\
+        "twofactor: not done: no administrator (root, or a member of sudo or wheel) could log in: none is let in \
+         without a code, and none who is not locked has a device that has ever given a right one\n\
          Enroll a device and try it first: twofactor enroll USER, twofactor verify USER\n\
          To proceed despite this: --force\n"
     );

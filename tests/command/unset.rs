@@ -112,8 +112,8 @@ fn r17_the_last_administrator_keeps_a_device() {
     let refused = unset(&machine, &["root"]).exits(1);
     assert!(
         refused.stderr.starts_with(
-            "twofactor: not done: no user can log in without a device, and no other device of an administrator \
-             (root, or a member of sudo or wheel) has ever given a right code\n"
+            "twofactor: not done: no administrator (root, or a member of sudo or wheel) is let in without a code, and \
+             no other device of one who is not locked has ever given a right one\n"
         ),
         "{}",
         refused.stderr

@@ -29,6 +29,7 @@ use crate::doctor::{self, InstalledSystem, PlannedChange, login_effect};
 use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::idle_name::IdleName;
+use crate::impact;
 
 /// Announces a change, has it confirmed, and makes it; with `--dry-run` it only says what that would do.
 pub fn change(
@@ -151,10 +152,18 @@ impl PolicyChange {
         let services = &self.services;
         let named = |service: &str| services.contains(service);
         let effect = login_effect::of_change(context, self.before.as_ref(), &self.after, &named);
-        self.used = effect.used;
+        self.set_used(effect.used);
         self.cures = effect.cures;
         self.made.impact.warnings.extend(effect.warnings);
         self.made.impact.dangers.extend(effect.dangers);
+    }
+
+    /// Takes the services whose PAM files name the module. Where the policy switches one on that did not ask before, its risks
+    /// are new.
+    fn set_used(&mut self, used: Vec<String>) {
+        let newly = impact::newly_asking(self.before.as_ref(), &self.after, &used);
+        self.made.impact.add_risks_at(&newly);
+        self.used = used;
     }
 
     /// Adds what becomes of logins with planned PAM files and settings of sshd. `newly_asking` are the services that ask for
@@ -178,9 +187,9 @@ impl PolicyChange {
             after: &self.after,
         };
         let effect = login_effect::of_plan(context, &change, &named);
-        self.used = effect.used;
-        self.cures = effect.cures;
         let refusing = doctor::newly_refusing_programs(&change, &named);
+        self.set_used(effect.used);
+        self.cures = effect.cures;
         for warning in effect.warnings.into_iter().chain(refusing) {
             if !self.made.impact.warnings.contains(&warning) {
                 self.made.impact.warnings.push(warning);

@@ -12,7 +12,8 @@ use super::policy_change::DangerDecision;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
-use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, affected_users};
+use crate::impact::affected_users::ListedUsers;
+use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, PolicyView};
 use crate::roster::EnrollmentStatus;
 use crate::suggested_command;
 
@@ -78,17 +79,24 @@ impl RemovalEffect {
         let policy = loaded.policy;
         let people = match danger {
             DangerDecision::Refuse if policy.enabled => {
-                affected_users::all(&policy, context.policy_time(), store)?.0
+                let listed = ListedUsers::read(store)?;
+                listed.under(&policy, context.policy_time()).0
             }
             _ => Vec::new(),
         };
         let person = people.iter().find(|person| person.kept_as == user);
         let exemption = person.map_or_else(|| exemption(&policy, user), |person| person.exemption);
         let requirement = requirement(context, &policy, user);
-        let before = impact::lock_outs(&policy, &people);
-        let mut new = impact::lock_outs(&policy, &changed(people, user, left, requirement));
-        new.retain(|danger| !before.contains(danger));
-        let dangers = new.iter().map(|danger| danger.when_removed().to_owned());
+        let risks = |people: &[AffectedUser]| {
+            impact::lock_outs(PolicyView {
+                policy: &policy,
+                people,
+            })
+        };
+        let before = risks(&people);
+        let after = risks(&changed(people, user, left, requirement));
+        let new = impact::new_risks(&before, &after).into_iter();
+        let dangers = new.map(|danger| danger.when_removed().to_owned());
         Ok(Self {
             text: remains(&policy, user, left, (exemption, requirement)),
             next_login: Some(next_login(&policy, left, (exemption, requirement))),

@@ -2,6 +2,8 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
+use twofactor_core::state::UserState;
+use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::FactorStore;
 use twofactor_store::attempt::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
@@ -14,85 +16,119 @@ use crate::roster::{
 };
 use crate::suggested_command;
 
-/// All users who can be listed, and a warning for each name or file that is unusable.
-///
-/// # Errors
-/// A listing that cannot be read, and a user database that does not answer.
-pub fn all(
-    policy: &Policy,
-    time: PolicyTime,
-    store: &FactorStore,
-) -> Result<(Vec<AffectedUser>, Vec<String>), CommandFailure> {
-    let mut roster = UserRoster::recorded(Some(store))?;
-    roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
-    let now = clock::now()?;
-    let found = roster.look_up(|entry| match entry {
-        RosterEntry::Listed(user) => Ok(status(*user, now)),
-        RosterEntry::Vanished(name) => Ok(Err(vanished(&name))),
-        RosterEntry::Unanswered(_, error) => Err(error),
-    });
-    let found = found
-        .into_iter()
-        .collect::<Result<Vec<_>, LookupFailed>>()?;
-    let found = roster::once_each(found, |user| user.as_ref().ok().map(|user| &user.account));
-    let administrators = AdministratorGroups::look_up();
-    let mut groups = KnownGroups::for_many();
-    let rules = ExemptionRules::of(policy);
-    let (mut users, mut warnings) = (Vec::new(), Vec::new());
-    for user in found {
-        let user = match user {
-            Ok(user) => user,
-            Err(warning) => {
-                warnings.push(warning);
-                continue;
-            }
-        };
-        let name = user.account.name.clone();
-        let mut own = groups.of(Some(&user.account));
-        let (exemption, exempt_at) = rules.scope(&user.account, &mut |group| own.include(group));
-        // A user with a device, or one who is not asked, does not depend on it.
-        let depends = !user.enrollment.has_device() && exemption == ExemptionScope::No;
-        let requirement = if policy.enabled && depends {
-            groups.requirement(policy, time, Some(&user.account))
-        } else {
-            DeviceRequirement::None
-        };
-        users.push(AffectedUser {
-            name,
-            kept_as: user.kept_as,
-            enrollment: user.enrollment,
-            role: administrators.role(&user.account),
-            exemption,
-            exempt_at,
-            requirement,
-        });
-    }
-    // A renamed user is listed under both names.
-    warnings.dedup();
-    warnings.extend(groups.unanswered().iter().map(unanswered));
-    Ok((users, warnings))
+/// The users who can be listed, before a policy judges them.
+pub struct ListedUsers {
+    pub(super) users: Vec<KnownUser>,
+    /// One for each name or file that is unusable.
+    pub(super) warnings: Vec<String>,
 }
 
 /// A user whose files can be used.
-struct KnownUser {
-    account: Account,
-    kept_as: String,
-    enrollment: EnrollmentStatus,
+pub(super) struct KnownUser {
+    pub(super) account: Account,
+    pub(super) kept_as: String,
+    pub(super) role: AccountRole,
+    pub(super) enrollment: EnrollmentStatus,
+    /// `None` where there is no record.
+    pub(super) state: Option<UserState>,
+}
+
+impl ListedUsers {
+    /// Reads the files of all of them.
+    ///
+    /// # Errors
+    /// A listing that cannot be read, and a user database that does not answer.
+    pub fn read(store: &FactorStore) -> Result<Self, CommandFailure> {
+        let mut roster = UserRoster::recorded(Some(store))?;
+        roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
+        let now = clock::now()?;
+        let administrators = AdministratorGroups::look_up();
+        let found = roster.look_up(|entry| match entry {
+            RosterEntry::Listed(user) => Ok(status(*user, &administrators, now)),
+            RosterEntry::Vanished(name) => Ok(Err(vanished(&name))),
+            RosterEntry::Unanswered(_, error) => Err(error),
+        });
+        let found = found
+            .into_iter()
+            .collect::<Result<Vec<_>, LookupFailed>>()?;
+        let found = roster::once_each(found, |user| user.as_ref().ok().map(|user| &user.account));
+        let (mut users, mut warnings) = (Vec::new(), Vec::new());
+        for user in found {
+            match user {
+                Ok(user) => users.push(user),
+                Err(warning) => warnings.push(warning),
+            }
+        }
+        // A renamed user is listed under both names.
+        warnings.dedup();
+        Ok(Self { users, warnings })
+    }
+
+    /// The users as a policy meets them at this time, and a warning for each name or file that is unusable.
+    pub fn under(&self, policy: &Policy, time: PolicyTime) -> (Vec<AffectedUser>, Vec<String>) {
+        let mut groups = KnownGroups::for_many();
+        let rules = ExemptionRules::of(policy);
+        let judge = |user: &KnownUser| {
+            let mut own = groups.of(Some(&user.account));
+            let (exemption, exempt_at) =
+                rules.scope(&user.account, &mut |group| own.include(group));
+            // A user with a device, or one who is not asked, does not depend on it.
+            let depends = !user.enrollment.has_device() && exemption == ExemptionScope::No;
+            let requirement = if policy.enabled && depends {
+                groups.requirement(policy, time, Some(&user.account))
+            } else {
+                DeviceRequirement::None
+            };
+            AffectedUser {
+                name: user.account.name.clone(),
+                kept_as: user.kept_as.clone(),
+                enrollment: user.enrollment,
+                role: user.role,
+                exemption,
+                exempt_at,
+                requirement,
+                is_locked: user.is_locked(policy, time),
+            }
+        };
+        let people = self.users.iter().map(judge).collect();
+        let unanswered = groups.unanswered().iter().map(unanswered);
+        let warnings = self.warnings.iter().cloned().chain(unanswered);
+        (people, warnings.collect())
+    }
+}
+
+impl KnownUser {
+    /// True if the policy locks the user at logins until `unlock`.
+    fn is_locked(&self, policy: &Policy, time: PolicyTime) -> bool {
+        let now = time.now.unwrap_or_default();
+        self.state.as_ref().is_some_and(|state| {
+            verify::gate(&policy.throttle, state, now) == ThrottleStatus::LockedUntilUnlock
+        })
+    }
 }
 
 /// The user with the status; a warning where the files are unusable.
-fn status(user: ListedUser, now: u64) -> Result<KnownUser, String> {
+fn status(
+    user: ListedUser,
+    administrators: &AdministratorGroups,
+    now: u64,
+) -> Result<KnownUser, String> {
     let account = user.account;
+    let role = administrators.role(&account);
     match user.factor {
         Ok(None) => Ok(KnownUser {
             kept_as: account.name.clone(),
             account,
+            role,
             enrollment: EnrollmentStatus::NotEnrolled,
+            state: None,
         }),
         Ok(Some(found)) => Ok(KnownUser {
             account,
+            role,
             enrollment: EnrollmentStatus::of(&found.record, &found.state, now),
             kept_as: found.account.name,
+            state: Some(found.state),
         }),
         Err(error) => Err(format!("{} will be refused: {error}", account.name)),
     }
@@ -133,6 +169,7 @@ pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser
             exemption,
             exempt_at,
             requirement: DeviceRequirement::None,
+            is_locked: false,
             kept_as: account.name.clone(),
             name: account.name,
         }

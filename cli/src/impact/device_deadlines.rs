@@ -6,7 +6,7 @@ use serde::Serialize;
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy, StartDay};
 
-use super::{AffectedUser, LockoutRisk, PolicyImpact, names};
+use super::{AffectedUser, PolicyImpact, PolicyView, lock_outs, names, new_risks};
 use crate::formatting::count;
 
 /// A day from which users need a device.
@@ -40,22 +40,21 @@ pub(super) fn of(people: &[AffectedUser]) -> Vec<DeviceDeadline> {
 }
 
 /// A warning where no administrator could log in from a later day on, but could today.
-pub(super) fn lock_out(policy: &Policy, people: &[AffectedUser]) -> Option<String> {
-    let shuts = |people: &[AffectedUser]| {
-        super::lock_outs(policy, people).contains(&LockoutRisk::Administrators)
-    };
-    if shuts(people) {
-        return None;
-    }
-    let days = of(people).into_iter().map(|deadline| deadline.day);
+pub(super) fn lock_out(view: PolicyView<'_>) -> Option<String> {
+    let today = lock_outs(view);
+    let days = of(view.people).into_iter().map(|deadline| deadline.day);
     let first = days.into_iter().find(|day| {
-        let mut then = people.to_vec();
+        let mut then = view.people.to_vec();
         for person in &mut then {
             if matches!(person.requirement, DeviceRequirement::Later(from) if from <= *day) {
                 person.requirement = DeviceRequirement::InForce;
             }
         }
-        shuts(&then)
+        let then = PolicyView {
+            people: &then,
+            ..view
+        };
+        !new_risks(&today, &lock_outs(then)).is_empty()
     })?;
     Some(format!(
         "from {first} on no administrator (root, or a member of sudo or wheel) could log in without a device, and none \
@@ -133,17 +132,31 @@ mod tests {
             exemption: ExemptionScope::No,
             exempt_at: Vec::new(),
             requirement,
+            is_locked: false,
         };
         let later = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::Later(day));
         let told = |before: Option<&Policy>, people: &[AffectedUser]| {
-            let warnings = assess(before, &after, people).warnings.into_iter();
+            let view = |policy| PolicyView { policy, people };
+            let impact = assess(before.map(view), view(&after));
+            let warnings = impact.warnings.into_iter();
             warnings
                 .filter(|told| told.contains("from 2099-03-01 on no administrator"))
                 .count()
         };
         assert_eq!(told(None, slice::from_ref(&later)), 1);
         let on = policy("enabled = true");
-        assert_eq!(told(Some(&on), slice::from_ref(&later)), 1, "a new entry");
+        let free = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::None);
+        let new_entry = assess(
+            Some(PolicyView {
+                policy: &on,
+                people: slice::from_ref(&free),
+            }),
+            PolicyView {
+                policy: &after,
+                people: slice::from_ref(&later),
+            },
+        );
+        assert_eq!(new_entry.warnings.len(), 1, "a new entry");
         assert_eq!(
             told(Some(&after), slice::from_ref(&later)),
             0,
@@ -151,7 +164,6 @@ mod tests {
         );
         let able = root(EnrollmentStatus::Verified, DeviceRequirement::None);
         assert_eq!(told(None, &[later.clone(), able]), 0);
-        let free = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::None);
         assert_eq!(told(None, &[later, free]), 0);
         let now = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::InForce);
         assert_eq!(told(None, &[now]), 0, "a danger already");

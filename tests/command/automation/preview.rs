@@ -85,7 +85,7 @@ fn a_preview_names_who_is_asked_and_refused() {
     for part in [
         "Changes:\n  enforcement = \"mandatory\"\n",
         "  Asked for a code alice\n",
-        "\nDanger: no user could log in without a device",
+        "\nDanger: no administrator (root, or a member of sudo or wheel) could log in: none is let in without a code",
         "\nNothing was changed (--dry-run).",
     ] {
         assert!(text.stdout.contains(part), "{part} {}", text.stdout);

@@ -11,7 +11,8 @@ use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem};
 use crate::error::CommandFailure;
 use crate::idle_name::{self, IdleName};
-use crate::impact::{self, PolicyImpact, affected_users};
+use crate::impact::affected_users::{self, ListedUsers};
+use crate::impact::{self, AffectedUser, PolicyImpact, PolicyView};
 use crate::suggest;
 
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
@@ -41,29 +42,25 @@ pub(super) fn assess(
     danger: DangerDecision,
     idle: &[IdleName],
 ) -> Result<PolicyImpact, CommandFailure> {
-    // The policy under which users are asked decides who is exempt.
-    let asking = match before {
-        Some(before) if !after.enabled => before,
-        _ => after,
-    };
     // The file is written now.
     let now = clock::now().ok();
     let time = PolicyTime {
         now,
         changed: now.unwrap_or_default(),
     };
-    let listed = store.map(|store| match danger {
-        DangerDecision::Unchecked => {
-            affected_users::recorded(asking, store).map(|people| (people, Vec::new()))
-        }
-        DangerDecision::Refuse | DangerDecision::Accept => affected_users::all(asking, time, store),
-    });
-    let (people, mut warnings) = match listed.transpose() {
+    let listed = store.map(|store| UsersOfChange::list(store, before, after, (danger, time)));
+    let UsersOfChange {
+        before: known,
+        after: people,
+        mut warnings,
+    } = match listed.transpose() {
         // Switching off changes the same for all users, and must work also while accounts cannot be looked up.
-        Err(_) if danger == DangerDecision::Unchecked || !after.enabled => (Vec::new(), Vec::new()),
+        Err(_) if danger == DangerDecision::Unchecked || !after.enabled => UsersOfChange::default(),
         other => other?.unwrap_or_default(),
     };
-    let mut impact = impact::assess(before, after, &people);
+    let view = |policy, people| PolicyView { policy, people };
+    let before_view = before.map(|policy| view(policy, &known));
+    let mut impact = impact::assess(before_view, view(after, &people));
     impact.tell_days_left(now);
     if after.enabled {
         let already = before.is_some_and(|policy| policy.enabled);
@@ -81,6 +78,54 @@ pub(super) fn assess(
         impact.warnings.extend(program_warnings(after));
     }
     Ok(impact)
+}
+
+/// The users as the policies before and after a change meet them.
+#[derive(Default)]
+struct UsersOfChange {
+    before: Vec<AffectedUser>,
+    after: Vec<AffectedUser>,
+    /// One for each name or file that is unusable.
+    warnings: Vec<String>,
+}
+
+impl UsersOfChange {
+    fn list(
+        store: &FactorStore,
+        before: Option<&Policy>,
+        after: &Policy,
+        (danger, time): (DangerDecision, PolicyTime),
+    ) -> Result<Self, CommandFailure> {
+        // The policy under which users are asked decides who is exempt.
+        let asking = match before {
+            Some(before) if !after.enabled => before,
+            _ => after,
+        };
+        if danger == DangerDecision::Unchecked {
+            let people = affected_users::recorded(asking, store)?;
+            return Ok(Self {
+                before: people.clone(),
+                after: people,
+                warnings: Vec::new(),
+            });
+        }
+        let listed = ListedUsers::read(store)?;
+        let (after, warnings) = listed.under(asking, time);
+        let before = match before {
+            Some(before) if !meets_users_alike(before, asking) => listed.under(before, time).0,
+            _ => after.clone(),
+        };
+        Ok(Self {
+            before,
+            after,
+            warnings,
+        })
+    }
+}
+
+/// True if exemptions, requirements and locks are the same.
+fn meets_users_alike(one: &Policy, other: &Policy) -> bool {
+    one.exempt == other.exempt && one.require == other.require && one.throttle == other.throttle
 }
 
 /// Effects of a program that the policy names newly.

@@ -1,0 +1,185 @@
+//! Risks of a policy: that it keeps out all users who could repair things.
+//!
+//! A risk of a change is known, and stops nothing, only if it was one before the change: of the policy and the users as they
+//! were, at the same service, and no weaker.
+
+use twofactor_core::policy::decision::{self, PolicyDecision};
+use twofactor_core::policy::{DeviceRequirement, Policy};
+
+use super::{AffectedUser, ExemptionScope, PolicyView, may_enroll};
+use crate::roster::{AccountRole, EnrollmentStatus};
+
+/// The service that people far from the console depend on.
+const SSHD: &str = "sshd";
+
+/// Risk that keeps out all users who could repair things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockoutRisk {
+    /// sshd asks for codes, and no device has shown that it gives right ones.
+    Sshd,
+    /// An administrator can log in only by enrolling a device at the login.
+    AdministratorsEnroll,
+    /// No administrator can log in, as far as devices have shown.
+    AdministratorsRefused,
+}
+
+impl LockoutRisk {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::Sshd,
+        Self::AdministratorsEnroll,
+        Self::AdministratorsRefused,
+    ];
+
+    /// True if it concerns one of these services.
+    pub(super) fn is_at_any(self, services: &[String]) -> bool {
+        match self {
+            Self::Sshd => services.iter().any(|service| service == SSHD),
+            Self::AdministratorsEnroll | Self::AdministratorsRefused => !services.is_empty(),
+        }
+    }
+
+    /// True if it is the other one, or a stronger one of the same kind.
+    fn covers(self, other: Self) -> bool {
+        self == other
+            || (self == Self::AdministratorsRefused && other == Self::AdministratorsEnroll)
+    }
+
+    /// Reason why it is not switched on.
+    pub(super) const fn when_switched_on(self) -> &'static str {
+        match self {
+            Self::Sshd => {
+                "sshd would ask for codes, but no device on this machine has ever given a right one"
+            }
+            Self::AdministratorsEnroll => {
+                "no administrator (root, or a member of sudo or wheel) could log in without enrolling a device first: \
+                 none who is not locked has one that has ever given a right code"
+            }
+            Self::AdministratorsRefused => {
+                "no administrator (root, or a member of sudo or wheel) could log in: none is let in without a code, \
+                 and none who is not locked has a device that has ever given a right one"
+            }
+        }
+    }
+
+    /// Reason why a device is not removed.
+    pub const fn when_removed(self) -> &'static str {
+        match self {
+            Self::Sshd => {
+                "sshd asks for codes, and no other device on this machine has ever given a right one"
+            }
+            Self::AdministratorsEnroll | Self::AdministratorsRefused => {
+                "no administrator (root, or a member of sudo or wheel) is let in without a code, and no other device \
+                 of one who is not locked has ever given a right one"
+            }
+        }
+    }
+}
+
+/// What a user can do at a login, from the worst to the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum LoginProspect {
+    /// Nothing, or give a code of a device that never gave a right one.
+    Refused,
+    /// Enroll a device.
+    Enrolls,
+    /// Log in.
+    LogsIn,
+}
+
+impl LoginProspect {
+    fn of(policy: &Policy, person: &AffectedUser) -> Self {
+        if person.exemption == ExemptionScope::Everywhere {
+            return Self::LogsIn;
+        }
+        match person.decision(policy) {
+            PolicyDecision::CodeRequired if is_verified(person) && !person.is_locked => {
+                Self::LogsIn
+            }
+            PolicyDecision::CodeRequired | PolicyDecision::DeviceRequired => Self::Refused,
+            PolicyDecision::EnrollmentRequired => Self::enrolling(policy, person.enrollment),
+            _ => Self::LogsIn,
+        }
+    }
+
+    /// Of an administrator that no list names: without a device, and without a requirement that is known.
+    fn of_unlisted(policy: &Policy) -> Self {
+        match decision::decide_without_device(policy, DeviceRequirement::None) {
+            PolicyDecision::DeviceRequired => Self::Refused,
+            PolicyDecision::EnrollmentRequired => {
+                Self::enrolling(policy, EnrollmentStatus::NotEnrolled)
+            }
+            _ => Self::LogsIn,
+        }
+    }
+
+    fn enrolling(policy: &Policy, status: EnrollmentStatus) -> Self {
+        if may_enroll(policy, status) {
+            Self::Enrolls
+        } else {
+            Self::Refused
+        }
+    }
+}
+
+/// The risks of a policy that is on.
+pub fn lock_outs(view: PolicyView<'_>) -> Vec<LockoutRisk> {
+    let PolicyView { policy, people } = view;
+    if !policy.enabled {
+        return Vec::new();
+    }
+    let sshd = policy.service_on(SSHD) && !people.iter().any(is_verified);
+    let prospects = administrators(people).map(|person| LoginProspect::of(policy, person));
+    let best = prospects
+        .max()
+        .unwrap_or_else(|| LoginProspect::of_unlisted(policy));
+    let administrators = match best {
+        LoginProspect::Refused => Some(LockoutRisk::AdministratorsRefused),
+        LoginProspect::Enrolls => Some(LockoutRisk::AdministratorsEnroll),
+        LoginProspect::LogsIn => None,
+    };
+    let sshd = sshd.then_some(LockoutRisk::Sshd);
+    sshd.into_iter().chain(administrators).collect()
+}
+
+/// The risks after a change that were none before, or weaker ones.
+pub fn new_risks(before: &[LockoutRisk], after: &[LockoutRisk]) -> Vec<LockoutRisk> {
+    let is_known = |risk: LockoutRisk| before.iter().any(|known| known.covers(risk));
+    let after = after.iter().copied();
+    after.filter(|risk| !is_known(*risk)).collect()
+}
+
+/// The services among these that ask for codes only by the new policy.
+pub fn newly_asking(before: Option<&Policy>, after: &Policy, services: &[String]) -> Vec<String> {
+    let asks = |policy: &Policy, service| decision::switched_off(policy, service).is_none();
+    let asked = |service| before.is_some_and(|before| asks(before, service));
+    let services = services.iter();
+    let new = services.filter(|service| asks(after, service) && !asked(service));
+    new.cloned().collect()
+}
+
+/// The services that exempted an administrator before, and none after.
+pub(super) fn ended_exemptions(before: PolicyView<'_>, after: PolicyView<'_>) -> Vec<String> {
+    let exempts = |view: PolicyView<'_>, service: &String| {
+        administrators(view.people).any(|person| {
+            person.exemption == ExemptionScope::Everywhere || person.exempt_at.contains(service)
+        })
+    };
+    let services = administrators(before.people).flat_map(|person| &person.exempt_at);
+    let ended = services
+        .filter(|service| after.policy.service_on(service))
+        .filter(|service| !exempts(after, service));
+    ended.cloned().collect()
+}
+
+fn administrators(people: &[AffectedUser]) -> impl Iterator<Item = &AffectedUser> {
+    let is_one = |person: &&AffectedUser| person.role == AccountRole::Administrator;
+    people.iter().filter(is_one)
+}
+
+fn is_verified(person: &AffectedUser) -> bool {
+    person.enrollment == EnrollmentStatus::Verified
+}
+
+#[cfg(test)]
+mod tests;
