@@ -227,6 +227,12 @@ fn may_enroll(policy: &Policy, status: EnrollmentStatus) -> bool {
     !policy.enroll_needs_invite || status == EnrollmentStatus::Invited
 }
 
+/// The lines about warnings for people.
+pub fn warning_lines(warnings: &[String]) -> String {
+    let lines = warnings.iter();
+    lines.map(|it| format!("Warning: {it}\n")).collect()
+}
+
 /// `alice, bob and 7 more`, or `none`.
 pub fn names(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();

@@ -50,6 +50,7 @@ mod setup;
 mod shells;
 mod status;
 mod unset;
+mod untried_devices;
 
 /// The subcommands that the general help lists.
 fn listed_commands() -> Vec<String> {

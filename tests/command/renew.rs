@@ -85,7 +85,7 @@ fn r34_renew_changes_one_devices_key_alone() {
     ]));
     assert_eq!(
         keys(&report),
-        ["confirmed", "device", "secret", "uri", "user"]
+        ["confirmed", "device", "secret", "uri", "user", "warnings"]
     );
     let device = &report["device"];
     assert_eq!(

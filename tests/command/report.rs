@@ -103,7 +103,8 @@ fn every_report_is_json_with_the_documented_keys() {
             "recovery_file",
             "secret",
             "uri",
-            "user"
+            "user",
+            "warnings"
         ]
     );
     assert_eq!(keys(&report["device"]), DEVICE);
@@ -193,7 +194,7 @@ fn every_report_is_json_with_the_documented_keys() {
     for (arguments, expected) in [
         (
             &["renew", "alice", "--no-confirm"][..],
-            &["confirmed", "device", "secret", "uri", "user"][..],
+            &["confirmed", "device", "secret", "uri", "user", "warnings"][..],
         ),
         (
             &["recovery-codes", "alice"],

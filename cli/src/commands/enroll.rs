@@ -14,6 +14,7 @@ use twofactor_store::{FactorStore, LockedFactor};
 use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::enrollment_report::EnrollmentReport;
 use super::event_dialogue;
+use super::lockout_watch::LockoutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::{EnrollArgs, HashChoice};
 use crate::audit;
@@ -121,12 +122,8 @@ fn enroll_device(
     let account = with_room(context, &store, &account, (&name, args))?;
     let sheet = RecoverySheet::new(args.recovery_file.as_deref())?;
     let pending = new_device(name, args, &policy)?;
-    let confirmation = CodeConfirmation::new(&args.no_confirm);
-    let style = EnrollmentStyle {
-        qr: args.qr,
-        files: &args.files,
-        confirmation,
-    };
+    let style = style(args);
+    let confirmation = style.confirmation;
     let waiting = MadeDevice {
         account: &account,
         policy: &policy,
@@ -134,6 +131,10 @@ fn enroll_device(
     };
     let confirmed = event_dialogue::deliver(context, waiting, &style)?;
     let now = clock::now()?;
+    let watch = match confirmation {
+        CodeConfirmation::Skip => LockoutWatch::of_one_more(context, &store, &account),
+        CodeConfirmation::Ask => None,
+    };
     let mut steps = FirstCodes {
         args,
         delivery: SheetDelivery::new(&sheet, &account.name, now),
@@ -160,12 +161,21 @@ fn enroll_device(
         uri: &confirmed.uri,
         recovery_codes: handed.list(),
         recovery_file: handed.file.as_deref(),
+        warnings: watch.map_or_else(Vec::new, |watch| watch.warnings()),
         handed: &handed,
         files: &files,
     })?;
     match new.devices {
         1 => Ok(RecordDevices::One),
         _ => Ok(RecordDevices::Several),
+    }
+}
+
+fn style(args: &EnrollArgs) -> EnrollmentStyle<'_> {
+    EnrollmentStyle {
+        qr: args.qr,
+        files: &args.files,
+        confirmation: CodeConfirmation::new(&args.no_confirm),
     }
 }
 

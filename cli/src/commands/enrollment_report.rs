@@ -4,6 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::device_info::DeviceInfo;
+use crate::impact::warning_lines;
 use crate::output::CommandReport;
 use crate::recovery_sheet::DeliveredCodes;
 
@@ -24,6 +25,8 @@ pub struct EnrollmentReport<'a> {
     pub recovery_codes: Vec<String>,
     /// The file with them.
     pub recovery_file: Option<&'a str>,
+    /// Risks that came with it.
+    pub warnings: Vec<String>,
     /// The recovery codes for people.
     #[serde(skip)]
     pub handed: &'a DeliveredCodes,
@@ -48,6 +51,7 @@ impl CommandReport for EnrollmentReport<'_> {
             text.push('\n');
         }
         text.push_str(&recovery);
+        text.push_str(&warning_lines(&self.warnings));
         text
     }
 }

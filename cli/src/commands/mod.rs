@@ -16,6 +16,7 @@ mod fleet_status;
 mod import;
 mod init;
 mod invite;
+mod lockout_watch;
 mod manual;
 pub mod own_factor;
 pub mod policy;

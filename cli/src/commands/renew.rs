@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::event_dialogue;
+use super::lockout_watch::LockoutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;
 use crate::audit;
@@ -18,6 +19,7 @@ use crate::context::CommandContext;
 use crate::device_info::DeviceInfo;
 use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
+use crate::impact::warning_lines;
 use crate::output::{CommandReport, OutputFormat};
 
 /// Runs it.
@@ -47,6 +49,8 @@ pub fn run(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFail
 
     let renewed = confirmed.device;
     let factor = audit::factor(&store, &account);
+    let watch =
+        (confirmation == CodeConfirmation::Skip).then(|| LockoutWatch::begin(context, &store));
     let new = operations::renew(&factor, old.id, renewed, &mut RootChange)?;
     if context.format == OutputFormat::Dialogue {
         return event_dialogue::tell_stored(
@@ -64,6 +68,7 @@ pub fn run(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFail
         confirmed: confirmation == CodeConfirmation::Ask,
         secret: &new.secret.to_base32(),
         uri: &confirmed.uri,
+        warnings: watch.map_or_else(Vec::new, |watch| watch.warnings()),
         files: &files,
     })
 }
@@ -124,6 +129,8 @@ pub struct RenewalReport<'a> {
     pub secret: &'a str,
     /// The URI that an app reads.
     pub uri: &'a str,
+    /// Risks that came with it.
+    pub warnings: Vec<String>,
     /// Sentences about files with the QR code.
     #[serde(skip)]
     pub files: &'a str,
@@ -132,8 +139,11 @@ pub struct RenewalReport<'a> {
 impl CommandReport for RenewalReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(format!(
-            "Stored: new key for the device {} of {}. The old key no longer works.\n{}",
-            self.device.name, self.user, self.files
+            "Stored: new key for the device {} of {}. The old key no longer works.\n{}{}",
+            self.device.name,
+            self.user,
+            self.files,
+            warning_lines(&self.warnings)
         ))
     }
 }

@@ -14,6 +14,7 @@ use twofactor_store::operations::{
 use twofactor_store::sys::accounts::by_uid;
 use twofactor_store::sys::clock;
 
+use super::lockout_watch::LockoutWatch;
 use super::restore_report::{RestoreReport, RestoreRow, RestoreStage};
 use crate::args::{RestoreArgs, RestoredCodes};
 use crate::audit;
@@ -50,6 +51,7 @@ pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, Com
         stage,
         users: rows,
         interrupted: false,
+        warnings: Vec::new(),
     };
     let plan = report(RestoreStage::Planned, planned(&store, &places, terms));
     if args.dry_run {
@@ -73,10 +75,12 @@ pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, Com
     } else {
         ChangeThreads::Several
     };
+    let watch = LockoutWatch::begin(context, &store);
     interrupt::arm()?;
     let rows = written(&store, &places, terms, threads);
     let mut done = report(RestoreStage::Done, rows);
     done.interrupted = interrupt::check().is_err();
+    done.warnings = watch.warnings();
     context.write(&done)?;
     Ok(done.exit_code())
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::count;
+use crate::impact::warning_lines;
 use crate::output::{CommandReport, table};
 
 /// The result for a user. The words are part of the interface.
@@ -122,6 +123,8 @@ pub struct RestoreReport {
     pub users: Vec<RestoreRow>,
     /// True if a signal ended it early.
     pub interrupted: bool,
+    /// Risks that came with the devices.
+    pub warnings: Vec<String>,
 }
 
 impl RestoreReport {
@@ -168,6 +171,7 @@ impl CommandReport for RestoreReport {
         if self.interrupted {
             text.push_str("Interrupted. Call it again for the rest.\n");
         }
+        text.push_str(&warning_lines(&self.warnings));
         Zeroizing::new(text)
     }
 }

@@ -62,6 +62,19 @@ impl LockoutRisk {
         }
     }
 
+    /// The risk of the policy as it is.
+    pub const fn once_stored(self) -> &'static str {
+        match self {
+            Self::Sshd => {
+                "sshd asks for codes, and no device on this machine has ever given a right one"
+            }
+            Self::AdministratorsEnroll | Self::AdministratorsRefused => {
+                "no administrator (root, or a member of sudo or wheel) is let in without a code, and no device of one \
+                 who is not locked has ever given a right one"
+            }
+        }
+    }
+
     /// Reason why a device is not removed.
     pub const fn when_removed(self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::ImportNote;
 use super::record_draft::{ImportResult, ImportRow};
 use crate::formatting::{count, plain};
-use crate::impact::names;
+use crate::impact::{names, warning_lines};
 use crate::output::{CommandReport, table};
 
 /// Devices that are listed before "and N more".
@@ -39,6 +39,8 @@ pub struct ImportReport {
     pub unlisted: Vec<String>,
     /// Lines of PAM files that name the module which the devices come from: `/etc/pam.d/sshd line 3 (pam_oath.so)`.
     pub old_lines: Vec<String>,
+    /// Risks that came with the devices.
+    pub warnings: Vec<String>,
 }
 
 /// One device or one refusal.
@@ -70,6 +72,7 @@ impl ImportReport {
             items: rows.into_iter().map(ReportItem::new).collect(),
             unlisted: Vec::new(),
             old_lines: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -183,13 +186,14 @@ impl CommandReport for ImportReport {
             }
         }
         Zeroizing::new(format!(
-            "{}{}{}{}{}.\n{}",
+            "{}{}{}{}{}.\n{}{}",
             self.devices(),
             self.refusals(),
             self.notes(),
             unlisted(&self.unlisted),
             parts.join(", "),
-            self.next_steps()
+            self.next_steps(),
+            warning_lines(&self.warnings)
         ))
     }
 }

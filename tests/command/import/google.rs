@@ -53,7 +53,8 @@ fn a_real_google_authenticator_file_logs_in() {
             "refused",
             "replaced",
             "taken",
-            "unlisted"
+            "unlisted",
+            "warnings"
         ]
     );
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::args::transfer_options::ImportFlags;
+use crate::commands::lockout_watch::LockoutWatch;
 use crate::context::CommandContext;
 use crate::doctor;
 use crate::error::{CommandFailure, ExitStatus};
@@ -79,10 +80,13 @@ pub(super) fn finish(
         context.terminal.confirm(&format!("Import {devices}?"))?;
     }
     let store = context.existing_store()?;
+    let watch = LockoutWatch::begin(context, &store);
     // A signal ends it after what it does at the moment, so that all of that is logged and told.
     interrupt::arm()?;
     let ImportOutcome { rows, ended } = user_import::write(&store, &jobs, manner);
-    let exit = report(context, &imported(ImportStage::Done, rows))?;
+    let mut done = imported(ImportStage::Done, rows);
+    done.warnings = watch.warnings();
+    let exit = report(context, &done)?;
     Ok(ended.map_or(exit, |failure| ExitCode::from(failure.exit as u8)))
 }
 

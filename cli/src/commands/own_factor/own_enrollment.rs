@@ -81,6 +81,7 @@ pub fn enroll(context: &CommandContext, args: &EnrollArgs) -> Result<(), Command
         uri: &delivered.uri,
         recovery_codes: handed.list(),
         recovery_file: handed.file.as_deref(),
+        warnings: Vec::new(),
         handed: &handed,
         files: &files,
     })?;
@@ -124,6 +125,7 @@ pub fn renew(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFa
         confirmed: true,
         secret: &delivered.device.secret,
         uri: &delivered.uri,
+        warnings: Vec::new(),
         files: &files,
     })
 }

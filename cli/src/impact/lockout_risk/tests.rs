@@ -65,7 +65,7 @@ fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<LockoutRisk> 
 }
 
 /// A row: the policy before, the one after, root's device, root's wrong codes, and the risk that is new.
-type Row = (
+type RiskRow = (
     &'static str,
     &'static str,
     EnrollmentStatus,
@@ -73,7 +73,7 @@ type Row = (
     Option<LockoutRisk>,
 );
 
-fn holds(rows: &[Row]) {
+fn holds(rows: &[RiskRow]) {
     for (before, after, root, failures, expected) in rows {
         let told = refused(before, after, &machine(*root, *failures));
         let expected: Vec<_> = expected.iter().copied().collect();

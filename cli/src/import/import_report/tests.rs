@@ -89,7 +89,7 @@ fn the_keys_of_the_json_are_stable() {
     };
     assert_eq!(
         keys(&json),
-        "already_there dry_run format items old_lines refused replaced taken unlisted"
+        "already_there dry_run format items old_lines refused replaced taken unlisted warnings"
     );
     assert_eq!(
         keys(&json["items"][0]),

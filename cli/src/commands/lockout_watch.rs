@@ -1,0 +1,79 @@
+//! The risks that stored devices bring: one that never gave a right code may take the place of the only one that did.
+
+use twofactor_core::account::Account;
+use twofactor_store::FactorStore;
+
+use crate::context::CommandContext;
+use crate::error::CommandFailure;
+use crate::impact::affected_users::ListedUsers;
+use crate::impact::{self, LockoutRisk, PolicyView};
+use crate::roster::{AccountRole, AdministratorGroups};
+
+/// The risks of the policy before devices are stored.
+pub struct LockoutWatch<'a> {
+    context: &'a CommandContext,
+    store: &'a FactorStore,
+    before: Vec<LockoutRisk>,
+}
+
+impl<'a> LockoutWatch<'a> {
+    /// Looks at all users. Where they cannot be listed, no risk is known, so that each that is there after counts as new.
+    pub fn begin(context: &'a CommandContext, store: &'a FactorStore) -> Self {
+        Self {
+            context,
+            store,
+            before: risks(context, store).unwrap_or_default(),
+        }
+    }
+
+    /// Before a device is stored beside those that a user has. It takes the place of none, so that it can shut out only an
+    /// administrator who is not asked for a code yet; of other users nothing is looked at.
+    pub fn of_one_more(
+        context: &'a CommandContext,
+        store: &'a FactorStore,
+        account: &Account,
+    ) -> Option<Self> {
+        let role = AdministratorGroups::look_up().role(account);
+        (role == AccountRole::Administrator).then(|| Self::begin(context, store))
+    }
+
+    /// A warning for each risk that came since.
+    pub fn warnings(&self) -> Vec<String> {
+        let risks = match risks(self.context, self.store) {
+            Ok(after) => impact::new_risks(&self.before, &after),
+            Err(failure) => {
+                return vec![format!(
+                    "it cannot be told whether an administrator can still log in: {}",
+                    failure.what
+                )];
+            }
+        };
+        let told = |risk: LockoutRisk| {
+            format!(
+                "{}. Keep a root shell open, and try a device: twofactor verify USER",
+                risk.once_stored()
+            )
+        };
+        risks.into_iter().map(told).collect()
+    }
+}
+
+fn risks(
+    context: &CommandContext,
+    store: &FactorStore,
+) -> Result<Vec<LockoutRisk>, CommandFailure> {
+    // Without a policy that can be used, all users are refused whatever is stored.
+    let Ok(loaded) = context.policy.load() else {
+        return Ok(Vec::new());
+    };
+    let policy = loaded.policy;
+    if !policy.enabled {
+        return Ok(Vec::new());
+    }
+    let listed = ListedUsers::read(store)?;
+    let (people, _) = listed.under(&policy, context.policy_time());
+    Ok(impact::lock_outs(PolicyView {
+        policy: &policy,
+        people: &people,
+    }))
+}
