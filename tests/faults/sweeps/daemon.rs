@@ -1,13 +1,18 @@
 //! The daemon, killed before each system call that it makes for a request: of a code, and of each step of a change.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::time::Duration;
 
-use harness::enrolled::{Token, add_account, enroll_token, machine, record_path, state_of};
+use harness::enrolled::{
+    Token, add_account, add_recovery_codes, enroll_token, machine, record_path, state_of,
+};
 use harness::twofactord::{DaemonConversation, SOCKET};
-use harness::{Machine, hotp};
+use harness::{Machine, Program, Running, hotp};
 use serde_json::{Value, json};
 use twofactor_core::STATE_DIR;
 use twofactor_store::sys::clock;
+use twofactor_store::tickets::TicketStore;
 
 use super::kept::KeptFiles;
 use super::table::stride;
@@ -19,7 +24,7 @@ const OLD: &[&str] = &["token", "second"];
 
 /// The requests that the daemon is killed in: whose, the calls before on the same connection, the call itself, and the devices
 /// afterwards if it was answered as done.
-const REQUESTS: [(&str, &[&str], &str, &[&str]); 12] = [
+const REQUESTS: [(&str, &[&str], &str, &[&str]); 14] = [
     ("alice", &[], "Status", OLD),
     ("alice", &[], "Gate", OLD),
     ("alice", &[], "wrong", OLD),
@@ -35,6 +40,8 @@ const REQUESTS: [(&str, &[&str], &str, &[&str]); 12] = [
     ("alice", &["Renew"], "Confirm", OLD),
     ("alice", &[], "Unset", &["token"]),
     ("alice", &[], "NewRecoveryCodes", OLD),
+    ("alice", &[], "NewRecoveryCodes after a login", OLD),
+    ("alice", &[], "Unset after a login", &[]),
     ("bob", &[], "Begin", &[]),
     ("bob", &["Begin"], "Confirm", &["third"]),
 ];
@@ -45,8 +52,13 @@ struct SweptUsers {
     codes: [String; 3],
     wrong: String,
     invitation: String,
+    /// Of alice.
+    recovery: Vec<String>,
     uids: [u32; 2],
 }
+
+/// End of the names of calls that take a login in the session besides.
+const LOGIN: &str = " after a login";
 
 impl SweptUsers {
     fn uid(&self, user: &str) -> u32 {
@@ -80,6 +92,9 @@ impl SweptUsers {
             }
             _ => {
                 call["code"] = json!(self.proof(user));
+                if let Some(name) = name.strip_suffix(LOGIN) {
+                    return (format!("io.twofactor.{name}"), call);
+                }
                 match name {
                     "Begin" => (call["device"], call["kind"]) = (json!("third"), json!("hotp")),
                     "Renew" | "Unset" => call["device"] = json!("second"),
@@ -100,11 +115,96 @@ struct KilledConversation {
     pending: Option<String>,
 }
 
+/// A client in an audit session in which its user has just logged in.
+struct SessionClient {
+    calls: File,
+    replies: BufReader<File>,
+    _program: Running,
+}
+
+impl SessionClient {
+    const CALLS: &str = "/run/calls";
+    const REPLIES: &str = "/run/replies";
+
+    /// The program of a client.
+    fn program(machine: &Machine, uid: u32) -> Program {
+        let (calls, replies) = (Self::CALLS, Self::REPLIES);
+        // pam_loginuid(8) writes there at a login.
+        let begin = format!(
+            "rm -f {calls} {replies} && mkfifo {calls} {replies} && \
+             echo {uid} > /proc/self/loginuid && cat /proc/self/sessionid >&2 && echo >&2 && \
+             exec setpriv --reuid={uid} --regid={uid} --clear-groups \
+             /usr/local/bin/daemonask {SOCKET} talk < {calls} > {replies}"
+        );
+        // Started beside the thread that has the machine, it has to enter the processes of the machine by itself.
+        machine
+            .program("nsenter")
+            .args(&["--target=1", "--pid", "sh", "-c", &begin])
+    }
+
+    /// Connects, and leaves the ticket that a login leaves. A daemon has to listen.
+    fn begin(program: Program, uid: u32) -> Self {
+        let program = program.start();
+        let deadline = clock::monotonic() + Duration::from_secs(20);
+        while !program.stderr().ends_with('\n') {
+            assert!(clock::monotonic() < deadline, "{}", program.stderr());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let told = program.stderr();
+        let session = told.trim().parse().unwrap_or_else(|_| panic!("{told}"));
+        TicketStore::default().issue(uid, session).unwrap();
+        Self {
+            // Each waits for the other end.
+            calls: File::options().write(true).open(Self::CALLS).unwrap(),
+            replies: BufReader::new(File::open(Self::REPLIES).unwrap()),
+            _program: program,
+        }
+    }
+
+    /// The next line; none where the daemon has ended.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.replies.read_line(&mut line).unwrap();
+        let line = line.trim().to_owned();
+        (!line.is_empty()).then_some(line)
+    }
+
+    fn reply(&mut self, method: &str, parameters: &Value) -> Option<Value> {
+        let call = json!({"method": method, "parameters": parameters});
+        writeln!(self.calls, "{call}").unwrap();
+        let reply: Value = serde_json::from_str(&self.line()?).unwrap();
+        assert_eq!(reply["error"], Value::Null, "{reply}");
+        Some(reply["parameters"].clone())
+    }
+}
+
+/// A call after a login, of a client that has just connected.
+fn talk_after_login(
+    (client, users): (Program, &SweptUsers),
+    (user, last): (&str, &str),
+    arm: impl FnOnce(),
+) -> KilledConversation {
+    // It waits until the daemon listens, and stays.
+    let _first = DaemonConversation::of_uid(users.uid(user));
+    let mut client = SessionClient::begin(client, users.uid(user));
+    let own = json!({"user": user});
+    client.reply("io.twofactor.Gate", &own).unwrap();
+    arm();
+    let (method, call) = users.call(user, last, None);
+    KilledConversation {
+        reply: client.reply(&method, &call),
+        pending: None,
+    }
+}
+
 fn talk(
-    users: &SweptUsers,
+    (client, users): (Program, &SweptUsers),
     (user, before, last): (&str, &[&str], &str),
     arm: impl FnOnce(),
 ) -> KilledConversation {
+    if last.ends_with(LOGIN) {
+        return talk_after_login((client, users), (user, last), arm);
+    }
     let mut conversation = DaemonConversation::of_uid(users.uid(user));
     let mut pending = None;
     for name in before {
@@ -152,7 +252,7 @@ fn judge(
 ) {
     let old: &[&str] = if user == "bob" { &[] } else { OLD };
     let is_done = killed.reply.is_some();
-    let failures = if user == "alice" {
+    let failures = if last == "wrong" {
         state_of("alice").daemon.in_a_row
     } else {
         0
@@ -163,6 +263,9 @@ fn judge(
         left == done || (left == old && !is_done),
         "lost: {at}: {left:?}"
     );
+    if last.ends_with(LOGIN) {
+        return judge_after_login(machine, users, killed, at);
+    }
     let record = std::fs::read_to_string(record_path(user)).unwrap();
     if let Some(pending) = &killed.pending {
         let is_on_disk = || machine.run("grep", &["-rqF", pending, STATE_DIR]).code == Some(0);
@@ -204,6 +307,36 @@ fn judge(
     }
 }
 
+/// Sees what a kill has left of a change that ends all devices or recovery codes of alice's.
+fn judge_after_login(machine: &Machine, users: &SweptUsers, killed: &KilledConversation, at: &str) {
+    let verify = |code: &str| verify(machine, "alice", code);
+    let reply = killed.reply.as_ref().map(|reply| &reply["change"]);
+    if let Some(reply) = reply {
+        let is_made = ["replaced", "removed"].map(|word| reply["result"] == word);
+        assert!(is_made.contains(&true), "{at}");
+    }
+    if devices(machine, "alice").is_empty() {
+        assert_eq!(verify(&users.codes[2]), "unenrolled", "let in: {at}");
+        assert_eq!(verify(&users.recovery[0]), "unenrolled", "let in: {at}");
+        return;
+    }
+    // The old codes or the new ones count, never both and never neither.
+    let old = verify(&users.recovery[0]);
+    match reply.and_then(|reply| reply["recovery_codes"][0].as_str()) {
+        Some(new) => {
+            assert_eq!(old, "wrong", "let in: {at}");
+            assert_eq!(verify(new), "accepted", "lost: {at}");
+        }
+        None => assert!(old == "accepted" || old == "wrong", "{at}: {old}"),
+    }
+    let left = json!({"user": "alice"});
+    let status = machine.call_daemon("alice", "io.twofactor.Status", &left);
+    let left = status.unwrap()["recovery_codes_left"].clone();
+    let used = old == "accepted" || reply.is_some();
+    assert_eq!(left, 10 - u32::from(used), "lost: {at}");
+    assert_eq!(verify(&users.codes[2]), "accepted", "stuck: {at}");
+}
+
 #[test]
 fn a_killed_daemon_lets_in_loses_and_keeps_nothing() {
     let machine = machine(POLICY);
@@ -223,7 +356,9 @@ fn a_killed_daemon_lets_in_loses_and_keeps_nothing() {
         "--yes",
     ];
     machine.command(&second).ok();
+    let recovery = add_recovery_codes("alice");
     let users = SweptUsers {
+        recovery,
         codes: [0, 1, 2].map(|at| token.code_at(at).to_owned()),
         wrong: token.wrong(),
         invitation,
@@ -236,8 +371,10 @@ fn a_killed_daemon_lets_in_loses_and_keeps_nothing() {
             kept.restore();
             let _ = std::fs::remove_file(SOCKET);
             let daemon = machine.daemon_program().limit(Duration::from_secs(60));
+            let client = SessionClient::program(&machine, users.uid(user));
             let (killed, calls) = daemon.killed_at(number, |switch| {
-                talk(&users, (user, before, last), || switch.arm())
+                let conversation = (user, before, last);
+                talk((client, &users), conversation, || switch.arm())
             });
             // Fewer calls than that, up to the reply: the daemon ended with the client.
             if killed.reply.is_some() && calls <= number {
