@@ -11,7 +11,6 @@ const STAFF: &str = "[[require]]\ngroups = [\"staff\"]\nfrom = 2099-03-01\n";
 /// alice has a device; bob and carol have none, and bob is one of the staff.
 fn with_staff(policy: &str) -> Machine {
     let machine = desk();
-    give(&machine, "root", &[]);
     give(&machine, "alice", &[]);
     machine.add_group("staff");
     for user in ["bob", "carol"] {
