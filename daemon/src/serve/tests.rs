@@ -44,6 +44,12 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
+        let served = Self::without_threads();
+        assert!(served.server.begin_waiting());
+        served
+    }
+
+    fn without_threads() -> Self {
         let scratch = ScratchStore::new();
         let path = scratch.path().join("socket");
         let listening = ListeningSocket {
@@ -61,7 +67,6 @@ impl Served {
             Arc::clone(&noted) as Arc<dyn MessageService>,
             ended,
         ));
-        assert!(server.begin_waiting());
         Self {
             server,
             noted,
@@ -185,4 +190,23 @@ fn a_panic_while_waiting_ends_the_daemon() {
     });
     assert!(panicked.join().is_err());
     assert!(matches!(end.recv(), Ok(Err(_))));
+}
+
+#[test]
+fn a_thread_that_was_told_of_a_call_accepts_none_after_the_end() {
+    let served = Served::without_threads();
+    let mut client = served.connected();
+    client.write_all(b"{}\0").unwrap();
+    let called = served.server.waiter.wait(None).unwrap();
+    assert!(!called.is_empty());
+    let mut state = served.server.locked();
+    served.server.close(&mut state, Ok(ServingEnd::Idle));
+    assert!(
+        served
+            .server
+            .spoken(&mut state, &called)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(state.intake.is_empty());
 }
