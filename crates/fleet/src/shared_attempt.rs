@@ -297,7 +297,10 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         };
         match self.record {
             None if epoch == SharedEpoch::Earlier => return Ok(AttemptStep::ReadRecord),
-            Some(record) if record != shared.record => return Err(OutageReason::Contradiction),
+            // A change may have come since, and has brought the state into this epoch then.
+            Some(record) if epoch == SharedEpoch::Earlier && record != shared.record => {
+                return Err(OutageReason::Contradiction);
+            }
             _ => {}
         }
         match shared.record.cmp(&self.judge.record()) {

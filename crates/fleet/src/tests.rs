@@ -400,6 +400,23 @@ fn a_state_of_an_earlier_epoch_stays_one_without_its_record() {
     assert_eq!(end, AttemptStep::Outage(OutageReason::Contradiction));
 }
 
+/// By a contradiction this host would judge by the record that the change replaced.
+#[test]
+fn a_change_beside_the_first_attempt_of_an_epoch_is_no_contradiction() {
+    let key = key();
+    let now = standing(2, 1);
+    let view = store(&now, &SharedState::first(1, UserState::new(0)));
+    let mut one = attempt(&key, &now, true);
+    assert_eq!(one.after_read(view), AttemptStep::ReadRecord);
+    let record = sealed_record(&StoreKey::record("alice"), 0);
+    let read = one.after_record(&StoreKey::record("alice"), Some(&record));
+    assert_eq!(read, AttemptStep::Read);
+    let mut changed = SharedState::first(2, UserState::new(0));
+    changed.record = 1;
+    let end = one.after_read(store(&now, &changed));
+    assert_eq!(end, AttemptStep::Outage(OutageReason::OlderRecord));
+}
+
 #[test]
 fn a_store_that_contradicts_itself_denies() {
     let (key, standing) = (key(), standing(1, 1));
