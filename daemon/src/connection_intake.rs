@@ -4,8 +4,6 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
@@ -23,8 +21,15 @@ use crate::silent_connections::{
 };
 use crate::stop_signal::StopSignal;
 
-/// Pause after the kernel gave no connection for want of memory or descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
+/// What came of an attempt to accept a connection.
+pub enum AcceptEnd {
+    /// It has spoken.
+    Spoken(AcceptedConnection),
+    /// It is kept until it speaks, or was refused.
+    Silent,
+    /// The kernel gave none, for want of memory or descriptors. No thread is told of the next one before [`ConnectionIntake::resume`].
+    Shortage,
+}
 
 /// A listening socket with the connections that have not spoken yet.
 pub struct ConnectionIntake {
@@ -77,20 +82,25 @@ impl ConnectionIntake {
             .forget_others(&self.listening.socket, &self.stop);
     }
 
-    /// Accepts one connection, after news that there is one. Returned if it has spoken.
+    /// Accepts one connection, after news that there is one.
     ///
     /// # Errors
     /// When the kernel cannot tell of the next one.
-    pub fn accept(&mut self) -> io::Result<Option<AcceptedConnection>> {
-        let accepted = match self.listening.socket.accept() {
-            Ok((stream, _)) => self.admit(stream),
-            Err(_) => {
-                thread::sleep(PAUSE);
-                None
-            }
+    pub fn accept(&mut self) -> io::Result<AcceptEnd> {
+        let Ok((stream, _)) = self.listening.socket.accept() else {
+            return Ok(AcceptEnd::Shortage);
         };
-        self.silent.await_call(&self.listening.socket)?;
-        Ok(accepted)
+        let spoken = self.admit(stream);
+        self.resume()?;
+        Ok(spoken.map_or(AcceptEnd::Silent, AcceptEnd::Spoken))
+    }
+
+    /// Has a thread told of the next connection.
+    ///
+    /// # Errors
+    /// When the kernel cannot tell of it.
+    pub fn resume(&self) -> io::Result<()> {
+        self.silent.await_call(&self.listening.socket)
     }
 
     /// Admits a connection. Returned if it has spoken.

@@ -12,7 +12,7 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::clock;
 
-use crate::connection_intake::ConnectionIntake;
+use crate::connection_intake::{AcceptEnd, ConnectionIntake};
 use crate::connection_place::{self, SharedConnections};
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
@@ -28,6 +28,9 @@ const OPEN_FILES: u64 = 8192;
 /// Limit on threads that wait for connections: one serves programs that ask one after the other, another one is there for those that
 /// come meanwhile, and each keeps its stack.
 const WAITING_THREADS: usize = 2;
+
+/// Pause after the kernel gave no connection for want of memory or descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Time for which a thread waits for connections where another one does.
 const FREE_TIME: Duration = Duration::from_secs(5);
@@ -102,6 +105,8 @@ fn serve(
     if !server.begin_waiting() {
         return Err(io::Error::other("no thread can be made"));
     }
+    // The threads alone keep it, so that the end of all of them is seen.
+    drop(server);
     match end.recv() {
         Ok(Ok(ServingEnd::Idle)) => Ok(()),
         Ok(Ok(ServingEnd::Stopped)) => {
@@ -144,7 +149,7 @@ enum ServingEnd {
 }
 
 /// A listening socket with the connections that came through it, for all threads. Each of them waits for the next connection that
-/// speaks, and serves it: so a call wakes one thread, and waits for no second one. One thread at least always waits.
+/// speaks, and serves it: so a call wakes one thread, and waits for no second one. Before it serves, another one waits.
 struct SocketServer {
     waiter: SocketWaiter,
     service: Arc<dyn MessageService>,
@@ -163,6 +168,9 @@ struct ServerState {
     /// Time of the last connection ([`clock::monotonic`]), or of the last look whether the end has come.
     last: Duration,
 }
+
+type StateLock<'a> = MutexGuard<'a, ServerState>;
+type SpokenConnections = io::Result<Vec<AcceptedConnection>>;
 
 /// A connection for the thread that found it.
 struct FoundConnection {
@@ -254,8 +262,9 @@ impl SocketServer {
             let end = state.wait_end(free_end);
             drop(state);
             let called = self.waiter.wait(end);
-            state = self.locked();
-            let spoken = match called.and_then(|called| self.spoken(&mut state, &called)) {
+            let (now_locked, spoken) = self.spoken(called);
+            state = now_locked;
+            let spoken = match spoken {
                 Ok(spoken) => spoken,
                 Err(error) => {
                     self.close(&mut state, Err(error));
@@ -276,28 +285,55 @@ impl SocketServer {
         }
     }
 
-    /// The connections that have spoken, of the sockets with these numbers. One connection is accepted: others may have spoken
+    /// The connections that have spoken, of the sockets with these numbers, and the lock. The pause of a shortage is made without it:
+    /// others serve meanwhile.
+    fn spoken(&self, called: io::Result<Vec<u64>>) -> (StateLock<'_>, SpokenConnections) {
+        let mut state = self.locked();
+        let (spoken, is_short) = match called.and_then(|it| self.accepted(&mut state, &it)) {
+            Ok(found) => found,
+            Err(error) => return (state, Err(error)),
+        };
+        if !is_short {
+            return (state, Ok(spoken));
+        }
+        drop(state);
+        thread::sleep(PAUSE);
+        let state = self.locked();
+        let resumed = if state.is_closed {
+            Ok(())
+        } else {
+            state.intake.resume()
+        };
+        (state, resumed.map(|()| spoken))
+    }
+
+    /// The connections that have spoken, and true if the kernel had none to give. One connection is accepted: others may have spoken
     /// meanwhile, and come first.
-    fn spoken(
+    fn accepted(
         &self,
         state: &mut ServerState,
         called: &[u64],
-    ) -> io::Result<Vec<AcceptedConnection>> {
+    ) -> io::Result<(Vec<AcceptedConnection>, bool)> {
         let SocketNews {
             is_called,
             is_stopped,
             mut spoken,
         } = state.intake.news(called)?;
         if state.is_closed {
-            return Ok(spoken);
+            return Ok((spoken, false));
         }
+        let mut is_short = false;
         if is_stopped {
             self.close(state, Ok(ServingEnd::Stopped));
         } else if is_called {
-            spoken.extend(state.intake.accept()?);
+            match state.intake.accept()? {
+                AcceptEnd::Spoken(connection) => spoken.push(connection),
+                AcceptEnd::Silent => {}
+                AcceptEnd::Shortage => is_short = true,
+            }
             state.last = clock::monotonic();
         }
-        Ok(spoken)
+        Ok((spoken, is_short))
     }
 
     /// Accepts no more connections. Those that wait for accept(2) stay in a socket of systemd, for the next daemon.
@@ -308,7 +344,7 @@ impl SocketServer {
     }
 
     /// A poisoned lock is used: after a panic under it the daemon ends.
-    fn locked(&self) -> MutexGuard<'_, ServerState> {
+    fn locked(&self) -> StateLock<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -132,6 +132,11 @@ fn a_connection_that_is_served_keeps_no_other_waiting() {
     // Of the threads that are not needed any more no more than two wait.
     drop(held);
     served.wait_for_waiting(2);
+    let end = clock::monotonic() + Duration::from_millis(500);
+    while clock::monotonic() < end {
+        assert!(served.server.locked().waiting <= 2);
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
@@ -204,8 +209,9 @@ fn a_thread_that_was_told_of_a_call_accepts_none_after_the_end() {
     assert!(
         served
             .server
-            .spoken(&mut state, &called)
+            .accepted(&mut state, &called)
             .unwrap()
+            .0
             .is_empty()
     );
     assert!(state.intake.is_empty());
