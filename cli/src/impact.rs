@@ -90,6 +90,9 @@ pub struct PolicyImpact {
     /// Risks of the policy after the change, also those that it had before.
     #[serde(skip)]
     risks: Vec<LockoutRisk>,
+    /// Services that exempted an administrator before, and exempt none after.
+    #[serde(skip)]
+    ended_exemptions: Vec<String>,
 }
 
 /// Compares the policy before (`None`: there was no valid one) and after a change.
@@ -135,7 +138,7 @@ pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImp
     let new = new_risks(&known, &impact.risks).into_iter();
     impact.dangers = new.map(|risk| risk.when_switched_on().to_owned()).collect();
     if let Some(before) = before {
-        impact.add_risks_at(&lockout_risk::ended_exemptions(before, view));
+        impact.ended_exemptions = lockout_risk::ended_exemptions(before, view);
     }
     let warnings = |view: PolicyView<'_>| {
         let deadline = device_deadlines::lock_out(view);
@@ -157,6 +160,13 @@ impl PolicyImpact {
                 self.dangers.push(danger.to_owned());
             }
         }
+    }
+
+    /// Adds the risks at those of these services whose exemptions of administrators end. `used` are the services that ask for codes.
+    pub fn add_risks_of_ended_exemptions(&mut self, used: &[String]) {
+        let ended = self.ended_exemptions.iter();
+        let ended: Vec<String> = ended.filter(|it| used.contains(it)).cloned().collect();
+        self.add_risks_at(&ended);
     }
 
     /// True if a device that has given a right code would make it harmless.

@@ -159,10 +159,11 @@ impl PolicyChange {
     }
 
     /// Takes the services whose PAM files name the module. Where the policy switches one on that did not ask before, its risks
-    /// are new.
+    /// are new, and so are they where an administrator was exempt before.
     fn set_used(&mut self, used: Vec<String>) {
         let newly = impact::newly_asking(self.before.as_ref(), &self.after, &used);
         self.made.impact.add_risks_at(&newly);
+        self.made.impact.add_risks_of_ended_exemptions(&used);
         self.used = used;
     }
 

@@ -53,6 +53,7 @@ fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<LockoutRisk> 
     let mut impact = assess(Some(view(&before, &known)), view(&after, &people));
     let used = ["sshd".to_owned(), "sudo".to_owned()];
     impact.add_risks_at(&newly_asking(Some(&before), &after, &used));
+    impact.add_risks_of_ended_exemptions(&used);
     let is_told = |risk: &LockoutRisk| {
         impact
             .dangers
@@ -150,6 +151,8 @@ fn the_end_of_an_exemption_of_administrators_is_new() {
     let alice = "enforcement = \"mandatory\"\n[[exempt]]\nusers = [\"alice\"]\n";
     let at_sudo =
         "enforcement = \"mandatory\"\n[[exempt]]\nusers = [\"root\"]\nservices = [\"sudo\"]\n";
+    let at_ftp =
+        "enforcement = \"mandatory\"\n[[exempt]]\nusers = [\"root\"]\nservices = [\"ftp\"]\n";
     let sudo_off = "enforcement = \"mandatory\"\n[services]\nsudo = false\n";
     holds(&[
         (root, MANDATORY, NotEnrolled, 0, Some(AdministratorsRefused)),
@@ -164,6 +167,8 @@ fn the_end_of_an_exemption_of_administrators_is_new() {
         (root, MANDATORY, Verified, 0, None),
         (at_sudo, root, NotEnrolled, 0, None),
         (at_sudo, sudo_off, NotEnrolled, 0, None),
+        // No PAM file of that one names the module.
+        (at_ftp, MANDATORY, NotEnrolled, 0, None),
         (alice, MANDATORY, NotEnrolled, 0, None),
     ]);
 }
