@@ -199,8 +199,16 @@ impl PolicyChange {
         self.made.impact.dangers.extend(effect.dangers);
     }
 
-    /// Adds something that locks users out.
+    /// Adds something that locks users out, or lets them in without a device. A warning of the same is told no more.
     pub fn add_dangers(&mut self, dangers: &[String]) {
+        let is_told = |warning: &String| {
+            let warning = warning.trim_end_matches('.');
+            dangers.iter().any(|danger| danger == warning)
+        };
+        self.made
+            .impact
+            .warnings
+            .retain(|warning| !is_told(warning));
         self.made.impact.dangers.extend_from_slice(dangers);
     }
 

@@ -64,6 +64,11 @@ impl DoctorFinding {
         self.level == FindingLevel::Problem
     }
 
+    /// In a line of its own: the cause, and the fix.
+    pub fn text(&self) -> String {
+        format!("{}. Cure: {}", self.cause, self.fix)
+    }
+
     /// An error of another command, with the step that it names, or else this one.
     pub fn of(
         check: &'static str,

@@ -41,7 +41,8 @@ pub struct LoginEffect {
 
 impl LoginEffect {
     fn add(&mut self, faults: ChangeFaults) {
-        self.warnings.extend(faults.warnings.iter().map(text));
+        self.warnings
+            .extend(faults.warnings.iter().map(DoctorFinding::text));
         for danger in faults.dangers {
             self.dangers.push(danger.cause);
             self.cures.push(danger.fix);
@@ -88,7 +89,7 @@ pub fn of_plan(
     }
     effect.add(fleet_switch::of_change(change, context.state_path()));
     match machine_checks::nowhere_used(Some(after), &effect.used) {
-        Some(finding) => effect.warnings.push(text(&finding)),
+        Some(finding) => effect.warnings.push(finding.text()),
         None => effect.add(stack_effect::of_change(change, &pam_services, named)),
     }
     // What cannot be told of the machine as it is, keeps no danger from being told.
@@ -121,7 +122,7 @@ pub fn of_policy(context: &CommandContext, policy: &Policy) -> LoginEffect {
     let used = pam_services.used();
     let mut warnings: Vec<String> = machine_checks::nowhere_used(Some(policy), &used)
         .iter()
-        .map(text)
+        .map(DoctorFinding::text)
         .collect();
     if policy.enabled && policy.service_on(SSHD) && used.iter().any(|name| name == SSHD) {
         warnings.extend(sshd_warnings(context, &system));
@@ -145,7 +146,7 @@ fn sshd_warnings(context: &CommandContext, system: &InstalledSystem) -> Vec<Stri
         let stacks = read(system, settings.service());
         let problems = settings.check(dialogue(&stacks)).into_iter();
         let problems = problems.filter(|finding| finding.level == FindingLevel::Problem);
-        for warning in problems.map(|finding| text(&finding)) {
+        for warning in problems.map(|finding| finding.text()) {
             if !warnings.contains(&warning) {
                 warnings.push(warning);
             }
@@ -255,8 +256,4 @@ fn is_shut(ways: &[LoginPath]) -> bool {
         way.result == LoginResult::In && way.asks.iter().any(|ask| ask.contains("code"))
     });
     !asks && ways.iter().any(|way| as_code(way.why))
-}
-
-fn text(finding: &DoctorFinding) -> String {
-    format!("{}. Cure: {}", finding.cause, finding.fix)
 }

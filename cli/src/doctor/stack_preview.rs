@@ -47,7 +47,7 @@ impl ConfigFiles for PreviewedFiles<'_> {
     }
 }
 
-/// Judges the stack of a service. `found` is true of modules that libpam can load.
+/// Judges the auth lines of a service: the account lines come after them, and are judged by the policy. `found` is true of modules that libpam can load.
 pub fn judge(
     files: &dyn ConfigFiles,
     service: &str,
@@ -65,7 +65,7 @@ pub fn judge(
     let findings = stack_checks::check(&checked, None);
     let problem = findings
         .iter()
-        .find(|finding| finding.level == FindingLevel::Problem);
+        .find(|finding| finding.is_problem() && finding.check != ACCOUNT_LINE);
     match problem {
         Some(finding) => StackVerdict::Unsound(finding.cause.clone()),
         None if !named => StackVerdict::Unsound(format!("{service} does not name {OURS}")),

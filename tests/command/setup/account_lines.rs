@@ -17,11 +17,15 @@ fn service(machine: &Machine, name: &str, lines: &str) {
     machine.write_file(format!("/etc/pam.d/{name}"), text, 0o644);
 }
 
-/// Refuses with this reason also where it is forced, under a policy that demands devices; under another one it is a note.
+/// Refuses with this reason unless it is forced, under a policy that demands devices; under another one it is a note.
 fn refused_where_it_matters(machine: &Machine, name: &str, reason: &str) {
     let before = files();
     machine.policy(DEMANDING);
-    let refused = setup(machine, &[name, "--yes", "--force"]).exits(1).stderr;
+    let planned = setup(machine, &[name, "--dry-run"]).ok().stdout;
+    assert_eq!(planned.matches(reason).count(), 1, "{planned}");
+    let danger = format!("Danger: {reason}");
+    assert!(planned.contains(&danger), "{planned}");
+    let refused = setup(machine, &[name, "--yes"]).exits(1).stderr;
     assert!(refused.contains(reason), "{refused}");
     assert!(refused.contains("are let in without a device"), "{refused}");
     assert!(refused.contains("account [success=ok"), "{refused}");
@@ -31,6 +35,12 @@ fn refused_where_it_matters(machine: &Machine, name: &str, reason: &str) {
     let mut others = changed(&before);
     others.retain(|path| !path.ends_with("twofactor.toml"));
     assert_eq!(others, NONE);
+    // Not every program calls account lines.
+    machine.policy(DEMANDING);
+    let before = files();
+    setup(machine, &[name, "--yes", "--force"]).ok();
+    undo(machine).ok();
+    assert_eq!(changed(&before), NONE);
 }
 
 #[test]
@@ -82,6 +92,20 @@ fn a_file_without_account_lines_is_told_of() {
     for lines in ["", CODE] {
         service(&machine, "app", lines);
         refused_where_it_matters(&machine, "app", why);
+    }
+}
+
+#[test]
+fn the_line_alone_would_let_no_user_in() {
+    let (machine, _) = installed();
+    machine.policy(OPTIONAL);
+    let told = "no login passes the account lines of app";
+    for (rest, expected) in [("", true), ("account include other\n", false)] {
+        service(&machine, "app", &format!("{CODE}{ENROLLS}{rest}"));
+        let planned = setup(&machine, &["app", "--dry-run"]).ok().stdout;
+        let danger = planned.contains(&format!("Danger: {told}"));
+        assert_eq!(danger, expected, "{planned}");
+        assert_eq!(planned.contains("account line"), expected, "{planned}");
     }
 }
 

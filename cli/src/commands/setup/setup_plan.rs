@@ -84,7 +84,7 @@ impl SetupPlan {
         if asks || plan.services.iter().any(|service| service == SSHD) {
             plan.add_sshd(preview, scope.user)?;
         }
-        plan.check_account_lines(preview, scope.policy)?;
+        plan.check_account_lines(preview, scope.policy);
         Ok(plan)
     }
 
@@ -245,29 +245,22 @@ impl SetupPlan {
         })
     }
 
-    /// Refuses account lines that let in users who have to enroll, and notes those that would. Of a service that only shares a
-    /// changed file that is a danger, for which the others need not wait.
-    fn check_account_lines(
-        &mut self,
-        preview: &MachinePreview,
-        policy: &Policy,
-    ) -> Result<(), CommandFailure> {
+    /// Account lines that let in users who have to enroll, or no user, are a danger; those that would let them in are noted. Not
+    /// every program calls account lines, so that the administrator decides.
+    fn check_account_lines(&mut self, preview: &MachinePreview, policy: &Policy) {
         let texts = self.texts();
-        let found = |service: &String| preview.account_line(&texts, service, policy);
-        let own: Vec<DoctorFinding> = self.services.iter().filter_map(found).collect();
-        let shared: Vec<DoctorFinding> = self.shared.iter().filter_map(found).collect();
-        if let Some(finding) = own.iter().find(|finding| finding.is_problem()) {
-            return Err(CommandFailure::refused(&finding.cause).next(&finding.fix));
-        }
-        for finding in own.into_iter().chain(shared) {
-            let told = format!("{}. {}", finding.cause, finding.fix.trim_end_matches('.'));
-            if finding.is_problem() {
-                self.dangers.push(told);
+        let services = self.services.iter().chain(&self.shared);
+        let found: Vec<DoctorFinding> = services
+            .filter_map(|service| preview.account_line(&texts, service, policy))
+            .collect();
+        for finding in found {
+            let list = if finding.is_problem() {
+                &mut self.dangers
             } else {
-                self.notes.push(told);
-            }
+                &mut self.notes
+            };
+            list.push(finding.text().trim_end_matches('.').to_owned());
         }
-        Ok(())
     }
 
     /// sshd's settings, where they keep it from asking for a code.

@@ -103,6 +103,8 @@ pub struct ServiceStacks {
     pub auth_of: StackOrigin,
     /// Its `account` lines.
     pub account: Vec<StackHandler>,
+    /// Origin of the account lines.
+    pub account_of: StackOrigin,
     /// Its `session` lines.
     pub session: Vec<StackHandler>,
 }

@@ -41,12 +41,13 @@ pub fn read(files: &dyn ConfigFiles, service: &str) -> Result<ServiceStacks, Con
         }
     };
     let (auth_of, auth) = stack(ManagementGroup::Auth);
-    let (_, account) = stack(ManagementGroup::Account);
+    let (account_of, account) = stack(ManagementGroup::Account);
     let (_, session) = stack(ManagementGroup::Session);
     Ok(ServiceStacks {
         auth,
         auth_of,
         account,
+        account_of,
         session,
         file: file.map(|source| source.path),
     })

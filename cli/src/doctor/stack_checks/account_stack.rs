@@ -47,6 +47,8 @@ pub(super) enum AccountFault {
         /// The other one.
         on: usize,
     },
+    /// No line lets in the users that the module lets pass: it ignores them, and libpam refuses where no line decides.
+    NoneLetsIn,
 }
 
 /// The account lines of a service whose auth lines name the module.
@@ -90,7 +92,15 @@ impl<'a> AccountStack<'a> {
             }
         }
         faults.sort_by_key(|fault| matches!(fault, AccountFault::Depends { .. }));
-        faults.first().copied()
+        let none_lets_in = (!self.lets_in()).then_some(AccountFault::NoneLetsIn);
+        faults.first().copied().or(none_lets_in)
+    }
+
+    /// True if users pass that the module lets pass, or if that depends on the user.
+    pub(super) fn lets_in(&self) -> bool {
+        let mut lines = 0..self.account.handlers.len();
+        let depends = lines.any(|at| self.account.module(at).is_some_and(looks_at_users));
+        depends || self.passed(&[], None).is_some()
     }
 
     /// The fault for users who pass an auth line with these files.

@@ -5,7 +5,7 @@ use twofactor_core::policy::{DeviceRequirement, LOGIN_SERVICES, Policy};
 
 use super::super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::super::module_facts::OURS;
-use super::super::pam::{HandlerType, ServiceStacks, StackHandler};
+use super::super::pam::{HandlerType, ServiceStacks, StackHandler, StackOrigin};
 use super::account_stack::{AccountFault, AccountStack};
 use super::{CheckedService, describe, names_module};
 
@@ -15,6 +15,10 @@ pub const ACCOUNT_LINE: &str = "account-line";
 const LINE: &str =
     "account [success=ok ignore=ignore module_unknown=ignore default=die] pam_twofactor.so";
 const FIRST: &str = "Before the other account lines";
+/// Takes in the account lines of `other`, as libpam does where a file has none.
+const OF_OTHER: &str = "account include other";
+/// Checks accounts where `other` lets no user in.
+const OF_ACCOUNTS: &str = "account required pam_unix.so";
 /// The module that begins the audit session.
 const LOGINUID: &str = "pam_loginuid.so";
 
@@ -26,12 +30,13 @@ pub(super) fn check(
     policy: Option<&Policy>,
 ) -> Vec<DoctorFinding> {
     let name = service.name;
+    let stack = AccountStack::of(stacks, service.found);
+    let first = line_first(stacks, &stack);
     let account = if names_module(&stacks.account) {
-        let stack = AccountStack::of(stacks, service.found);
         let fault = stack.fault();
-        fault.map(|fault| idle_account_line(name, &stack, &fault, policy))
+        fault.map(|fault| idle_account_line(name, (&stack, &first), &fault, policy))
     } else {
-        Some(no_account_line(name, file, policy))
+        Some(no_account_line(name, file, first, policy))
     };
     let session = policy.and_then(|policy| session_line(name, file, &stacks.session, policy));
     account.into_iter().chain(session).collect()
@@ -88,11 +93,24 @@ fn demands_enrollment(name: &str, policy: Option<&Policy>) -> bool {
     })
 }
 
-/// A finding on the account lines: a problem where users are let in for it.
-fn account_line(name: &str, cause: String, fix: String, lets_in: bool) -> DoctorFinding {
+/// The cure where the line is missing, or stands too late. A first account line of its own takes from a file those of `other`,
+/// and ours alone would let no user in.
+fn line_first(stacks: &ServiceStacks, stack: &AccountStack<'_>) -> String {
+    let rest = match (stacks.account_of, &stacks.file) {
+        (StackOrigin::Other, _) if !stack.lets_in() => OF_ACCOUNTS,
+        (StackOrigin::Other, Some(_)) => OF_OTHER,
+        (StackOrigin::Other, None) | (StackOrigin::Own, _) => return format!("{FIRST}: {LINE}"),
+    };
+    format!(
+        "Two lines, since the first one of its own ends those of other: {LINE}, and after it: {rest}"
+    )
+}
+
+/// A finding on the account lines: a problem where users are let in for it, or none is.
+fn account_line(name: &str, cause: String, fix: String, is_problem: bool) -> DoctorFinding {
     let found = DoctorFinding::warning(ACCOUNT_LINE, name, cause, fix);
     DoctorFinding {
-        level: if lets_in {
+        level: if is_problem {
             FindingLevel::Problem
         } else {
             found.level
@@ -102,7 +120,12 @@ fn account_line(name: &str, cause: String, fix: String, lets_in: bool) -> Doctor
 }
 
 /// No user can enroll there, and a user who has to is let in all the same.
-fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFinding {
+fn no_account_line(
+    name: &str,
+    file: &str,
+    first: String,
+    policy: Option<&Policy>,
+) -> DoctorFinding {
     let lets_in = demands_enrollment(name, policy);
     let mut effect = "where enrollment at login takes place".to_owned();
     if LOGIN_SERVICES.contains(&name) {
@@ -113,20 +136,41 @@ fn no_account_line(name: &str, file: &str, policy: Option<&Policy>) -> DoctorFin
     }
     let cause =
         format!("{file} names {OURS} in its auth lines but not in its account lines, {effect}");
-    account_line(name, cause, format!("{FIRST}: {LINE}"), lets_in)
+    account_line(name, cause, first, lets_in)
 }
 
-/// The account lines name the module, and let in users that it refuses.
+/// The account lines name the module, and let in users that it refuses, or no user at all.
 fn idle_account_line(
     name: &str,
-    stack: &AccountStack<'_>,
+    (stack, first): (&AccountStack<'_>, &str),
     fault: &AccountFault,
     policy: Option<&Policy>,
 ) -> DoctorFinding {
+    let (cause, fix) = cause_and_cure(name, (stack, first), fault);
+    let demands = demands_enrollment(name, policy);
+    let (effect, is_problem) = match (fault, demands) {
+        (AccountFault::NoneLetsIn, _) => ("", true),
+        (AccountFault::Depends { .. }, _) => ("", false),
+        (_, true) => (
+            ": users who have to enroll are let in without a device",
+            true,
+        ),
+        (_, false) => (
+            ": where users have to enroll, they are let in without a device",
+            false,
+        ),
+    };
+    account_line(name, format!("{cause}{effect}"), fix, is_problem)
+}
+
+/// The words for a fault, and what cures it.
+fn cause_and_cure(
+    name: &str,
+    (stack, first): (&AccountStack<'_>, &str),
+    fault: &AccountFault,
+) -> (String, String) {
     let place = |at: &usize| describe(stack.account(), *at);
-    let is_certain = !matches!(fault, AccountFault::Depends { .. });
-    let lets_in = is_certain && demands_enrollment(name, policy);
-    let (cause, fix) = match fault {
+    match fault {
         AccountFault::OtherFiles { auth } => (
             format!(
                 "{} uses another policy or state directory than the account lines that name {OURS}",
@@ -145,7 +189,7 @@ fn idle_account_line(
                 by.as_ref()
                     .map_or_else(|| "a line before it".to_owned(), place)
             ),
-            format!("{FIRST}: {LINE}"),
+            first.to_owned(),
         ),
         AccountFault::Depends { line, on } => (
             format!(
@@ -153,16 +197,13 @@ fn idle_account_line(
                 place(line),
                 place(on)
             ),
-            format!(
-                "If that is meant, nothing. If not, {}: {LINE}",
-                FIRST.to_lowercase()
-            ),
+            format!("If that is meant, nothing. If not: {first}"),
         ),
-    };
-    let effect = match (is_certain, lets_in) {
-        (true, true) => ": users who have to enroll are let in without a device",
-        (true, false) => ": where users have to enroll, they are let in without a device",
-        (false, _) => "",
-    };
-    account_line(name, format!("{cause}{effect}"), fix, lets_in)
+        AccountFault::NoneLetsIn => (
+            format!(
+                "no login passes the account lines of {name}: {OURS} leaves it to the other lines to let users in, and none does"
+            ),
+            format!("After the account line of {OURS}: {OF_OTHER}, or {OF_ACCOUNTS}"),
+        ),
+    }
 }

@@ -27,6 +27,7 @@ account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so
 account requisite pam_deny.so
 account required pam_permit.so
 ";
+const UNIX_ACCOUNT: &str = "account required pam_unix.so\n";
 const OURS_LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so\n";
 
 struct GivenService<'a>(&'a str);
@@ -53,7 +54,7 @@ fn checks(auth: &str) -> Vec<&'static str> {
 
 fn findings(auth: &str, policy: Option<&Policy>) -> Vec<DoctorFinding> {
     findings_of(
-        &format!("{auth}account required pam_twofactor.so\n"),
+        &format!("{auth}account required pam_twofactor.so\n{UNIX_ACCOUNT}"),
         policy,
     )
 }
@@ -143,11 +144,81 @@ fn an_account_line_that_binds_is_fine() {
     }
     let files = " policy=/X state=/Y";
     let same = ACCOUNT.replace(".so", ".so debug state=/Y policy=/X");
+    let same = format!("{same}{UNIX_ACCOUNT}");
     assert_eq!(of_account(files, &same), None);
     let explicit = ACCOUNT.replace(".so", ".so policy=/etc/security/twofactor.toml");
-    assert_eq!(of_account("", &explicit), None);
+    assert_eq!(of_account("", &format!("{explicit}{UNIX_ACCOUNT}")), None);
     // Others may have lines of their own beside it.
     assert_eq!(of_account("", &format!("{same}{ACCOUNT}")), None);
+}
+
+/// The module ignores the users that it lets pass, and libpam refuses where no line decides.
+#[test]
+fn account_lines_that_let_no_user_in_are_a_problem() {
+    for rest in ["", "account required pam_deny.so\n"] {
+        let (level, cause) = of_account("", &format!("{ACCOUNT}{rest}")).unwrap();
+        assert_eq!(level, FindingLevel::Problem);
+        let told = "no login passes the account lines of sshd";
+        assert!(cause.contains(told), "{cause}");
+    }
+    // Some users may be let in.
+    let some = "account [success=1 default=ignore] pam_succeed_if.so user = a\naccount requisite pam_deny.so\n";
+    let some = of_account("", &format!("{ACCOUNT}{some}{UNIX_ACCOUNT}"));
+    assert_eq!(some, None);
+}
+
+/// sshd, and what stands in for its account lines.
+struct FileAndOther<'a>(&'a str, Option<&'a str>);
+
+impl ConfigFiles for FileAndOther<'_> {
+    fn open(&self, name: &str) -> Option<ConfigFile> {
+        let Self(sshd, other) = *self;
+        match (name, other) {
+            ("other", Some(text)) => Some(ConfigFile {
+                path: "/etc/pam.d/other".to_owned(),
+                text: text.to_owned(),
+            }),
+            ("other", None) => None,
+            _ => GivenService(sshd).open(name),
+        }
+    }
+}
+
+/// The first account line of a file ends those of `other`: the cure names what lets users in instead.
+#[test]
+fn the_cure_of_a_missing_account_line_lets_users_in() {
+    let check = |text: &str, other| {
+        let stacks = read(&FileAndOther(text, other), "sshd");
+        let service = CheckedService {
+            name: "sshd",
+            stacks: &stacks,
+            found: &|_| true,
+        };
+        check(&service, None)
+    };
+    let auth = format!("auth requisite pam_unix.so\n{OURS_LINE}");
+    for (other, rest) in [
+        (
+            Some("account include common-account\n"),
+            "account include other",
+        ),
+        (
+            Some("account required pam_deny.so\n"),
+            "account required pam_unix.so",
+        ),
+        (None, "account required pam_unix.so"),
+    ] {
+        let found = check(&auth, other);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].check, "account-line");
+        let cure = format!("{}, and after it: {rest}", ACCOUNT.trim_end());
+        assert!(found[0].fix.ends_with(&cure), "{}", found[0].fix);
+        let cured = check(&format!("{auth}{ACCOUNT}{rest}\n"), other);
+        assert_eq!(cured, []);
+    }
+    let own = check(&format!("{auth}{UNIX_ACCOUNT}"), None);
+    let first = format!("Before the other account lines: {}", ACCOUNT.trim_end());
+    assert_eq!(own[0].fix, first);
 }
 
 #[test]
