@@ -105,15 +105,6 @@ impl EnrolledFleet {
             record: record_of(&alice(), &[phone()]),
         };
         fleet.enroll("alice");
-        let record = SharedRecord {
-            revision: 0,
-            change: AttemptId::random().unwrap(),
-            content: RecordContent::Text(fleet.record.to_toml()),
-        };
-        // A new epoch asks for it.
-        fleet
-            .fleet
-            .put(&StoreKey::record("alice"), &record.encode());
         fleet
     }
 
@@ -123,6 +114,13 @@ impl EnrolledFleet {
         let time = AttemptDeadline::after(Duration::from_secs(30));
         let gateway = &self.fleet.gateways[0];
         assert!(create(gateway, &StoreKey::state(user), sealed, &time));
+        let record = SharedRecord {
+            revision: 0,
+            change: AttemptId::random().unwrap(),
+            content: RecordContent::Text(self.record.to_toml()),
+        };
+        // A new epoch asks for it.
+        self.fleet.put(&StoreKey::record(user), &record.encode());
     }
 
     /// The state of a user who was enrolled just now, sealed.
