@@ -4,8 +4,9 @@ use serde::Serialize;
 use twofactor_core::otp::Algorithm;
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, Policy};
+use twofactor_core::record::EnrollmentStatus;
 
-use crate::roster::{AccountRole, EnrollmentStatus};
+use crate::roster::AccountRole;
 
 pub mod affected_users;
 mod device_deadlines;

@@ -2,7 +2,7 @@
 
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy};
-use twofactor_core::record::UserRecord;
+use twofactor_core::record::{EnrollmentStatus, UserRecord};
 use twofactor_core::state::UserState;
 use twofactor_store::FactorStore;
 use twofactor_store::attempt::KnownGroups;
@@ -14,7 +14,6 @@ use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::impact::affected_users::ListedUsers;
 use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, PolicyView};
-use crate::roster::EnrollmentStatus;
 use crate::suggested_command;
 
 /// The devices that stay.

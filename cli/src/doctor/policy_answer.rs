@@ -2,10 +2,10 @@
 
 use twofactor_core::policy::Policy;
 use twofactor_core::policy::decision::PolicyDecision;
+use twofactor_core::record::EnrollmentStatus;
 
 use super::login_forecast::{LoginReason, LoginResult, PolicyAnswer};
 use super::user_findings::{ExaminedUser, FactorStatus};
-use crate::roster::EnrollmentStatus;
 
 /// The answer. What is wrong with the files of a user counts where a code is asked for.
 pub fn answered(policy: &Policy, user: &ExaminedUser, decision: PolicyDecision) -> PolicyAnswer {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::policy::ThrottlePolicy;
-use twofactor_core::record::UserRecord;
+use twofactor_core::record::{EnrollmentStatus, UserRecord};
 use twofactor_core::state::{COUNTER_UNKNOWN, UserState};
 use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::sys::accounts::LookupFailed;
@@ -14,9 +14,7 @@ use twofactor_store::{self as store, FactorSnapshot, FactorStore};
 use super::doctor_finding::DoctorFinding;
 use crate::error::for_user;
 use crate::formatting::span;
-use crate::roster::{
-    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, RosterEntry, UserRoster,
-};
+use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
 use crate::suggested_command;
 
 /// A user whose account, record and state were examined.

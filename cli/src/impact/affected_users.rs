@@ -2,6 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
+use twofactor_core::record::EnrollmentStatus;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::FactorStore;
@@ -11,9 +12,7 @@ use twofactor_store::sys::clock;
 
 use super::{AffectedUser, ExemptionRules, ExemptionScope};
 use crate::error::CommandFailure;
-use crate::roster::{
-    self, AccountRole, AdministratorGroups, EnrollmentStatus, ListedUser, RosterEntry, UserRoster,
-};
+use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
 use crate::suggested_command;
 
 /// The users who can be listed, before a policy judges them.

@@ -116,7 +116,8 @@ mod tests {
 
     use super::*;
     use crate::impact::{ExemptionScope, assess};
-    use crate::roster::{AccountRole, EnrollmentStatus};
+    use crate::roster::AccountRole;
+    use twofactor_core::record::EnrollmentStatus;
 
     /// R47: today the day changes nothing, so it is a warning.
     #[test]

@@ -5,9 +5,10 @@
 
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy};
+use twofactor_core::record::EnrollmentStatus;
 
 use super::{AffectedUser, ExemptionScope, PolicyView, may_enroll};
-use crate::roster::{AccountRole, EnrollmentStatus};
+use crate::roster::AccountRole;
 
 /// The service that people far from the console depend on.
 const SSHD: &str = "sshd";

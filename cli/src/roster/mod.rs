@@ -1,4 +1,4 @@
-//! The users of this machine, as far as they can be listed, and how far the enrollment of each has come.
+//! The users of this machine, as far as they can be listed, with record and state of each.
 //!
 //! Listed are the names of all records and, where asked for, the local accounts. What cannot be read is an error or an entry
 //! of its own: it never passes for "no users" or "no device".
@@ -11,9 +11,6 @@ mod local_users;
 use std::collections::BTreeSet;
 
 use twofactor_core::account::Account;
-use twofactor_core::device::Device;
-use twofactor_core::record::UserRecord;
-use twofactor_core::state::UserState;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, FactorStore};
 
@@ -22,52 +19,6 @@ pub use account_lookup::{AccountLookup, RecordOwner};
 pub use account_role::{AccountRole, AdministratorGroups};
 pub use group_members::names as group_members;
 pub use local_users::{REGULAR_UIDS, accounts as local_accounts};
-
-/// Progress of a user's enrollment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnrollmentStatus {
-    /// No device.
-    NotEnrolled,
-    /// No device, but an invitation to enroll one that has not expired.
-    Invited,
-    /// A device, of which no code was ever accepted.
-    Unverified,
-    /// A device, and a code that was accepted at least once.
-    Verified,
-}
-
-impl EnrollmentStatus {
-    /// The status that record and state show at the time `now`.
-    pub fn of(record: &UserRecord, state: &UserState, now: u64) -> Self {
-        match Self::of_devices(&record.devices, state) {
-            Self::NotEnrolled if record.is_invited(now) => Self::Invited,
-            status => status,
-        }
-    }
-
-    /// The status of a user with these devices and no invitation.
-    pub fn of_devices<'d>(
-        devices: impl IntoIterator<Item = &'d Device>,
-        state: &UserState,
-    ) -> Self {
-        let mut status = Self::NotEnrolled;
-        for device in devices {
-            if state
-                .device(device.id)
-                .is_some_and(|entry| entry.last_used > 0)
-            {
-                return Self::Verified;
-            }
-            status = Self::Unverified;
-        }
-        status
-    }
-
-    /// True if the user has a device.
-    pub const fn has_device(self) -> bool {
-        matches!(self, Self::Unverified | Self::Verified)
-    }
-}
 
 /// A name of the roster, looked up.
 pub enum RosterEntry {

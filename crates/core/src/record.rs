@@ -2,6 +2,7 @@
 //!
 //! Error texts name line and column only: TOML's own errors quote the line, and lines here hold secrets.
 
+mod enrollment_status;
 mod read;
 pub mod recent_changes;
 mod toml_fields;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::device::Device;
 use crate::recovery::{OneTimeCode, RecoverySet};
+pub use enrollment_status::EnrollmentStatus;
 use recent_changes::RecentChange;
 
 /// Version of the file format that this program reads and writes.

@@ -1,10 +1,10 @@
 //! Numbers of users who are enrolled, locked out, or without a device that they need.
 
 use serde::Serialize;
+use twofactor_core::record::EnrollmentStatus;
 
 use super::user_status::UserStatus;
 use crate::formatting::count;
-use crate::roster::EnrollmentStatus;
 
 /// Numbers of users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

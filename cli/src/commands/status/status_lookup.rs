@@ -1,5 +1,6 @@
 //! The status of a user from account, record and state.
 
+use twofactor_core::record::EnrollmentStatus;
 use twofactor_core::verify;
 use twofactor_store::{FactorSnapshot, LoadedPolicy};
 
@@ -10,7 +11,7 @@ use crate::device_info::DeviceInfo;
 use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::ReportedTime;
-use crate::roster::{EnrollmentStatus, ListedUser, RosterEntry};
+use crate::roster::{ListedUser, RosterEntry};
 use crate::suggested_command;
 
 impl UserStatus {

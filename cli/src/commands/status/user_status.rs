@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use twofactor_core::account::Account;
+use twofactor_core::record::EnrollmentStatus;
 use twofactor_core::verify::ThrottleStatus;
 
 use super::grace_periods::{GraceStatus, SessionGraceStatus};
@@ -13,7 +14,6 @@ use crate::device_info::DeviceInfo;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{ReportedTime, count, span};
 use crate::output::table;
-use crate::roster::EnrollmentStatus;
 use crate::suggested_command;
 
 /// One user.
