@@ -199,7 +199,7 @@ miri:
 mutants: need-build rust
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
 	mkdir -p $(target)
-	cargo mutants $(library) -p twofactor-fleet --output $(target) $(addprefix --re ^,$(FILES)) \
+	cargo mutants $(library) -p twofactor-fleet -p twofactord --output $(target) $(addprefix --re ^,$(FILES)) \
 		$(if $(as_root),--cargo-arg=--config --cargo-arg='$(sudo_runner)')
 
 ## faults races model system calls fail, logins coincide, all orders; EVERY=7

@@ -14,6 +14,7 @@ mod documents;
 mod layers;
 mod links;
 mod manual;
+mod mutants;
 mod names;
 mod page;
 mod requirements;
