@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts;
 
-use crate::audit;
+use crate::command_log;
 use crate::error::CommandFailure;
 use crate::formatting::plain;
 use crate::suggested_command;
@@ -32,7 +32,7 @@ pub fn account() -> Result<(Account, &'static str), CommandFailure> {
             )),
         };
     }
-    let uid = audit::caller();
+    let uid = command_log::invoking_uid();
     match accounts::by_uid(uid)? {
         Some(account) => Ok((account, "who called it")),
         None => Err(unnamed(&format!("no account has your user id, {uid}"))),

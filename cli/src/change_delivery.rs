@@ -4,14 +4,14 @@ use std::path::Path;
 
 use twofactor_store::notification;
 
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;
 
 /// Runs the program once for each change. What fails is logged, and said in one line; the changes are made in any case.
 pub fn deliver(context: &CommandContext) {
-    let waiting = audit::take_waiting();
+    let waiting = command_log::take_waiting();
     if waiting.is_empty() {
         return;
     }
@@ -20,7 +20,7 @@ pub fn deliver(context: &CommandContext) {
         Err(error) => {
             let cause = format!("the policy does not tell the program: {error}");
             for message in &waiting {
-                audit::undelivered(message, &cause);
+                command_log::undelivered(message, &cause);
             }
             return say(context, &cause);
         }
@@ -33,12 +33,12 @@ pub fn deliver(context: &CommandContext) {
     let mut lasting: Option<String> = None;
     for message in &waiting {
         if let Some(cause) = &lasting {
-            audit::undelivered(message, cause);
+            command_log::undelivered(message, cause);
             continue;
         }
         if let Err(fault) = notification::run(Path::new(&program), &message.json()) {
             let cause = fault.to_string();
-            audit::undelivered(message, &cause);
+            command_log::undelivered(message, &cause);
             lasting = fault.is_lasting().then(|| cause.clone());
             first.get_or_insert(cause);
         }

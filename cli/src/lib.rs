@@ -4,9 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod audit;
 mod caller;
 mod change_delivery;
+mod command_log;
 mod commands;
 mod context;
 mod device_info;

@@ -14,7 +14,7 @@ use twofactor_store::{FactorStore, FileFault, StoreError};
 use zeroize::Zeroizing;
 
 use crate::args::BackupArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::formatting::count;
@@ -46,7 +46,7 @@ pub fn run(context: &CommandContext, args: &BackupArgs) -> Result<ExitCode, Comm
     interrupt::check()?;
     let to = report.file.as_deref().unwrap_or("standard output");
     // Before it is handed out: whatever happens then, it may have been read.
-    audit::log(
+    command_log::log(
         CommandEvent::Backup,
         None,
         &[("users", &report.users.to_string()), ("to", to)],

@@ -8,7 +8,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::BypassArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::formatting::{ReportedTime, span};
@@ -26,7 +26,7 @@ pub fn run(context: &CommandContext, args: &BypassArgs) -> Result<(), CommandFai
     let throttle = context.policy_or_default()?.throttle;
     let now = clock::now()?;
     let expires = now.saturating_add(args.duration);
-    let factor = audit::factor(&store, &account);
+    let factor = command_log::factor(&store, &account);
     let scope = match (args.new_device, args.this_host) {
         (true, _) => CodeScope::NewDevice,
         (_, true) => CodeScope::ThisHost,

@@ -17,7 +17,7 @@ use super::event_dialogue;
 use super::lockout_watch::LockoutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::{EnrollArgs, HashChoice};
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::device_info::DeviceInfo;
 use crate::error::{CommandFailure, ExitStatus};
@@ -140,7 +140,7 @@ fn enroll_device(
         delivery: SheetDelivery::new(&sheet, &account.name, now),
     };
     let new = operations::enroll(
-        &audit::factor(&store, &account),
+        &command_log::factor(&store, &account),
         confirmed.device,
         DevicesBefore::Any,
         now,

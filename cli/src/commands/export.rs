@@ -14,7 +14,7 @@ use twofactor_store::{FactorSnapshot, FactorStore};
 use zeroize::Zeroizing;
 
 use crate::args::transfer_options::{ExportArgs, ExportCommand};
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::device_info;
 use crate::error::{CommandFailure, ExitStatus, for_user};
@@ -193,7 +193,7 @@ impl ExportReport {
         let file = file.transpose()?;
         // Before they are handed out: whatever happens then, they may have been read.
         for one in &self.exported {
-            audit::log(
+            command_log::log(
                 CommandEvent::Export,
                 Some(&one.user),
                 &[("device", &one.device)],

@@ -14,7 +14,7 @@ use twofactor_store::sys::passwd_listing::{self, PasswdEntry};
 use crate::args::transfer_options::{
     GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs,
 };
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::import::file_source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
@@ -215,7 +215,7 @@ fn content_of(path: &Path, user: Option<&Account>) -> Result<SourceContent, Comm
 
 /// A file that the administrator names: root's, the user's it is for, or the administrator's own.
 fn file_of_caller(path: &Path, user: Option<&Account>) -> Result<SourceContent, CommandFailure> {
-    let mut owners = vec![audit::caller()];
+    let mut owners = vec![command_log::invoking_uid()];
     owners.extend(user.map(|user| user.uid));
     file_source::read(path, &owners, MANY_USERS).map_err(|error| {
         let failure = CommandFailure::refused(format!("{}: {error}", path.display()));

@@ -6,7 +6,7 @@ use twofactor_store::{MarkDisagreement, MarkResult, directory_mark};
 use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor::DoctorFinding;
 use crate::doctor::record_owners;
@@ -30,7 +30,7 @@ pub fn run(context: &CommandContext, args: &InitArgs) -> Result<(), CommandFailu
     };
     let directory = context.state_path().display().to_string();
     if found != MarkResult::Already || indexed > 0 {
-        audit::log(
+        command_log::log(
             CommandEvent::Init,
             None,
             &[("directory", &directory), ("mark", mark)],

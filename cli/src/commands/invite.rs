@@ -15,7 +15,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::InviteArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::formatting::{ReportedTime, plain, span};
@@ -65,7 +65,7 @@ fn one(context: &CommandContext, user: &str, args: &InviteArgs) -> Result<(), Co
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
     let account = context.holder_of(&store, &login)?.account;
-    let factor = audit::factor(&store, &account);
+    let factor = command_log::factor(&store, &account);
     let terms = terms_of(args)?;
     let mut row = InvitationRow::new(&account.name, InvitationWord::Withdrawn);
     if args.duration == 0 {

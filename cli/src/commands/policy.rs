@@ -12,7 +12,7 @@ use twofactor_store::sys::clock;
 use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor;
 use crate::error::CommandFailure;
@@ -52,7 +52,7 @@ pub fn check(context: &CommandContext, file: Option<&Path>) -> Result<(), Comman
                 PolicyCheckReport::new(context.policy_path().display().to_string(), policy);
             let idle = idle_name::find(policy);
             if rustix::process::geteuid().is_root() {
-                audit::idle_names(context.policy_path(), &idle);
+                command_log::idle_names(context.policy_path(), &idle);
             }
             report
                 .with_warnings(policy, &idle)

@@ -23,7 +23,7 @@ use self::change_report::announcement;
 use self::policy_setting::with_settings;
 use super::policy::setting_change::changes;
 use crate::args::PreviewOptions;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem, PlannedChange, login_effect};
 use crate::error::CommandFailure;
@@ -48,7 +48,7 @@ pub fn change(
         return Ok(prepared.into_preview());
     }
     if prepared.is_idle() {
-        audit::idle_names(context.policy_path(), &prepared.idle);
+        command_log::idle_names(context.policy_path(), &prepared.idle);
         return Ok(prepared.into_unchanged());
     }
     context.terminal.prose(&prepared.announcement())?;
@@ -309,13 +309,13 @@ impl PolicyChange {
                 }
             })?;
         for PolicySetting { key, value } in &self.settings {
-            audit::log(
+            command_log::log(
                 CommandEvent::Policy,
                 None,
                 &[("key", key), ("value", value)],
             );
         }
-        audit::idle_names(context.policy_path(), &self.idle);
+        command_log::idle_names(context.policy_path(), &self.idle);
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::RecoveryCodesArgs;
-use crate::audit;
 use crate::caller;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::output::CommandReport;
@@ -29,7 +29,7 @@ pub fn run(context: &CommandContext, args: &RecoveryCodesArgs) -> Result<(), Com
     }
     let now = clock::now()?;
     let mut delivery = SheetDelivery::new(&sheet, &account.name, now);
-    let factor = audit::factor(&store, &account);
+    let factor = command_log::factor(&store, &account);
     let codes = operations::new_recovery_codes(&factor, now, &mut delivery)?;
     let handed = sheet.keep(codes);
     context.write(&RecoveryCodesReport::new(&account.name, &handed))

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::verify::locked_out;
 use crate::args::{AdoptArgs, RenameArgs};
-use crate::audit;
+use crate::command_log;
 use crate::context::{CommandContext, not_enrolled};
 use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
@@ -226,7 +226,7 @@ fn finish(
     store
         .relocate(from, to)
         .map_err(|error| for_user(error, &to.name))?;
-    audit::log(action, Some(&to.name), &[("from", from)]);
+    command_log::log(action, Some(&to.name), &[("from", from)]);
     let record = store.record(to).map_err(CommandFailure::from)?;
     context.write(&RelocationReport {
         user: &to.name,

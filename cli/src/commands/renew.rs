@@ -13,8 +13,8 @@ use super::event_dialogue;
 use super::lockout_watch::LockoutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;
-use crate::audit;
 use crate::caller;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::device_info::DeviceInfo;
 use crate::error::CommandFailure;
@@ -48,7 +48,7 @@ pub fn run(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFail
     let confirmed = event_dialogue::deliver(context, waiting, &style)?;
 
     let renewed = confirmed.device;
-    let factor = audit::factor(&store, &account);
+    let factor = command_log::factor(&store, &account);
     let watch =
         (confirmation == CodeConfirmation::Skip).then(|| LockoutWatch::begin(context, &store));
     let new = operations::renew(&factor, old.id, renewed, &mut RootChange)?;

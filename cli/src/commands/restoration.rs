@@ -17,7 +17,7 @@ use twofactor_store::sys::clock;
 use super::lockout_watch::LockoutWatch;
 use super::restore_report::{RestoreReport, RestoreRow, RestoreStage};
 use crate::args::{RestoreArgs, RestoredCodes};
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
@@ -131,7 +131,7 @@ fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, CommandFailure> {
             }
         });
     }
-    let content = file_source::read(path, &[audit::caller()], MAX_BACKUP);
+    let content = file_source::read(path, &[command_log::invoking_uid()], MAX_BACKUP);
     let content =
         content.map_err(|error| CommandFailure::refused(format!("{}: {error}", path.display())))?;
     Ok(content.bytes)
@@ -297,7 +297,7 @@ fn written(
                 &CommandFailure::refused("not tried").of_kind(FailureKind::Interrupted),
             ),
             Ok(account) => {
-                let factor = audit::factor(store, account);
+                let factor = command_log::factor(store, account);
                 // Steps that passed since the call began may have been used.
                 let now = clock::now().unwrap_or(terms.now).max(terms.now);
                 let terms = RestoreTerms { now, ..terms };

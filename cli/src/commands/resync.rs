@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::renew::chosen;
 use crate::args::ResyncArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
@@ -30,7 +30,7 @@ pub fn run(context: &CommandContext, args: &ResyncArgs) -> Result<(), CommandFai
 
     let codes = [&first, &second];
     let resynced = operations::resync(
-        &audit::factor(&store, &account),
+        &command_log::factor(&store, &account),
         device.id,
         codes,
         window,

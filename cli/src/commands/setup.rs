@@ -24,7 +24,7 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::MarkDisagreement;
 
 use crate::args::SetupArgs;
-use crate::audit;
+use crate::command_log;
 use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting, policy_with};
 use crate::context::CommandContext;
@@ -292,7 +292,7 @@ fn make(
     } else {
         None
     };
-    audit::log(
+    command_log::log(
         CommandEvent::Setup,
         None,
         &[("services", &plan.services.join(","))],

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::device_confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{QrStyle, ShowArgs};
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, uri, uris};
 use crate::error::CommandFailure;
@@ -58,7 +58,7 @@ pub fn run(context: &CommandContext, args: &ShowArgs) -> Result<(), CommandFailu
     // Before it is handed out: whatever happens then, it may have been seen.
     let files = QrFiles::write_after(&places, &uri, || {
         let shown = [("device", device.name.as_str())];
-        audit::log(CommandEvent::Show, Some(&factor.account.name), &shown);
+        command_log::log(CommandEvent::Show, Some(&factor.account.name), &shown);
     })?;
     match (picture, glyphs, context.format) {
         (Some(form), _, OutputFormat::Text) => {

@@ -9,7 +9,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::UserArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::formatting::{count, span};
@@ -21,14 +21,17 @@ pub fn run(context: &CommandContext, args: &UserArgs) -> Result<(), CommandFailu
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let user = &account.name;
-    let (failures, rebuilt) =
-        match operations::unlock(&audit::factor(&store, &account), &policy, clock::now()?) {
-            Err(error) if error.is_fixed_by_rebuild() => (
-                ForgottenFailures::default(),
-                Some(rebuilt(context, &policy, &store, &account, &error)?),
-            ),
-            failures => (failures?, None),
-        };
+    let (failures, rebuilt) = match operations::unlock(
+        &command_log::factor(&store, &account),
+        &policy,
+        clock::now()?,
+    ) {
+        Err(error) if error.is_fixed_by_rebuild() => (
+            ForgottenFailures::default(),
+            Some(rebuilt(context, &policy, &store, &account, &error)?),
+        ),
+        failures => (failures?, None),
+    };
     let report = UnlockReport {
         user,
         failures: failures.logins,
@@ -53,8 +56,11 @@ fn rebuilt(
     context
         .terminal
         .confirm(&format!("Make a new state for {}?", account.name))?;
-    let state =
-        operations::rebuild_state(&audit::factor(store, account), policy.window, clock::now()?)?;
+    let state = operations::rebuild_state(
+        &command_log::factor(store, account),
+        policy.window,
+        clock::now()?,
+    )?;
     let names = state.counters_lost.iter();
     Ok(StateRebuildReport {
         wait_seconds: state.wait,

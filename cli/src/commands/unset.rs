@@ -15,8 +15,8 @@ use super::removal_report::{RemovalReport, RemovedPart};
 use super::removal_target::RemovalTarget;
 use super::renew::chosen;
 use crate::args::{PreviewOptions, UnsetArgs};
-use crate::audit;
 use crate::caller;
+use crate::command_log;
 use crate::context::{CommandContext, not_enrolled};
 use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
@@ -148,7 +148,7 @@ impl RequestedRemoval<'_> {
             user,
             shown: &ids(record),
         };
-        let factor = audit::factor(store, account);
+        let factor = command_log::factor(store, account);
         let removed = operations::remove_device(&factor, id, &mut steps)
             .map_err(|failure| for_user(failure, user))?;
         report.devices_left = removed.left;
@@ -185,13 +185,13 @@ impl RequestedRemoval<'_> {
         let _held = self.hold_policy()?;
         match (&target.account, &shown) {
             (Some(account), Some(devices)) => {
-                let factor = audit::factor(store, account);
+                let factor = command_log::factor(store, account);
                 operations::clear(&factor, devices, || self.check_policy())?;
             }
             _ => {
                 self.check_policy()?;
                 self.check_devices(Some(&found_hash(&store.record_named(name))))?;
-                audit::discard(store, name)?;
+                command_log::discard(store, name)?;
             }
         }
         context.write(&report.done(effect))

@@ -8,7 +8,7 @@ use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 
 use super::verify_report::VerifyReport;
 use crate::args::VerifyArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::{CommandContext, not_enrolled};
 use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::failure_kind::FailureKind;
@@ -79,7 +79,7 @@ pub fn try_code(context: &CommandContext, user: &str) -> Result<CodeTrial, Comma
             session.attempt(answer.0, answer.1)
         };
         let report = judged_report(&account.name, judged.map_err(named)?)?;
-        audit::log(
+        command_log::log(
             CommandEvent::Verify,
             Some(&account.name),
             &[("result", report.reason)],

@@ -11,7 +11,7 @@ use twofactor_store::{BATCH, BulkEnrollment, FactorStore, FoundBy, NewRecord};
 
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
-use crate::audit;
+use crate::command_log;
 use crate::error::{CommandFailure, for_user};
 use crate::interrupt;
 use crate::progress::ProgressLine;
@@ -178,7 +178,7 @@ impl ImportWriter<'_> {
             return Ok(());
         }
         interrupt::check()?;
-        let results = audit::newcomers(self.store, &self.newcomers)?;
+        let results = command_log::newcomers(self.store, &self.newcomers)?;
         self.newcomers.clear();
         let mut occupied = Vec::new();
         for (position, result) in self.positions.drain(..).zip(results) {
@@ -242,7 +242,7 @@ fn is_stored(store: &FactorStore, newcomer: &NewRecord) -> bool {
 fn log(rows: &[ImportRow], manner: ImportOptions) {
     for row in rows.iter().filter(|row| row.changes()) {
         let (user, device) = (row.user.as_deref(), row.device.as_deref());
-        audit::log(
+        command_log::log(
             CommandEvent::Import,
             Some(user.unwrap_or_default()),
             &[
@@ -260,7 +260,7 @@ fn one_by_one(
     manner: ImportOptions,
 ) -> Result<Vec<ImportRow>, CommandFailure> {
     let imported =
-        operations::import_devices(&audit::factor(store, &job.account), |kept, writer| {
+        operations::import_devices(&command_log::factor(store, &job.account), |kept, writer| {
             let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
             let mut rows = Vec::new();
             for item in &job.items {

@@ -17,7 +17,7 @@ use super::invitation_report::{InvitationRow, InvitationWord, InvitationsReport,
 use super::invitation_sheets::InvitationSheets;
 use super::{NOT_ASKED, asked_for, terms_of};
 use crate::args::InviteArgs;
-use crate::audit;
+use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::formatting::{count, plain};
@@ -212,7 +212,7 @@ impl InvitationRound<'_> {
             is_shown: false,
         };
         let result = operations::invite_one_of_many(
-            &audit::factor(self.store, &account),
+            &command_log::factor(self.store, &account),
             (self.policy, &login),
             &mut self.groups,
             self.terms,
@@ -236,7 +236,7 @@ impl InvitationRound<'_> {
     }
 
     fn withdraw(&self, account: &Account) -> Result<InvitationRow, InvitationStop> {
-        let factor = audit::factor(self.store, account);
+        let factor = command_log::factor(self.store, account);
         let word = match operations::withdraw_invitation(&factor) {
             Ok(()) => InvitationWord::Withdrawn,
             Err(error) => match error.cause {

@@ -8,7 +8,7 @@ use twofactor_core::policy::{self, DEFAULT_POLICY};
 use super::change_impact::{assess, store_for};
 use super::{DangerDecision, PolicyChangeReport, policy_hash};
 use crate::args::PreviewOptions;
-use crate::audit;
+use crate::command_log;
 use crate::commands::policy::setting_change::SettingChange;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
@@ -60,7 +60,7 @@ pub fn replace_invalid(
     context.policy.edit(store.as_ref(), |_| {
         Ok::<_, CommandFailure>(DEFAULT_POLICY.to_owned())
     })?;
-    audit::log(
+    command_log::log(
         CommandEvent::Policy,
         None,
         &[

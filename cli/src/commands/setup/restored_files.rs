@@ -5,7 +5,7 @@ use std::path::Path;
 use super::setup_journal::{FileStanding, FileTexts, SetupJournal};
 use super::sshd_reload::{self, SshdReload};
 use super::{config_files, policy_reversal, sshd_dropin, unified_diff};
-use crate::audit;
+use crate::command_log;
 use crate::commands::policy_change::PolicyChange;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
@@ -167,7 +167,7 @@ impl PutBack {
             Some(earlier) => earlier.save(state)?,
             None => SetupJournal::remove(state)?,
         }
-        audit::log(CommandEvent::SetupPutBack, None, &[]);
+        command_log::log(CommandEvent::SetupPutBack, None, &[]);
         Ok(reloaded)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     config_files, policy_reversal, restored_files, sshd_dropin, sshd_reload, unified_diff,
 };
 use crate::args::SetupArgs;
-use crate::audit;
+use crate::command_log;
 use crate::commands::policy_change::PolicyChange;
 use crate::context::CommandContext;
 use crate::doctor::stack_preview::MachinePreview;
@@ -78,7 +78,7 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
         reloaded = Some(sshd_reload::reload()?);
     }
     SetupJournal::remove(state)?;
-    audit::log(CommandEvent::SetupUndo, None, &[]);
+    command_log::log(CommandEvent::SetupUndo, None, &[]);
     context.write(&report.done(reloaded).after(interrupted))
 }
 

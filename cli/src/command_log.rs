@@ -47,7 +47,7 @@ impl AuditSink for CommandLog {
     fn origin(&self) -> ChangeOrigin {
         ChangeOrigin {
             channel: ChangeChannel::Command,
-            uid: caller(),
+            uid: invoking_uid(),
             terminal: process::own_terminal().and_then(|it| OriginName::of(it.name()?.as_bytes())),
             address: None,
         }
@@ -55,7 +55,7 @@ impl AuditSink for CommandLog {
 
     fn changed(&self, event: &AuditEvent<'_>) {
         // As below.
-        let _ = send(event.line(caller(), utc).as_str());
+        let _ = send(event.line(invoking_uid(), utc).as_str());
         wait(NotifyMessage::of(event));
     }
 }
@@ -91,7 +91,7 @@ pub fn newcomers(
 /// Logs `VERB user=NAME action=WORD KEY=VALUE … by=UID`, without the fields that do not apply. Values must not be secret.
 pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
     // Nothing to be done when it fails: the change is made, and the caller's report says so.
-    let _ = send(line(event, user, fields, caller()).as_str());
+    let _ = send(line(event, user, fields, invoking_uid()).as_str());
     if let Some(user) = user.filter(|_| event.verb() == CommandEvent::CHANGED) {
         let message = NotifyMessage::new(event, user);
         let with = |message: NotifyMessage, (key, value): &(&str, &str)| message.text(key, value);
@@ -106,14 +106,19 @@ pub fn idle_names(policy: &Path, idle: &[IdleName]) {
     }
     for name in idle {
         // As above.
-        let _ = send(name.line(caller()).as_str());
+        let _ = send(name.line(invoking_uid()).as_str());
     }
 }
 
 /// Logs that a change did not reach the program, for this reason.
 pub fn undelivered(message: &NotifyMessage, error: &dyn Display) {
     // As above.
-    let _ = send(message.undelivered(error).with("by", &caller()).as_str());
+    let _ = send(
+        message
+            .undelivered(error)
+            .with("by", &invoking_uid())
+            .as_str(),
+    );
 }
 
 /// The changes that the program did not get yet, in their order.
@@ -169,7 +174,7 @@ fn send_to(socket: UnixDatagram, line: &str, deaf: &AtomicBool) -> Option<()> {
 }
 
 /// The uid that logged in, which sudo and su keep; without one, the uid that started the command.
-pub fn caller() -> u32 {
+pub fn invoking_uid() -> u32 {
     let login = std::fs::read_to_string("/proc/self/loginuid").ok();
     match login.and_then(|text| text.trim().parse().ok()) {
         Some(uid) if uid != u32::MAX => uid,
