@@ -21,10 +21,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::GlobalOptions;
-use crate::caller;
 use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
+use crate::invoking_user;
 use crate::output::{CommandReport, OutputFormat};
 use crate::output_stream::OutputStream;
 use crate::suggested_command;
@@ -206,9 +206,9 @@ impl CommandContext {
         if let Some(user) = given {
             return Ok(user.to_owned());
         }
-        let (account, how) = caller::account()?;
+        let (account, how) = invoking_user::account()?;
         if self.format != OutputFormat::Dialogue {
-            OutputStream::Stderr.prose(&caller::sentence(&account, how))?;
+            OutputStream::Stderr.prose(&invoking_user::sentence(&account, how))?;
         }
         Ok(account.name)
     }

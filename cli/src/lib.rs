@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod caller;
 mod change_delivery;
 mod command_log;
 mod commands;
@@ -24,6 +23,7 @@ mod idle_name;
 mod impact;
 mod import;
 mod interrupt;
+mod invoking_user;
 
 mod output;
 mod output_stream;

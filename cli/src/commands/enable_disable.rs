@@ -4,10 +4,10 @@ use twofactor_core::policy;
 
 use super::policy_change::{DangerDecision, PolicySetting, change, replace_invalid};
 use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
-use crate::caller;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::formatting::plain;
+use crate::invoking_user;
 use crate::output::OutputFormat;
 use crate::qr_files::QrFileOptions;
 use crate::suggested_command;
@@ -152,7 +152,7 @@ pub fn service_key(service: &str) -> String {
 
 /// R29: an administrator who switched it on is led to a device of their own.
 fn after_enabling(context: &CommandContext) -> Result<(), CommandFailure> {
-    let name = caller::unless_named(None, "enroll")?;
+    let name = invoking_user::unless_named(None, "enroll")?;
     if has_device(context, &name)? {
         return Ok(context.terminal.prose(&format!(
             "To try a code without logging in: {}\n",
@@ -183,7 +183,7 @@ pub fn has_device(context: &CommandContext, user: &str) -> Result<bool, CommandF
 /// Those of `enroll`.
 pub fn offer_device(context: &CommandContext, user: &str) -> Result<(), CommandFailure> {
     let terminal = &context.terminal;
-    let whose = match caller::account() {
+    let whose = match invoking_user::account() {
         Ok((caller, _)) if caller.name == user => format!("You ({user}) have"),
         _ => format!("{user} has"),
     };

@@ -6,10 +6,10 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::RecoveryCodesArgs;
-use crate::caller;
 use crate::command_log;
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
+use crate::invoking_user;
 use crate::output::CommandReport;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 
@@ -17,7 +17,9 @@ use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};
 pub fn run(context: &CommandContext, args: &RecoveryCodesArgs) -> Result<(), CommandFailure> {
     if args.user.is_none() && context.terminal.is_confirmed() {
         // The codes that were written down end without a question: it is said whose.
-        return Err(caller::unnamed("--yes answers the question for which user"));
+        return Err(invoking_user::unnamed(
+            "--yes answers the question for which user",
+        ));
     }
     let user = context.user_or_caller(args.user.as_deref())?;
     let (account, store, record) = context.enrolled(&user)?;

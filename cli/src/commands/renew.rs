@@ -13,13 +13,13 @@ use super::event_dialogue;
 use super::lockout_watch::LockoutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;
-use crate::caller;
 use crate::command_log;
 use crate::context::CommandContext;
 use crate::device_info::DeviceInfo;
 use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::impact::warning_lines;
+use crate::invoking_user;
 use crate::output::{CommandReport, OutputFormat};
 
 /// Runs it.
@@ -27,7 +27,9 @@ pub fn run(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFail
     let confirmation = CodeConfirmation::new(&args.no_confirm);
     if args.user.is_none() && confirmation == CodeConfirmation::Skip {
         // The old key ends without a question: it is said whose.
-        return Err(caller::unnamed("--no-confirm asks for no code of the user"));
+        return Err(invoking_user::unnamed(
+            "--no-confirm asks for no code of the user",
+        ));
     }
     may_be_shown(context, confirmation)?;
     let user = context.user_or_caller(args.user.as_deref())?;

@@ -15,18 +15,20 @@ use super::removal_report::{RemovalReport, RemovedPart};
 use super::removal_target::RemovalTarget;
 use super::renew::chosen;
 use crate::args::{PreviewOptions, UnsetArgs};
-use crate::caller;
 use crate::command_log;
 use crate::context::{CommandContext, not_enrolled};
 use crate::error::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
+use crate::invoking_user;
 use crate::suggested_command;
 
 /// Runs it.
 pub fn run(context: &CommandContext, args: &UnsetArgs) -> Result<(), CommandFailure> {
     if args.user.is_none() && context.terminal.is_confirmed() {
         // A command that removes something without a question names the user.
-        return Err(caller::unnamed("--yes answers the question for which user"));
+        return Err(invoking_user::unnamed(
+            "--yes answers the question for which user",
+        ));
     }
     let user = &context.user_or_caller(args.user.as_deref())?;
     let policy_hash = policy_hash::current_hash(context);

@@ -7,11 +7,11 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 use super::request::{CompletionRequest, WantedValue};
 use crate::args::GlobalOptions;
-use crate::caller;
 use crate::commands::policy::policy_report;
 use crate::context::CommandContext;
 use crate::doctor::is_service;
 use crate::escaping::is_hostile;
+use crate::invoking_user;
 use crate::roster;
 
 /// The most candidates that are offered.
@@ -86,7 +86,7 @@ fn devices(request: &CompletionRequest, user: Option<&str>) -> Option<Vec<String
     let context = context(request);
     let account = match user {
         Some(user) => context.account(user).ok()?,
-        None => caller::account().ok()?.0,
+        None => invoking_user::account().ok()?.0,
     };
     let record = context.store().ok()??.holder(&account).ok()?.record?;
     let names = record.devices.iter().map(|device| device.name.to_string());

@@ -7,12 +7,12 @@ use twofactor_store::FactorStore;
 use super::restored_files;
 use super::setup_plan::SetupPlan;
 use crate::args::SetupArgs;
-use crate::caller;
 use crate::commands::{enable_disable, verify};
 use crate::context::CommandContext;
 use crate::error::CommandFailure;
 use crate::formatting::plain;
 use crate::interrupt;
+use crate::invoking_user;
 
 /// The user who tries a code: the one who was named, else the caller. Where the caller has no device and one other user
 /// alone has one, that user, which is said: a root shell is no user's.
@@ -20,7 +20,7 @@ use crate::interrupt;
 /// # Errors
 /// A usage error where the caller cannot be told; a refusal where there is no such user.
 pub fn user(context: &CommandContext, args: &SetupArgs) -> Result<String, CommandFailure> {
-    let user = caller::unless_named(args.user.as_deref(), "setup --user")?;
+    let user = invoking_user::unless_named(args.user.as_deref(), "setup --user")?;
     let user = context.account(&user)?.name;
     // What cannot be read is reported where it is needed.
     if args.user.is_some() || enable_disable::has_device(context, &user).unwrap_or(true) {
