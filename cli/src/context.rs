@@ -21,7 +21,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args::GlobalOptions;
-use crate::error::{CommandFailure, for_user};
+use crate::command_failure::{CommandFailure, for_user};
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::invoking_user;

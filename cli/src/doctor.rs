@@ -44,8 +44,8 @@ use twofactor_core::policy::{Policy, ThrottlePolicy};
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use crate::args::DoctorArgs;
+use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::context::CommandContext;
-use crate::error::{CommandFailure, ExitStatus};
 pub use doctor_finding::DoctorFinding;
 use doctor_finding::FindingLevel;
 use doctor_report::DoctorReport;

@@ -3,8 +3,8 @@
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts;
 
+use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::error::CommandFailure;
 use crate::formatting::plain;
 use crate::suggested_command;
 

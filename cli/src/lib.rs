@@ -5,13 +5,13 @@
 
 mod args;
 mod change_delivery;
+mod command_failure;
 mod command_log;
 mod commands;
 mod context;
 mod device_info;
 mod doctor;
 mod duration;
-mod error;
 mod escaping;
 mod example_files;
 mod export_oath;
@@ -51,8 +51,8 @@ use std::process::ExitCode;
 use rustix::process::DumpableBehavior;
 
 use crate::args::{CommandLine, PolicyCommand, TwofactorCommand};
+use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::context::CommandContext;
-use crate::error::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 use zeroize::Zeroizing;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::escaping;
 use crate::output_stream::OutputStream;
 

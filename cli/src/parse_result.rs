@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::args;
-use crate::error::{CommandFailure, ExitStatus};
+use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::output::{CommandReport, OutputFormat};
 use crate::output_stream::OutputStream;
 use crate::terminal::colours_unwanted;

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 
 /// Directory in which the directory is made.
 const PARENT: &str = "/tmp";

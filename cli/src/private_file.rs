@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// Readable and writable by its owner.
@@ -181,7 +181,7 @@ fn explain(path: &Path, errno: Errno) -> CommandFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ExitStatus;
+    use crate::command_failure::ExitStatus;
     use crate::scratch_directory::ScratchDirectory;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 

@@ -7,7 +7,7 @@ use clap::Args;
 use twofactor_core::qr::{MODULE_PIXELS as MODULE, QrModules, UndrawnQr, svg};
 use zeroize::Zeroizing;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::output_stream::OutputStream;
 use crate::private_file::{PrivateFile, reader};
 

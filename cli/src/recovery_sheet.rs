@@ -8,7 +8,7 @@ use twofactor_store::operations::ChangeSteps;
 use twofactor_store::sys::host_name;
 use zeroize::Zeroizing;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::escaping;
 use crate::formatting::ReportedTime;
 use crate::interrupt;

@@ -11,7 +11,7 @@ use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::{FileFault, attempt};
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 
@@ -238,7 +238,7 @@ fn holds_secrets(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ExitStatus;
+    use crate::command_failure::ExitStatus;
 
     #[test]
     fn rights_to_take_away_depend_on_the_file() {

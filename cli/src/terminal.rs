@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use twofactor_core::qr::{self, QrGlyphs, QrInk, UndrawnQr};
 use zeroize::Zeroizing;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output_stream::OutputStream;

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::waiting_device::{CodeResult, WaitingDevice};
 use crate::args::QrStyle;
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, app_warning};
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::utc;
 use crate::interrupt;

@@ -14,10 +14,10 @@ use twofactor_store::{FactorSnapshot, FactorStore};
 use zeroize::Zeroizing;
 
 use crate::args::transfer_options::{ExportArgs, ExportCommand};
+use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
 use crate::context::CommandContext;
 use crate::device_info;
-use crate::error::{CommandFailure, ExitStatus, for_user};
 use crate::export_oath;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain};

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::{fleet_leaving, fleet_restoration, fleet_status};
 use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::formatting::{count, plain};
 use crate::output::CommandReport;
 use crate::progress::ProgressLine;

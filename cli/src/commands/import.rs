@@ -14,9 +14,9 @@ use twofactor_store::sys::passwd_listing::{self, PasswdEntry};
 use crate::args::transfer_options::{
     GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs,
 };
+use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::import::file_source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
 use crate::import::import_report::unlisted;
 use crate::import::record_draft::ImportRow;

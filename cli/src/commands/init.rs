@@ -6,11 +6,11 @@ use twofactor_store::{MarkDisagreement, MarkResult, directory_mark};
 use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
+use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor::DoctorFinding;
 use crate::doctor::record_owners;
-use crate::error::CommandFailure;
 use crate::formatting::count;
 use crate::output::CommandReport;
 

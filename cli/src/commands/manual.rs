@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::args::CommandLine;
 use crate::args::command_groups::GROUPS;
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::output::{CommandReport, LineLayout};
 
 /// Text that is written by hand, in mdoc(7).

@@ -12,10 +12,10 @@ use twofactor_store::sys::clock;
 use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
+use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor;
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::idle_name::{self, IdleName, require_names};
 use crate::output::CommandReport;

@@ -9,8 +9,8 @@ use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
 use super::policy_change::DangerDecision;
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::impact::affected_users::ListedUsers;
 use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, PolicyView};

@@ -4,7 +4,7 @@ use serde::Serialize;
 use twofactor_store::operations::{RestoreRefusal, RestoredFactor};
 use zeroize::Zeroizing;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::count;
 use crate::impact::warning_lines;

@@ -24,13 +24,13 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::MarkDisagreement;
 
 use crate::args::SetupArgs;
+use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting, policy_with};
 use crate::context::CommandContext;
 use crate::doctor;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 use crate::output::OutputFormat;

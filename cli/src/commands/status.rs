@@ -20,9 +20,9 @@ use twofactor_store::{FactorStore, LoadedPolicy};
 
 use super::policy_change::policy_hash;
 use crate::args::StatusArgs;
+use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::context::CommandContext;
 use crate::doctor::login_effect;
-use crate::error::{CommandFailure, ExitStatus};
 use crate::impact;
 use crate::output::OutputFormat;
 use crate::roster::{self, UserRoster};

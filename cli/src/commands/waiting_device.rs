@@ -7,8 +7,8 @@ use twofactor_core::policy::Policy;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
+use crate::command_failure::CommandFailure;
 use crate::device_info;
-use crate::error::CommandFailure;
 
 /// A new device that is shown to its owner, and counts only after a code of it.
 pub trait WaitingDevice {

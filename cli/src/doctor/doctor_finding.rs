@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

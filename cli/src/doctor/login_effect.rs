@@ -19,8 +19,8 @@ use super::planned_change::{ChangeFaults, PlannedChange};
 use super::sshd_answers::SshdAnswers;
 use super::stack_effect;
 use super::user_findings;
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::roster::AccountLookup;
 
 /// sshd's service.

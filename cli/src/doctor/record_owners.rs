@@ -7,7 +7,7 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{DirectoryInventory, FactorStore};
 
 use super::DoctorFinding;
-use crate::error::for_user;
+use crate::command_failure::for_user;
 use crate::formatting::plain;
 use crate::roster::AccountLookup;
 use crate::suggested_command;

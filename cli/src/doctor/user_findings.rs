@@ -12,7 +12,7 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::{self as store, FactorSnapshot, FactorStore};
 
 use super::doctor_finding::DoctorFinding;
-use crate::error::for_user;
+use crate::command_failure::for_user;
 use crate::formatting::span;
 use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
 use crate::suggested_command;

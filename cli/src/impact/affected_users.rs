@@ -11,7 +11,7 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
 use super::{AffectedUser, ExemptionRules, ExemptionScope};
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
 use crate::suggested_command;
 

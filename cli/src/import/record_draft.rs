@@ -9,8 +9,8 @@ use twofactor_core::recovery::{CodeForm, RecoverySet, hash, same};
 use twofactor_core::state::{DeviceState, UserState};
 
 use super::{ImportMoment, ImportNote, ImportedDevice, SourceLine};
+use crate::command_failure::CommandFailure;
 use crate::device_info::DeviceInfo;
-use crate::error::CommandFailure;
 
 /// Treatment of existing devices: whether a device may take the place of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

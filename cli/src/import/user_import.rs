@@ -11,8 +11,8 @@ use twofactor_store::{BATCH, BulkEnrollment, FactorStore, FoundBy, NewRecord};
 
 use super::record_draft::{ExistingDevices, ImportRow, RecordDraft};
 use super::{ImportMoment, ImportedDevice};
+use crate::command_failure::{CommandFailure, for_user};
 use crate::command_log;
-use crate::error::{CommandFailure, for_user};
 use crate::interrupt;
 use crate::progress::ProgressLine;
 

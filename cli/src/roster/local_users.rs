@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 
 /// The local accounts. Accounts of a directory are not listed: there may be very many.
 const PASSWD: &str = "/etc/passwd";

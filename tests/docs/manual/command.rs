@@ -207,7 +207,7 @@ fn the_manual_has_the_groups_of_the_help() {
 
 #[test]
 fn every_exit_code_is_described_and_no_other() {
-    let source = text("cli/src/error.rs");
+    let source = text("cli/src/command_failure.rs");
     let body = source.split("pub enum ExitStatus {").nth(1).unwrap();
     let body = body.split("\n}").next().unwrap();
     let number = |line: &str| Some(line.trim_end_matches(',').split_once(" = ")?.1.to_owned());

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use crate::args::transfer_options::ImportFlags;
+use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::commands::lockout_watch::LockoutWatch;
 use crate::context::CommandContext;
 use crate::doctor;
-use crate::error::{CommandFailure, ExitStatus};
 use crate::formatting::count;
 use crate::import::ImportMoment;
 use crate::import::import_report::{ImportReport, ImportStage};

@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 
 use super::change_refusal::{refusal, uncertain};
 use super::{OwnFactor, needs_root, unanswered};
+use crate::command_failure::CommandFailure;
 use crate::commands::waiting_device::{CodeResult, WaitingDevice};
 use crate::device_info;
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// A device that the daemon made. It ends with the connection.

@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 
 use super::change_refusal::{another_login, no_invitation, recent_login, refusal, uncertain};
 use super::{OwnFactor, refused_as_locked, unanswered};
+use crate::command_failure::CommandFailure;
 use crate::commands::event_dialogue::read_code;
 use crate::commands::verify_report::VerifyReport;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::output::{CommandReport, OutputFormat};
 use crate::suggested_command;

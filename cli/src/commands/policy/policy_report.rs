@@ -8,7 +8,7 @@ use twofactor_core::policy::{EchoMode, ExemptEntry, FleetPolicy, Policy, Require
 use twofactor_core::spelling;
 use zeroize::Zeroizing;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::{CommandReport, LineLayout};

@@ -3,8 +3,8 @@
 use twofactor_core::policy::text_hash;
 
 use crate::args::PreviewOptions;
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 use super::current_text;

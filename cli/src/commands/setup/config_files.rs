@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::suggested_command;
 
 /// Largest file that is changed, in bytes.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::setup_journal::FileChange;
 use super::{config_files, stack_edit};
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 
 /// The program.
 const PROGRAM: &str = "/usr/sbin/pam-auth-update";

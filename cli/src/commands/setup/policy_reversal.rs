@@ -5,10 +5,10 @@ use twofactor_core::policy;
 
 use super::restored_files;
 use super::setup_journal::FileTexts;
+use crate::command_failure::CommandFailure;
 use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting};
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::policy_edit;
 

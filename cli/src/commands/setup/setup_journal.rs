@@ -11,7 +11,7 @@ use twofactor_core::POLICY_FILE;
 use twofactor_store::sys::file::{self, FileAccess};
 
 use super::policy_reversal;
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 
 /// Name of the note in the state directory.
 const NAME: &str = "setup.json";

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 
 /// Only root can hold the lock. The kernel releases it when the program ends.

@@ -7,9 +7,9 @@ use twofactor_core::policy::{Policy, sibling};
 use super::pam_profile::{self, ProfileResult};
 use super::setup_journal::FileChange;
 use super::{config_files, sshd_dropin, stack_edit};
+use crate::command_failure::CommandFailure;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::doctor::{DoctorFinding, InstalledSystem};
-use crate::error::CommandFailure;
 use crate::example_files;
 use crate::suggest;
 

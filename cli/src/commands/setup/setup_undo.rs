@@ -11,11 +11,11 @@ use super::{
     config_files, policy_reversal, restored_files, sshd_dropin, sshd_reload, unified_diff,
 };
 use crate::args::SetupArgs;
+use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::policy_change::PolicyChange;
 use crate::context::CommandContext;
 use crate::doctor::stack_preview::MachinePreview;
-use crate::error::CommandFailure;
 use crate::interrupt;
 
 /// Runs it.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::error::CommandFailure;
+use crate::command_failure::CommandFailure;
 
 /// Exists while systemd is the init system (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
