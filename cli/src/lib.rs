@@ -25,6 +25,7 @@ mod import;
 mod interrupt;
 mod invoking_user;
 
+mod change_failure;
 mod output;
 mod output_stream;
 mod parallel;
@@ -35,7 +36,6 @@ mod private_file;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
-mod refusal;
 mod remedy;
 mod roster;
 #[cfg(test)]
