@@ -36,12 +36,12 @@ mod private_file;
 mod progress;
 mod qr_files;
 mod recovery_sheet;
-mod remedy;
 mod roster;
 #[cfg(test)]
 mod scratch_directory;
 mod suggest;
 mod suggested_command;
+mod system_failure;
 mod terminal;
 mod wrapping;
 
