@@ -27,7 +27,7 @@ use twofactor_store::sys::process;
 use twofactor_store::{BulkEnrollment, FactorStore, NewRecord};
 
 use crate::formatting::utc;
-use crate::idle_name::IdleName;
+use crate::unmatched_name::UnmatchedName;
 
 /// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
@@ -100,11 +100,11 @@ pub fn log(event: CommandEvent, user: Option<&str>, fields: &[(&str, &str)]) {
 }
 
 /// Logs the names in the policy by which an entry applies to no user. Those of another file than the one in use say nothing about logins.
-pub fn idle_names(policy: &Path, idle: &[IdleName]) {
+pub fn unmatched_names(policy: &Path, unmatched: &[UnmatchedName]) {
     if policy != Path::new(POLICY_FILE) {
         return;
     }
-    for name in idle {
+    for name in unmatched {
         // As above.
         let _ = send(name.line(invoking_uid()).as_str());
     }

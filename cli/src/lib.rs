@@ -19,11 +19,11 @@ mod failure_kind;
 mod formatting;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod idle_name;
 mod impact;
 mod import;
 mod interrupt;
 mod invoking_user;
+mod unmatched_name;
 
 mod change_failure;
 mod output;

@@ -22,7 +22,6 @@ mod export;
 mod fleet_switch;
 mod grace;
 mod hostile;
-mod idle_names;
 mod import;
 mod init;
 mod invite;
@@ -49,6 +48,7 @@ mod secrets;
 mod setup;
 mod shells;
 mod status;
+mod unmatched_names;
 mod unset;
 mod untried_devices;
 

@@ -17,8 +17,8 @@ use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor;
 use crate::failure_kind::FailureKind;
-use crate::idle_name::{self, IdleName, require_names};
 use crate::output::CommandReport;
+use crate::unmatched_name::{self, UnmatchedName, require_names};
 pub use policy_report::PolicyReport;
 use policy_report::ShownSetting;
 
@@ -43,19 +43,19 @@ pub fn check(context: &CommandContext, file: Option<&Path>) -> Result<(), Comman
         Some(path) => {
             let policy = draft(path)?;
             PolicyCheckReport::new(path.display().to_string(), &policy)
-                .with_warnings(&policy, &idle_name::find(&policy))
+                .with_warnings(&policy, &unmatched_name::find(&policy))
         }
         None => {
             let loaded = context.existing_policy()?;
             let (policy, time) = (&loaded.policy, loaded.time(clock::now()));
             let report =
                 PolicyCheckReport::new(context.policy_path().display().to_string(), policy);
-            let idle = idle_name::find(policy);
+            let unmatched = unmatched_name::find(policy);
             if rustix::process::geteuid().is_root() {
-                command_log::idle_names(context.policy_path(), &idle);
+                command_log::unmatched_names(context.policy_path(), &unmatched);
             }
             report
-                .with_warnings(policy, &idle)
+                .with_warnings(policy, &unmatched)
                 .with_time(policy, time)
                 .with_state(context, policy)?
         }
@@ -135,8 +135,8 @@ impl PolicyCheckReport {
         }
     }
 
-    fn with_warnings(mut self, policy: &Policy, idle: &[IdleName]) -> Self {
-        self.warnings = idle.iter().map(IdleName::warning).collect();
+    fn with_warnings(mut self, policy: &Policy, unmatched: &[UnmatchedName]) -> Self {
+        self.warnings = unmatched.iter().map(UnmatchedName::warning).collect();
         let program = doctor::notify_program::check(Some(policy));
         let program = program.map(|finding| format!("{}. {}", finding.cause, finding.fix));
         self.warnings.extend(program);

@@ -18,7 +18,9 @@ pub use danger_decision::DangerDecision;
 pub use invalid_policy::replace_invalid;
 pub use policy_setting::{PolicySetting, current_text};
 
-use self::change_impact::{assess, idle_names, store_for, switched_services, unknown_services};
+use self::change_impact::{
+    assess, store_for, switched_services, unknown_services, unmatched_names,
+};
 use self::change_report::announcement;
 use self::policy_setting::with_settings;
 use super::policy::setting_change::changes;
@@ -28,8 +30,8 @@ use crate::command_log;
 use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem, PlannedChange, login_effect};
 use crate::failure_kind::FailureKind;
-use crate::idle_name::IdleName;
 use crate::impact;
+use crate::unmatched_name::UnmatchedName;
 
 /// Announces a change, has it confirmed, and makes it; with `--dry-run` it only says what that would do.
 pub fn change(
@@ -48,7 +50,7 @@ pub fn change(
         return Ok(prepared.into_preview());
     }
     if prepared.is_idle() {
-        command_log::idle_names(context.policy_path(), &prepared.idle);
+        command_log::unmatched_names(context.policy_path(), &prepared.unmatched);
         return Ok(prepared.into_unchanged());
     }
     context.terminal.prose(&prepared.announcement())?;
@@ -73,7 +75,7 @@ pub struct PolicyChange {
     used: Vec<String>,
     cures: Vec<String>,
     /// Names of the new policy by which an entry applies to no user.
-    idle: Vec<IdleName>,
+    unmatched: Vec<UnmatchedName>,
     made: PolicyChangeReport,
 }
 
@@ -115,8 +117,8 @@ impl PolicyChange {
         let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
         let after = policy::parse(&edited).map_err(invalid_policy)?;
         let store = store_for(context, danger, &after)?;
-        let idle = idle_names(&after, danger);
-        let impact = assess(store.as_ref(), before.as_ref(), &after, danger, &idle)?;
+        let unmatched = unmatched_names(&after, danger);
+        let impact = assess(store.as_ref(), before.as_ref(), &after, danger, &unmatched)?;
         let services = switched_services(before.as_ref(), &after, settings);
         let mut made = PolicyChangeReport::new(context, &after, impact);
         made.policy_hash = Some(policy_hash::hash_of(text.as_deref()));
@@ -139,7 +141,7 @@ impl PolicyChange {
             store,
             used: Vec::new(),
             cures: Vec::new(),
-            idle,
+            unmatched,
             made,
         })
     }
@@ -315,7 +317,7 @@ impl PolicyChange {
                 &[("key", key), ("value", value)],
             );
         }
-        command_log::idle_names(context.policy_path(), &self.idle);
+        command_log::unmatched_names(context.policy_path(), &self.unmatched);
         Ok(())
     }
 }

@@ -16,8 +16,8 @@ use super::module_facts::OURS;
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::example_files;
-use crate::idle_name::{IdleName, exempt_names, require_names};
 use crate::suggested_command;
+use crate::unmatched_name::{UnmatchedName, exempt_names, require_names};
 
 /// A file that is made to see whether one can be made. No user's record can have that name.
 const PROBE: &str = "%doctor";
@@ -53,19 +53,29 @@ pub fn policy(context: &CommandContext, used: &[String]) -> (Option<Policy>, Vec
 
 /// Names in `[[exempt]]` and `[[require]]` by which an entry covers no login, or too many. A policy that is off asks for nothing anyway.
 pub fn named_users(policy: Option<&Policy>) -> Vec<DoctorFinding> {
-    let idle = policy
+    let unmatched = policy
         .filter(|policy| policy.enabled)
         .map(exempt_names::find);
     let required = policy
         .filter(|policy| policy.enabled)
         .map(require_names::find);
-    let required = required
-        .into_iter()
-        .flatten()
-        .map(|idle| DoctorFinding::warning("require-name", idle.name, idle.cause, idle.fix));
-    let finding =
-        |idle: IdleName| DoctorFinding::warning("exempt-name", idle.name, idle.cause, idle.fix);
-    let exempt = idle.into_iter().flatten().map(finding);
+    let required = required.into_iter().flatten().map(|unmatched| {
+        DoctorFinding::warning(
+            "require-name",
+            unmatched.name,
+            unmatched.cause,
+            unmatched.fix,
+        )
+    });
+    let finding = |unmatched: UnmatchedName| {
+        DoctorFinding::warning(
+            "exempt-name",
+            unmatched.name,
+            unmatched.cause,
+            unmatched.fix,
+        )
+    };
+    let exempt = unmatched.into_iter().flatten().map(finding);
     exempt.chain(required).collect()
 }
 

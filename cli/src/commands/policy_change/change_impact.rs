@@ -10,10 +10,10 @@ use super::{DangerDecision, PolicySetting};
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem};
-use crate::idle_name::{self, IdleName};
 use crate::impact::affected_users::{self, ListedUsers};
 use crate::impact::{self, AffectedUser, PolicyImpact, PolicyView};
 use crate::suggest;
+use crate::unmatched_name::{self, UnmatchedName};
 
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
 pub(super) fn store_for(
@@ -28,11 +28,11 @@ pub(super) fn store_for(
 }
 
 /// Names of the new policy by which an entry applies to no user. Switching off needs none of that, and must not depend on it.
-pub(super) fn idle_names(after: &Policy, danger: DangerDecision) -> Vec<IdleName> {
+pub(super) fn unmatched_names(after: &Policy, danger: DangerDecision) -> Vec<UnmatchedName> {
     if !after.enabled || danger == DangerDecision::Unchecked {
         return Vec::new();
     }
-    idle_name::find(after)
+    unmatched_name::find(after)
 }
 
 pub(super) fn assess(
@@ -40,7 +40,7 @@ pub(super) fn assess(
     before: Option<&Policy>,
     after: &Policy,
     danger: DangerDecision,
-    idle: &[IdleName],
+    unmatched: &[UnmatchedName],
 ) -> Result<PolicyImpact, CommandFailure> {
     // The file is written now.
     let now = clock::now().ok();
@@ -73,7 +73,9 @@ pub(super) fn assess(
         }
         impact.warnings.append(&mut warnings);
     }
-    impact.warnings.extend(idle.iter().map(IdleName::warning));
+    impact
+        .warnings
+        .extend(unmatched.iter().map(UnmatchedName::warning));
     if before.and_then(|before| before.notify.as_ref()) != after.notify.as_ref() {
         impact.warnings.extend(program_warnings(after));
     }

@@ -11,7 +11,7 @@ use twofactor_core::policy::Policy;
 
 /// A name that no login goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdleName {
+pub struct UnmatchedName {
     /// The table that has it.
     pub table: NamingTable,
     /// The name of a user or of a group.
@@ -46,7 +46,7 @@ pub enum NameKind {
     Group,
 }
 
-impl IdleName {
+impl UnmatchedName {
     /// In one line.
     pub fn warning(&self) -> String {
         format!("{}. {}", self.cause, self.fix)
@@ -75,7 +75,7 @@ impl fmt::Display for NamingTable {
 }
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
-pub fn find(policy: &Policy) -> Vec<IdleName> {
+pub fn find(policy: &Policy) -> Vec<UnmatchedName> {
     let mut found = exempt_names::find(policy);
     found.extend(require_names::find(policy));
     found

@@ -6,12 +6,12 @@ use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::membership::MembershipFacts;
 use twofactor_store::sys::name_sources;
 
-use super::{IdleName, NameKind, NamingTable};
+use super::{NameKind, NamingTable, UnmatchedName};
 use crate::formatting::plain;
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
-pub fn find(policy: &Policy) -> Vec<IdleName> {
-    let mut found: Vec<IdleName> = Vec::new();
+pub fn find(policy: &Policy) -> Vec<UnmatchedName> {
+    let mut found: Vec<UnmatchedName> = Vec::new();
     let entries = policy.require.iter();
     let names = entries.flat_map(|entry| {
         let users = entry.users().iter().map(|name| (NameKind::User, name));
@@ -22,7 +22,7 @@ pub fn find(policy: &Policy) -> Vec<IdleName> {
             NameKind::User => user(name),
             NameKind::Group => group(name),
         };
-        let new = idle(kind, name, answer);
+        let new = unmatched(kind, name, answer);
         found.extend(new.filter(|new| !found.contains(new)));
     }
     found
@@ -57,7 +57,11 @@ fn group(name: &str) -> Result<bool, LookupFailed> {
     Ok(!facts.group_ids.is_empty())
 }
 
-fn idle(kind: NameKind, name: &str, answer: Result<bool, LookupFailed>) -> Option<IdleName> {
+fn unmatched(
+    kind: NameKind,
+    name: &str,
+    answer: Result<bool, LookupFailed>,
+) -> Option<UnmatchedName> {
     let shown = plain(name);
     let (word, database, absent) = match kind {
         NameKind::User => ("user", "passwd", unusable_name::NO_ACCOUNT),
@@ -81,7 +85,7 @@ fn idle(kind: NameKind, name: &str, answer: Result<bool, LookupFailed>) -> Optio
             format!("See what /etc/nsswitch.conf names for {database}, and whether it answers"),
         ),
     };
-    Some(IdleName {
+    Some(UnmatchedName {
         table: NamingTable::Require,
         kind,
         name: name.to_owned(),

@@ -5,27 +5,27 @@ use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{self, GroupFault, UnusableGroup};
 use twofactor_store::sys::accounts;
 
-use super::{IdleName, NameKind, NamingTable};
+use super::{NameKind, NamingTable, UnmatchedName};
 use crate::formatting::plain;
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
-pub fn find(policy: &Policy) -> Vec<IdleName> {
-    let mut found: Vec<IdleName> = attempt::unusable_groups(policy)
+pub fn find(policy: &Policy) -> Vec<UnmatchedName> {
+    let mut found: Vec<UnmatchedName> = attempt::unusable_groups(policy)
         .iter()
         .map(of_group)
         .collect();
     let users = policy.exempt.iter().flat_map(|entry| entry.users());
     found.extend(users.filter_map(|user| of_user(user)));
     let mut told = Vec::new();
-    found.retain(|idle| {
-        let new = !told.contains(idle);
-        told.push(idle.clone());
+    found.retain(|unmatched| {
+        let new = !told.contains(unmatched);
+        told.push(unmatched.clone());
         new
     });
     found
 }
 
-fn of_group(group: &UnusableGroup) -> IdleName {
+fn of_group(group: &UnusableGroup) -> UnmatchedName {
     let name = &group.name;
     let shown = plain(name);
     let (cause, fix) = match group.fault {
@@ -43,7 +43,7 @@ fn of_group(group: &UnusableGroup) -> IdleName {
             "See what /etc/nsswitch.conf names for group, and whether it answers".to_owned(),
         ),
     };
-    IdleName {
+    UnmatchedName {
         table: NamingTable::Exempt,
         kind: NameKind::Group,
         name: name.clone(),
@@ -54,7 +54,7 @@ fn of_group(group: &UnusableGroup) -> IdleName {
     }
 }
 
-fn of_user(user: &str) -> Option<IdleName> {
+fn of_user(user: &str) -> Option<UnmatchedName> {
     let shown = plain(user);
     let (account, error, cause, fix) = match accounts::by_name(user) {
         Ok(Some(account)) if account.name == user => return None,
@@ -85,7 +85,7 @@ fn of_user(user: &str) -> Option<IdleName> {
             "See what /etc/nsswitch.conf names for passwd, and whether it answers".to_owned(),
         ),
     };
-    Some(IdleName {
+    Some(UnmatchedName {
         table: NamingTable::Exempt,
         kind: NameKind::User,
         name: user.to_owned(),
