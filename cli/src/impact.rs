@@ -11,11 +11,11 @@ use crate::roster::AccountRole;
 pub mod affected_users;
 mod device_deadlines;
 mod exemption_scope;
-mod lockout_risk;
+mod shut_out_risk;
 
 pub use device_deadlines::{DeviceDeadline, deadline};
 pub use exemption_scope::{ExemptionRules, ExemptionScope};
-pub use lockout_risk::{LockoutRisk, lock_outs, new_risks, newly_asking};
+pub use shut_out_risk::{ShutOutRisk, new_risks, newly_asking, shut_outs};
 
 #[cfg(test)]
 mod tests;
@@ -90,7 +90,7 @@ pub struct PolicyImpact {
     pub dangers: Vec<String>,
     /// Risks of the policy after the change, also those that it had before.
     #[serde(skip)]
-    risks: Vec<LockoutRisk>,
+    risks: Vec<ShutOutRisk>,
     /// Services that exempted an administrator before, and exempt none after.
     #[serde(skip)]
     ended_exemptions: Vec<String>,
@@ -134,15 +134,15 @@ pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImp
             impact.off = off;
         }
     }
-    impact.risks = lock_outs(view);
-    let known = before.map(lock_outs).unwrap_or_default();
+    impact.risks = shut_outs(view);
+    let known = before.map(shut_outs).unwrap_or_default();
     let new = new_risks(&known, &impact.risks).into_iter();
     impact.dangers = new.map(|risk| risk.when_switched_on().to_owned()).collect();
     if let Some(before) = before {
-        impact.ended_exemptions = lockout_risk::ended_exemptions(before, view);
+        impact.ended_exemptions = shut_out_risk::ended_exemptions(before, view);
     }
     let warnings = |view: PolicyView<'_>| {
-        let deadline = device_deadlines::lock_out(view);
+        let deadline = device_deadlines::shut_out(view);
         [warnings(view.policy), Vec::from_iter(deadline)].concat()
     };
     let known = before.map(warnings).unwrap_or_default();
@@ -172,7 +172,7 @@ impl PolicyImpact {
 
     /// True if a device that has given a right code would make it harmless.
     pub fn needs_device(&self) -> bool {
-        let of_devices = LockoutRisk::ALL.map(LockoutRisk::when_switched_on);
+        let of_devices = ShutOutRisk::ALL.map(ShutOutRisk::when_switched_on);
         self.dangers
             .iter()
             .any(|danger| of_devices.contains(&danger.as_str()))

@@ -14,7 +14,7 @@ use twofactor_store::{FactorStore, LockedFactor};
 use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::enrollment_report::EnrollmentReport;
 use super::event_dialogue;
-use super::lockout_watch::LockoutWatch;
+use super::shut_out_watch::ShutOutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::{EnrollArgs, HashChoice};
 use crate::command_failure::{CommandFailure, ExitStatus};
@@ -132,7 +132,7 @@ fn enroll_device(
     let confirmed = event_dialogue::deliver(context, waiting, &style)?;
     let now = clock::now()?;
     let watch = match confirmation {
-        CodeConfirmation::Skip => LockoutWatch::of_one_more(context, &store, &account),
+        CodeConfirmation::Skip => ShutOutWatch::of_one_more(context, &store, &account),
         CodeConfirmation::Ask => None,
     };
     let mut steps = FirstCodes {

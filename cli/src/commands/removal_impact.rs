@@ -87,7 +87,7 @@ impl RemovalEffect {
         let exemption = person.map_or_else(|| exemption(&policy, user), |person| person.exemption);
         let requirement = requirement(context, &policy, user);
         let risks = |people: &[AffectedUser]| {
-            impact::lock_outs(PolicyView {
+            impact::shut_outs(PolicyView {
                 policy: &policy,
                 people,
             })

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::device_confirmation::{CodeConfirmation, EnrollmentStyle, may_be_shown};
 use super::event_dialogue;
-use super::lockout_watch::LockoutWatch;
+use super::shut_out_watch::ShutOutWatch;
 use super::waiting_device::MadeDevice;
 use crate::args::RenewArgs;
 use crate::command_failure::CommandFailure;
@@ -52,7 +52,7 @@ pub fn run(context: &CommandContext, args: &RenewArgs) -> Result<(), CommandFail
     let renewed = confirmed.device;
     let factor = command_log::factor(&store, &account);
     let watch =
-        (confirmation == CodeConfirmation::Skip).then(|| LockoutWatch::begin(context, &store));
+        (confirmation == CodeConfirmation::Skip).then(|| ShutOutWatch::begin(context, &store));
     let new = operations::renew(&factor, old.id, renewed, &mut RootChange)?;
     if context.format == OutputFormat::Dialogue {
         return event_dialogue::tell_stored(

@@ -14,8 +14,8 @@ use twofactor_store::operations::{
 use twofactor_store::sys::accounts::by_uid;
 use twofactor_store::sys::clock;
 
-use super::lockout_watch::LockoutWatch;
 use super::restore_report::{RestoreReport, RestoreRow, RestoreStage};
+use super::shut_out_watch::ShutOutWatch;
 use crate::args::{RestoreArgs, RestoredCodes};
 use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::command_log;
@@ -75,7 +75,7 @@ pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, Com
     } else {
         ChangeThreads::Several
     };
-    let watch = LockoutWatch::begin(context, &store);
+    let watch = ShutOutWatch::begin(context, &store);
     interrupt::arm()?;
     let rows = written(&store, &places, terms, threads);
     let mut done = report(RestoreStage::Done, rows);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy, StartDay};
 
-use super::{AffectedUser, PolicyImpact, PolicyView, lock_outs, names, new_risks};
+use super::{AffectedUser, PolicyImpact, PolicyView, names, new_risks, shut_outs};
 use crate::formatting::count;
 
 /// A day from which users need a device.
@@ -40,8 +40,8 @@ pub(super) fn of(people: &[AffectedUser]) -> Vec<DeviceDeadline> {
 }
 
 /// A warning where no administrator could log in from a later day on, but could today.
-pub(super) fn lock_out(view: PolicyView<'_>) -> Option<String> {
-    let today = lock_outs(view);
+pub(super) fn shut_out(view: PolicyView<'_>) -> Option<String> {
+    let today = shut_outs(view);
     let days = of(view.people).into_iter().map(|deadline| deadline.day);
     let first = days.into_iter().find(|day| {
         let mut then = view.people.to_vec();
@@ -54,7 +54,7 @@ pub(super) fn lock_out(view: PolicyView<'_>) -> Option<String> {
             people: &then,
             ..view
         };
-        !new_risks(&today, &lock_outs(then)).is_empty()
+        !new_risks(&today, &shut_outs(then)).is_empty()
     })?;
     Some(format!(
         "from {first} on no administrator (root, or a member of sudo or wheel) could log in without a device, and none \

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::args::transfer_options::ImportFlags;
 use crate::command_failure::{CommandFailure, ExitStatus};
-use crate::commands::lockout_watch::LockoutWatch;
+use crate::commands::shut_out_watch::ShutOutWatch;
 use crate::context::CommandContext;
 use crate::doctor;
 use crate::formatting::count;
@@ -80,7 +80,7 @@ pub(super) fn finish(
         context.terminal.confirm(&format!("Import {devices}?"))?;
     }
     let store = context.existing_store()?;
-    let watch = LockoutWatch::begin(context, &store);
+    let watch = ShutOutWatch::begin(context, &store);
     // A signal ends it after what it does at the moment, so that all of that is logged and told.
     interrupt::arm()?;
     let ImportOutcome { rows, ended } = user_import::write(&store, &jobs, manner);

@@ -4,7 +4,7 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::PolicyTime;
 use twofactor_core::state::UserState;
 
-use super::LockoutRisk::{AdministratorsEnroll, AdministratorsRefused, Sshd};
+use super::ShutOutRisk::{AdministratorsEnroll, AdministratorsRefused, Sshd};
 use super::*;
 use crate::impact::affected_users::{KnownUser, ListedUsers};
 use crate::impact::assess;
@@ -41,7 +41,7 @@ fn machine(root: EnrollmentStatus, failures: u32) -> ListedUsers {
 }
 
 /// The risks for which a change is refused, where PAM files name the module for sshd and sudo.
-fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<LockoutRisk> {
+fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<ShutOutRisk> {
     let policy = |text: &str| -> Policy { format!("enabled = true\n{text}").parse().unwrap() };
     let (before, after) = (policy(before), policy(after));
     let time = PolicyTime {
@@ -54,13 +54,13 @@ fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<LockoutRisk> 
     let used = ["sshd".to_owned(), "sudo".to_owned()];
     impact.add_risks_at(&newly_asking(Some(&before), &after, &used));
     impact.add_risks_of_ended_exemptions(&used);
-    let is_told = |risk: &LockoutRisk| {
+    let is_told = |risk: &ShutOutRisk| {
         impact
             .dangers
             .iter()
             .any(|it| it == risk.when_switched_on())
     };
-    let told: Vec<_> = LockoutRisk::ALL.into_iter().filter(is_told).collect();
+    let told: Vec<_> = ShutOutRisk::ALL.into_iter().filter(is_told).collect();
     assert_eq!(told.len(), impact.dangers.len(), "{:?}", impact.dangers);
     told
 }
@@ -71,7 +71,7 @@ type RiskRow = (
     &'static str,
     EnrollmentStatus,
     u32,
-    Option<LockoutRisk>,
+    Option<ShutOutRisk>,
 );
 
 fn holds(rows: &[RiskRow]) {

@@ -6,17 +6,17 @@ use twofactor_store::FactorStore;
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::impact::affected_users::ListedUsers;
-use crate::impact::{self, LockoutRisk, PolicyView};
+use crate::impact::{self, PolicyView, ShutOutRisk};
 use crate::roster::{AccountRole, AdministratorGroups};
 
 /// The risks of the policy before devices are stored.
-pub struct LockoutWatch<'a> {
+pub struct ShutOutWatch<'a> {
     context: &'a CommandContext,
     store: &'a FactorStore,
-    before: Vec<LockoutRisk>,
+    before: Vec<ShutOutRisk>,
 }
 
-impl<'a> LockoutWatch<'a> {
+impl<'a> ShutOutWatch<'a> {
     /// Looks at all users. Where they cannot be listed, no risk is known, so that each that is there after counts as new.
     pub fn begin(context: &'a CommandContext, store: &'a FactorStore) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl<'a> LockoutWatch<'a> {
                 )];
             }
         };
-        let told = |risk: LockoutRisk| {
+        let told = |risk: ShutOutRisk| {
             format!(
                 "{}. Keep a root shell open, and try a device: twofactor verify USER",
                 risk.once_stored()
@@ -61,7 +61,7 @@ impl<'a> LockoutWatch<'a> {
 fn risks(
     context: &CommandContext,
     store: &FactorStore,
-) -> Result<Vec<LockoutRisk>, CommandFailure> {
+) -> Result<Vec<ShutOutRisk>, CommandFailure> {
     // Without a policy that can be used, all users are refused whatever is stored.
     let Ok(loaded) = context.policy.load() else {
         return Ok(Vec::new());
@@ -72,7 +72,7 @@ fn risks(
     }
     let listed = ListedUsers::read(store)?;
     let (people, _) = listed.under(&policy, context.policy_time());
-    Ok(impact::lock_outs(PolicyView {
+    Ok(impact::shut_outs(PolicyView {
         policy: &policy,
         people: &people,
     }))

@@ -15,7 +15,7 @@ const SSHD: &str = "sshd";
 
 /// Risk that keeps out all users who could repair things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockoutRisk {
+pub enum ShutOutRisk {
     /// sshd asks for codes, and no device has shown that it gives right ones.
     Sshd,
     /// An administrator can log in only by enrolling a device at the login.
@@ -24,7 +24,7 @@ pub enum LockoutRisk {
     AdministratorsRefused,
 }
 
-impl LockoutRisk {
+impl ShutOutRisk {
     /// All of them.
     pub const ALL: [Self; 3] = [
         Self::Sshd,
@@ -137,7 +137,7 @@ impl LoginProspect {
 }
 
 /// The risks of a policy that is on.
-pub fn lock_outs(view: PolicyView<'_>) -> Vec<LockoutRisk> {
+pub fn shut_outs(view: PolicyView<'_>) -> Vec<ShutOutRisk> {
     let PolicyView { policy, people } = view;
     if !policy.enabled {
         return Vec::new();
@@ -148,17 +148,17 @@ pub fn lock_outs(view: PolicyView<'_>) -> Vec<LockoutRisk> {
         .max()
         .unwrap_or_else(|| LoginProspect::of_unlisted(policy));
     let administrators = match best {
-        LoginProspect::Refused => Some(LockoutRisk::AdministratorsRefused),
-        LoginProspect::Enrolls => Some(LockoutRisk::AdministratorsEnroll),
+        LoginProspect::Refused => Some(ShutOutRisk::AdministratorsRefused),
+        LoginProspect::Enrolls => Some(ShutOutRisk::AdministratorsEnroll),
         LoginProspect::LogsIn => None,
     };
-    let sshd = sshd.then_some(LockoutRisk::Sshd);
+    let sshd = sshd.then_some(ShutOutRisk::Sshd);
     sshd.into_iter().chain(administrators).collect()
 }
 
 /// The risks after a change that were none before, or weaker ones.
-pub fn new_risks(before: &[LockoutRisk], after: &[LockoutRisk]) -> Vec<LockoutRisk> {
-    let is_known = |risk: LockoutRisk| before.iter().any(|known| known.covers(risk));
+pub fn new_risks(before: &[ShutOutRisk], after: &[ShutOutRisk]) -> Vec<ShutOutRisk> {
+    let is_known = |risk: ShutOutRisk| before.iter().any(|known| known.covers(risk));
     let after = after.iter().copied();
     after.filter(|risk| !is_known(*risk)).collect()
 }
