@@ -4,8 +4,6 @@
 //! `fallback_file`, `sshd_settings`, `user_findings`, `record_owners` and `machine_checks` find problems,
 //! `login_table` says what each user is asked, `installed_system` reads the machine.
 
-mod caller_limits;
-mod calling_programs;
 mod daemon_check;
 mod doctor_finding;
 mod doctor_report;
@@ -23,10 +21,12 @@ mod machine_checks;
 mod module_facts;
 pub mod notify_program;
 pub mod pam;
+mod pam_programs;
 mod pam_services;
 mod planned_change;
 mod policy_answer;
 mod polkit_sandbox;
+mod program_limits;
 pub mod record_owners;
 mod sshd_answers;
 mod sshd_match;

@@ -8,16 +8,16 @@ use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_store::attempt::KnownGroups;
 use twofactor_store::sys::accounts;
 
-use super::caller_limits;
-use super::calling_programs::CallingProgram;
 use super::doctor_finding::DoctorFinding;
 use super::installed_system::InstalledSystem;
 use super::login_forecast::{self, LoginForecast, LoginPath, LoginReason, PolicyAnswer};
 use super::login_groups::{LoginGroup, LoginGrouping};
 use super::module_facts::LoginFacts;
 use super::pam::{ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler};
+use super::pam_programs::PamProgram;
 use super::pam_services::PamServices;
 use super::policy_answer::answered;
+use super::program_limits;
 use super::sshd_answers::SshdAnswers;
 use super::sshd_settings::{SshdDialogue, SshdSettings};
 use super::stack_simulation::{StackSimulation, looks_at_users};
@@ -48,7 +48,7 @@ pub struct LoginTable {
 struct ServiceRow<'a> {
     name: &'a str,
     /// The program, where it is one of those that are known.
-    caller: Option<CallingProgram>,
+    program: Option<PamProgram>,
     stacks: &'a Result<ServiceStacks, ConfigError>,
     /// Settings, where it is that of sshd.
     sshd: Option<&'a SshdAnswers>,
@@ -92,11 +92,11 @@ impl LoginTable {
             if let Some(sshd) = sshd {
                 table.findings.extend(sshd.check(policy, name, stacks));
             }
-            let caller = match policy {
-                Some(policy) => CallingProgram::under(policy, name),
-                None => CallingProgram::of(name),
+            let program = match policy {
+                Some(policy) => PamProgram::under(policy, name),
+                None => PamProgram::of(name),
             };
-            rows.push(ServiceRow::new((name, caller), stacks, sshd));
+            rows.push(ServiceRow::new((name, program), stacks, sshd));
         }
         let mut groups = KnownGroups::for_many();
         let mut grouping = LoginGrouping::new(rows.len());
@@ -143,7 +143,7 @@ fn sorted(users: &[ExaminedUser]) -> Vec<&ExaminedUser> {
 
 impl<'a> ServiceRow<'a> {
     fn new(
-        (name, caller): (&'a str, Option<CallingProgram>),
+        (name, program): (&'a str, Option<PamProgram>),
         stacks: &'a Result<ServiceStacks, ConfigError>,
         sshd: Option<&'a SshdAnswers>,
     ) -> Self {
@@ -154,7 +154,7 @@ impl<'a> ServiceRow<'a> {
         };
         Self {
             name,
-            caller,
+            program,
             stacks,
             sshd,
             tells_users_apart: handlers.iter().any(tells),
@@ -170,8 +170,8 @@ impl<'a> ServiceRow<'a> {
         demanded: PolicyAnswer,
     ) -> &[LoginPath] {
         let account = &user.account;
-        let demanded = self.caller.map_or(demanded, |caller| {
-            caller_limits::demanded((caller, system.daemon), demanded, account.uid)
+        let demanded = self.program.map_or(demanded, |program| {
+            program_limits::demanded((program, system.daemon), demanded, account.uid)
         });
         let settings = self.sshd.and_then(|sshd| sshd.of(&account.name));
         let class = LoginClass {
@@ -230,8 +230,8 @@ fn ways(
         found: &found,
     };
     let way = login_forecast::by_pam(stacks, &simulation, demanded);
-    let way = match CallingProgram::of(service) {
-        Some(caller) => caller_limits::way(caller, way, demanded),
+    let way = match PamProgram::of(service) {
+        Some(program) => program_limits::way(program, way, demanded),
         None => way,
     };
     match sshd {

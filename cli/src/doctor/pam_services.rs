@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use twofactor_core::policy::{Policy, sibling};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
-use super::calling_programs::{self, CallingProgram, OF_XSECURELOCK, XSECURELOCK};
 use super::doctor_finding::DoctorFinding;
 use super::fallback_file;
 use super::installed_system::InstalledSystem;
@@ -14,6 +13,7 @@ use super::module_facts::{ModuleRole, OURS, asks_for_a_code, part};
 use super::pam::{
     ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
 };
+use super::pam_programs::{self, OF_XSECURELOCK, PamProgram, XSECURELOCK};
 use super::polkit_sandbox;
 use super::stack_checks::{self, CheckedService, is_named_on, names_module};
 use super::stack_simulation::StackSimulation;
@@ -234,18 +234,18 @@ impl PamServices {
     /// Programs that would refuse under this policy, as their services show.
     pub fn refusing(&self, system: &InstalledSystem, policy: &Policy) -> Vec<DoctorFinding> {
         let found = |module: &ModuleCall| module.name() == OURS || system.found(module);
-        let finding = |program: (&str, CallingProgram), service: &str, stacks: &ServiceStacks| {
+        let finding = |program: (&str, PamProgram), service: &str, stacks: &ServiceStacks| {
             let simulation = StackSimulation {
                 handlers: &stacks.auth,
                 facts: None,
                 found: &found,
             };
-            calling_programs::check(&simulation, program, service, (policy, system.daemon))
+            pam_programs::check(&simulation, program, service, (policy, system.daemon))
         };
         let used = self.services.iter().filter(|(_, stacks)| uses(stacks));
         let used = used.filter_map(|(name, stacks)| {
             finding(
-                (name, CallingProgram::under(policy, name)?),
+                (name, PamProgram::under(policy, name)?),
                 name,
                 stacks.as_ref().ok()?,
             )
@@ -255,7 +255,7 @@ impl PamServices {
         let shared = shared.filter_map(|service| {
             let stacks = read(system, service);
             let stacks = stacks.as_ref().ok().filter(|_| uses(&stacks))?;
-            finding(("xsecurelock", CallingProgram::User), service, stacks)
+            finding(("xsecurelock", PamProgram::User), service, stacks)
         });
         used.chain(shared).collect()
     }
@@ -264,8 +264,7 @@ impl PamServices {
     fn sandbox(&self, context: &CommandContext, policy: &Policy) -> Option<DoctorFinding> {
         let stacks = self.services.get(polkit_sandbox::SERVICE)?;
         let on = policy.enabled && policy.service_on(polkit_sandbox::SERVICE);
-        let asks =
-            on && uses(stacks) && !calling_programs::is_exempt(policy, polkit_sandbox::SERVICE);
+        let asks = on && uses(stacks) && !pam_programs::is_exempt(policy, polkit_sandbox::SERVICE);
         asks.then(|| polkit_sandbox::check(context.state_path()))?
     }
 

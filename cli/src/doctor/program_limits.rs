@@ -1,19 +1,18 @@
 //! The rest of a login where the program in front cannot do what the policy and the stack ask for.
 
-use super::calling_programs::CallingProgram;
 use super::daemon_check::DaemonPresence;
 use super::login_forecast::{LoginPath, LoginReason, LoginResult, PolicyAnswer, one_answer};
+use super::pam_programs::PamProgram;
 
 /// The effect of a demand of the policy, which every account may read, where records may be read by root alone.
 pub const fn demanded(
-    (caller, daemon): (CallingProgram, DaemonPresence),
+    (program, daemon): (PamProgram, DaemonPresence),
     demanded: PolicyAnswer,
     uid: u32,
 ) -> PolicyAnswer {
-    let why = match caller {
+    let why = match program {
         // root's own screen is unlocked by root.
-        CallingProgram::User | CallingProgram::UserOneField if uid != 0 => match (daemon, demanded)
-        {
+        PamProgram::User | PamProgram::UserOneField if uid != 0 => match (daemon, demanded) {
             (DaemonPresence::Missing, _) => LoginReason::RunsAsUser,
             // No device is given out there.
             (DaemonPresence::Listening, PolicyAnswer::Nothing(LoginReason::MustEnroll)) => {
@@ -21,8 +20,8 @@ pub const fn demanded(
             }
             (DaemonPresence::Listening, _) => return demanded,
         },
-        CallingProgram::Account(_) => LoginReason::NotRoot,
-        CallingProgram::Verifier(_) => match (daemon, demanded) {
+        PamProgram::Account(_) => LoginReason::NotRoot,
+        PamProgram::Verifier(_) => match (daemon, demanded) {
             (DaemonPresence::Missing, _) => LoginReason::RunsAsUser,
             // That another user has no device lets no user in.
             (DaemonPresence::Listening, PolicyAnswer::Nothing(_)) => LoginReason::NoDevice,
@@ -39,17 +38,17 @@ pub const fn demanded(
 }
 
 /// The effect on the questions of a stack.
-pub fn way(caller: CallingProgram, pam: LoginPath, demanded: PolicyAnswer) -> LoginPath {
-    match caller {
-        CallingProgram::OneAnswer | CallingProgram::UserOneField if pam.asks.len() > 1 => {
+pub fn way(program: PamProgram, pam: LoginPath, demanded: PolicyAnswer) -> LoginPath {
+    match program {
+        PamProgram::OneAnswer | PamProgram::UserOneField if pam.asks.len() > 1 => {
             one_answer(&pam, demanded, LoginReason::OneAnswer)
         }
         // One that is not named is refused whatever it asks.
-        CallingProgram::Account(_) if demanded == PolicyAnswer::Code && pam.asks.len() > 1 => {
+        PamProgram::Account(_) if demanded == PolicyAnswer::Code && pam.asks.len() > 1 => {
             one_answer(&pam, demanded, LoginReason::OneAnswer)
         }
         // A file that libpam cannot use stops such a program as well.
-        CallingProgram::NoAuth if pam.why != Some(LoginReason::Stack) => {
+        PamProgram::NoAuth if pam.why != Some(LoginReason::Stack) => {
             LoginPath::new(&[], LoginResult::In, Some(LoginReason::NeverAsked))
         }
         _ => pam,
@@ -62,7 +61,7 @@ mod tests {
 
     #[test]
     fn without_root_only_the_policy_decides() {
-        let user = |given| demanded((CallingProgram::User, DaemonPresence::Missing), given, 1000);
+        let user = |given| demanded((PamProgram::User, DaemonPresence::Missing), given, 1000);
         for why in [
             LoginReason::Disabled,
             LoginReason::ServiceOff,
@@ -75,7 +74,7 @@ mod tests {
         assert_eq!(user(PolicyAnswer::Code), refused);
         assert_eq!(
             demanded(
-                (CallingProgram::User, DaemonPresence::Missing),
+                (PamProgram::User, DaemonPresence::Missing),
                 PolicyAnswer::Code,
                 0
             ),
@@ -83,23 +82,20 @@ mod tests {
         );
         assert_eq!(
             demanded(
-                (
-                    CallingProgram::Account("postgres"),
-                    DaemonPresence::Listening
-                ),
+                (PamProgram::Account("postgres"), DaemonPresence::Listening),
                 PolicyAnswer::Code,
                 0
             ),
             PolicyAnswer::Refused(LoginReason::NotRoot)
         );
         let root = demanded(
-            (CallingProgram::OneAnswer, DaemonPresence::Missing),
+            (PamProgram::OneAnswer, DaemonPresence::Missing),
             PolicyAnswer::Code,
             1000,
         );
         assert_eq!(root, PolicyAnswer::Code);
         let verifier =
-            |daemon, given| demanded((CallingProgram::Verifier("postgres"), daemon), given, 1000);
+            |daemon, given| demanded((PamProgram::Verifier("postgres"), daemon), given, 1000);
         let (here, away) = (DaemonPresence::Listening, DaemonPresence::Missing);
         let no_device = PolicyAnswer::Nothing(LoginReason::NoDevice);
         assert_eq!(verifier(here, PolicyAnswer::Code), PolicyAnswer::Code);
@@ -108,13 +104,7 @@ mod tests {
         assert_eq!(verifier(here, no_device), denied);
         let exempt = PolicyAnswer::Nothing(LoginReason::Exempt);
         assert_eq!(verifier(here, exempt), exempt);
-        let asked = |given| {
-            demanded(
-                (CallingProgram::User, DaemonPresence::Listening),
-                given,
-                1000,
-            )
-        };
+        let asked = |given| demanded((PamProgram::User, DaemonPresence::Listening), given, 1000);
         assert_eq!(asked(PolicyAnswer::Code), PolicyAnswer::Code);
         let none = PolicyAnswer::Nothing(LoginReason::NoDevice);
         assert_eq!(asked(none), none);
@@ -126,7 +116,7 @@ mod tests {
     fn one_answer_is_refused_where_two_are_asked_for() {
         let asked = |asks: &[&'static str], demanded| {
             let pam = LoginPath::new(asks, LoginResult::In, None);
-            let way = way(CallingProgram::OneAnswer, pam, demanded);
+            let way = way(PamProgram::OneAnswer, pam, demanded);
             (way.asks, way.result, way.why)
         };
         let two = ["password", "code"];

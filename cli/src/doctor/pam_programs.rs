@@ -70,7 +70,7 @@ const NO_AUTH: [&str; 5] = ["cron", "crond", "atd", "runuser", "runuser-l"];
 
 /// Way in which a program calls PAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallingProgram {
+pub enum PamProgram {
     /// As the user who is asked, and may not read records and states: the daemon is asked.
     User,
     /// As a user, with one answer for all questions.
@@ -85,7 +85,7 @@ pub enum CallingProgram {
     NoAuth,
 }
 
-impl CallingProgram {
+impl PamProgram {
     /// The program of a service, if it is one of these.
     pub fn of(service: &str) -> Option<Self> {
         let account = OF_AN_ACCOUNT.iter().find(|(name, _)| *name == service);
@@ -100,7 +100,7 @@ impl CallingProgram {
 
     /// The same under a policy, which may name its account.
     pub fn under(policy: &Policy, service: &str) -> Option<Self> {
-        Self::of(service).map(|caller| match caller {
+        Self::of(service).map(|kind| match kind {
             Self::Account(account) if is_verifier(policy, account) => Self::Verifier(account),
             other => other,
         })
@@ -110,7 +110,7 @@ impl CallingProgram {
 /// A program that uses `service`, where its lines lead to the module and the policy is on for it.
 pub fn check(
     simulation: &StackSimulation<'_>,
-    (program, caller): (&str, CallingProgram),
+    (program, kind): (&str, PamProgram),
     service: &str,
     (policy, daemon): (&Policy, DaemonPresence),
 ) -> Option<DoctorFinding> {
@@ -120,10 +120,8 @@ pub fn check(
     let first = first_of_ours(simulation)?;
     let disable = format!("twofactor disable --service {service}");
     let refused = "every login there is refused, also of users without one";
-    match caller {
-        CallingProgram::User | CallingProgram::UserOneField
-            if daemon == DaemonPresence::Missing =>
-        {
+    match kind {
+        PamProgram::User | PamProgram::UserOneField if daemon == DaemonPresence::Missing => {
             Some(DoctorFinding::problem(
                 "runs-as-user",
                 service,
@@ -136,8 +134,8 @@ pub fn check(
                 ),
             ))
         }
-        CallingProgram::User => None,
-        CallingProgram::Account(account) => Some(DoctorFinding::problem(
+        PamProgram::User => None,
+        PamProgram::Account(account) => Some(DoctorFinding::problem(
             "runs-as-account",
             service,
             format!(
@@ -147,7 +145,7 @@ pub fn check(
                 "Name the account in self_service.verifiers of the policy (see twofactor.toml(5)), or: {disable}"
             ),
         )),
-        CallingProgram::Verifier(account) if daemon == DaemonPresence::Missing => {
+        PamProgram::Verifier(account) if daemon == DaemonPresence::Missing => {
             Some(DoctorFinding::problem(
                 "runs-as-account",
                 service,
@@ -158,12 +156,12 @@ pub fn check(
                 format!("systemctl enable --now twofactord.socket, or: {disable}"),
             ))
         }
-        CallingProgram::Verifier(_) | CallingProgram::OneAnswer | CallingProgram::UserOneField => {
+        PamProgram::Verifier(_) | PamProgram::OneAnswer | PamProgram::UserOneField => {
             let module = simulation.module(first)?;
             let two_questions = !module.has("forward_pass") && !simulation.passwords().is_empty();
             two_questions.then(|| one_answer(program, service, &disable))
         }
-        CallingProgram::NoAuth => None,
+        PamProgram::NoAuth => None,
     }
 }
 
@@ -259,7 +257,7 @@ mod tests {
         let policy: Policy = policy.parse().unwrap();
         check(
             &simulation,
-            (service, CallingProgram::under(&policy, service)?),
+            (service, PamProgram::under(&policy, service)?),
             service,
             (&policy, daemon),
         )
