@@ -16,7 +16,7 @@ use super::machine_checks;
 use super::pam::read;
 use super::pam_services::PamServices;
 use super::planned_change::{ChangeFaults, PlannedChange};
-use super::sshd_answers::SshdAnswers;
+use super::sshd_user_settings::SshdUserSettings;
 use super::stack_effect;
 use super::user_findings;
 use crate::command_failure::CommandFailure;
@@ -140,7 +140,7 @@ fn sshd_warnings(context: &CommandContext, system: &InstalledSystem) -> Vec<Stri
         Ok(users) => users,
         Err(failure) => return vec![format!("the users cannot be listed: {}", failure.what)],
     };
-    let answers = SshdAnswers::ask(system, &users);
+    let answers = SshdUserSettings::ask(system, &users);
     let mut warnings: Vec<String> = Vec::new();
     for settings in answers.settings() {
         let stacks = read(system, settings.service());

@@ -18,8 +18,8 @@ use super::pam_programs::PamProgram;
 use super::pam_services::PamServices;
 use super::policy_answer::answered;
 use super::program_limits;
-use super::sshd_answers::SshdAnswers;
 use super::sshd_settings::{SshdDialogue, SshdSettings};
+use super::sshd_user_settings::SshdUserSettings;
 use super::stack_simulation::{StackSimulation, looks_at_users};
 use super::user_findings::ExaminedUser;
 use crate::roster::AccountRole;
@@ -51,7 +51,7 @@ struct ServiceRow<'a> {
     program: Option<PamProgram>,
     stacks: &'a Result<ServiceStacks, ConfigError>,
     /// Settings, where it is that of sshd.
-    sshd: Option<&'a SshdAnswers>,
+    sshd: Option<&'a SshdUserSettings>,
     /// True if the lines of the stack tell users apart.
     tells_users_apart: bool,
     /// The ways in that were worked out, by what they depend on.
@@ -85,7 +85,7 @@ impl LoginTable {
         let shown = pam_services.shown(policy);
         let has_sshd = shown.iter().any(|(name, _)| *name == SSHD);
         let accounts = listed.iter().map(|user| &user.account);
-        let sshd = has_sshd.then(|| SshdAnswers::ask(system, accounts));
+        let sshd = has_sshd.then(|| SshdUserSettings::ask(system, accounts));
         let mut rows: Vec<ServiceRow> = Vec::new();
         for (name, stacks) in shown {
             let sshd = sshd.as_ref().filter(|sshd| sshd.service() == name);
@@ -145,7 +145,7 @@ impl<'a> ServiceRow<'a> {
     fn new(
         (name, program): (&'a str, Option<PamProgram>),
         stacks: &'a Result<ServiceStacks, ConfigError>,
-        sshd: Option<&'a SshdAnswers>,
+        sshd: Option<&'a SshdUserSettings>,
     ) -> Self {
         let handlers = stacks.as_ref().map_or(&[][..], |stacks| &stacks.auth);
         let tells = |handler: &StackHandler| match &handler.run {

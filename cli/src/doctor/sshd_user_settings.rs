@@ -11,7 +11,7 @@ use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
 use super::login_table::{SSHD, UNREADABLE, dialogue};
 use super::pam::{ConfigError, ServiceStacks};
-use super::sshd_match::MatchedNames;
+use super::sshd_match_lines::MatchedNames;
 use super::sshd_settings::SshdSettings;
 use super::stack_checks::{is_named_on, names_module};
 use crate::impact;
@@ -22,7 +22,7 @@ type UserClass = (Option<String>, Vec<String>);
 
 /// sshd's settings for each user, or why it does not tell them.
 #[derive(Default)]
-pub struct SshdAnswers {
+pub struct SshdUserSettings {
     /// The settings, each with the names of its users.
     settings: Vec<(SshdSettings, Vec<String>)>,
     /// Position of each user's settings.
@@ -30,12 +30,12 @@ pub struct SshdAnswers {
     error: Option<String>,
 }
 
-impl SshdAnswers {
+impl SshdUserSettings {
     /// Asks for the settings of these accounts.
     pub fn ask<'a>(system: &InstalledSystem, users: impl IntoIterator<Item = &'a Account>) -> Self {
-        let mut answers = Self::default();
+        let mut found = Self::default();
         if !system.has_sshd() {
-            return answers;
+            return found;
         }
         let users: Vec<&Account> = users.into_iter().collect();
         let classes = UserClasses::of(system);
@@ -47,10 +47,10 @@ impl SshdAnswers {
             let position = match class.as_ref().and_then(|class| known.get(class)) {
                 Some(position) => *position,
                 None => match system.sshd(&user.name) {
-                    Ok(settings) => answers.position(settings),
+                    Ok(settings) => found.position(settings),
                     // It will say the same to all the others.
                     Err(error) => {
-                        answers.error = Some(error);
+                        found.error = Some(error);
                         break;
                     }
                 },
@@ -58,12 +58,12 @@ impl SshdAnswers {
             if let Some(class) = class {
                 known.insert(class, position);
             }
-            answers.of_user.insert(user.name.clone(), position);
-            if let Some((_, names)) = answers.settings.get_mut(position) {
+            found.of_user.insert(user.name.clone(), position);
+            if let Some((_, names)) = found.settings.get_mut(position) {
                 names.push(user.name.clone());
             }
         }
-        answers
+        found
     }
 
     fn position(&mut self, settings: SshdSettings) -> usize {
