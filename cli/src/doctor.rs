@@ -24,7 +24,7 @@ pub mod pam;
 mod pam_programs;
 mod pam_services;
 mod planned_change;
-mod policy_answer;
+mod policy_demand;
 mod polkit_sandbox;
 mod program_limits;
 pub mod record_owners;

@@ -95,9 +95,9 @@ pub enum LoginReason {
     NeverAsked,
 }
 
-/// The policy's answer about a user at a service, beside what the stack makes of it.
+/// What the policy demands of a user at a service, beside what the stack makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyAnswer {
+pub enum PolicyDemand {
     /// A code.
     Code,
     /// Nothing, for this reason.
@@ -112,7 +112,7 @@ pub enum PolicyAnswer {
 pub fn by_pam(
     stacks: &Result<ServiceStacks, ConfigError>,
     simulation: &StackSimulation<'_>,
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
 ) -> LoginPath {
     let refused = || LoginPath::new(&[], LoginResult::Refused, Some(LoginReason::Stack));
     if stacks.is_err() {
@@ -130,7 +130,7 @@ pub fn by_pam(
 fn by_password(
     simulation: &StackSimulation<'_>,
     typed: TypedPassword,
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
     (code, problem): (ReturnCode, Option<LoginReason>),
 ) -> LoginPath {
     let walk = simulation.walk(SimulatedLogin::new(typed, code));
@@ -148,11 +148,11 @@ fn by_password(
             Some(LoginReason::NotInStack)
         }
         (LoginResult::In, false, _) => Some(LoginReason::Skipped),
-        (_, true, PolicyAnswer::Refused(why)) => Some(problem.unwrap_or(why)),
-        (_, true, PolicyAnswer::Uniform(_)) => Some(problem.unwrap_or(LoginReason::NoDevice)),
+        (_, true, PolicyDemand::Refused(why)) => Some(problem.unwrap_or(why)),
+        (_, true, PolicyDemand::Uniform(_)) => Some(problem.unwrap_or(LoginReason::NoDevice)),
         (LoginResult::Refused, true, _) => Some(problem.unwrap_or(LoginReason::Stack)),
-        (LoginResult::In, true, PolicyAnswer::Nothing(why)) => Some(why),
-        (LoginResult::In, true, PolicyAnswer::Code) => problem.or_else(|| {
+        (LoginResult::In, true, PolicyDemand::Nothing(why)) => Some(why),
+        (LoginResult::In, true, PolicyDemand::Code) => problem.or_else(|| {
             lets_in_with_wrong_code(simulation, typed).then_some(LoginReason::WrongCodeToo)
         }),
     };
@@ -169,7 +169,7 @@ pub fn by_sshd(
     settings: &SshdSettings,
     uid: u32,
     pam: &LoginPath,
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
 ) -> Vec<LoginPath> {
     let combinations = settings.combinations();
     let ways = combinations.iter().map(|methods| {
@@ -239,7 +239,7 @@ impl LoginPath {
 /// The module's answer when everything typed is right, and the faults of its line.
 fn answer(
     simulation: &StackSimulation<'_>,
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
 ) -> (ReturnCode, Option<LoginReason>) {
     let modules = || {
         simulation
@@ -253,13 +253,13 @@ fn answer(
     let missing = modules().any(|module| !(simulation.found)(module));
     let problem = missing.then_some(LoginReason::ModuleMissing);
     let code = match demanded {
-        PolicyAnswer::Code => ReturnCode::SUCCESS,
-        PolicyAnswer::Nothing(_) | PolicyAnswer::Uniform(LoginResult::In) => ReturnCode::IGNORE,
-        PolicyAnswer::Refused(LoginReason::LockedOut) => ReturnCode::MAXTRIES,
-        PolicyAnswer::Refused(
+        PolicyDemand::Code => ReturnCode::SUCCESS,
+        PolicyDemand::Nothing(_) | PolicyDemand::Uniform(LoginResult::In) => ReturnCode::IGNORE,
+        PolicyDemand::Refused(LoginReason::LockedOut) => ReturnCode::MAXTRIES,
+        PolicyDemand::Refused(
             LoginReason::Unusable | LoginReason::RunsAsUser | LoginReason::NotRoot,
         ) => ReturnCode::AUTHINFO_UNAVAIL,
-        PolicyAnswer::Refused(_) | PolicyAnswer::Uniform(LoginResult::Refused) => {
+        PolicyDemand::Refused(_) | PolicyDemand::Uniform(LoginResult::Refused) => {
             ReturnCode::AUTH_ERR
         }
     };
@@ -270,7 +270,7 @@ fn answer(
 fn asks(
     simulation: &StackSimulation<'_>,
     called: &[usize],
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
     problem: Option<LoginReason>,
 ) -> Vec<&'static str> {
     let mut asks: Vec<&'static str> = Vec::new();
@@ -280,7 +280,7 @@ fn asks(
         let typed = asks.iter().any(|ask| ask.starts_with("password"));
         match (simulation.part(*at), demanded) {
             (Some(ModuleRole::Password), _) if !typed => asks.push("password"),
-            (Some(ModuleRole::Ours), PolicyAnswer::Code | PolicyAnswer::Uniform(_))
+            (Some(ModuleRole::Ours), PolicyDemand::Code | PolicyDemand::Uniform(_))
                 if problem.is_none() =>
             {
                 asks.push(if one_field {
@@ -289,7 +289,7 @@ fn asks(
                     "code"
                 });
             }
-            (Some(ModuleRole::Ours), PolicyAnswer::Nothing(_))
+            (Some(ModuleRole::Ours), PolicyDemand::Nothing(_))
                 if one_field && !typed && problem.is_none() =>
             {
                 asks.push("password");
@@ -301,11 +301,11 @@ fn asks(
 }
 
 /// sshd's method `password`, and programs like it: the password is the answer to both questions.
-pub fn one_answer(pam: &LoginPath, demanded: PolicyAnswer, why: LoginReason) -> LoginPath {
+pub fn one_answer(pam: &LoginPath, demanded: PolicyDemand, why: LoginReason) -> LoginPath {
     let two = pam.asks.contains(&"code");
     match demanded {
-        PolicyAnswer::Code if two => LoginPath::new(&["password"], LoginResult::Refused, Some(why)),
-        PolicyAnswer::Uniform(_) if two => LoginPath::new(&["password"], pam.result, pam.why),
+        PolicyDemand::Code if two => LoginPath::new(&["password"], LoginResult::Refused, Some(why)),
+        PolicyDemand::Uniform(_) if two => LoginPath::new(&["password"], pam.result, pam.why),
         _ => pam.clone(),
     }
 }

@@ -10,13 +10,13 @@ use twofactor_store::sys::accounts;
 
 use super::doctor_finding::DoctorFinding;
 use super::installed_system::InstalledSystem;
-use super::login_forecast::{self, LoginForecast, LoginPath, LoginReason, PolicyAnswer};
+use super::login_forecast::{self, LoginForecast, LoginPath, LoginReason, PolicyDemand};
 use super::login_groups::{LoginGroup, LoginGrouping};
 use super::module_facts::LoginFacts;
 use super::pam::{ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler};
 use super::pam_programs::PamProgram;
 use super::pam_services::PamServices;
-use super::policy_answer::answered;
+use super::policy_demand::demand_on;
 use super::program_limits;
 use super::sshd_settings::{SshdDialogue, SshdSettings};
 use super::sshd_user_settings::SshdUserSettings;
@@ -61,7 +61,7 @@ struct ServiceRow<'a> {
 /// Everything that the ways in of a user depend on at one service.
 #[derive(Clone, PartialEq, Eq)]
 struct LoginClass {
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
     is_root: bool,
     /// Number of sshd's settings.
     settings: Option<usize>,
@@ -101,8 +101,8 @@ impl LoginTable {
         let mut groups = KnownGroups::for_many();
         let mut grouping = LoginGrouping::new(rows.len());
         for (number, user) in listed.iter().enumerate() {
-            let answers = demanded((policy, time), user, &rows, &mut groups);
-            for (position, (row, demanded)) in rows.iter_mut().zip(answers).enumerate() {
+            let demands = demanded((policy, time), user, &rows, &mut groups);
+            for (position, (row, demanded)) in rows.iter_mut().zip(demands).enumerate() {
                 let service = row.name;
                 let ways = row.ways(system, user, demanded);
                 if number < LISTED {
@@ -167,7 +167,7 @@ impl<'a> ServiceRow<'a> {
         &mut self,
         system: &InstalledSystem,
         user: &ExaminedUser,
-        demanded: PolicyAnswer,
+        demanded: PolicyDemand,
     ) -> &[LoginPath] {
         let account = &user.account;
         let demanded = self.program.map_or(demanded, |program| {
@@ -206,7 +206,7 @@ impl<'a> ServiceRow<'a> {
 fn ways(
     (system, service, stacks): (&InstalledSystem, &str, &Result<ServiceStacks, ConfigError>),
     account: &Account,
-    demanded: PolicyAnswer,
+    demanded: PolicyDemand,
     sshd: Option<&SshdSettings>,
 ) -> Vec<LoginPath> {
     let groups = OnceCell::new();
@@ -240,16 +240,16 @@ fn ways(
     }
 }
 
-/// The policy's answer about a user at each service: its rows and those of the user's files, in the order in which a login
+/// What the policy demands of a user at each service: its rows and those of the user's files, in the order in which a login
 /// comes to them. Groups are looked up once for all services.
 fn demanded(
     (policy, time): (Option<&Policy>, PolicyTime),
     user: &ExaminedUser,
     rows: &[ServiceRow<'_>],
     groups: &mut KnownGroups,
-) -> Vec<PolicyAnswer> {
+) -> Vec<PolicyDemand> {
     let Some(policy) = policy else {
-        return vec![PolicyAnswer::Refused(LoginReason::Unusable); rows.len()];
+        return vec![PolicyDemand::Refused(LoginReason::Unusable); rows.len()];
     };
     let account = Some(&user.account);
     let mut own = groups.of(account);
@@ -268,13 +268,13 @@ fn demanded(
         UserEnrollment::Enrolled
     };
     let requirement = OnceCell::new();
-    let mut answer = |decided: Option<PolicyDecision>| {
+    let mut demand = |decided: Option<PolicyDecision>| {
         let mut look_up = || *requirement.get_or_init(|| groups.requirement(policy, time, account));
         let decision = decided
             .unwrap_or_else(|| decision::decide_by_enrollment(policy, &mut look_up, enrollment));
-        answered(policy, user, decision)
+        demand_on(policy, user, decision)
     };
-    decided.into_iter().map(&mut answer).collect()
+    decided.into_iter().map(&mut demand).collect()
 }
 
 /// Questions of the auth lines of a stack.
