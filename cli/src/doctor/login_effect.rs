@@ -17,7 +17,7 @@ use super::pam::read;
 use super::pam_services::PamServices;
 use super::planned_change::{ChangeFaults, PlannedChange};
 use super::sshd_user_settings::SshdUserSettings;
-use super::stack_effect;
+use super::stack_change_faults;
 use super::user_findings;
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
@@ -90,7 +90,7 @@ pub fn of_plan(
     effect.add(fleet_switch::of_change(change, context.state_path()));
     match machine_checks::nowhere_used(Some(after), &effect.used) {
         Some(finding) => effect.warnings.push(finding.text()),
-        None => effect.add(stack_effect::of_change(change, &pam_services, named)),
+        None => effect.add(stack_change_faults::of_change(change, &pam_services, named)),
     }
     // What cannot be told of the machine as it is, keeps no danger from being told.
     let known = before

@@ -42,7 +42,7 @@ pub fn of_change(
     faults
 }
 
-/// StackProblems under a policy.
+/// Problems of stacks under a policy.
 struct StackProblems {
     /// Those of services that name the module and that the policy has on.
     asking: Vec<DoctorFinding>,
