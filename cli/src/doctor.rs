@@ -1,13 +1,12 @@
 //! `doctor`: the faults of this machine, their fixes, and the questions of the next login of each user.
 //!
 //! `pam` reads stacks as libpam does and `stack_simulation` logs in without calling a module; `stack_checks`,
-//! `fallback_file`, `sshd_settings`, `user_findings`, `record_owners` and `machine_checks` find problems,
+//! `other_service`, `sshd_settings`, `user_findings`, `record_owners` and `machine_checks` find problems,
 //! `login_table` says what each user is asked, `installed_system` reads the machine.
 
 mod daemon_check;
 mod doctor_finding;
 mod doctor_report;
-mod fallback_file;
 mod fleet_checks;
 mod fleet_members;
 mod fleet_store;
@@ -20,6 +19,7 @@ mod login_table;
 mod machine_checks;
 mod module_facts;
 pub mod notify_program;
+mod other_service;
 pub mod pam;
 mod pam_programs;
 mod pam_services;

@@ -7,9 +7,9 @@ use twofactor_core::policy::{Policy, sibling};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 use super::doctor_finding::DoctorFinding;
-use super::fallback_file;
 use super::installed_system::InstalledSystem;
 use super::module_facts::{ModuleRole, OURS, asks_for_a_code, part};
+use super::other_service;
 use super::pam::{
     ConfigError, HandlerType, ModuleCall, ServiceStacks, StackHandler, StackOrigin, read,
 };
@@ -279,7 +279,7 @@ impl PamServices {
             policy.enabled && policy.service_on(name) && uses(stacks)
         };
         let guarded = self.services.iter().any(asks);
-        guarded.then(|| fallback_file::check(&read(system, "other"), found))?
+        guarded.then(|| other_service::check(&read(system, "other"), found))?
     }
 
     /// A service without a PAM file that is switched with its sibling, which has one: this system calls it by that name only.
