@@ -9,10 +9,10 @@ use super::stack_simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 use crate::example_files;
 use crate::suggested_command;
 
+mod account_session;
 mod account_stack;
-mod other_groups;
 
-pub use other_groups::ACCOUNT_LINE;
+pub use account_session::ACCOUNT_LINE;
 
 /// The line that the examples have.
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_twofactor.so";
@@ -86,7 +86,7 @@ pub fn check(service: &CheckedService<'_>, policy: Option<&Policy>) -> Vec<Docto
     findings.extend(control(&simulation, name, first));
     findings.extend(twice(&simulation, name, policy));
     findings.extend(by_passes(&simulation, name));
-    findings.extend(other_groups::check(service, file, stacks, policy));
+    findings.extend(account_session::check(service, file, stacks, policy));
     // If the policy names the service, that is meant.
     let left_out = |policy: &Policy| {
         policy.enabled && !policy.service_on(name) && !policy.services.named.contains_key(name)
