@@ -1,5 +1,6 @@
 //! `status`: what is switched on, and who has a device. Never a secret.
 
+mod change_status;
 mod enrollment_totals;
 mod grace_periods;
 mod lock_status;
@@ -7,7 +8,6 @@ mod login_facts;
 mod prometheus;
 mod status_lookup;
 mod status_report;
-mod told_changes;
 mod user_selection;
 mod user_status;
 mod user_table;
@@ -26,11 +26,11 @@ use crate::doctor::login_effect;
 use crate::impact;
 use crate::output::OutputFormat;
 use crate::roster::{self, UserRoster};
+pub use change_status::{ChangeStatus, lines as told_lines, told_by_daemon};
 use enrollment_totals::EnrollmentTotals;
 pub use lock_status::{DaemonStatus, LockStatus};
 use prometheus::LoginFigures;
 use status_report::{PolicyStatus, ServiceSwitches, StatusReport};
-pub use told_changes::{ChangeStatus, lines as told_lines, told_by_daemon};
 use user_selection::UserSelection;
 use user_status::UserStatus;
 

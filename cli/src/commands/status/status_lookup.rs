@@ -6,7 +6,7 @@ use twofactor_store::{FactorSnapshot, LoadedPolicy};
 
 use super::lock_status::{DaemonStatus, LockStatus};
 use super::user_status::UserStatus;
-use super::{grace_periods, told_changes};
+use super::{change_status, grace_periods};
 use crate::command_failure::{CommandFailure, for_user};
 use crate::device_info::DeviceInfo;
 use crate::failure_kind::FailureKind;
@@ -111,7 +111,7 @@ fn with_factor(
             lock: LockStatus::new(verify::daemon_gate(&loaded.policy.throttle, state, now)),
         },
         grace: grace_periods::running(state, loaded, now),
-        changes: told_changes::told(record, now),
+        changes: change_status::told(record, now),
         grace_sessions: grace_periods::sessions(state, loaded, now),
         ..UserStatus::empty(name)
     }

@@ -7,9 +7,9 @@ use twofactor_core::account::Account;
 use twofactor_core::record::EnrollmentStatus;
 use twofactor_core::verify::ThrottleStatus;
 
+use super::change_status::{self, ChangeStatus};
 use super::grace_periods::{GraceStatus, SessionGraceStatus};
 use super::lock_status::{DaemonStatus, LockStatus};
-use super::told_changes::{self, ChangeStatus};
 use crate::device_info::DeviceInfo;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{ReportedTime, count, span};
@@ -164,7 +164,7 @@ impl UserStatus {
         for grace in &self.grace {
             text.push_str(&format!("Not asked for a code: {}\n", grace.text()));
         }
-        text.push_str(&told_changes::lines(&self.changes));
+        text.push_str(&change_status::lines(&self.changes));
         text
     }
 
