@@ -1,7 +1,7 @@
 //! `policy show` and `policy check`: reading the policy.
 
 pub mod policy_report;
-pub mod setting_change;
+pub mod setting_difference;
 
 use std::io::Read;
 use std::path::Path;

@@ -23,7 +23,7 @@ use self::change_impact::{
 };
 use self::change_report::announcement;
 use self::policy_setting::with_settings;
-use super::policy::setting_change::changes;
+use super::policy::setting_difference::differences;
 use crate::args::PreviewOptions;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
@@ -123,7 +123,7 @@ impl PolicyChange {
         let mut made = PolicyChangeReport::new(context, &after, impact);
         made.policy_hash = Some(policy_hash::hash_of(text.as_deref()));
         if text.as_deref() != Some(edited.as_str()) {
-            made.changed = changes(before.as_ref(), &after);
+            made.changed = differences(before.as_ref(), &after);
             let unknown = unknown_services(&after, &services);
             made.impact.dangers.extend(unknown);
             let named = |service: &str| services.contains(service);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
-use super::policy::{draft_text, setting_change};
+use super::policy::{draft_text, setting_difference};
 use super::policy_change::{DangerDecision, PolicyChange, PolicySetting, current_text};
 use crate::args::PolicyEditArgs;
 use crate::command_failure::{CommandFailure, ExitStatus};
@@ -68,7 +68,7 @@ fn prepared(
             .next("The policy in use was not changed.")
     })?;
     let before = policy::parse(text.as_deref().unwrap_or(DEFAULT_POLICY)).ok();
-    let settings: Vec<PolicySetting> = setting_change::changes(before.as_ref(), &after)
+    let settings: Vec<PolicySetting> = setting_difference::differences(before.as_ref(), &after)
         .into_iter()
         .map(|change| PolicySetting::new(change.key, change.value.to_string()))
         .collect();

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::PolicySetting;
 use super::policy_hash::hash_of;
-use crate::commands::policy::setting_change::SettingChange;
+use crate::commands::policy::setting_difference::SettingDifference;
 use crate::context::CommandContext;
 use crate::impact::PolicyImpact;
 use crate::output::CommandReport;
@@ -23,7 +23,7 @@ pub struct PolicyChangeReport {
     /// Hash of the policy that stands in the file now; `none` without a file, `null` where it cannot be read.
     pub(super) policy_hash: Option<String>,
     /// The settings that have other values than before, or would have.
-    pub(super) changed: Vec<SettingChange>,
+    pub(super) changed: Vec<SettingDifference>,
     /// The place where a policy that could not be used is kept, once another one took its place.
     pub(super) kept: Option<String>,
     enabled: bool,

@@ -10,7 +10,7 @@ use super::{DangerDecision, PolicyChangeReport, policy_hash};
 use crate::args::PreviewOptions;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::commands::policy::setting_change::SettingChange;
+use crate::commands::policy::setting_difference::SettingDifference;
 use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 
@@ -33,7 +33,7 @@ pub fn replace_invalid(
     let report = |hash| -> Result<PolicyChangeReport, CommandFailure> {
         let impact = assess(store.as_ref(), None, &after, DangerDecision::Unchecked, &[])?;
         let mut made = PolicyChangeReport::new(context, &after, impact);
-        made.changed = vec![SettingChange {
+        made.changed = vec![SettingDifference {
             key: "enabled".to_owned(),
             value: false.into(),
             before: serde_json::Value::Null,

@@ -10,7 +10,7 @@ use super::policy_report::PolicyReport;
 
 /// A setting with another value than before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SettingChange {
+pub struct SettingDifference {
     /// The key, with dots.
     pub key: String,
     /// The new value, with the type that it has in the file; `null` where it is no longer set.
@@ -19,7 +19,7 @@ pub struct SettingChange {
     pub before: Value,
 }
 
-impl SettingChange {
+impl SettingDifference {
     /// The line of an announcement: `window = 2`, or `issuer is removed`.
     pub fn line(&self) -> String {
         if self.value.is_null() {
@@ -31,7 +31,7 @@ impl SettingChange {
 }
 
 /// The settings in which a policy differs from the one before; from the default one where that was none.
-pub fn changes(before: Option<&Policy>, after: &Policy) -> Vec<SettingChange> {
+pub fn differences(before: Option<&Policy>, after: &Policy) -> Vec<SettingDifference> {
     let compared = flat(before.unwrap_or(&Policy::default()));
     let new = flat(after);
     let was = |key: &str| match before {
@@ -39,7 +39,7 @@ pub fn changes(before: Option<&Policy>, after: &Policy) -> Vec<SettingChange> {
         None => Value::Null,
     };
     let gone = compared.keys().filter(|key| !new.contains_key(*key));
-    let gone = gone.map(|key| SettingChange {
+    let gone = gone.map(|key| SettingDifference {
         key: key.clone(),
         value: Value::Null,
         before: was(key),
@@ -47,7 +47,7 @@ pub fn changes(before: Option<&Policy>, after: &Policy) -> Vec<SettingChange> {
     let differing = new
         .iter()
         .filter(|(key, value)| compared.get(*key) != Some(value));
-    let differing = differing.map(|(key, value)| SettingChange {
+    let differing = differing.map(|(key, value)| SettingDifference {
         key: key.clone(),
         value: value.clone(),
         before: was(key),
@@ -78,8 +78,8 @@ mod tests {
 
     fn told(before: Option<&str>, after: &str) -> Vec<(String, String, String)> {
         let before: Option<Policy> = before.map(|text| text.parse().unwrap());
-        let found = changes(before.as_ref(), &after.parse().unwrap()).into_iter();
-        let texts = |it: SettingChange| (it.key, it.value.to_string(), it.before.to_string());
+        let found = differences(before.as_ref(), &after.parse().unwrap()).into_iter();
+        let texts = |it: SettingDifference| (it.key, it.value.to_string(), it.before.to_string());
         found.map(texts).collect()
     }
 
@@ -109,9 +109,9 @@ mod tests {
     fn a_key_that_is_gone_is_removed() {
         let [before, after] = ["issuer = \"a\"\n", "window = 2\n"]
             .map(|line| format!("enabled = true\n{line}").parse::<Policy>().unwrap());
-        let lines: Vec<_> = changes(Some(&before), &after)
+        let lines: Vec<_> = differences(Some(&before), &after)
             .iter()
-            .map(SettingChange::line)
+            .map(SettingDifference::line)
             .collect();
         assert_eq!(lines, ["window = 2", "issuer is removed"]);
     }
