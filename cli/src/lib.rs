@@ -30,7 +30,7 @@ mod output;
 mod output_stream;
 mod parallel;
 mod parse_result;
-mod policy_edit;
+mod policy_text;
 mod private_copy;
 mod private_file;
 mod progress;

@@ -212,13 +212,13 @@ pub fn offer_device(context: &CommandContext, user: &str) -> Result<(), CommandF
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy_edit;
+    use crate::policy_text;
 
     #[test]
     fn service_names_become_keys() {
         assert_eq!(service_key("sshd"), "services.sshd");
         assert_eq!(service_key("systemd-user"), "services.systemd-user");
-        let text = policy_edit::set("enabled = true\n", &service_key("a.b"), "true").unwrap();
+        let text = policy_text::set("enabled = true\n", &service_key("a.b"), "true").unwrap();
         assert!(policy::parse(&text).unwrap().services.named["a.b"]);
     }
 }

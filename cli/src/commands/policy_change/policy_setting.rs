@@ -6,7 +6,7 @@ use twofactor_core::policy::DEFAULT_POLICY;
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
-use crate::policy_edit::{self, PolicyEditError};
+use crate::policy_text::{self, PolicyTextError};
 
 /// A key and its new value, as `policy set` takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,28 +63,28 @@ pub(super) fn with_settings(
 ) -> Result<String, CommandFailure> {
     let pairs = settings.iter();
     let pairs = pairs.map(|setting| (setting.key.as_str(), setting.value.as_str()));
-    policy_edit::set_all(text.unwrap_or(DEFAULT_POLICY), pairs)
+    policy_text::set_all(text.unwrap_or(DEFAULT_POLICY), pairs)
         .map_err(|error| refusal(context, error))
 }
 
-fn refusal(context: &CommandContext, error: PolicyEditError) -> CommandFailure {
+fn refusal(context: &CommandContext, error: PolicyTextError) -> CommandFailure {
     match error {
-        PolicyEditError::Before(what) => {
+        PolicyTextError::Before(what) => {
             CommandFailure::invalid(format!("{}: {what}", context.policy_path().display()))
                 .of_kind(FailureKind::InvalidPolicy)
                 .next("Correct that first.")
         }
-        PolicyEditError::Table(key) if policy_edit::LISTS.contains(&key.as_str()) => {
+        PolicyTextError::Table(key) if policy_text::LISTS.contains(&key.as_str()) => {
             CommandFailure::usage(format!("{key} is a list of tables")).next(format!(
                 "Edit {}, then: twofactor policy check",
                 context.policy_path().display()
             ))
         }
-        PolicyEditError::Key(_) | PolicyEditError::Table(_) => {
+        PolicyTextError::Key(_) | PolicyTextError::Table(_) => {
             CommandFailure::usage(error).next("Settings are named as in: twofactor policy show")
         }
         // The place is one in a text that exists nowhere yet.
-        PolicyEditError::Refused(what) => CommandFailure::usage(
+        PolicyTextError::Refused(what) => CommandFailure::usage(
             what.split_once(": ")
                 .map_or(what.as_str(), |(_, what)| what),
         ),

@@ -10,7 +10,7 @@ use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting};
 use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
-use crate::policy_edit;
+use crate::policy_text;
 
 /// The change that undoes a setup in the policy; `None` where nothing has to be changed.
 ///
@@ -69,7 +69,7 @@ pub fn text(now: &str, before: &str, after: &str) -> Result<String, CommandFailu
     }
     let mut edited = now.to_owned();
     for PolicySetting { key, value } in settings(before, after)? {
-        edited = policy_edit::set(&edited, &key, &value).map_err(invalid)?;
+        edited = policy_text::set(&edited, &key, &value).map_err(invalid)?;
     }
     Ok(edited)
 }

@@ -7,7 +7,7 @@ use twofactor_core::policy;
 
 /// Reason why a setting was not changed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum PolicyEditError {
+pub enum PolicyTextError {
     /// The key is not written as TOML writes keys.
     Key(String),
     /// The key names a table, not a setting.
@@ -18,7 +18,7 @@ pub enum PolicyEditError {
     Refused(String),
 }
 
-impl fmt::Display for PolicyEditError {
+impl fmt::Display for PolicyTextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(key) => write!(f, "{key:?} is not the name of a setting"),
@@ -28,7 +28,7 @@ impl fmt::Display for PolicyEditError {
     }
 }
 
-impl std::error::Error for PolicyEditError {}
+impl std::error::Error for PolicyTextError {}
 
 /// Lists of tables. They decide which users are locked out, and are changed in the file, as a whole.
 pub const LISTS: [&str; 2] = ["exempt", "require"];
@@ -40,15 +40,15 @@ pub const LISTS: [&str; 2] = ["exempt", "require"];
 /// a string, so that `issuer example.org` needs no quotes and `issuer 42` is still a string.
 ///
 /// # Errors
-/// [`PolicyEditError`]; nothing is changed then.
-pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError> {
+/// [`PolicyTextError`]; nothing is changed then.
+pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyTextError> {
     let path = setting_path(key)?;
     let before: DocumentMut = text.parse().map_err(|_| before_error(text))?;
     let mut refusal = None;
     for candidate in candidates(value) {
         let mut document = before.clone();
         assign(&mut document, &path, candidate)
-            .ok_or_else(|| PolicyEditError::Table(key.to_owned()))?;
+            .ok_or_else(|| PolicyTextError::Table(key.to_owned()))?;
         let after = document.to_string();
         match policy::parse(&after) {
             Ok(_) => return Ok(after),
@@ -56,8 +56,8 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError
         };
     }
     match policy::parse(text) {
-        Ok(_) => Err(PolicyEditError::Refused(refusal.unwrap_or_default())),
-        Err(error) => Err(PolicyEditError::Before(error.to_string())),
+        Ok(_) => Err(PolicyTextError::Refused(refusal.unwrap_or_default())),
+        Err(error) => Err(PolicyTextError::Before(error.to_string())),
     }
 }
 
@@ -68,7 +68,7 @@ pub fn set(text: &str, key: &str, value: &str) -> Result<String, PolicyEditError
 pub fn set_all<'s>(
     text: &str,
     settings: impl IntoIterator<Item = (&'s str, &'s str)>,
-) -> Result<String, PolicyEditError> {
+) -> Result<String, PolicyTextError> {
     let settings: Vec<_> = settings.into_iter().collect();
     if let [(key, value)] = settings.as_slice() {
         return set(text, key, value);
@@ -78,13 +78,13 @@ pub fn set_all<'s>(
         let path = setting_path(key)?;
         let value = typed(text, key, value);
         assign(&mut document, &path, value)
-            .ok_or_else(|| PolicyEditError::Table((*key).to_owned()))?;
+            .ok_or_else(|| PolicyTextError::Table((*key).to_owned()))?;
     }
     let after = document.to_string();
     match (policy::parse(&after), policy::parse(text)) {
         (Ok(_), _) => Ok(after),
-        (Err(error), Ok(_)) => Err(PolicyEditError::Refused(error.to_string())),
-        (Err(_), Err(error)) => Err(PolicyEditError::Before(error.to_string())),
+        (Err(error), Ok(_)) => Err(PolicyTextError::Refused(error.to_string())),
+        (Err(_), Err(error)) => Err(PolicyTextError::Before(error.to_string())),
     }
 }
 
@@ -104,18 +104,18 @@ fn typed(text: &str, key: &str, value: &str) -> Value {
 }
 
 /// The parts of a key with dots.
-fn setting_path(key: &str) -> Result<Vec<Key>, PolicyEditError> {
-    let path = Key::parse(key).map_err(|_| PolicyEditError::Key(key.to_owned()))?;
+fn setting_path(key: &str) -> Result<Vec<Key>, PolicyTextError> {
+    let path = Key::parse(key).map_err(|_| PolicyTextError::Key(key.to_owned()))?;
     let first = path.first().map(Key::get).unwrap_or_default();
     if LISTS.contains(&first) {
-        return Err(PolicyEditError::Table(first.to_owned()));
+        return Err(PolicyTextError::Table(first.to_owned()));
     }
     Ok(path)
 }
 
 /// The parser of the policy explains errors better than the editor's.
-fn before_error(text: &str) -> PolicyEditError {
-    PolicyEditError::Before(match policy::parse(text) {
+fn before_error(text: &str) -> PolicyTextError {
+    PolicyTextError::Before(match policy::parse(text) {
         Err(error) => error.to_string(),
         Ok(_) => "the policy cannot be edited".to_owned(),
     })

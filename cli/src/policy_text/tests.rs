@@ -71,7 +71,7 @@ fn types_follow_from_the_setting() {
 #[test]
 fn an_unknown_key_is_refused_with_the_valid_ones() {
     for (key, valid) in [("windows", "window"), ("throttle.tries", "attempts")] {
-        let Err(PolicyEditError::Refused(message)) = set(TEXT, key, "1") else {
+        let Err(PolicyTextError::Refused(message)) = set(TEXT, key, "1") else {
             panic!("{key}")
         };
         assert!(message.contains(valid), "{message}");
@@ -82,15 +82,15 @@ fn an_unknown_key_is_refused_with_the_valid_ones() {
 fn a_value_out_of_range_is_refused() {
     assert!(matches!(
         set(TEXT, "window", "11"),
-        Err(PolicyEditError::Refused(_))
+        Err(PolicyTextError::Refused(_))
     ));
     assert!(matches!(
         set(TEXT, "window", "many"),
-        Err(PolicyEditError::Refused(_))
+        Err(PolicyTextError::Refused(_))
     ));
     assert!(matches!(
         set(TEXT, "enabled", "maybe"),
-        Err(PolicyEditError::Refused(_))
+        Err(PolicyTextError::Refused(_))
     ));
 }
 
@@ -110,12 +110,12 @@ fn several_settings_are_one_change() {
     let invalid = [("window", "2"), ("tries", "99")];
     assert!(matches!(
         set_all(TEXT, invalid),
-        Err(PolicyEditError::Refused(message)) if message.contains("tries")
+        Err(PolicyTextError::Refused(message)) if message.contains("tries")
     ));
     let list = [("window", "2"), ("exempt", "true")];
     assert_eq!(
         set_all(TEXT, list),
-        Err(PolicyEditError::Table("exempt".into()))
+        Err(PolicyTextError::Table("exempt".into()))
     );
 }
 
@@ -123,23 +123,23 @@ fn several_settings_are_one_change() {
 fn tables_and_malformed_keys_are_no_settings() {
     assert_eq!(
         set(TEXT, "services", "true"),
-        Err(PolicyEditError::Table("services".into()))
+        Err(PolicyTextError::Table("services".into()))
     );
     for list in LISTS {
-        let refused = Err(PolicyEditError::Table(list.into()));
+        let refused = Err(PolicyTextError::Table(list.into()));
         assert_eq!(set(TEXT, list, "true"), refused);
     }
     assert_eq!(
         set(TEXT, "window.x", "true"),
-        Err(PolicyEditError::Table("window.x".into()))
+        Err(PolicyTextError::Table("window.x".into()))
     );
     assert_eq!(
         set(TEXT, "a b", "true"),
-        Err(PolicyEditError::Key("a b".into()))
+        Err(PolicyTextError::Key("a b".into()))
     );
     assert_eq!(
         set(TEXT, "", "true"),
-        Err(PolicyEditError::Key(String::new()))
+        Err(PolicyTextError::Key(String::new()))
     );
 }
 
@@ -148,12 +148,12 @@ fn an_invalid_policy_is_named_unless_repaired() {
     let broken = TEXT.replace("window = 1", "window = 99");
     assert!(matches!(
         set(&broken, "tries", "2"),
-        Err(PolicyEditError::Before(_))
+        Err(PolicyTextError::Before(_))
     ));
     assert_eq!(set(&broken, "window", "1"), Ok(TEXT.to_owned()));
     assert!(matches!(
         set("enabled = ", "enabled", "true"),
-        Err(PolicyEditError::Before(_))
+        Err(PolicyTextError::Before(_))
     ));
 }
 
