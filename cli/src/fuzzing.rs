@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use crate::commands::policy::PolicyReport;
 use crate::output::CommandReport as _;
 
-pub use crate::import::{
+pub use crate::import_formats::{
     ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, google_authenticator, oath_users,
     uri_list,
 };

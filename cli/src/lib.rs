@@ -20,7 +20,7 @@ mod formatting;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod impact;
-mod import;
+mod import_formats;
 mod interrupt;
 mod invoking_user;
 mod unmatched_name;

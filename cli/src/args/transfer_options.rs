@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
-use crate::import::path_pattern::PathPattern;
+use crate::import_formats::path_pattern::PathPattern;
 
 /// `import …`.
 #[derive(Debug, Subcommand)]

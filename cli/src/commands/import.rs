@@ -17,11 +17,13 @@ use crate::args::transfer_options::{
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::context::CommandContext;
-use crate::import::file_source::{self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource};
-use crate::import::import_report::unlisted;
-use crate::import::record_draft::ImportRow;
-use crate::import::user_import::UserImport;
-use crate::import::{
+use crate::import_formats::file_source::{
+    self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource,
+};
+use crate::import_formats::import_report::unlisted;
+use crate::import_formats::record_draft::ImportRow;
+use crate::import_formats::user_import::UserImport;
+use crate::import_formats::{
     ImportMoment, ImportedDevice, ParsedSource, RefusedEntry, SourceLine, google_authenticator,
     oath_users, unlisted_users, uri_list,
 };

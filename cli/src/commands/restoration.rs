@@ -22,7 +22,7 @@ use crate::command_log;
 use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{count, plain, utc};
-use crate::import::file_source::{self, UnreadableSource};
+use crate::import_formats::file_source::{self, UnreadableSource};
 use crate::interrupt;
 use crate::output::CommandReport as _;
 use crate::parallel::{self, ChangeThreads};

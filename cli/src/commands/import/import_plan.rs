@@ -8,10 +8,10 @@ use crate::commands::shut_out_watch::ShutOutWatch;
 use crate::context::CommandContext;
 use crate::doctor;
 use crate::formatting::count;
-use crate::import::ImportMoment;
-use crate::import::import_report::{ImportReport, ImportStage};
-use crate::import::record_draft::{ExistingDevices, ImportRow};
-use crate::import::user_import::{self, ImportOptions, ImportOutcome, UserImport};
+use crate::import_formats::ImportMoment;
+use crate::import_formats::import_report::{ImportReport, ImportStage};
+use crate::import_formats::record_draft::{ExistingDevices, ImportRow};
+use crate::import_formats::user_import::{self, ImportOptions, ImportOutcome, UserImport};
 use crate::interrupt;
 use crate::output::CommandReport as _;
 

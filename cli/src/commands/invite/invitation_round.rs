@@ -21,7 +21,7 @@ use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
 use crate::context::CommandContext;
 use crate::formatting::{count, plain};
-use crate::import::unlisted_users;
+use crate::import_formats::unlisted_users;
 use crate::interrupt;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;

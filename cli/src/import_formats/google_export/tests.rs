@@ -136,8 +136,9 @@ fn notes(parts: &[(u8, u8, u8)]) -> Vec<Vec<String>> {
         let payload = [usual("alice", ""), tail_of(*all, *part, *export)].concat();
         format!("otpauth-migration://{}\n", uri(&payload))
     });
-    let moment = crate::import::ImportMoment { now: 0, window: 1 };
-    let parsed = crate::import::uri_list::parse(lines.collect::<String>().as_bytes(), "-", moment);
+    let moment = crate::import_formats::ImportMoment { now: 0, window: 1 };
+    let parsed =
+        crate::import_formats::uri_list::parse(lines.collect::<String>().as_bytes(), "-", moment);
     assert_eq!(parsed.refused, []);
     let notes = parsed.items.into_iter().map(|item| item.notes);
     notes

@@ -1,7 +1,7 @@
 //! Devices that are taken, replaced and what is refused, with the used codes of both sides.
 
 use super::*;
-use crate::import::ImportedToken;
+use crate::import_formats::ImportedToken;
 use twofactor_core::device::OtpKind;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::recovery::OneTimeCode;

@@ -1,7 +1,7 @@
 //! The texts for people after an import, and the output for scripts.
 
 use super::*;
-use crate::import::SourceLine;
+use crate::import_formats::SourceLine;
 
 fn place(line: usize) -> SourceLine {
     let file = "users.oath".into();
