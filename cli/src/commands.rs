@@ -25,7 +25,6 @@ mod recovery_codes;
 mod relocation;
 mod removal_impact;
 mod removal_report;
-mod removal_target;
 mod renew;
 mod restoration;
 mod restore_report;

@@ -1,5 +1,7 @@
 //! `unset`: removes a device, or everything that is kept about a user.
 
+mod removal_target;
+
 use std::os::fd::OwnedFd;
 
 use twofactor_core::account::Account;
@@ -9,10 +11,10 @@ use twofactor_store::files::StoreError;
 use twofactor_store::operations::{self, ChangeSteps};
 use twofactor_store::{FactorStore, LockedFactor};
 
+use self::removal_target::RemovalTarget;
 use super::policy_change::{DangerDecision, policy_hash};
 use super::removal_impact::{RemainingDevices, RemovalEffect};
 use super::removal_report::{RemovalReport, RemovedPart};
-use super::removal_target::RemovalTarget;
 use super::renew::chosen;
 use crate::args::{PreviewOptions, UnsetArgs};
 use crate::command_failure::{CommandFailure, for_user};
