@@ -26,8 +26,7 @@ mod relocation;
 mod removal_impact;
 mod removal_report;
 mod renew;
-mod restoration;
-mod restore_report;
+mod restore;
 mod resync;
 mod setup;
 mod show;
@@ -72,7 +71,7 @@ pub fn run(
         TwofactorCommand::Import(args) => return import::run(context, args),
         TwofactorCommand::Export(args) => return export::run(context, args),
         TwofactorCommand::Backup(args) => return backup::run(context, args),
-        TwofactorCommand::Restore(args) => return restoration::run(context, args),
+        TwofactorCommand::Restore(args) => return restore::run(context, args),
         TwofactorCommand::Fleet(args) => return fleet::run(context, args),
         TwofactorCommand::Completions(args) => completions::run(context, args),
         TwofactorCommand::Complete(args) => completions::complete(args),

@@ -1,5 +1,7 @@
 //! `restore`: users from a backup. Everything is read and checked before the first user is changed.
 
+mod restore_report;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -14,7 +16,7 @@ use twofactor_store::operations::{
 use twofactor_store::sys::accounts::by_uid;
 use twofactor_store::sys::clock;
 
-use super::restore_report::{RestoreReport, RestoreRow, RestoreStage};
+use self::restore_report::{RestoreReport, RestoreRow, RestoreStage};
 use super::shut_out_watch::ShutOutWatch;
 use crate::args::{RestoreArgs, RestoredCodes};
 use crate::command_failure::{CommandFailure, ExitStatus};
