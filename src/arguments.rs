@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_and_every_argument() {
+    fn defaults_and_every_argument_are_read() {
         let none = ModuleArguments::parse(&[]).unwrap();
         assert_eq!(none.policy, Path::new("/etc/security/twofactor.toml"));
         assert_eq!(none.state, Path::new("/var/lib/twofactor"));

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_change_and_those_of_devices_have_a_sentence() {
+    fn the_newest_change_and_device_changes_are_worded() {
         let of = |kind| change(kind, ChangeChannel::Daemon);
         let mut changes = vec![of(ChangeWord::DeviceAdded), of(ChangeWord::DeviceRemoved)];
         for _ in 0..4 {

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn confirmations_are_not_told_unasked_nor_of_another_code() {
+    fn confirmations_are_shown_for_the_wanted_code_only() {
         let mut stage = StagedTransaction::new("enabled = true\n");
         stage.tty = Some(SSHD_TTY.to_vec());
         confirm(&mut stage, "One.");

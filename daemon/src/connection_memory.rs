@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_looked_up_once_and_only_when_asked_for() {
+    fn an_origin_is_looked_up_once_and_on_demand_only() {
         let found = PeerOrigin {
             session: Some(3),
             terminal: None,

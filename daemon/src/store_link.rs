@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_store_no_record_comes_and_no_change_is_made() {
+    fn without_a_store_no_record_and_no_change_is_made() {
         let scratch = ScratchStore::new();
         let (store, user) = (scratch.store(), "root");
         let host = lonely_host(&scratch);

@@ -38,7 +38,7 @@ fn a_password_claims_a_ticket_except_in_sshd() {
 }
 
 #[test]
-fn r13_a_password_claims_a_ticket_while_it_is_disabled() {
+fn r13_a_password_claims_a_ticket_while_disabled() {
     let claimed = |policy: &str, service, password| claimed_under(policy, service, password, &[]);
     let off = "enabled = false\n";
     assert_eq!(claimed(off, "su", "secret"), Some(NEWCOMER.into()));
@@ -70,7 +70,7 @@ fn one_look_tells_whether_a_login_is_over_ssh() {
 
 /// Switching it off is the way out of an emergency: no directory of users is asked then without need.
 #[test]
-fn no_ticket_is_claimed_while_it_is_disabled_without_a_daemon() {
+fn without_a_daemon_no_ticket_is_claimed_while_off() {
     let mut stage = StagedTransaction::of(NEWCOMER, "enabled = false\n");
     stage.arguments.files = FileChoice::Daemons;
     stage.service = Some("su".into());

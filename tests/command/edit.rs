@@ -45,7 +45,7 @@ fn copies(machine: &Machine) -> String {
 }
 
 #[test]
-fn an_edited_policy_is_announced_confirmed_and_swapped_in() {
+fn an_edited_policy_is_shown_confirmed_and_swapped_in() {
     let machine = desk();
     give_phone(&machine, "alice");
     for columns in COLUMNS {
@@ -136,7 +136,7 @@ fn an_edit_that_locks_all_users_out_is_refused() {
 }
 
 #[test]
-fn a_policy_that_was_changed_meanwhile_is_not_overwritten() {
+fn a_policy_changed_meanwhile_is_not_overwritten() {
     let machine = desk();
     let line = format!("echo 'tries = 2' >>$1; echo 'tries = 5' >>{POLICY}");
     let run = begin(&machine, &[&line], &["--yes"]).run().exits(1);
@@ -162,7 +162,7 @@ fn a_broken_policy_is_repaired_in_the_editor() {
 }
 
 #[test]
-fn an_editor_that_fails_or_changes_nothing_changes_nothing() {
+fn a_failing_or_idle_editor_changes_nothing() {
     let machine = desk();
     let run = begin(&machine, &["echo x >>$1; exit 3"], &["--yes"]).run();
     assert!(run.exits(4).stderr.contains("Nothing was changed."));
@@ -193,7 +193,7 @@ fn the_editor_of_sudo_comes_first() {
 }
 
 #[test]
-fn the_last_exemption_of_administrators_is_not_taken_out() {
+fn the_last_administrators_exemption_stays() {
     let machine = desk();
     let exempt = "enabled = true\nenforcement = \"mandatory\"\n[[exempt]]\nusers = [\"root\"]\n";
     machine.policy(exempt);

@@ -104,7 +104,7 @@ fn login_with(machine: &Machine, auth: &str, account: &str) {
 
 /// Without an account line that binds, users who have to enroll are let in.
 #[test]
-fn a_demand_that_the_account_lines_do_not_keep_is_told() {
+fn a_demand_without_account_lines_is_reported() {
     let (machine, _) = machine();
     let optional = "account optional pam_twofactor.so\n";
     for (account, told) in [
@@ -238,7 +238,7 @@ fn services_are_those_whose_pam_files_name_it() {
 }
 
 #[test]
-fn only_switches_the_others_off() {
+fn only_switches_the_other_services_off() {
     let (machine, _) = machine();
     machine.install_stack("sudo");
     machine.policy(&OFF.replace("default = true", "default = true\nlogin = true\nsu = true"));

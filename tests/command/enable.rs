@@ -352,7 +352,7 @@ fn services_of_one_program_are_switched_together() {
 
 /// A policy that is on, and asks nowhere, shuts no user out; the first service that asks does.
 #[test]
-fn a_service_that_did_not_ask_waits_for_an_administrator() {
+fn a_service_not_asking_yet_needs_an_administrator() {
     let machine = desk();
     let off = "enabled = true\nenforcement = \"mandatory\"\n[services]\ndefault = false\n";
     let told = "twofactor: not done: no administrator (root, or a member of sudo or wheel) could log in: none is let in \

@@ -85,7 +85,7 @@ fn a_host_in_no_fleet_does_not_get_its_policy() {
 }
 
 #[test]
-fn a_host_of_a_fleet_gets_its_policy_and_is_told_when_it_goes() {
+fn a_host_gets_the_fleets_policy_and_hears_of_its_end() {
     let machine = machine();
     join(&machine, &place());
     let on = machine.command(&ON).ok().stdout;

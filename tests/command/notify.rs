@@ -266,7 +266,7 @@ fn a_program_that_hangs_is_killed_with_its_group() {
 }
 
 #[test]
-fn a_program_that_fails_or_reads_nothing_holds_up_nothing() {
+fn a_failing_or_deaf_program_holds_up_nothing() {
     let machine = told(&format!(
         "exec <&-\nhead -c 1000000 /dev/zero\nhead -c 1000000 /dev/zero >&2\necho 1 >>{TOLD}"
     ));

@@ -301,7 +301,7 @@ fn r30_a_code_is_drawn_when_wanted_and_not_in_json() {
 }
 
 #[test]
-fn r30_a_code_of_40_columns_leaves_room_for_key_and_question() {
+fn r30_a_code_leaves_room_for_key_and_question() {
     let machine = desk();
     let mut pty = machine.twofactor(&["enroll", "alice"]).pty_of(40, 24);
     let text = pty.expect(ASK);

@@ -57,7 +57,7 @@ fn r47_a_preview_tells_who_is_refused_from_the_day_on() {
 
 /// All administrators would need a device, and none has shown that its device gives right codes.
 #[test]
-fn r47_requirements_that_shut_out_administrators_are_refused() {
+fn r47_requirements_that_shut_administrators_out_fail() {
     let machine = desk();
     machine.add_user("alice");
     machine.policy("enabled = false\n[[require]]\nusers = [\"root\"]\n");

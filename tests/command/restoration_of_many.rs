@@ -78,7 +78,7 @@ fn many_users_are_restored_in_the_order_of_the_backup() {
 
 /// One thread waits for the lock of a user when the command is ended, so that it cannot be done before.
 #[test]
-fn an_interrupted_restoration_leaves_each_user_whole_or_absent() {
+fn an_interrupted_restoration_leaves_users_whole() {
     let file = backup();
     let users = users(&file);
     let machine = new_machine(&file);

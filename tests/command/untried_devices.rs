@@ -63,7 +63,7 @@ fn an_import_that_replaces_the_one_that_works_warns() {
 }
 
 #[test]
-fn a_restoration_that_replaces_the_one_that_works_warns() {
+fn a_restoration_warns_of_the_device_it_replaces() {
     let machine = desk_on();
     machine.policy(ASKS);
     give_phone(&machine, "root");

@@ -255,7 +255,7 @@ fn a_policy_that_changes_meanwhile_stops_the_change() {
 
 /// A state directory that is gone, or empty, is an outage, and never a user without a device.
 #[test]
-fn a_state_directory_that_is_gone_tells_nothing_of_users() {
+fn a_missing_state_directory_shows_nothing_of_users() {
     let (machine, alice, _daemon) = ready();
     let (mut talk, phone) = begun(&machine, &alice);
     let code = alice.code();

@@ -44,7 +44,7 @@ fn a_user_is_let_in_with_a_right_code_alone() {
 }
 
 #[test]
-fn a_process_that_gave_up_roots_rights_asks_the_daemon() {
+fn a_process_without_roots_rights_asks_the_daemon() {
     let (machine, alice) = ready();
     let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
     let uid = uid.trim().parse().unwrap();

@@ -97,7 +97,7 @@ fn without_a_login_an_enrollment_code_is_asked_for() {
 }
 
 #[test]
-fn an_invitation_is_asked_for_where_the_policy_wants_one() {
+fn an_invitation_is_asked_for_where_it_is_needed() {
     let machine = machine(&format!("enroll_needs_invite = true\n{QUICK}"));
     add_account(&machine, "alice");
     let _daemon = machine.daemon();

@@ -48,7 +48,7 @@ fn a_proof_ends_with_its_set_of_recovery_codes() {
 }
 
 #[test]
-fn an_invitation_that_expires_meanwhile_stores_nothing() {
+fn an_invitation_expired_meanwhile_stores_nothing() {
     let machine = machine(&format!("enroll_needs_invite = true\n{QUICK}"));
     add_account(&machine, "alice");
     let _daemon = machine.daemon();

@@ -62,7 +62,7 @@ fn every_file_of_the_architecture_exists() {
 
 /// Documents stand in the package as in the repository, so that a link works where its file is installed beside them.
 #[test]
-fn files_that_installed_documents_link_to_are_installed() {
+fn files_linked_by_installed_documents_are_installed() {
     let installed = text("packaging/files");
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(harness::workspace().join("docs")).unwrap() {

@@ -181,7 +181,7 @@ fn nothing_on_the_page_becomes_markup_or_code() {
 
 /// Without `err`, Cockpit sends standard error to the journal.
 #[test]
-fn each_program_that_the_page_starts_has_its_errors_caught() {
+fn errors_of_the_pages_programs_are_caught() {
     let mut spawned = 0;
     for (name, text) in modules() {
         for call in text.split("cockpit.spawn(").skip(1) {

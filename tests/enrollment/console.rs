@@ -57,7 +57,7 @@ fn r30_the_qr_code_on_the_console_can_be_scanned() {
 }
 
 #[test]
-fn r30_i_inverts_the_code_of_the_dialogue_and_is_no_guess() {
+fn r30_i_inverts_the_code_of_the_dialogue() {
     for columns in COLUMNS {
         inverts_the_code_of_the_dialogue(columns);
     }

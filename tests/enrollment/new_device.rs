@@ -211,7 +211,7 @@ fn a_new_device_that_is_not_confirmed_is_not_stored() {
 }
 
 #[test]
-fn r49_new_recovery_codes_are_offered_when_few_are_left() {
+fn r49_recovery_codes_are_offered_when_few_are_left() {
     let (machine, old) = desk();
     let sshd = machine.sshd("");
     for spent in 0..6 {
@@ -263,7 +263,7 @@ pub fn bypass(machine: &Machine, options: &[&str]) -> String {
 }
 
 #[test]
-fn r49_a_bypass_code_gives_a_device_only_where_it_says_so() {
+fn r49_a_bypass_code_gives_a_device_if_it_says_so() {
     let (machine, _) = desk();
     let sshd = machine.sshd("");
     let (session, _) = recovers(&sshd, &bypass(&machine, &[]), &[]);

@@ -70,7 +70,7 @@ fn a_bypass_made_while_cut_off_works_here_once() {
 }
 
 #[test]
-fn a_bypass_made_while_cut_off_works_where_all_else_is_denied() {
+fn a_bypass_made_while_cut_off_works_there() {
     works_here("on_outage = \"deny\"\n");
 }
 

@@ -246,11 +246,11 @@ fn sweep(kinds: [RelayedKind; 2]) {
 }
 
 #[test]
-fn a_killed_service_makes_a_first_and_a_last_change_whole_or_not() {
+fn a_killed_service_leaves_first_and_last_whole() {
     sweep([RelayedKind::Enroll, RelayedKind::Unset]);
 }
 
 #[test]
-fn a_killed_service_replaces_a_device_and_codes_whole_or_not() {
+fn a_killed_service_replaces_whole_or_not_at_all() {
     sweep([RelayedKind::Renew, RelayedKind::Codes]);
 }

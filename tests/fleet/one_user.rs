@@ -62,7 +62,7 @@ fn a_broken_seal_refuses_its_user_alone() {
 
 /// Made by root in a store that works for all others.
 #[test]
-fn a_user_with_a_broken_seal_gets_in_by_a_code_of_one_host() {
+fn a_user_with_a_broken_seal_has_a_code_of_one_host() {
     let cluster = EtcdCluster::start(&[]);
     let host = with_broken_state(&cluster, |_| ());
     let made = host.run(|host| {

@@ -111,7 +111,7 @@ fn a_proof_works_on_one_host() {
 }
 
 #[test]
-fn the_last_device_unset_on_one_host_is_gone_on_the_other() {
+fn the_last_device_unset_here_is_gone_elsewhere() {
     let cluster = EtcdCluster::start(&[]);
     let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     hosts[0].run(|host| {

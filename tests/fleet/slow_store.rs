@@ -182,7 +182,7 @@ impl ToldCodes {
 
 /// However late each answer is: a change is made here as well, or not at all, or its end is unknown; and its user's lock is left to it.
 #[test]
-fn a_change_with_a_slow_store_is_made_on_this_host_or_not_at_all() {
+fn with_a_slow_store_a_change_is_made_here_or_not() {
     let cluster = EtcdCluster::start(&[]);
     let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let host = &hosts[0];

@@ -60,7 +60,7 @@ fn a_code_works_once_between_clocks_that_differ() {
 
 /// Ten minutes behind: what an onlooker saw of the phone ten minutes ago looks new there.
 #[test]
-fn a_host_far_behind_takes_no_code_from_before_the_last_one() {
+fn a_slow_clock_takes_no_code_before_the_last_one() {
     const BEHIND: i64 = -600;
     let cluster = EtcdCluster::start(&[]);
     let hosts = hosts_with(&cluster, totp(), BEHIND);
@@ -108,7 +108,7 @@ fn guesses_count_together_on_clocks_that_differ() {
 
 /// The clock steps after the question, before the answer.
 #[test]
-fn a_clock_that_steps_in_a_login_lets_no_code_in_twice() {
+fn a_clock_stepping_in_a_login_takes_no_code_twice() {
     let cluster = EtcdCluster::start(&[]);
     let hosts = hosts_with(&cluster, totp(), 0);
     fresh_code_margin(STEP, 25);

@@ -53,7 +53,7 @@ fn i3lock_opens_with_password_and_code() {
 }
 
 #[test]
-fn i3lock_opens_with_the_password_of_a_user_without_a_device() {
+fn i3lock_opens_by_password_without_a_device() {
     let (machine, _alice) = two_users();
     machine.install_stack("i3lock");
     let _display = display(&machine);

@@ -131,7 +131,7 @@ fn doas(machine: &Machine) -> harness::Pty {
 }
 
 #[test]
-fn doas_asks_for_the_code_behind_the_password() {
+fn doas_asks_for_the_code_after_the_password() {
     let (machine, phone) = two_users();
     machine.write_file("/etc/doas.conf", "permit alice\n", 0o644);
     machine.stack(

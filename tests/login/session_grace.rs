@@ -156,7 +156,7 @@ fn probe_in(shell: &mut Pty) -> String {
 }
 
 #[test]
-fn a_login_at_the_console_counts_until_something_ends_it() {
+fn a_console_login_counts_until_something_ends_it() {
     let (machine, phone) = desk(ON);
     let sshd = machine.sshd("");
     let wrong = phone.wrong_code();

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_daemon_a_locker_needs_no_more_than_its_fields() {
+    fn with_the_daemon_a_locker_needs_its_fields_only() {
         let on = "enabled = true";
         let kind = |service: &str, auth: &str| {
             let found = found_with(DaemonPresence::Listening, service, auth, on);

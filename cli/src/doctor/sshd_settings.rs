@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn kerberos_before_pam_is_a_problem_where_passwords_are_taken() {
+    fn kerberos_before_pam_is_a_problem_with_passwords() {
         let kerberos = ("usepam yes", "usepam yes\nkerberosauthentication yes");
         let password = ("passwordauthentication no", "passwordauthentication yes");
         let lists = |text: &'static str| ("methods any", text);

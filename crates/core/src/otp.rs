@@ -279,7 +279,7 @@ mod tests {
 
     /// RFC 4226 appendix D, whole.
     #[test]
-    fn hotp_values_of_rfc_4226() {
+    fn hotp_values_are_those_of_rfc_4226() {
         let table = include_str!("../../../tests/data/rfc4226.tsv");
         let mut count = 0;
         for row in rows(table) {
@@ -297,7 +297,7 @@ mod tests {
 
     /// RFC 6238 appendix B, whole, through both implementations.
     #[test]
-    fn totp_values_of_rfc_6238() {
+    fn totp_values_are_those_of_rfc_6238() {
         let table = include_str!("../../../tests/data/rfc6238.tsv");
         let digits = Digits::new(8).unwrap();
         let mut count = 0;
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_digits_and_interval() {
+    fn digits_and_interval_have_limits() {
         assert!(Digits::new(5).is_none() && Digits::new(9).is_none());
         assert!(Interval::new(4).is_none() && Interval::new(3601).is_none());
         assert_eq!(Interval::new(5).unwrap().seconds(), 5);

@@ -381,7 +381,7 @@ mod tests {
 
     /// A kill before the record comes leaves the one before, or none that the mark does not tell of.
     #[test]
-    fn the_record_before_is_known_until_the_new_one_is_in_place() {
+    fn the_record_before_is_known_until_the_new_is_there() {
         let (fleet, marks) = scratch();
         let [old, new, newer] = [7, 8, 9].map(|uid| UserRecord::new("alice".to_owned(), uid));
         let [was, kind, next] = [&old, &new, &newer].map(|it| MarkKind::of(Some(it)));
@@ -419,7 +419,7 @@ mod tests {
 
     /// A kill before the new record of a removed user comes leaves the note of the removal.
     #[test]
-    fn a_removal_before_is_known_until_the_new_record_is_in_place() {
+    fn a_removal_is_known_until_the_new_record_is_there() {
         let (_fleet, marks) = scratch();
         let new = UserRecord::new("alice".to_owned(), 7);
         marks.note("alice", 5, MarkKind::Removed).unwrap();

@@ -375,7 +375,7 @@ fn sealed_record(place: &StoreKey, revision: u64) -> Vec<u8> {
 
 /// By it a host would take its own copy for the newest one.
 #[test]
-fn a_state_of_an_earlier_epoch_stays_one_without_its_record() {
+fn a_state_of_an_earlier_epoch_needs_no_record() {
     let key = key();
     let now = standing(2, 1);
     let view = store(&now, &SharedState::first(1, UserState::new(0)));
@@ -402,7 +402,7 @@ fn a_state_of_an_earlier_epoch_stays_one_without_its_record() {
 
 /// By a contradiction this host would judge by the record that the change replaced.
 #[test]
-fn a_change_beside_the_first_attempt_of_an_epoch_is_no_contradiction() {
+fn a_change_beside_an_epochs_first_attempt_agrees() {
     let key = key();
     let now = standing(2, 1);
     let view = store(&now, &SharedState::first(1, UserState::new(0)));

@@ -223,7 +223,7 @@ fn wrong_codes_count_by_their_purpose() {
 }
 
 #[test]
-fn the_store_is_asked_only_of_users_with_a_device_in_a_fleet() {
+fn the_store_is_asked_of_users_with_a_device_only() {
     let unenrolled = Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
     let machine = FleetMachine::new(FLEET, &[], Ok(()));
     for user in ["daemon", "no-such-user"] {
@@ -246,7 +246,7 @@ fn an_open_breaker_is_an_outage_at_once() {
 }
 
 #[test]
-fn an_outage_opens_the_breaker_unless_it_is_of_one_user() {
+fn an_outage_but_of_one_user_opens_the_breaker() {
     for (reason, opens) in [(unreachable_store(), true), (OutageReason::NoState, false)] {
         let machine = FleetMachine::new(FLEET, &[reason], Ok(()));
         assert_eq!(machine.next_code(), Ok(FleetAnswer::Outage));
@@ -256,7 +256,7 @@ fn an_outage_opens_the_breaker_unless_it_is_of_one_user() {
 }
 
 #[test]
-fn a_newer_record_is_brought_here_before_the_code_is_judged() {
+fn a_newer_record_comes_before_the_code_is_judged() {
     let older = [OutageReason::OlderRecord];
     let machine = FleetMachine::new(FLEET, &older, Ok(()));
     assert!(is_accepted(&machine.next_code()));
@@ -278,14 +278,14 @@ fn a_record_that_stays_old_is_no_outage() {
 
 /// More than half of the three seconds goes by, by which a first try would be too late.
 #[test]
-fn a_slow_record_does_not_make_the_second_try_too_late() {
+fn a_slow_record_leaves_time_for_the_second_try() {
     let (older, pause) = ([OutageReason::OlderRecord], Duration::from_millis(1450));
     let machine = FleetMachine::slow(FLEET, &older, (Ok(()), pause));
     assert!(is_accepted(&machine.next_code()));
 }
 
 #[test]
-fn a_code_that_waited_for_others_is_refused_as_one_of_too_many() {
+fn a_code_that_waited_too_long_is_one_of_too_many() {
     let machine = FleetMachine::new(FLEET, &[], Ok(()));
     // As long as a second code of the user waits for its turn.
     let turn = machine.service.turns.take(0, Duration::ZERO).unwrap();

@@ -110,7 +110,7 @@ fn reply(client: &mut UnixStream) -> Vec<u8> {
 }
 
 #[test]
-fn connections_that_follow_each_other_share_two_threads() {
+fn successive_connections_share_two_threads() {
     let served = Served::new();
     for _ in 0..20 {
         let (client, reply) = served.asked(b"{}\0");
@@ -198,7 +198,7 @@ fn a_panic_while_waiting_ends_the_daemon() {
 }
 
 #[test]
-fn a_thread_that_was_told_of_a_call_accepts_none_after_the_end() {
+fn a_woken_thread_accepts_no_call_after_the_end() {
     let served = Served::without_threads();
     let mut client = served.connected();
     client.write_all(b"{}\0").unwrap();

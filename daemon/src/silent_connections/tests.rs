@@ -93,7 +93,7 @@ fn a_client_that_goes_gives_its_place_back() {
 }
 
 #[test]
-fn a_connection_that_stays_silent_is_closed_in_its_time() {
+fn a_silent_connection_is_closed_in_its_time() {
     let mut waited = waited();
     let now = clock::monotonic();
     let early = waited.connected(now + SOON);

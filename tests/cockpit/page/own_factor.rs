@@ -63,7 +63,7 @@ fn r30_r35_a_first_device_is_set_up_by_its_qr_code() {
 }
 
 #[test]
-fn r31_r32_r33_key_and_address_are_masked_until_asked_for() {
+fn r31_r32_r33_key_and_uri_are_masked_until_asked() {
     let (machine, _daemon) = desk("", "");
     let cockpit = machine.cockpit();
     let page = page_of(&cockpit, "alice", CockpitRole::User, &[]);
@@ -104,7 +104,7 @@ fn r35_skip_and_a_closed_tab_leave_nothing() {
 }
 
 #[test]
-fn r34_renewing_takes_a_code_and_keeps_the_old_key_until_the_end() {
+fn r34_renewing_takes_a_code_and_keeps_the_old_key() {
     let (machine, daemon) = desk("", "");
     let old = enroll(&machine, "alice", &[]);
     let cockpit = machine.cockpit();
@@ -144,7 +144,7 @@ fn r34_renewing_takes_a_code_and_keeps_the_old_key_until_the_end() {
 }
 
 #[test]
-fn r36_a_second_device_is_recommended_and_takes_a_code() {
+fn r36_a_second_device_is_advised_and_takes_a_code() {
     let (machine, daemon) = desk("", "");
     let phone = enroll(&machine, "alice", &[]);
     let cockpit = machine.cockpit();
@@ -182,7 +182,7 @@ fn r36_a_second_device_is_recommended_and_takes_a_code() {
 }
 
 #[test]
-fn r37_the_last_device_is_unset_after_a_confirmation_with_a_code() {
+fn r37_the_last_device_is_unset_with_a_code() {
     let (machine, daemon) = desk("", "");
     let phone = enroll(&machine, "alice", &[]);
     let cockpit = machine.cockpit();
@@ -266,7 +266,7 @@ fn what_the_settings_leave_to_root_is_not_offered() {
 }
 
 #[test]
-fn an_enrollment_code_admits_the_first_device_where_it_must() {
+fn an_enrollment_code_admits_the_first_device() {
     let (machine, _daemon) = desk("", "[self_service]\nfirst_device = \"invite\"");
     let invited = machine.command(&["invite", "alice", "--json"]).ok();
     let invited: serde_json::Value = serde_json::from_str(&invited.stdout).expect("JSON");

@@ -209,7 +209,7 @@ fn r15_the_banner_is_skipped_once_per_session() {
 }
 
 #[test]
-fn without_administrative_access_nothing_of_others_is_offered() {
+fn limited_access_offers_nothing_of_others() {
     let (machine, _daemon) = desk("", "");
     machine.add_user("bob");
     enroll(&machine, "bob", &[]);

@@ -26,7 +26,7 @@ fn an_invalid_or_missing_policy_refuses_all_users() {
 }
 
 #[test]
-fn only_a_policy_that_cannot_be_used_refuses_all_users() {
+fn only_an_unusable_policy_refuses_all_users() {
     let (machine, _daemon) = desk("", "");
     let cockpit = machine.cockpit();
     let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
@@ -106,7 +106,7 @@ fn a_damaged_record_is_shown_as_such() {
 }
 
 #[test]
-fn a_lock_out_is_shown_to_its_user_and_ended_by_administrators() {
+fn a_lock_out_is_shown_and_ended_by_administrators() {
     let (machine, _daemon) = desk("", "");
     let phone = enrolled(&machine, "bob");
     let cockpit = machine.cockpit();

@@ -140,7 +140,7 @@ fn a_users_factor_is_unset_after_a_preview() {
 
 /// What the question of the command says.
 #[test]
-fn what_is_wrong_and_counts_on_other_hosts_is_shown_before_an_unset() {
+fn an_unset_shows_first_what_counts_on_other_hosts() {
     let (machine, _daemon) = desk("", "");
     enrolled(&machine, "bob");
     let cockpit = machine.cockpit();
@@ -228,7 +228,7 @@ fn five_hundred_users_are_shown_and_filtered() {
 }
 
 #[test]
-fn another_users_device_is_set_up_on_the_administrators_screen() {
+fn administrators_set_up_another_users_device() {
     let (machine, daemon) = desk("", "");
     machine.add_user("bob");
     let cockpit = machine.cockpit();

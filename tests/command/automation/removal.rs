@@ -68,7 +68,7 @@ fn a_device_enrolled_after_the_preview_is_kept() {
 
 /// The question says it, and so does what is shown in its place.
 #[test]
-fn a_preview_says_what_is_wrong_and_on_which_hosts_it_counts() {
+fn a_preview_shows_faults_and_hosts() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
     let told = |report: &Value| (report["everywhere"].clone(), report["fault"].clone());

@@ -15,7 +15,7 @@ const FILE: &str = "/root/users.oath";
 
 /// The user after the first batch has a record, and something else keeps it locked when the command is ended.
 #[test]
-fn an_interrupted_import_logs_and_tells_what_it_stored() {
+fn an_interrupted_import_logs_and_reports_its_work() {
     let machine = desk_on();
     machine.add_users(BATCH + 2, FIRST);
     let account = Account {

@@ -47,7 +47,7 @@ fn lines_that_shut_out_all_users_are_refused() {
 }
 
 #[test]
-fn what_was_so_before_the_lines_keeps_no_other_service_from_them() {
+fn earlier_faults_keep_no_service_from_its_lines() {
     let optional = "enabled = true\n[services]\nsshd = true\nsudo = true\nsudo-i = true\n";
     let machine = machine(optional);
     setup(&machine, &["sshd", "--yes", "--force"]).ok();

@@ -57,7 +57,7 @@ fn a_policy_edited_between_two_setups_keeps_the_edit() {
 }
 
 #[test]
-fn a_missing_policy_is_not_replaced_where_logins_are_refused() {
+fn a_missing_policy_that_refuses_is_not_replaced() {
     let (machine, _) = installed();
     setup(&machine, &["sudo", "--yes"]).ok();
     std::fs::remove_file("/etc/security/twofactor.toml").unwrap();

@@ -14,7 +14,7 @@ const CHANGING: [&str; 5] = ["pwrite64", "fsync", "fdatasync", "unlinkat", "rena
 
 /// Its user, who is refused before, has no device afterwards, and is not refused as one whose record is lost.
 #[test]
-fn r42_a_killed_removal_of_a_damaged_record_is_complete() {
+fn r42_a_killed_removal_of_a_damaged_record_completes() {
     let machine = machine("enabled = true\n");
     enroll_token(&machine, "alice");
     let before = KeptFiles::look();

@@ -30,7 +30,7 @@ fn at(service: &str, user: &str) -> Drive {
 }
 
 #[test]
-fn by_user_group_and_service() {
+fn users_groups_and_services_are_exempt() {
     let machine = machine(&policy(""));
     for user in ["alice", "carol"] {
         enroll_token(&machine, user);
@@ -92,7 +92,7 @@ fn entries_are_alternatives_of_joint_conditions() {
 }
 
 #[test]
-fn by_network() {
+fn a_network_exempts_its_addresses_only() {
     let machine = machine(&policy(
         "[[exempt]]\nnetworks = [\"10.0.0.0/8\", \"192.0.2.7\", \"::1/128\", \"2001:db8::/32\"]\n",
     ));

@@ -192,7 +192,7 @@ fn a_policy_changed_at_the_password_ends_the_login() {
 
 /// The question that all get with `uniform_prompt`.
 #[test]
-fn a_policy_changed_at_a_uniform_question_ends_the_login() {
+fn a_policy_changed_at_a_question_ends_the_login() {
     let machine = machine("enabled = true\nuniform_prompt = true\n");
     add_account(&machine, "bob");
     stack(&machine, "", "", PERMITS);

@@ -70,7 +70,7 @@ fn r47_a_clock_that_is_set_back_lifts_nothing() {
 }
 
 #[test]
-fn r47_a_group_that_cannot_be_looked_up_has_all_as_members() {
+fn r47_an_unreadable_group_has_all_users_as_members() {
     let machine = with_alice("groups = [\"robots\"]");
     let names = machine.name_service();
     for order in [
@@ -165,7 +165,7 @@ fn r47_users_with_a_device_never_depend_on_it() {
 }
 
 #[test]
-fn r47_what_comes_before_a_requirement_looks_nothing_up() {
+fn r47_rules_before_a_requirement_look_nothing_up() {
     let machine = with_alice("groups = [\"robots\"]");
     let names = machine.name_service();
     let entry = "[[require]]\ngroups = [\"robots\"]\n";

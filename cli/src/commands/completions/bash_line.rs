@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_without_quotes_and_without_expansion() {
+    fn words_are_read_without_quotes_and_expansion() {
         for (line, words) in [
             ("", &[""][..]),
             ("twofactor ", &["twofactor", ""]),

@@ -145,7 +145,7 @@ mod tests {
     use twofactor_store::daemon_client::DaemonClient;
 
     #[test]
-    fn a_device_that_is_surely_lost_is_told_from_one_that_may_be_stored() {
+    fn a_lost_device_differs_from_one_that_may_be_stored() {
         let client = DaemonClient::new(Path::new("/run/x"), "alice");
         let told = |cause| lost(&client.fault(cause));
         for cause in [

@@ -112,7 +112,7 @@ mod tests {
 
     /// A later `enable` would switch it on where no PAM file names the module any more.
     #[test]
-    fn a_service_that_was_off_goes_off_with_the_global_switch() {
+    fn a_service_that_was_off_goes_off_with_the_switch() {
         let before = "enabled = false\n[services]\nsshd = false\n";
         let now = "enabled = true\nwindow = 2\n[services]\nsshd = true\n";
         assert_eq!(
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_was_changed_since_loses_the_switches_only() {
+    fn a_text_changed_since_loses_the_switches_only() {
         let now = "enabled = true\nwindow = 2\n[services]\nsshd = true\n";
         assert_eq!(
             text(now, "enabled = false\n", ON).unwrap(),

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_earlier_setups_are_not_changed_by_the_latest() {
+    fn the_latest_setup_leaves_files_of_earlier_ones() {
         let first = begin(None, &[change("/a", Some("0"), "1")]);
         let second = begin(Some(&first), &[change("/b", Some("0"), "1")]);
         let changed: Vec<bool> = second.files.iter().map(FileTexts::is_changed).collect();

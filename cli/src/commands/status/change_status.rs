@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_the_daemon_are_shown_as_those_of_a_record() {
+    fn the_daemons_changes_are_shown_as_a_records() {
         let text = |text: &str| Some(text.to_owned());
         let added = ChangeEntry {
             time: 6,

@@ -222,7 +222,7 @@ fn the_cure_of_a_missing_account_line_lets_users_in() {
 }
 
 #[test]
-fn an_account_line_whose_refusal_counts_for_nothing_is_a_problem() {
+fn an_account_line_that_refuses_no_user_is_a_problem() {
     let unix = "account required pam_unix.so\n";
     for control in ["optional", "sufficient", "[success=ok default=ignore]"] {
         let account = format!("account {control} pam_twofactor.so\n{unix}");
@@ -262,7 +262,7 @@ fn an_account_line_that_is_passed_by_is_a_problem() {
 }
 
 #[test]
-fn an_account_line_that_depends_on_the_user_is_a_warning() {
+fn an_account_line_that_depends_on_users_is_warned_of() {
     let account = format!(
         "account [success=1 default=ignore] pam_succeed_if.so user = robot\n{ACCOUNT}account required pam_unix.so\n"
     );

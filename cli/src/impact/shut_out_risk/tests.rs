@@ -197,7 +197,7 @@ fn a_refusal_where_a_device_could_be_enrolled_is_new() {
 }
 
 #[test]
-fn a_code_that_never_worked_shuts_out_in_an_optional_policy() {
+fn an_untried_device_shuts_out_in_an_optional_policy() {
     use EnrollmentStatus::{NotEnrolled, Unverified, Verified};
     let exempt = "[[exempt]]\nusers = [\"root\"]\n";
     let (off, on) = ("[services]\nsudo = false\n", "[services]\nsudo = true\n");

@@ -47,7 +47,7 @@ fn interval(seconds: u32) -> OtpKind {
 }
 
 #[test]
-fn the_file_of_debians_version() {
+fn the_file_of_debians_version_is_read() {
     let item = read(sample!("google-authenticator-1.08.state"))
         .items
         .remove(0);
@@ -60,7 +60,7 @@ fn the_file_of_debians_version() {
 }
 
 #[test]
-fn the_file_of_the_newest_version_after_logins() {
+fn the_newest_versions_file_is_read_after_logins() {
     let item = read(sample!("google-authenticator-1.11.state"))
         .items
         .remove(0);
@@ -73,7 +73,7 @@ fn the_file_of_the_newest_version_after_logins() {
 }
 
 #[test]
-fn the_file_of_a_counter() {
+fn the_file_of_a_counter_is_read() {
     let item = read(sample!("google-authenticator-hotp.state"))
         .items
         .remove(0);
@@ -82,7 +82,7 @@ fn the_file_of_a_counter() {
 }
 
 #[test]
-fn the_file_of_another_interval() {
+fn the_file_of_another_interval_is_read() {
     let item = read(sample!("google-authenticator-step60.state"))
         .items
         .remove(0);
@@ -178,7 +178,7 @@ fn limits_are_told_with_their_line() {
 }
 
 #[test]
-fn what_decides_between_counter_and_clock() {
+fn the_file_decides_between_counter_and_clock() {
     let both = one(&format!("{KEY}\n\" HOTP_COUNTER 7\n\" TOTP_AUTH\n"));
     assert_eq!((both.token.kind, both.next), (OtpKind::Hotp, 7));
     let clock = one(&format!(

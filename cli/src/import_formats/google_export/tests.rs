@@ -106,7 +106,7 @@ fn every_device_of_an_export_is_read() {
 }
 
 #[test]
-fn either_alphabet_with_or_without_padding() {
+fn both_alphabets_are_read_with_and_without_padding() {
     // Bytes whose base64 has both characters that differ, and padding.
     let payload = [usual("a\u{3ff}\u{3ff}?>", "Exampl"), tail(1)].concat();
     let plain = BASE64.encode(&payload);

@@ -72,7 +72,7 @@ fn a_file_as_pam_oath_writes_it() {
 }
 
 #[test]
-fn every_spelling_of_a_type() {
+fn every_spelling_of_a_type_is_read() {
     for (text, expected, digits) in [
         ("HOTP", OtpKind::Hotp, 6),
         ("HOTP/E", OtpKind::Hotp, 6),

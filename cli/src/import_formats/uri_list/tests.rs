@@ -26,7 +26,7 @@ fn reason(text: &str) -> String {
 }
 
 #[test]
-fn the_usual_uri() {
+fn the_usual_uri_is_read() {
     let item = one(&format!(
         "otpauth://totp/Example:alice?secret={KEY}&issuer=Example"
     ));
@@ -141,7 +141,7 @@ fn labels_and_issuers_are_decoded() {
 }
 
 #[test]
-fn counters_and_other_settings() {
+fn counters_and_other_settings_are_read() {
     let item = one(&format!(
         "otpauth://hotp/alice?secret={KEY}&counter=42&digits=8&algorithm=SHA512"
     ));

@@ -211,7 +211,7 @@ mod tests {
 
     /// R47: a requirement is as strict as `enforcement = "mandatory"`, and never less strict than the rest.
     #[test]
-    fn r47_a_requirement_in_force_makes_a_device_mandatory() {
+    fn r47_a_requirement_makes_a_device_mandatory() {
         use PolicyDecision::{DeviceRequired, EnrollmentOffered, EnrollmentRequired, NotRequired};
         let day = crate::policy::StartDay::new(2027, 3, 1).unwrap();
         for (lines, none, in_force) in [

@@ -67,7 +67,7 @@ mod tests {
     use crate::policy::Policy;
 
     #[test]
-    fn the_console_is_local_unless_the_policy_says_otherwise() {
+    fn the_console_is_local_unless_the_policy_denies_it() {
         let of = |rest: &str| -> Policy { format!("enabled = true\n{rest}").parse().unwrap() };
         let usual = of("[fleet]\nenabled = true").fleet;
         assert!(usual.is_local("login") && !usual.is_local("sshd"));

@@ -61,7 +61,7 @@ fn a_change_brings_no_old_failures() {
 }
 
 #[test]
-fn failures_of_an_outage_are_added_once_after_a_mirror() {
+fn failures_of_an_outage_are_added_once_by_a_mirror() {
     let (mut local, mut shared) = (UserState::new(1000), UserState::new(0));
     local.failures = 2;
     local.begin_outage();
@@ -153,7 +153,7 @@ fn devices_are_those_of_the_record_and_committed() {
 }
 
 #[test]
-fn refused_answers_are_those_of_the_store_where_it_has_any() {
+fn the_stores_refused_answers_are_taken_if_it_has_any() {
     let refused = |number| RefusedAnswers {
         key: [number; 8],
         hashes: vec![[number; 8]],

@@ -51,7 +51,7 @@ fn a_founding_goes_on_with_a_code_of_its_host() {
 
 /// Killed after the store got the record, and before anything was noted here.
 #[test]
-fn an_interrupted_join_goes_on_with_a_code_of_its_host() {
+fn an_interrupted_join_goes_on_with_its_hosts_code() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = (TestHost::new(&cluster), TestHost::new(&cluster));
     assert_eq!(a.init(MembershipRun::Apply), Ok(0));

@@ -161,7 +161,7 @@ fn codes_made_on_one_host_are_there_on_the_others() {
 /// While another process holds the files of the fleet a change is not begun, and its end is told while the holder of the user's lock
 /// still shows that it moves.
 #[test]
-fn a_change_behind_a_busy_lock_ends_while_its_user_is_locked() {
+fn a_change_at_a_busy_lock_ends_while_its_user_waits() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = founded(&cluster);
     a.enroll("alice", 64001);
@@ -212,7 +212,7 @@ fn with_code_of_one_host(user: &str) -> UserRecord {
 /// What comes with such a code is none that the store has. One that was brought is as new as what the store has of it, though: a restored
 /// backup has none that is newer. No code is judged by it as by the newest one, since it has a code of its host.
 #[test]
-fn marks_tell_of_a_code_of_one_host_where_it_was_brought() {
+fn a_host_to_which_a_code_was_brought_is_marked() {
     let cluster = EtcdCluster::start(&[]);
     let a = TestHost::new(&cluster);
     let (alice, bob) = (with_code_of_one_host("alice"), with_code_of_one_host("bob"));

@@ -150,7 +150,7 @@ fn root_gets_rid_of_damaged_values() {
 
 /// By the state it is known whose copy of the record is the newest one.
 #[test]
-fn a_damaged_record_is_written_anew_from_the_newest_copy() {
+fn a_damaged_record_is_replaced_by_the_newest_copy() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &["alice", "bob"]);
     let host = a.open();
@@ -176,7 +176,7 @@ fn a_damaged_record_is_written_anew_from_the_newest_copy() {
 
 /// In a store that works, each other user has a code of all hosts.
 #[test]
-fn a_user_with_a_damaged_state_gets_a_code_of_one_host() {
+fn a_user_with_a_damaged_state_has_a_code_of_one_host() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &["alice", "bob"]);
     damage(&a.open(), &StoreKey::state("alice"));

@@ -20,7 +20,7 @@ use twofactor_store::UnmirroredUsers;
 
 /// The backup knows the phone of alice, who was removed since. Neither its record nor its state tells that.
 #[test]
-fn a_removed_device_does_not_come_back_by_a_restoration() {
+fn a_restoration_brings_no_removed_device_back() {
     let mut cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &["alice"]);
     let backup = old_backup(&cluster, "backup", (&a, &b));
@@ -89,7 +89,7 @@ fn a_login_brings_no_damaged_record_into_a_new_epoch() {
 
 /// A host that is behind has no newer copy than the state tells of, and one that leaves would keep what was removed.
 #[test]
-fn a_host_with_an_older_copy_of_a_damaged_record_does_not_leave() {
+fn an_older_copy_of_a_damaged_record_keeps_its_host() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &["alice", "bob"]);
     bypass(&a, "alice").unwrap();
@@ -154,7 +154,7 @@ fn a_user_that_one_host_lacks_is_not_removed_by_it() {
 
 /// Neither value is left to tell how new the record was.
 #[test]
-fn a_removal_in_an_empty_place_is_newer_than_all_copies() {
+fn a_removal_in_an_empty_place_is_the_newest_copy() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &["alice"]);
     for _ in 0..3 {

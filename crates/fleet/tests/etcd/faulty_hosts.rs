@@ -114,7 +114,7 @@ fn no_faulty_list_hides_or_removes_a_user() {
 }
 
 #[test]
-fn of_a_change_with_a_faulty_reply_the_end_is_known_or_unknown() {
+fn a_change_with_a_faulty_reply_ends_known_or_unknown() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = founded(&cluster);
     a.enroll("alice", 64001);

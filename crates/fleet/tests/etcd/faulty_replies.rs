@@ -252,7 +252,7 @@ fn late_faults() -> Vec<NamedFault> {
 }
 
 #[test]
-fn a_broken_reply_ends_in_an_outage_or_in_what_is_stored() {
+fn a_broken_reply_is_an_outage_or_what_is_stored() {
     let cluster = EtcdCluster::start(&[]);
     let mut faulty = FaultyFleet::new(&cluster);
     let kinds: [(&str, ReplyKind); 3] = [

@@ -69,7 +69,7 @@ fn an_older_backup_undoes_nothing_of_the_epoch_before() {
 
 /// The host that was left out of the first restoration is the only one that knows what it used, and is there for the second one.
 #[test]
-fn a_host_that_was_left_out_once_is_heard_the_second_time() {
+fn a_host_left_out_once_is_heard_the_second_time() {
     let mut cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &["alice", "bob"]);
     let backup = old_backup(&cluster, "backup", (&a, &b));

@@ -144,7 +144,7 @@ fn a_later_record_refuses_its_user_alone() {
 
 /// In the format of this version, with a device of a kind that only a later one knows.
 #[test]
-fn a_record_with_something_unknown_refuses_its_user_alone() {
+fn a_record_with_unknown_parts_refuses_its_user_alone() {
     let cluster = EtcdCluster::start(&[]);
     let (a, b) = founded(&cluster);
     let (user, uid) = ACCOUNT;

@@ -25,7 +25,7 @@ fn a_code_works_once() {
 }
 
 #[test]
-fn no_older_code_after_a_newer() {
+fn no_older_code_works_after_a_newer() {
     let mut user = User::usual().window(2);
     assert_eq!(
         user.types(user.code(0, STEP + 1), NOW),

@@ -31,7 +31,7 @@ fn counters_up_to_next_plus_10_are_accepted() {
 }
 
 #[test]
-fn a_success_moves_behind_the_matched_counter() {
+fn a_success_moves_past_the_matched_counter() {
     let mut user = user(0);
     assert_eq!(user.types(user.code(0, 0), NOW), by_device("token", 0));
     assert_eq!(user.device_state(0).next, 1);

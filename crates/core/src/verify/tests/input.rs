@@ -104,7 +104,7 @@ fn a_password_before_the_code_is_measured() {
 }
 
 #[test]
-fn the_code_behind_a_password_is_the_very_end() {
+fn the_code_after_a_password_is_the_very_end() {
     let user = six_and_eight();
     let code = user.code(0, STEP);
     for separator in [" ", "-"] {
@@ -145,7 +145,7 @@ fn only_lengths_that_a_device_has_are_cut_off() {
 }
 
 #[test]
-fn a_recovery_code_may_stand_behind_a_password() {
+fn a_recovery_code_may_stand_after_a_password() {
     let (set, codes) = RecoverySet::generate(NOW).unwrap();
     let mut user = six_and_eight();
     user.record.recovery = Some(set);
@@ -172,7 +172,7 @@ fn a_recovery_code_may_stand_behind_a_password() {
 }
 
 #[test]
-fn a_used_code_behind_a_password_is_told_as_used() {
+fn a_used_code_after_a_password_is_reported_as_used() {
     let mut user = six_and_eight();
     let typed = format!("password{}", user.code(1, STEP));
     let form = AnswerForm::PasswordThenCode;

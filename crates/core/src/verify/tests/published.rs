@@ -60,7 +60,7 @@ fn expected(case: &str) -> Vec<CodeOutcome> {
 }
 
 #[test]
-fn every_row_of_the_google_authenticator_table() {
+fn each_row_of_google_authenticators_table_is_right() {
     let rows = rows();
     assert_eq!(rows.len(), 13);
     for row in rows {

@@ -25,7 +25,7 @@ fn r1_a_default_code_has_six_digits_for_30_seconds() {
 
 /// R2: the number of digits is a setting: a code has exactly that many.
 #[test]
-fn r2_six_seven_and_eight_digits() {
+fn r2_codes_have_six_seven_or_eight_digits() {
     for digits in 6..=8 {
         let interval = Interval::THIRTY;
         let user = User::with([device("phone", 1, OtpKind::Totp { interval }, digits)]);
@@ -40,7 +40,7 @@ fn r2_six_seven_and_eight_digits() {
 
 /// R3: the interval is a setting.
 #[test]
-fn r3_intervals_of_5_to_3600_seconds() {
+fn r3_intervals_last_5_to_3600_seconds() {
     for seconds in [5, 6, 29, 30, 31, 59, 60, 61, 300, 3599, 3600] {
         let user = User::with([with_interval(seconds)]).window(0);
         let long = u64::from(seconds);

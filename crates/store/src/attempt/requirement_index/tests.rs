@@ -63,7 +63,7 @@ fn asked(index: &mut RequirementIndex, account: &Account) -> (DeviceRequirement,
 }
 
 #[test]
-fn names_of_many_entries_are_looked_up_once_for_all_accounts() {
+fn names_of_entries_are_looked_up_once_for_all_users() {
     let mut text = String::new();
     for number in 0..300 {
         // Each name twice: in an entry of its own, and in one that has all.
@@ -126,7 +126,7 @@ fn a_user_without_an_answer_is_any_user_and_is_noted() {
 }
 
 #[test]
-fn a_group_without_an_answer_has_any_user_and_is_noted() {
+fn a_group_without_an_answer_has_any_user_as_member() {
     let policy = policy("[[require]]\ngroups = [\"none\", \"away\"]\n");
     let mut index = RequirementIndex::of(&policy, TIME, LOOKUPS);
     let away = vec!["away".to_owned()];
@@ -136,7 +136,7 @@ fn a_group_without_an_answer_has_any_user_and_is_noted() {
 
 /// Entries in force come first, then the earlier day, whatever their order in the policy.
 #[test]
-fn the_strictest_entry_that_applies_is_the_requirement() {
+fn the_strictest_entry_is_the_requirement() {
     let text = "[[require]]\nusers = [\"user1\", \"user2\"]\nfrom = 2099-02-01\n\
                 [[require]]\nusers = [\"user1\"]\nfrom = 2099-01-01\n\
                 [[require]]\nusers = [\"user3\"]\n\

@@ -132,7 +132,7 @@ fn a_lockout_is_told_before_a_repeated_code() {
 }
 
 #[test]
-fn behind_a_password_the_code_alone_is_remembered() {
+fn after_a_password_the_code_alone_is_remembered() {
     let machine = AttemptMachine::with_policy(ON);
     let mut session = machine.session();
     let mut types = |typed: &str| {

@@ -115,7 +115,7 @@ fn a_second_push_of_the_same_codes_adds_none() {
 }
 
 #[test]
-fn a_login_after_a_push_that_was_killed_adds_its_own_code_alone() {
+fn a_login_after_a_killed_push_adds_its_own_code_only() {
     let (machine, mut store) = three_counted();
     push_and_die(&machine, &mut store);
     assert_eq!(store.types(&machine, "000007"), wrong());

@@ -117,7 +117,7 @@ fn a_code_sent_again_and_again_is_counted_once() {
 }
 
 #[test]
-fn a_password_without_a_code_costs_no_guess_of_the_month() {
+fn a_password_without_a_code_costs_no_monthly_guess() {
     let machine = AttemptMachine::with_policy(ON);
     for _ in 0..3 {
         let mut session = machine.session();

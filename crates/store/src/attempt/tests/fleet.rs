@@ -113,7 +113,7 @@ fn grace_begins_after_an_accepted_login_alone() {
 }
 
 #[test]
-fn a_verdict_of_the_fleet_knows_the_codes_that_are_left() {
+fn a_verdict_of_the_fleet_counts_the_codes_left() {
     let machine = AttemptMachine::with_policy(FLEET);
     let mut record = record_of(&machine.alice, &[phone()]);
     record.recovery = Some(RecoverySet::generate(1).unwrap().0);
@@ -177,7 +177,7 @@ fn silence_of_the_service_is_an_outage() {
 
 /// A service that is busy answers: only the console does without it.
 #[test]
-fn an_error_of_the_service_is_no_outage_but_at_the_console() {
+fn an_error_of_the_service_is_a_consoles_outage_alone() {
     let machine = AttemptMachine::with_policy(FLEET);
     let busy = || machine.served(Some(ServiceError::Busy.message()));
     let refused = attempt(&mut machine.session(), &busy(), FailureCounter::Logins);

@@ -110,7 +110,7 @@ fn it_does_not_outlive_a_change_of_the_record() {
 
 /// A client with one field sends it again.
 #[test]
-fn the_code_of_the_last_login_is_no_part_of_a_password() {
+fn the_last_logins_code_is_no_part_of_a_password() {
     let machine = AttemptMachine::with_policy(GRACE);
     let typed = |step| format!("hunter2{}", code(step));
     let first = typed(STEP);

@@ -129,7 +129,7 @@ fn a_user_without_a_device_has_no_code_in_an_outage() {
 
 /// A wrong code would be counted, and the right one of a phone would count as wrong.
 #[test]
-fn a_code_of_this_host_lifts_no_denial_once_it_is_used() {
+fn a_used_code_of_this_host_lifts_no_denial() {
     let machine = in_fleet("on_outage = \"deny\"");
     machine.met(MET);
     let (bypass, plain) = OneTimeCode::generate(NOW + 9).unwrap();
@@ -266,7 +266,7 @@ fn only_fresh_copies_say_that_there_is_no_device() {
 }
 
 #[test]
-fn copies_are_believed_for_as_long_as_the_host_may_judge() {
+fn copies_are_believed_while_the_host_may_judge() {
     for (lines, longest) in [
         ("on_outage = \"deny\"", 180),
         ("on_outage = \"deny\"\noutage_local_for = 0", 180),

@@ -15,7 +15,7 @@ fn typed(machine: &AttemptMachine, role: SessionRole, code: &str) -> bool {
 }
 
 #[test]
-fn a_login_leaves_word_where_the_policy_has_such_grace() {
+fn a_login_leaves_word_where_the_policy_has_grace() {
     for (policy, role, expected) in [
         (GRACED, SessionRole::Begins, true),
         (GRACED, SessionRole::Within, false),

@@ -20,7 +20,7 @@ fn commit(store: &FactorStore) {
 
 /// The taker is stopped in its turn, and goes on when all is removed.
 #[test]
-fn r43_what_a_stopped_taker_writes_later_leaves_no_trace() {
+fn r43_late_writes_of_a_stopped_taker_leave_no_trace() {
     let (scratch, store) = enrolled();
     let (stopped, record) = marked(&store);
     let mut taker = store.lock(&alice()).unwrap();
@@ -110,7 +110,7 @@ fn break_end(scratch: &ScratchStore) -> PathBuf {
 
 /// A record that cannot be read is removed without a look into it.
 #[test]
-fn r42_a_killed_removal_of_a_damaged_record_is_complete() {
+fn r42_a_killed_removal_of_a_damaged_record_completes() {
     let (scratch, store) = enrolled();
     fs::write(scratch.record(), "damaged").unwrap();
     assert!(store.holder(&alice()).is_err());
@@ -127,7 +127,7 @@ fn r42_a_killed_removal_of_a_damaged_record_is_complete() {
 
 /// The same of one on its way to another name, whose state has that name already.
 #[test]
-fn r42_a_killed_removal_of_a_moving_record_is_complete() {
+fn r42_a_killed_removal_of_a_moving_record_completes() {
     let (scratch, store) = enrolled();
     let anna = account("anna", 1000);
     let mut locked = store.lock(&alice()).unwrap();

@@ -46,7 +46,7 @@ fn half_enrolled() -> (ScratchStore, FactorStore) {
 }
 
 #[test]
-fn r42_a_first_enrollment_in_between_is_no_lost_record() {
+fn r42_a_first_enrollment_meanwhile_loses_no_record() {
     let scratch = ScratchStore::new();
     let store = scratch.store();
     let seen = looks(&store, &alice());
@@ -61,7 +61,7 @@ fn r42_a_first_enrollment_in_between_is_no_lost_record() {
 }
 
 #[test]
-fn r42_an_invitation_used_in_between_is_no_lost_record() {
+fn r42_an_invitation_used_meanwhile_loses_no_record() {
     for who in [alice(), alias()] {
         let scratch = ScratchStore::new();
         let store = scratch.store();

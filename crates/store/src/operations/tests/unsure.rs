@@ -95,7 +95,7 @@ fn a_change_that_was_not_made_is_not_logged() {
 }
 
 #[test]
-fn an_unsure_withdrawal_and_an_unsure_discard_are_logged() {
+fn an_unsure_withdrawal_or_discard_is_logged() {
     let unknown = ShareFault::Unknown(String::new());
     let (scratch, store) = with(&[]);
     invited(&factor(&store), NOW + 60).unwrap();

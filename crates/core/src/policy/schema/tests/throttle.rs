@@ -3,7 +3,7 @@
 use super::within;
 
 #[test]
-fn throttle_bounds() {
+fn throttle_settings_have_bounds() {
     let set = |lines: &str| within("[throttle]", lines).map(|policy| policy.throttle);
     let free = "max_failures = 0\n";
     for attempts in [1, 1000] {

@@ -341,7 +341,7 @@ fn setting_below_the_services_header_is_no_service() {
 }
 
 #[test]
-fn of_several_faults_in_services_the_first_line_is_told() {
+fn of_several_faulty_services_the_first_is_reported() {
     assert_eq!(
         within("[services]", "sshd = 1\nlogin = 1\necho = true").unwrap_err(),
         "line 3, column 8: services.sshd must be true or false, not a whole number"
