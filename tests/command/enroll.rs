@@ -53,7 +53,7 @@ fn r2_r3_r32_r41_settings_stand_in_the_uri() {
             (&algorithm.into(), &digits.into(), &interval.into()),
         );
         let key = report["secret"].as_str().unwrap();
-        // RFC 4226 section 4, R6; RFC 2104 section 3: as many bytes as the hash has.
+        // RFC 4226 section 4, requirement 6; RFC 2104 section 3: as many bytes as the hash has.
         let length = [("SHA1", 32), ("SHA256", 52), ("SHA512", 103)];
         assert!(
             length.contains(&(algorithm, key.len())),

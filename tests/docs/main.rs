@@ -18,4 +18,5 @@ mod mutants;
 mod names;
 mod page;
 mod requirements;
+mod test_names;
 mod words;

@@ -133,7 +133,7 @@ fn is_of_product(path: &Path) -> bool {
     !relative.iter().any(is_apart)
 }
 
-fn sources() -> Vec<PathBuf> {
+pub(super) fn sources() -> Vec<PathBuf> {
     let mut waiting = DIRECTORIES
         .map(|name| harness::workspace().join(name))
         .to_vec();

@@ -1,70 +1,57 @@
-//! Every requirement that is provable here has a test that bears its number: `fn r25_…`, `fn r14_r15_…`.
+//! Every requirement has a row in docs/internals/requirements.md, and a test that shows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
-/// The requirements that a test of this repository proves.
-fn required() -> BTreeSet<u32> {
-    let mut numbers: BTreeSet<u32> = (1..=27).chain(30..=34).collect();
-    numbers.extend([37, 39, 40]);
-    numbers
+use super::documents::{rows, text};
+use super::names::sources;
+use super::test_names::{requirements, tests};
+
+const DOCUMENT: &str = "docs/internals/requirements.md";
+/// The last column of a requirement whose tests bear its number: `fn r25_…`, `fn r14_r15_…`. Others name theirs.
+pub(super) const BY_NUMBER: &str = "by number";
+
+#[test]
+fn requirements_are_numbered_from_1_to_50() {
+    let text = text(DOCUMENT);
+    let numbers: Vec<u32> = cells(&text).map(|(number, _, _)| number).collect();
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+    let statements: BTreeSet<&str> = cells(&text).map(|(_, says, _)| says).collect();
+    assert_eq!(statements.len(), 50, "two rows say the same");
+    let is_whole = |says: &&str| says.ends_with('.') && says.len() > 30;
+    assert!(statements.iter().all(is_whole), "{statements:?}");
 }
 
 #[test]
-fn every_requirement_has_a_test_that_bears_its_number() {
-    let mut proven = BTreeSet::new();
-    for directory in ["src", "crates", "cli/src", "tests"] {
-        collect(&harness::workspace().join(directory), &mut proven);
-    }
-    let missing: Vec<String> = required()
-        .difference(&proven)
-        .map(|number| format!("R{number}"))
-        .collect();
-    assert_eq!(missing, [""; 0], "requirements without a test");
+fn each_number_of_a_test_is_in_the_table() {
+    let text = text(DOCUMENT);
+    let by_number = cells(&text).filter(|(_, _, tests)| *tests == BY_NUMBER);
+    let by_number: BTreeSet<u32> = by_number.map(|(number, _, _)| number).collect();
+    let borne = borne();
+    let found: BTreeSet<u32> = borne.keys().copied().collect();
+    assert_eq!(found, by_number, "{borne:#?}");
 }
 
-#[test]
-fn numbers_are_read_from_names_of_tests_only() {
-    let text = "#[test]\nfn r1_r23_both() {}\n\nfn r2_helper() {}\n#[test]\n#[should_panic]\npub fn r07_x() {}\n\
-                #[test]\nfn root_1() {}\n#[test]\nfn r4() {}\n#[test]\nfn x_r5_y() {}\n// #[test]\n// fn r6_z() {}\n";
-    assert_eq!(numbers(text), [1, 7, 23].into());
-}
-
-fn collect(directory: &Path, proven: &mut BTreeSet<u32>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, proven);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            proven.extend(numbers(&fs::read_to_string(&path).unwrap()));
+/// The numbers that tests bear, each with a test.
+fn borne() -> BTreeMap<u32, String> {
+    let mut found = BTreeMap::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        for name in tests(&text) {
+            found.extend(requirements(name).map(|number| (number, name.to_owned())));
         }
-    }
-}
-
-/// The numbers in front of the names of the tests in a source text.
-fn numbers(text: &str) -> BTreeSet<u32> {
-    let mut found = BTreeSet::new();
-    let mut is_test = false;
-    for line in text.lines().map(str::trim_start) {
-        is_test |= line == "#[test]";
-        let Some(name) = line.trim_start_matches("pub ").strip_prefix("fn ") else {
-            continue;
-        };
-        if is_test {
-            // The last part is what the test says, whatever it looks like.
-            let (front, _) = name
-                .split_once('(')
-                .unwrap_or((name, ""))
-                .0
-                .rsplit_once('_')
-                .unwrap_or_default();
-            let parts = front
-                .split('_')
-                .map_while(|part| part.strip_prefix('r')?.parse::<u32>().ok());
-            found.extend(parts);
-        }
-        is_test = false;
     }
     found
+}
+
+/// Number, statement and tests of each row.
+fn cells(text: &str) -> impl Iterator<Item = (u32, &str, &str)> {
+    rows(text).into_iter().map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, number, says, tests, _] = cells[..] else {
+            panic!("{row}");
+        };
+        let number = number.strip_prefix('R').unwrap().parse().unwrap();
+        (number, says, tests)
+    })
 }

@@ -20,7 +20,7 @@ const BASE32: Alphabet = Alphabet::Rfc4648 { padding: false };
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// A new random secret from the kernel. `len` is the length of the hash it is for (RFC 4226 section 4, R6; RFC 6238
+    /// A new random secret from the kernel. `len` is the length of the hash it is for (RFC 4226 section 4, requirement 6; RFC 6238
     /// section 5.1), within the limits.
     ///
     /// # Errors
