@@ -1,13 +1,7 @@
 //! Programs that use PAM, as their packages bring them: Dovecot, vsftpd, openvpn, i3lock, LightDM; sudo-rs and fail2ban. By hand
 //! before a release: `make test-apps`. Each runs on the loopback interface of a private machine, or on a display without a screen.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails in a test must fail it at once"
-)]
+#![cfg(test)]
 
 mod desktop;
 mod fail2ban;

@@ -1,12 +1,6 @@
 //! Enrollment in the login dialogue: who may get a device there, what it takes, and who is never asked.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails in a test must fail it at once"
-)]
+#![cfg(test)]
 
 mod app;
 mod console;

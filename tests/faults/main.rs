@@ -1,13 +1,7 @@
 //! Faults that make logins and changes fail, as docs/internals/faults.md reports it: system calls that go wrong, processes
 //! that are killed or stopped, limits of the caller, races, full disks and power cuts.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails in a test must fail it at once"
-)]
+#![cfg(test)]
 
 mod at_once;
 mod disks;

@@ -1,14 +1,8 @@
 //! Two machines with their own sshd, libpam and network, hosts of one fleet on a real cluster of etcd.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    dead_code,
-    reason = "what fails in a test must fail it at once, and the cluster has more than these tests use"
-)]
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "limits of time are measured")]
+#![allow(dead_code, reason = "the cluster has more than these tests use")]
 
 mod abandoned_calls;
 #[path = "../enrollment/app.rs"]

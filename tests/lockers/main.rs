@@ -1,13 +1,7 @@
 //! Screen lockers as their packages bring them, which run as the user, and servers that run as an account: `make test-lockers`.
 //! They are unpacked, not installed, and run on a private machine, the lockers on a display without a screen.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails in a test must fail it at once"
-)]
+#![cfg(test)]
 
 mod i3lock;
 mod servers;

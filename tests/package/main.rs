@@ -1,13 +1,7 @@
 //! The delivery: `make install`, what belongs to a release, and the Debian package in a clean root, which
 //! `make test-system` runs, or in one that systemd has booted, for `make test-boot`.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails in a test must fail it at once"
-)]
+#![cfg(test)]
 
 #[cfg(feature = "boot-tests")]
 mod booted;

@@ -3,12 +3,6 @@
 //! With INTERACTIVE=1 the person at the terminal then scans the QR code and logs in. Ends with 0 only if everything was as
 //! expected, and if files and mounts of the real machine are as they were before.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "whatever fails here must fail the demo at once"
-)]
 
 use std::collections::BTreeMap;
 use std::env;

@@ -12,14 +12,6 @@
 //! assert!(!session.is_in());
 //! assert_eq!(session.prompts, ["Password: ", "Verification code: "]);
 //! ```
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "test support: whatever fails here must fail the test at once, and deadlines need a clock"
-)]
 
 pub mod artefacts;
 mod booted;

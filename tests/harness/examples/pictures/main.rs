@@ -1,11 +1,5 @@
 //! `make pictures`: the terminals of README.md and docs, from real programs on a private machine, as SVG drawings.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "whatever fails here must fail the pictures at once"
-)]
 
 mod screen_drawing;
 

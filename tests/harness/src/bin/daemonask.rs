@@ -97,7 +97,6 @@ fn serve(socket: &str, how: &str, text: &str) -> std::io::Result<()> {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a program of the tests")]
 fn print(text: &[u8]) -> std::io::Result<()> {
     let mut output = std::io::stdout();
     output.write_all(text)?;

@@ -1,13 +1,5 @@
 //! The harness itself: what it says of programs and machines is so.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "what fails in a test must fail it at once"
-)]
 
 mod drive;
 mod fault;
