@@ -30,7 +30,7 @@ mod program_limits;
 pub mod record_owners;
 mod sshd_match_lines;
 mod sshd_settings;
-mod sshd_user_settings;
+pub mod sshd_user_settings;
 mod stack_change_faults;
 mod stack_checks;
 pub mod stack_preview;

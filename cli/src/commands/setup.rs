@@ -74,6 +74,12 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
             enable_disable::offer_device(context, &user)?;
         }
     }
+    if args.dry_run && context.store()?.is_none() {
+        plan.notes.push(
+            "there is no state directory yet: setup makes it, and shows then which users are asked"
+                .to_owned(),
+        );
+    }
     let mut policy = policy_change(context, args)?;
     let planned = MachinePreview::of(plan.machine(&preview));
     let newly_asking = plan.newly_asking(&preview, &planned);
@@ -96,11 +102,15 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
         policy = policy_change(context, args)?;
     }
     let reloaded = apply(context, &plan, &policy, &user)?;
-    context.write(&SetupReport::done(&plan, &policy, reloaded))?;
+    let written = context.write(&SetupReport::done(&plan, &policy, reloaded));
     if context.format == OutputFormat::Json || context.terminal.is_confirmed() {
-        return Ok(());
+        return written;
     }
-    trial_login::run(context, &plan, &user)
+    match written {
+        Ok(()) => trial_login::run(context, &plan, &user),
+        // The connection is gone, so that no trial login follows.
+        Err(failure) => Err(restored_files::after(context, failure)),
+    }
 }
 
 /// Restores the files of an interrupted setup. A dry run only notes it.
@@ -179,7 +189,13 @@ fn policy_change(
     context: &CommandContext,
     args: &SetupArgs,
 ) -> Result<PolicyChange, CommandFailure> {
-    PolicyChange::of_settings(context, &settings(args), DangerDecision::new(&args.force))
+    // Without a state directory no user has a device, and a dry run makes none.
+    let danger = if args.dry_run && context.store()?.is_none() {
+        DangerDecision::Unchecked
+    } else {
+        DangerDecision::new(&args.force)
+    };
+    PolicyChange::of_settings(context, &settings(args), danger)
 }
 
 const fn reach(args: &SetupArgs) -> SetupReach {
@@ -313,9 +329,9 @@ fn check(plan: &SetupPlan, user: &str) -> Result<(), CommandFailure> {
         preview.test_sshd().map_err(|error| {
             CommandFailure::refused(format!("sshd -t refuses its configuration: {error}"))
         })?;
-        let problems = preview.sshd_problems(&written, user).map_err(|error| {
-            CommandFailure::refused(format!("sshd does not print its settings: {error}"))
-        })?;
+        let problems = preview
+            .sshd_problems(&written, user)
+            .map_err(|error| setup_plan::silent_sshd(&error))?;
         if !problems.is_empty() {
             let causes: Vec<String> = problems.into_iter().map(|one| one.cause).collect();
             return Err(setup_plan::overruled(&causes.join("; ")));

@@ -174,12 +174,16 @@ impl UserClasses {
     }
 }
 
-fn unreadable(error: &str) -> DoctorFinding {
-    let fix = if error.contains("privilege separation directory") {
+/// The step that lets sshd print its settings.
+pub fn silence_cure(error: &str) -> &'static str {
+    if error.contains("privilege separation directory") {
         "mkdir -p /run/sshd, and once more; or start sshd: systemctl start ssh"
     } else {
         "sshd -t says where it is wrong"
-    };
+    }
+}
+
+fn unreadable(error: &str) -> DoctorFinding {
     DoctorFinding {
         level: FindingLevel::Problem,
         check: UNREADABLE,
@@ -187,6 +191,6 @@ fn unreadable(error: &str) -> DoctorFinding {
         cause: format!(
             "sshd does not print its settings, so it is not known if it can ask for a code: {error}"
         ),
-        fix: fix.to_owned(),
+        fix: silence_cure(error).to_owned(),
     }
 }

@@ -84,6 +84,19 @@ fn an_undo_that_is_killed_is_completed() {
 }
 
 #[test]
+fn an_undo_that_gets_a_signal_ends_first() {
+    let (machine, _) = installed();
+    let before = files();
+    for number in 1..=3 {
+        machine.command(&ARGUMENTS).ok();
+        let arguments = ["setup", "--undo", "--yes"];
+        disturbed(&machine, "signal=TERM", number, &arguments).ok();
+        assert_eq!(changed(&before), NONE, "a signal at {number}");
+        assert!(!Path::new(JOURNAL).exists());
+    }
+}
+
+#[test]
 fn a_file_that_was_edited_stays_as_it_is() {
     let (machine, _) = installed();
     machine.command(&ARGUMENTS).ok();

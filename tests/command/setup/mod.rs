@@ -2,6 +2,7 @@
 
 mod account_lines;
 mod already_on;
+mod changed_machine;
 mod changes;
 mod everywhere;
 mod guard;

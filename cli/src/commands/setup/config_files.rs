@@ -22,7 +22,7 @@ const ATTRIBUTE: usize = 4096;
 /// Mode of a new file, as in /etc/pam.d and sshd's drop-ins.
 const NEW: u32 = 0o644;
 
-/// Reads a file; `None` where there is none. Links are not followed: their target may belong to another program, such as
+/// Reads a file; `None` where there is none, nor perhaps its directory. Links are not followed: their target may belong to another program, such as
 /// authselect.
 ///
 /// # Errors
@@ -35,11 +35,13 @@ pub fn read(path: &Path) -> Result<Option<String>, CommandFailure> {
     let mut bytes = Vec::new();
     let file = std::fs::File::from(fd);
     std::io::Read::read_to_end(&mut std::io::Read::take(&file, MAX_LEN + 1), &mut bytes)
-        .map_err(|error| failed(path, &error))?;
+        .map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > MAX_LEN {
         return Err(refused(path, "is too large"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| refused(path, "is not UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        refused(path, "is not UTF-8").next("Convert it, such as by iconv(1), then try again.")
+    })?;
     Ok(Some(text))
 }
 
@@ -53,19 +55,19 @@ pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Comm
     let old = open(path)?;
     let staged = staged_name(name);
     // Left by a killed writer.
-    remove_name(&directory, &staged).map_err(|errno| failed(path, &errno))?;
+    remove_name(&directory, &staged).map_err(|errno| failed(path, errno))?;
     let made = stage(&directory, &staged, text, old.as_ref())
-        .map_err(|errno| failed(path, &errno))
+        .map_err(|errno| failed(path, errno))
         .and_then(|()| unchanged(path, expected))
         .and_then(|()| {
-            renameat(&directory, &staged, &directory, name).map_err(|errno| failed(path, &errno))
+            renameat(&directory, &staged, &directory, name).map_err(|errno| failed(path, errno))
         });
     if made.is_err() {
         // The first error is reported.
         let _ = remove_name(&directory, &staged);
         return made;
     }
-    fsync(&directory).map_err(|errno| failed(path, &errno))
+    fsync(&directory).map_err(|errno| failed(path, errno))
 }
 
 /// Removes a file that has this text.
@@ -75,8 +77,8 @@ pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Comm
 pub fn remove(path: &Path, expected: &str) -> Result<(), CommandFailure> {
     let (directory, name) = parent(path)?;
     unchanged(path, Some(expected))?;
-    remove_name(&directory, name).map_err(|errno| failed(path, &errno))?;
-    fsync(&directory).map_err(|errno| failed(path, &errno))
+    remove_name(&directory, name).map_err(|errno| failed(path, errno))?;
+    fsync(&directory).map_err(|errno| failed(path, errno))
 }
 
 /// Removes the temporary file of a killed writer.
@@ -84,8 +86,12 @@ pub fn remove(path: &Path, expected: &str) -> Result<(), CommandFailure> {
 /// # Errors
 /// A system error.
 pub fn remove_leftover(path: &Path) -> Result<(), CommandFailure> {
-    let (directory, name) = parent(path)?;
-    remove_name(&directory, &staged_name(name)).map_err(|errno| failed(path, &errno))
+    let (directory, name) = split(path)?;
+    match open_directory(directory) {
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(failed(directory, errno)),
+        Ok(fd) => remove_name(&fd, &staged_name(name)).map_err(|errno| failed(path, errno)),
+    }
 }
 
 fn unchanged(path: &Path, expected: Option<&str>) -> Result<(), CommandFailure> {
@@ -96,18 +102,22 @@ fn unchanged(path: &Path, expected: Option<&str>) -> Result<(), CommandFailure> 
 }
 
 fn open(path: &Path) -> Result<Option<(OwnedFd, Stat)>, CommandFailure> {
-    let (directory, name) = parent(path)?;
+    let (directory, name) = split(path)?;
+    let directory = match open_directory(directory) {
+        // A package that was removed took it along, or it was never made.
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.map_err(|errno| failed(directory, errno))?,
+    };
     let seen = match statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(None),
-        other => other.map_err(|errno| failed(path, &errno))?,
+        other => other.map_err(|errno| failed(path, errno))?,
     };
     if FileType::from_raw_mode(seen.st_mode) == FileType::Symlink {
         return Err(link(path, &directory, name));
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd =
-        openat(&directory, name, flags, Mode::empty()).map_err(|errno| failed(path, &errno))?;
-    let stat = fstat(&fd).map_err(|errno| failed(path, &errno))?;
+    let fd = openat(&directory, name, flags, Mode::empty()).map_err(|errno| failed(path, errno))?;
+    let stat = fstat(&fd).map_err(|errno| failed(path, errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(refused(path, "is no regular file"));
     }
@@ -133,13 +143,19 @@ fn link(path: &Path, directory: &OwnedFd, name: &OsStr) -> CommandFailure {
 }
 
 fn parent(path: &Path) -> Result<(OwnedFd, &OsStr), CommandFailure> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(refused(path, "is no name of a file"));
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd =
-        openat(CWD, directory, flags, Mode::empty()).map_err(|errno| failed(directory, &errno))?;
+    let (directory, name) = split(path)?;
+    let fd = open_directory(directory).map_err(|errno| failed(directory, errno))?;
     Ok((fd, name))
+}
+
+fn split(path: &Path) -> Result<(&Path, &OsStr), CommandFailure> {
+    let parts = path.parent().zip(path.file_name());
+    parts.ok_or_else(|| refused(path, "is no name of a file"))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty())
 }
 
 fn stage(
@@ -195,16 +211,31 @@ fn staged_name(name: &OsStr) -> OsString {
 fn remove_name(directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     match unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
+        // The kernel says so before it looks for the name.
+        Err(Errno::ROFS) if is_absent(directory, name) => Ok(()),
         Err(errno) => Err(errno),
     }
+}
+
+fn is_absent(directory: &OwnedFd, name: &OsStr) -> bool {
+    let seen = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    seen.is_err_and(|errno| errno == Errno::NOENT)
 }
 
 fn refused(path: &Path, what: &str) -> CommandFailure {
     CommandFailure::refused(format!("{} {what}", path.display()))
 }
 
-fn failed(path: &Path, error: &dyn std::fmt::Display) -> CommandFailure {
+fn unreadable(path: &Path, error: &std::io::Error) -> CommandFailure {
     CommandFailure::system(format!("{}: {error}", path.display()))
+}
+
+fn failed(path: &Path, errno: Errno) -> CommandFailure {
+    let failure = CommandFailure::system(format!("{}: {errno}", path.display()));
+    if errno == Errno::ROFS {
+        return failure.next("Mount the file system for writing, then try again.");
+    }
+    failure
 }
 
 #[cfg(test)]
@@ -257,9 +288,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_no_error() {
-        assert_eq!(
-            read(&ScratchDirectory::new().join("nothing")).unwrap(),
-            None
-        );
+        let scratch = ScratchDirectory::new();
+        for path in [scratch.join("nothing"), scratch.join("no/directory")] {
+            assert_eq!(read(&path).unwrap(), None);
+            assert!(remove_leftover(&path).is_ok());
+            assert!(write(&scratch.join("no/directory"), None, "new").is_err());
+        }
     }
 }

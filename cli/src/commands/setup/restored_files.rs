@@ -30,18 +30,18 @@ pub fn after(context: &CommandContext, failure: CommandFailure) -> CommandFailur
         .map_or_else(String::new, |next| format!("{next}\n"));
     match put_back(context) {
         Ok(()) => failure.next(format!("{hint}Everything is as it was before.")),
-        Err(more) => {
-            let cure = more
-                .next
-                .clone()
-                .map_or_else(String::new, |next| format!("{next}\n"));
-            CommandFailure::system(format!(
-                "{}; and it could not be undone: {more}",
-                failure.what
-            ))
-            .next(format!("{cure}Once that is fixed: twofactor setup --undo"))
-        }
+        Err(more) => not_undone(&failure.what, &more),
     }
+}
+
+/// What is told where a setup ended with `what`, and its files could not be restored.
+pub fn not_undone(what: &str, more: &CommandFailure) -> CommandFailure {
+    let cure = more
+        .next
+        .clone()
+        .map_or_else(String::new, |next| format!("{next}\n"));
+    CommandFailure::system(format!("{what}; and it could not be undone: {}", more.what))
+        .next(format!("{cure}Once that is fixed: twofactor setup --undo"))
 }
 
 /// Restores the files of the latest setup, complete or not, and updates the note.
@@ -245,7 +245,8 @@ pub fn write(path: &Path, now: &str, text: Option<&str>) -> Result<(), CommandFa
 /// Checks that each file has its old text again.
 fn verify(context: &CommandContext, journal: &SetupJournal) -> Result<(), CommandFailure> {
     for file in changed_files(context, journal) {
-        if config_files::read(&file.path)? != file.previous {
+        let now = config_files::read(&file.path)?;
+        if now.is_some() && now != file.previous {
             return Err(CommandFailure::system(format!(
                 "{} is not what it was before",
                 file.path.display()

@@ -93,12 +93,20 @@ impl FileTexts {
         Ok(())
     }
 
-    /// The text that `now` is. [`FileStanding::After`] where setup changes nothing.
+    /// The text that `now` is, of the one before the latest setup and the one after it. [`FileStanding::After`] where setup
+    /// changes nothing.
     pub fn standing(&self, now: Option<&str>) -> FileStanding {
+        self.standing_since(self.previous.as_deref(), now)
+    }
+
+    /// The text that `now` is, of `before` and the one after the setup. A file that is gone names no module: the package that
+    /// it belongs to was removed, and nothing of it has to be restored.
+    pub fn standing_since(&self, before: Option<&str>, now: Option<&str>) -> FileStanding {
         match now {
             now if now == Some(self.after.as_str()) => FileStanding::After,
-            now if now == self.previous.as_deref() => FileStanding::Before,
-            _ => FileStanding::Other,
+            None => FileStanding::Before,
+            now if now == before => FileStanding::Before,
+            Some(_) => FileStanding::Other,
         }
     }
 }
@@ -167,6 +175,22 @@ impl SetupJournal {
         (!self.files.is_empty()).then_some(self)
     }
 
+    /// True if there is a note, also one that cannot be used.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn is_there(state: &Path) -> Result<bool, CommandFailure> {
+        let path = state.join(NAME);
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(CommandFailure::system(format!(
+                "{}: {error}",
+                path.display()
+            ))),
+        }
+    }
+
     /// Reads the note; `None` where there is none.
     ///
     /// # Errors
@@ -178,7 +202,10 @@ impl SetupJournal {
         };
         let broken = |what: String| {
             CommandFailure::invalid(format!("{}: {what}", path.display()))
-                .next("What setup changed cannot be undone automatically. docs/setup.md lists it.")
+                .next(
+                    "What setup changed cannot be undone automatically. docs/setup.md lists it. Once that is done by hand: \
+                     twofactor setup --undo --forget",
+                )
         };
         let journal: Self = serde_json::from_str(&text)
             .map_err(|error| broken(format!("line {}", error.line())))?;
@@ -247,7 +274,7 @@ mod tests {
         assert_eq!(a.standing(Some("old")), FileStanding::Before);
         assert_eq!(a.standing(Some("new")), FileStanding::After);
         assert_eq!(a.standing(Some("edited")), FileStanding::Other);
-        assert_eq!(a.standing(None), FileStanding::Other);
+        assert_eq!(a.standing(None), FileStanding::Before);
         assert_eq!(b.standing(None), FileStanding::Before);
     }
 

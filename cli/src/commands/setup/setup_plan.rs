@@ -8,6 +8,7 @@ use super::pam_profile::{self, ProfileResult};
 use super::setup_journal::FileChange;
 use super::{config_files, sshd_dropin, stack_edit};
 use crate::command_failure::CommandFailure;
+use crate::doctor::sshd_user_settings;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::doctor::{DoctorFinding, InstalledSystem};
 use crate::example_files;
@@ -265,11 +266,9 @@ impl SetupPlan {
 
     /// sshd's settings, where they keep it from asking for a code.
     fn add_sshd(&mut self, preview: &MachinePreview, user: &str) -> Result<(), CommandFailure> {
-        let unreadable =
-            |error| CommandFailure::refused(format!("sshd does not print its settings: {error}"));
         let problems = preview
             .sshd_problems(&self.texts(), user)
-            .map_err(unreadable)?;
+            .map_err(|error| silent_sshd(&error))?;
         if problems.is_empty() {
             return Ok(());
         }
@@ -322,6 +321,12 @@ fn text_of(preview: &MachinePreview, texts: &ChangedTexts, name: &str) -> Option
     let path = Path::new(DIRECTORY).join(name);
     let source = preview.file(path.to_str()?)?;
     Some(texts.get(&source.path).cloned().unwrap_or(source.text))
+}
+
+/// Refuses because sshd gives no settings.
+pub fn silent_sshd(error: &str) -> CommandFailure {
+    CommandFailure::refused(format!("sshd does not print its settings: {error}"))
+        .next(format!("{}.", sshd_user_settings::silence_cure(error)))
 }
 
 /// Refuses because another file overrides sshd's settings.
@@ -384,11 +389,10 @@ fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, C
     let mut known: Vec<String> = Vec::new();
     for service in services {
         let pair = [Some(service.as_str()), sibling(service)];
-        let found: Vec<&str> = pair
-            .into_iter()
-            .flatten()
-            .filter(|name| names.contains(*name))
-            .collect();
+        let pair = pair.into_iter().flatten();
+        let mut found: Vec<&str> = pair.filter(|name| names.contains(*name)).collect();
+        // Debian's su-l includes su: once that one asks, its own file needs no line.
+        found.sort_unstable();
         if found.is_empty() {
             return Err(no_such_service(service, names.iter().map(String::as_str)));
         }

@@ -7,9 +7,8 @@ use twofactor_core::log::event::CommandEvent;
 use super::restored_files::{FoundFile, PutBack};
 use super::setup_journal::{FileStanding, SetupJournal, SetupProgress};
 use super::setup_report::UndoReport;
-use super::{
-    config_files, policy_reversal, restored_files, sshd_dropin, sshd_reload, unified_diff,
-};
+use super::sshd_reload::{self, SshdReload};
+use super::{config_files, policy_reversal, restored_files, sshd_dropin, unified_diff};
 use crate::args::SetupArgs;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
@@ -24,14 +23,10 @@ use crate::interrupt;
 /// A refusal where a file was edited since; the reason why a file cannot be restored.
 pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFailure> {
     let state = context.state_path();
-    let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
     if args.forget {
-        context
-            .terminal
-            .confirm("Forget what the files were before? They stay as they are: logins go on asking for codes, and `twofactor setup --undo` can no longer take that back.")?;
-        SetupJournal::remove(state)?;
-        return context.write(&UndoReport::forgotten());
+        return forget(context);
     }
+    let mut journal = SetupJournal::load(state)?.ok_or_else(nothing)?;
     let mut interrupted = None;
     if journal.progress == SetupProgress::Begun {
         let stopped = PutBack::prepare(context)?;
@@ -64,22 +59,42 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
     }
     context.terminal.confirm("Undo the setup?")?;
     interrupt::arm()?;
-    // First of all, stop asking for codes.
+    // First of all, stop asking for codes. From here on a signal waits for the end, which is near.
     if let Some(policy) = policy {
         policy.commit(context)?;
     }
     write(&files)?;
-    // Even if an interrupted undo has restored the file: sshd may not have been reloaded.
-    let mut reloaded = None;
-    if journal.file(Path::new(sshd_dropin::PATH)).is_some() {
-        MachinePreview::look().test_sshd().map_err(|error| {
-            CommandFailure::refused(format!("sshd -t refuses its configuration: {error}"))
-        })?;
-        reloaded = Some(sshd_reload::reload()?);
-    }
+    let reloaded = reload_sshd(&journal)?;
     SetupJournal::remove(state)?;
     command_log::log(CommandEvent::SetupUndo, None, &[]);
     context.write(&report.done(reloaded).after(interrupted))
+}
+
+/// Removes the note, also one that cannot be read.
+fn forget(context: &CommandContext) -> Result<(), CommandFailure> {
+    let state = context.state_path();
+    if !SetupJournal::is_there(state)? {
+        return Err(nothing());
+    }
+    context
+        .terminal
+        .confirm("Forget what the files were before? They stay as they are: logins go on asking for codes, and `twofactor setup --undo` can no longer take that back.")?;
+    SetupJournal::remove(state)?;
+    context.write(&UndoReport::forgotten())
+}
+
+/// Lets sshd read its old settings, even if an interrupted undo has restored them: it may not have been reloaded. Where sshd
+/// was removed there is nothing to reload.
+fn reload_sshd(journal: &SetupJournal) -> Result<Option<SshdReload>, CommandFailure> {
+    let preview = MachinePreview::look();
+    if journal.file(Path::new(sshd_dropin::PATH)).is_none() || !preview.has_sshd() {
+        return Ok(None);
+    }
+    preview.test_sshd().map_err(|error| {
+        CommandFailure::refused(format!("sshd -t refuses its configuration: {error}"))
+            .next("Correct it, then: twofactor setup --undo")
+    })?;
+    sshd_reload::reload().map(Some)
 }
 
 /// The refusal where setup keeps no texts of before. After `--forget` the lines that it wrote are still there.
@@ -128,7 +143,6 @@ fn write(files: &[FoundFile<'_>]) -> Result<(), CommandFailure> {
         ..
     } in files.iter().rev()
     {
-        interrupt::check()?;
         config_files::remove_leftover(&file.path)?;
         if *standing == FileStanding::After {
             restored_files::write(&file.path, &file.after, file.original.as_deref())?;
@@ -148,11 +162,7 @@ fn standing<'a>(
             continue;
         }
         let now = config_files::read(&texts.path)?;
-        let standing = match now.as_deref() {
-            now if now == Some(texts.after.as_str()) => FileStanding::After,
-            now if now == texts.original.as_deref() => FileStanding::Before,
-            _ => FileStanding::Other,
-        };
+        let standing = texts.standing_since(texts.original.as_deref(), now.as_deref());
         files.push(FoundFile {
             texts,
             standing,

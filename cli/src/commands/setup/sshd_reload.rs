@@ -40,33 +40,29 @@ impl SshdReload {
 /// # Errors
 /// When it runs and cannot be reloaded.
 pub fn reload() -> Result<SshdReload, CommandFailure> {
-    if Path::new(SYSTEMD).exists() {
-        // No known unit: sshd gets a signal instead.
-        match by_systemd()? {
-            SshdReload::Done => return Ok(SshdReload::Done),
-            SshdReload::NotRunning => {}
-        }
+    if Path::new(SYSTEMD).exists() && by_systemd()? == SshdReload::Done {
+        return Ok(SshdReload::Done);
     }
+    // It may run without a unit of these names.
     by_signal()
 }
 
+/// Reloads the units that are active. One that is masked, or is not there, is none of them.
 fn by_systemd() -> Result<SshdReload, CommandFailure> {
-    let mut said = String::new();
     for unit in UNITS {
+        if !systemctl(&["is-active", "--quiet", unit])?.status.success() {
+            continue;
+        }
         let output = systemctl(&["try-reload-or-restart", unit])?;
         if output.status.success() {
-            let active = systemctl(&["is-active", "--quiet", unit])?;
-            return Ok(if active.status.success() {
-                SshdReload::Done
-            } else {
-                SshdReload::NotRunning
-            });
+            return Ok(SshdReload::Done);
         }
-        said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(CommandFailure::system(format!(
+            "sshd cannot be reloaded: {said}"
+        )));
     }
-    Err(CommandFailure::system(format!(
-        "sshd cannot be reloaded: {said}"
-    )))
+    Ok(SshdReload::NotRunning)
 }
 
 fn systemctl(arguments: &[&str]) -> Result<std::process::Output, CommandFailure> {

@@ -67,11 +67,14 @@ pub fn run(context: &CommandContext, plan: &SetupPlan, user: &str) -> Result<(),
     }
     match try_it(context, plan, user) {
         Ok(TrialVerdict::Works) => Ok(context.terminal.prose(&kept(plan))?),
-        Ok(TrialVerdict::Fails) => {
-            restored_files::put_back(context)?;
-            Err(CommandFailure::refused("everything was undone")
-                .next("To see what is wrong, set it up again and run: twofactor doctor"))
-        }
+        Ok(TrialVerdict::Fails) => match restored_files::put_back(context) {
+            Ok(()) => Err(CommandFailure::refused("everything was undone")
+                .next("To see what is wrong, set it up again and run: twofactor doctor")),
+            Err(failure) => Err(restored_files::not_undone(
+                "the trial login failed",
+                &failure,
+            )),
+        },
         Err(failure) => Err(restored_files::after(context, failure)),
     }
 }
