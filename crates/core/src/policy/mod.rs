@@ -8,9 +8,9 @@ pub mod decision;
 mod error;
 mod exempt;
 mod fleet_policy;
+mod policy_keys;
 mod policy_table;
 mod require;
-mod schema;
 mod self_service;
 mod services;
 mod start_day;
@@ -148,9 +148,9 @@ pub struct ThrottlePolicy {
 pub fn parse(text: &str) -> Result<Policy, PolicyError> {
     let short = comments::left_out(text);
     // What is wrong is told with its place in the whole text.
-    match short.and_then(|short| schema::policy(&short).ok()) {
+    match short.and_then(|short| policy_keys::policy(&short).ok()) {
         Some(policy) => Ok(policy),
-        None => schema::policy(text).map_err(|fault| PolicyError::at(text, fault)),
+        None => policy_keys::policy(text).map_err(|fault| PolicyError::at(text, fault)),
     }
 }
 

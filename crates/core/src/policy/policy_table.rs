@@ -1,5 +1,5 @@
 //! Typed access to a parsed TOML table: every way in which a value can be of the wrong kind becomes
-//! a message with its place, so that the schema only says what is allowed.
+//! a message with its place, so that `policy_keys.rs` only says what is allowed.
 
 use std::ops::RangeInclusive;
 

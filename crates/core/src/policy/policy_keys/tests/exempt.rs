@@ -1,6 +1,6 @@
 //! Tests of how `[[exempt]]` must be written.
 
-use super::super::setting_tables::EXEMPT_KEYS;
+use super::super::table_keys::EXEMPT_KEYS;
 use super::{top, within};
 
 #[test]

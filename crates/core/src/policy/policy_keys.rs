@@ -1,13 +1,13 @@
-//! The schema of the policy file: which keys there are, and what each may hold.
+//! The keys of the policy file: which there are, and what each may hold. Those of its tables are in `table_keys.rs`.
 
-mod setting_tables;
+mod table_keys;
 
 use toml::de::{DeTable, Error as TomlError};
 
 use super::error::{PolicyFault, quoted};
 use super::policy_table::{PolicyTable, TextRule};
 use super::{EchoMode, Enforcement, EnrollAtLogin, MAX_WINDOW, Policy};
-use setting_tables::{exempt, fleet, new_devices, require, self_service, services, throttle};
+use table_keys::{exempt, fleet, new_devices, require, self_service, services, throttle};
 
 /// Reads the whole file.
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyFault> {

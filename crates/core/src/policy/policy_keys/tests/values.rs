@@ -1,7 +1,7 @@
 //! Tests of each key outside `[[exempt]]`: what it means, its bounds, and the error beyond them.
 
 use super::super::super::{DEFAULT_POLICY, parse};
-use super::super::setting_tables::{ALGORITHM, EXEMPT_KEYS, NEW_DEVICES_KEYS, THROTTLE_KEYS};
+use super::super::table_keys::{ALGORITHM, EXEMPT_KEYS, NEW_DEVICES_KEYS, THROTTLE_KEYS};
 use super::super::*;
 use super::{error, top, within};
 use crate::otp::{Algorithm, Digits, Interval};

@@ -1,4 +1,4 @@
-//! Tests of the schema; here is what they share.
+//! Tests of the keys; here is what they share.
 
 mod exempt;
 mod places;
