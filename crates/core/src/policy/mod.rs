@@ -9,12 +9,12 @@ mod error;
 mod exempt;
 mod fleet_policy;
 mod policy_keys;
-mod policy_table;
 mod require;
 mod self_service;
 mod services;
 mod start_day;
 mod text_hash;
+mod toml_table;
 
 use std::fmt;
 use std::str::FromStr;
