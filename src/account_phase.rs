@@ -25,7 +25,7 @@ use crate::{log_lines, prompt_text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
 /// one.

@@ -35,7 +35,7 @@ use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransa
 use as_user::FactorSource;
 use fleet_judge::FleetJudge;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use uniform_timing::UniformTiming;
 
 /// Runs the authentication phase. Whatever goes wrong ends in something else than

@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::policy::Policy;
 use twofactor_store::attempt::{AttemptFailure, claim_session};
 use twofactor_store::{FactorStore, LoadedPolicy};

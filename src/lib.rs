@@ -44,7 +44,7 @@ use libpam::LibpamTransaction;
 use return_codes::{AccountResult, AuthResult};
 use transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use unwind_guard::{guarded, unrefusing};
 
 /// Wipes the memory that the module and the libraries in it free.

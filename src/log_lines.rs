@@ -10,7 +10,7 @@ use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
 
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::unusable_name;
 
 /// Completes the line about a login that could not be judged, at this PAM service.

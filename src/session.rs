@@ -17,7 +17,7 @@ use crate::login_service;
 use crate::prompt_text;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 
 /// The uid of root.
 const ROOT: u32 = 0;

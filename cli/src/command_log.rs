@@ -18,7 +18,7 @@ use twofactor_core::POLICY_FILE;
 use twofactor_core::account::Account;
 use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::files::StoreError;

@@ -5,7 +5,7 @@ pub mod require_names;
 
 use std::fmt;
 
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::unusable_name::{unusable_group, unusable_user};
 use twofactor_core::policy::Policy;
 

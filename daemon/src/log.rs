@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::verify::{
     CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,

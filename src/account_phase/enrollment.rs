@@ -21,7 +21,7 @@ use crate::login_dialogue::{DialogueMedium, LoginDialogue};
 use crate::transaction::{LogPriority, PamTransaction};
 use crate::{log_lines, login_origin, prompt_text};
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 
 /// Number of times that a QR code is drawn in another way.
 const MOST_REDRAWN: u32 = 20;

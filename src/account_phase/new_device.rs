@@ -6,7 +6,7 @@
 use twofactor_core::device::{Device, DeviceName, MAX_DEVICES};
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{FEW_CODES, RecoverySet};

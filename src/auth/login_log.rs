@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
-use twofactor_core::log::line::LogLine;
+use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::unusable_name;
 use twofactor_core::policy::Policy;
 use twofactor_core::verify::ThrottleStatus;

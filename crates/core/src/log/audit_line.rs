@@ -4,7 +4,7 @@ use crate::device::DeviceName;
 use crate::recovery::CodeScope;
 
 use super::event::CommandEvent;
-use super::line::LogLine;
+use super::log_line::LogLine;
 
 /// A change that was made, or may have been. It holds nothing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,6 @@
 
 pub mod audit_line;
 pub mod event;
-pub mod line;
+pub mod log_line;
 pub mod notify_message;
 pub mod unusable_name;

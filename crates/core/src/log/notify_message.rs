@@ -6,7 +6,7 @@ use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 use super::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use super::event::{CommandEvent, LoginEvent};
-use super::line::LogLine;
+use super::log_line::LogLine;
 
 /// A change under way to a program. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use super::event::LoginEvent;
-use super::line::LogLine;
+use super::log_line::LogLine;
 
 /// The fault of a name that is not the login name of its account.
 pub const OTHER_SPELLING: &str = "only the login name of an account is compared";
