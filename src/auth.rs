@@ -19,7 +19,8 @@ use twofactor_core::policy::decision::{
     LoginRequest, PolicyDecision, UserEnrollment, switched_off,
 };
 use twofactor_core::policy::{Policy, rhost_address};
-use twofactor_store::attempt::{AttemptFailure, KnownFactor, KnownGroups, LoginAttempt};
+use twofactor_store::account_rules::KnownGroups;
+use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
 use twofactor_store::decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;

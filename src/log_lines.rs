@@ -4,7 +4,8 @@ use rustix::io::Errno;
 use twofactor_core::verify::{CodeAcceptance, CodeRejection, Credential, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::FileFault;
-use twofactor_store::attempt::{AttemptFailure, UnansweredName, UnusableGroup};
+use twofactor_store::account_rules::{UnansweredName, UnusableGroup};
+use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::daemon_client::DaemonFault;
 use twofactor_store::sys::file::FileError;
 use twofactor_store::sys::process;
@@ -168,7 +169,7 @@ mod tests {
 
     use super::*;
     use twofactor_store::StoreError;
-    use twofactor_store::attempt::GroupFault;
+    use twofactor_store::account_rules::GroupFault;
     use twofactor_store::daemon_client::DaemonClient;
 
     #[test]

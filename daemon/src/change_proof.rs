@@ -5,9 +5,8 @@ use twofactor_core::policy::{DeviceRequirement, FirstDevice, Policy};
 use twofactor_core::record::UserRecord;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
-use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, ProofCodes,
-};
+use twofactor_store::account_rules::KnownGroups;
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, ProofCodes};
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;

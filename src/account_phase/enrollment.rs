@@ -7,9 +7,8 @@ use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus, is_blank};
-use twofactor_store::attempt::{
-    AttemptFailure, AttemptResult, KnownGroups, LoginAttempt, PreCheck,
-};
+use twofactor_store::account_rules::KnownGroups;
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 use twofactor_store::decision::decide;
 use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment, UserFactor};
 use twofactor_store::sys::{clock, host_name};

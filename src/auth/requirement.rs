@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::policy::DeviceRequirement;
 use twofactor_store::LoadedPolicy;
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::sys::clock;
 
 use super::LoginContext;

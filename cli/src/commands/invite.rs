@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::decision;
 use twofactor_store::operations::{self, EarlierInvitation, InvitationTerms};
 use twofactor_store::sys::clock;

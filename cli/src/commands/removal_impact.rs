@@ -5,7 +5,7 @@ use twofactor_core::policy::{DeviceRequirement, Policy};
 use twofactor_core::record::{EnrollmentStatus, UserRecord};
 use twofactor_core::state::UserState;
 use twofactor_store::FactorStore;
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::sys::accounts;
 
 use super::policy_change::DangerDecision;

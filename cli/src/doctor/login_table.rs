@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{Policy, PolicyTime};
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::sys::accounts;
 
 use super::doctor_finding::DoctorFinding;

@@ -6,7 +6,7 @@ use twofactor_core::record::EnrollmentStatus;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::{self, ThrottleStatus};
 use twofactor_store::FactorStore;
-use twofactor_store::attempt::{KnownGroups, UnansweredName};
+use twofactor_store::account_rules::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 

@@ -2,7 +2,7 @@
 
 use twofactor_core::log::unusable_name;
 use twofactor_core::policy::Policy;
-use twofactor_store::attempt::{self, GroupFault, UnusableGroup};
+use twofactor_store::account_rules::{self, GroupFault, UnusableGroup};
 use twofactor_store::sys::accounts;
 
 use super::{NameKind, NamingTable, UnmatchedName};
@@ -10,7 +10,7 @@ use crate::formatting::plain;
 
 /// All of a policy, each once. Every name is looked up, which may take its time.
 pub fn find(policy: &Policy) -> Vec<UnmatchedName> {
-    let mut found: Vec<UnmatchedName> = attempt::unusable_groups(policy)
+    let mut found: Vec<UnmatchedName> = account_rules::unusable_groups(policy)
         .iter()
         .map(of_group)
         .collect();

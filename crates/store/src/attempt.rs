@@ -18,33 +18,25 @@ use twofactor_core::verify::{
     self, AnswerForm, CodeAcceptance, CodeOutcome, FailureCounter, ThrottleStatus,
 };
 
-mod account_listing;
 mod code_judgement;
 mod credentials;
 mod daemon_answer;
 mod failure;
 mod fleet_attempt;
-mod groups;
-mod machine_listing;
 mod outage_attempt;
 mod outage_count;
 mod outage_push;
 mod pre_check;
-mod requirement_index;
-mod requirements;
 mod session_role;
 mod shared_code;
 #[cfg(test)]
 mod tests;
-mod user_names;
 
-pub use account_listing::UnansweredName;
 pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 pub use credentials::{CredentialSet, ProofCodes, SharedPurpose};
 pub use daemon_answer::closed;
 pub use failure::AttemptFailure;
 pub use fleet_attempt::FleetResult;
-pub use groups::{GroupFault, GroupMemberships, KnownGroups, UnusableGroup, unusable_groups};
 pub use outage_attempt::{OutageRefusal, prove_unenrolled};
 pub use outage_count::OutageCount;
 pub use outage_push::{PushedStates, StatePush, push_outage};

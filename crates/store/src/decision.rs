@@ -5,7 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
 use twofactor_core::policy::{ExemptEntry, Policy, PolicyTime};
 
-use crate::attempt::KnownGroups;
+use crate::account_rules::KnownGroups;
 
 /// The whole decision.
 pub fn decide(

@@ -7,7 +7,7 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::PlainCode;
 use twofactor_store::FactorStore;
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::operations::{
     self, ChangeCause, ChangeError, ChangeSteps, InvitationResult, InvitationTerms,
 };

@@ -6,7 +6,7 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::DeviceRequirement;
 use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
 use twofactor_store::LoadedPolicy;
-use twofactor_store::attempt::KnownGroups;
+use twofactor_store::account_rules::KnownGroups;
 
 use super::user_status::{RequirementStatus, UserStatus};
 use crate::impact::{self, ExemptionRules, ExemptionScope};

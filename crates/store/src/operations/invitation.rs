@@ -1,6 +1,6 @@
 //! The invitation of a user without a device to enroll at login: of one user, and what it comes to for one of many.
 
-use crate::attempt::KnownGroups;
+use crate::account_rules::KnownGroups;
 use crate::decision;
 use twofactor_core::account::Account;
 use twofactor_core::log::audit_line::FactorChange;

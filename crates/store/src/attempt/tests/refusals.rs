@@ -1,6 +1,7 @@
 //! Lock-outs as a login sees them, a clock that was set back, and groups of exemptions.
 
 use super::*;
+use crate::account_rules::{GroupFault, KnownGroups, UnusableGroup, unusable_groups};
 use crate::sys::accounts;
 use twofactor_core::recovery::RecoverySet;
 

@@ -59,7 +59,7 @@ fn one_of_many(
         expires: NOW + 60,
         earlier: EarlierInvitation::Keep,
     };
-    let mut groups = crate::attempt::KnownGroups::default();
+    let mut groups = crate::account_rules::KnownGroups::default();
     let result = invite_one_of_many(
         &factor(store),
         (&policy, &alice()),

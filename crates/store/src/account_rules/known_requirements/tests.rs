@@ -1,7 +1,7 @@
 //! The accounts of this machine against entries that name them, and against entries that name none.
 
 use super::*;
-use crate::attempt::machine_listing::MachineListing;
+use crate::account_rules::machine_listing::MachineListing;
 use crate::sys::group_listing::GroupListing;
 
 const TIME: PolicyTime = PolicyTime {

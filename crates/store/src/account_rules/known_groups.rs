@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::account_listing::{AccountListing, UnansweredName};
+use super::known_requirements::KnownRequirements;
 use super::machine_listing::MachineListing;
-use super::requirements::KnownRequirements;
 use crate::sys::accounts::{self, LookupFailed};
 use crate::sys::group_listing::GroupListing;
 use twofactor_core::account::Account;

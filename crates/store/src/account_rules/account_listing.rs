@@ -16,7 +16,7 @@ pub trait AccountListing: fmt::Debug + Send + Sync {
     /// The requirement of `[[require]]` on an account, as [`KnownRequirements::requirement`] says it. The names without an
     /// answer on which it depends are added.
     ///
-    /// [`KnownRequirements::requirement`]: super::requirements::KnownRequirements::requirement
+    /// [`KnownRequirements::requirement`]: super::known_requirements::KnownRequirements::requirement
     fn requirement(
         &self,
         policy: &Policy,
