@@ -21,7 +21,7 @@ use twofactor_core::policy::decision::{
 use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
-use twofactor_store::decision::decide_before_enrollment;
+use twofactor_store::login_decision::decide_before_enrollment;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};

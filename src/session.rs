@@ -8,7 +8,7 @@ use twofactor_core::policy::{DeviceRequirement, StartDay, rhost_address};
 use twofactor_core::record::UserRecord;
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::AttemptFailure;
-use twofactor_store::decision::decide_before_enrollment;
+use twofactor_store::login_decision::decide_before_enrollment;
 use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 

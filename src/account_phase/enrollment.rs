@@ -9,7 +9,7 @@ use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus, is_blank};
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
-use twofactor_store::decision::decide;
+use twofactor_store::login_decision::decide;
 use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment, UserFactor};
 use twofactor_store::sys::{clock, host_name};
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use twofactor_core::policy::{EnrollAtLogin, Policy};
 use twofactor_store::account_rules::KnownGroups;
-use twofactor_store::decision;
+use twofactor_store::login_decision;
 use twofactor_store::operations::{self, EarlierInvitation, InvitationTerms};
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
@@ -71,7 +71,7 @@ fn one(context: &CommandContext, user: &str, args: &InviteArgs) -> Result<(), Co
     if args.duration == 0 {
         operations::withdraw_invitation(&factor)?;
     } else {
-        if decision::is_exempt_everywhere(&policy, &login, &mut KnownGroups::default()) {
+        if login_decision::is_exempt_everywhere(&policy, &login, &mut KnownGroups::default()) {
             return Err(exempt(&login.name));
         }
         let result = operations::invite(&factor, terms)?;

@@ -7,7 +7,6 @@
 pub mod account_rules;
 pub mod attempt;
 pub mod daemon_client;
-pub mod decision;
 pub mod files;
 pub mod fleet_client;
 pub mod fleet_contact;
@@ -15,6 +14,7 @@ pub mod fleet_relay;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod login_decision;
 pub mod notification;
 pub mod operations;
 pub mod sys;

@@ -1,7 +1,7 @@
 //! The invitation of a user without a device to enroll at login: of one user, and what it comes to for one of many.
 
 use crate::account_rules::KnownGroups;
-use crate::decision;
+use crate::login_decision;
 use twofactor_core::account::Account;
 use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::policy::Policy;
@@ -75,7 +75,7 @@ pub fn invite_one_of_many<S: ChangeSteps>(
     terms: InvitationTerms,
     steps: &mut S,
 ) -> Result<InvitationResult, S::Error> {
-    if decision::is_exempt_everywhere(policy, login, groups) {
+    if login_decision::is_exempt_everywhere(policy, login, groups) {
         return Ok(InvitationResult::Exempt);
     }
     issue(factor, terms, steps)
