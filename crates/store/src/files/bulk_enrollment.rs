@@ -8,8 +8,8 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, DeviceState, UserState};
 
-use super::generations::StateFiles;
 use super::locked_factor::{LockedFactor, knows_all};
+use super::state_generations::StateFiles;
 use super::{FactorStore, FileFault, StoreError, file_names, uid_index};
 
 /// Most newcomers of one call: each keeps two files open, one of them locked.

@@ -3,7 +3,7 @@
 use crate::sys::file;
 use twofactor_core::account::Account;
 
-use super::generations::StateFiles;
+use super::state_generations::StateFiles;
 use super::{FactorStore, SharedChange, StoreError, UnmirroredUsers, file_names, uid_index};
 use crate::fleet_contact::FLEET_DIRECTORY;
 

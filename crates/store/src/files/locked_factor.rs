@@ -9,7 +9,7 @@ use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, StateSlot, UserState};
 
-use super::generations::{HeldFile, LockWaiting, StateFiles};
+use super::state_generations::{HeldFile, LockWaiting, StateFiles};
 use super::{FactorStore, FileFault, LoadedRecord, RecordHolder, SharedChange, StoreError};
 
 /// Number of times that a state is looked for, or made, before a change.

@@ -8,7 +8,6 @@ pub mod directory_mark;
 mod discard;
 mod error;
 pub(crate) mod file_names;
-mod generations;
 mod killed_change;
 mod locked_factor;
 mod policy_file;
@@ -16,6 +15,7 @@ mod record_file;
 mod record_holder;
 mod relocate;
 mod shared_factor;
+mod state_generations;
 mod state_part;
 mod uid_index;
 mod unmirrored_users;
@@ -50,7 +50,7 @@ pub(crate) use shared_factor::ShareResult;
 pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
 pub use unmirrored_users::UnmirroredUsers;
 
-use generations::{PATIENCE, StateFiles};
+use state_generations::{PATIENCE, StateFiles};
 use state_part::StatePart;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).

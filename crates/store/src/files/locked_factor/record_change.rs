@@ -8,7 +8,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, DeviceState, SpentCodes, UserState};
 
 use super::{LockedFactor, knows_all, refuse_while_moving};
-use crate::files::generations::StateFiles;
+use crate::files::state_generations::StateFiles;
 use crate::files::{FileFault, ShareResult, SharedChange, StoreError, file_names, uid_index};
 
 impl LockedFactor<'_> {

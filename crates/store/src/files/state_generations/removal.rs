@@ -8,7 +8,7 @@ use crate::sys::lock::LockPause;
 use crate::sys::new_file;
 use twofactor_core::state::{self, UserState};
 
-use super::access::list_names;
+use super::generation_access::list_names;
 use super::{PATIENCE, StateFiles};
 use crate::files::StoreError;
 

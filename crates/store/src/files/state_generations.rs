@@ -14,11 +14,11 @@
 //! Numbers only grow, and the highest file is never removed, so that nothing comes back. `tests/takeover_model.rs` tries
 //! all orders of steps, stops and kills of three processes.
 
-mod access;
-mod claim;
+mod generation_access;
+mod generation_claim;
 mod lock_watch;
-mod naming;
 mod removal;
+mod state_renaming;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
