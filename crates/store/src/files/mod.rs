@@ -16,7 +16,7 @@ mod record_holder;
 mod relocate;
 mod shared_factor;
 mod state_generations;
-mod state_part;
+mod state_subdirectory;
 mod uid_index;
 mod unmirrored_users;
 
@@ -51,13 +51,13 @@ pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
 pub use unmirrored_users::UnmirroredUsers;
 
 use state_generations::{PATIENCE, StateFiles};
-use state_part::StatePart;
+use state_subdirectory::StateSubdirectory;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
 pub struct FactorStore {
     path: PathBuf,
-    users: StatePart,
-    states: StatePart,
+    users: StateSubdirectory,
+    states: StateSubdirectory,
     /// The place in which changes are made first, on a host of a fleet.
     fleet: Option<Arc<dyn SharedFactors>>,
 }
@@ -92,8 +92,8 @@ impl FactorStore {
         let top = Arc::new(top.map_err(StoreError::file(path))?);
         let store = Self {
             path: path.to_owned(),
-            users: StatePart::new(&top, path, "users"),
-            states: StatePart::new(&top, path, "state"),
+            users: StateSubdirectory::new(&top, path, "users"),
+            states: StateSubdirectory::new(&top, path, "state"),
             fleet: None,
         };
         Ok((store, top))
@@ -115,7 +115,7 @@ impl FactorStore {
         }
         let top = file::ensure_directory(CWD, path).map_err(StoreError::file(path))?;
         let top = Arc::new(top);
-        let part = |name| StatePart::ensure(&top, path, name);
+        let part = |name| StateSubdirectory::ensure(&top, path, name);
         let store = Self {
             path: path.to_owned(),
             users: part("users")?,

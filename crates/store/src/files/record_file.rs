@@ -7,7 +7,7 @@ use crate::sys::file::{self, FileOpening};
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 
-use super::state_part::StatePart;
+use super::state_subdirectory::StateSubdirectory;
 use super::{FactorStore, FileFault, StoreError, file_names};
 
 /// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
@@ -104,7 +104,7 @@ impl FactorStore {
 /// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
 /// so a single call that fails for another reason must not be believed.
 fn read_if_there(
-    users: &StatePart,
+    users: &StateSubdirectory,
     name: &str,
     path: &Path,
 ) -> Result<Option<Vec<u8>>, StoreError> {

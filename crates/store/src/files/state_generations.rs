@@ -30,7 +30,7 @@ use crate::sys::lock::{self, LockPause, WAIT};
 use crate::sys::new_file::{self, NewFile, NewFileKind};
 use twofactor_core::state::{self, SlotStanding, StoredState, UserState};
 
-use super::state_part::StatePart;
+use super::state_subdirectory::StateSubdirectory;
 use super::{FactorStore, FileFault, StoreError, file_names};
 use lock_watch::LockWatch;
 pub(super) use lock_watch::PATIENCE;
@@ -40,7 +40,7 @@ const PEEK_TRIES: u32 = 3;
 
 /// The names of one user's state files.
 pub(super) struct StateFiles<'s> {
-    states: &'s StatePart,
+    states: &'s StateSubdirectory,
     name: String,
     path: PathBuf,
 }

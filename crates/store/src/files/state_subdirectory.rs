@@ -12,7 +12,7 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use super::StoreError;
 
 /// One of the two directories.
-pub(super) struct StatePart {
+pub(super) struct StateSubdirectory {
     top: Arc<OwnedFd>,
     name: &'static str,
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct StatePart {
     checked: OnceLock<()>,
 }
 
-impl StatePart {
+impl StateSubdirectory {
     /// The directory `name` in the state directory that is open as `top`, which is root's alone.
     pub(super) fn new(top: &Arc<OwnedFd>, path: &Path, name: &'static str) -> Self {
         Self {
@@ -33,10 +33,10 @@ impl StatePart {
         }
     }
 
-    /// [`StatePart::new`]; the directory is made, with mode 0700, unless it is there.
+    /// [`StateSubdirectory::new`]; the directory is made, with mode 0700, unless it is there.
     ///
     /// # Errors
-    /// [`StoreError`] as for [`StatePart::directory`], or when it cannot be made.
+    /// [`StoreError`] as for [`StateSubdirectory::directory`], or when it cannot be made.
     pub(super) fn ensure(
         top: &Arc<OwnedFd>,
         path: &Path,
