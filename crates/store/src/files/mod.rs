@@ -5,20 +5,20 @@
 mod bulk_enrollment;
 mod directory_inventory;
 pub mod directory_mark;
-mod discard;
 mod error;
 pub(crate) mod file_names;
 mod killed_change;
 mod locked_factor;
+mod name_discard;
 mod policy_file;
 mod record_file;
 mod record_holder;
-mod relocate;
 mod shared_factor;
 mod state_generations;
 mod state_subdirectory;
 mod uid_index;
 mod unmirrored_users;
+mod user_relocation;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -45,10 +45,10 @@ pub(crate) use locked_factor::nothing_reusable;
 pub use policy_file::{LoadedPolicy, PolicyFile};
 pub use record_file::LoadedRecord;
 pub use record_holder::{FactorSnapshot, FoundBy, RecordHolder};
-pub use relocate::RelocationProgress;
 pub(crate) use shared_factor::ShareResult;
 pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
 pub use unmirrored_users::UnmirroredUsers;
+pub use user_relocation::RelocationProgress;
 
 use state_generations::{PATIENCE, StateFiles};
 use state_subdirectory::StateSubdirectory;

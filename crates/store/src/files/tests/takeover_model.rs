@@ -1,4 +1,4 @@
-//! An exhaustive model of `state_generations.rs`, `relocate.rs` and `LockedFactor::remove`: some processes that each judge one attempt
+//! An exhaustive model of `state_generations.rs`, `user_relocation.rs` and `LockedFactor::remove`: some processes that each judge one attempt
 //! with the same code, or change the files, each of which may stop for ever, or be killed, between any two system calls;
 //! and power cuts, after which any part of what was not flushed is lost.
 //!
