@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 16] = [
+const SHARED_FILES: [(&str, &str); 14] = [
     ("arguments.rs", "the arguments of a program"),
     ("backup.rs", "records and states of many users in one text"),
-    ("decision.rs", "the policy's decision on a login"),
     ("enroll.rs", "a new device"),
     ("enrollment.rs", "a new device, stored"),
-    ("error.rs", "the errors of the module beside it"),
     ("fuzzing.rs", "what fuzz targets see of a crate"),
     ("import.rs", "devices from elsewhere"),
     ("lib.rs", "the root of a crate"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::decision::LoginRequest;
-use super::error::quoted;
+use super::policy_error::quoted;
 
 /// One `[[exempt]]` entry. It has at least one condition; all that it has must hold, and a
 /// condition holds when one element of its list does.

@@ -5,9 +5,9 @@
 
 mod comments;
 pub mod decision;
-mod error;
 mod exempt;
 mod fleet_policy;
+mod policy_error;
 mod policy_keys;
 mod require;
 mod self_service;
@@ -22,9 +22,9 @@ use std::str::FromStr;
 use self::decision::LoginRequest;
 use crate::otp::{Algorithm, Digits, Interval};
 
-pub use error::PolicyError;
 pub use exempt::{ExemptEntry, rhost_address};
 pub use fleet_policy::{FleetPolicy, OutageRule};
+pub use policy_error::PolicyError;
 pub use require::{DeviceRequirement, RequireEntry};
 pub use self_service::{FirstDevice, SelfService};
 pub use services::{LOGIN_SERVICES, ServiceTable, sibling};

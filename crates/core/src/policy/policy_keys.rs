@@ -4,7 +4,7 @@ mod table_keys;
 
 use toml::de::{DeTable, Error as TomlError};
 
-use super::error::{PolicyFault, quoted};
+use super::policy_error::{PolicyFault, quoted};
 use super::toml_table::{PolicyTable, TextRule};
 use super::{EchoMode, Enforcement, EnrollAtLogin, MAX_WINDOW, Policy};
 use table_keys::{exempt, fleet, new_devices, require, self_service, services, throttle};

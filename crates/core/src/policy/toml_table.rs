@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::{PolicyFault, cut, quoted};
+use super::policy_error::{PolicyFault, cut, quoted};
 use super::start_day::StartDay;
 use crate::spelling;
 

@@ -6,8 +6,8 @@
 
 mod audit_sink;
 mod bypass_code;
+mod change_error;
 mod enrollment;
-mod error;
 mod import;
 mod invitation;
 mod removal;
@@ -25,10 +25,10 @@ use twofactor_core::recovery::PlainCode;
 
 pub use audit_sink::{AuditSink, UserFactor};
 pub use bypass_code::{IssuedBypass, issue_bypass, withdraw_bypass};
+pub use change_error::{ChangeCause, ChangeError};
 pub use enrollment::{
     DevicesBefore, NewEnrollment, adopt_recovery_codes, enroll, new_recovery_codes, renew, room_for,
 };
-pub use error::{ChangeCause, ChangeError};
 pub use import::{DeviceWriter, import_devices, import_newcomers};
 pub use invitation::{
     EarlierInvitation, InvitationResult, InvitationTerms, invite, invite_one_of_many,

@@ -5,8 +5,8 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::{TOP_KEYS, plain};
 use crate::otp::{Algorithm, Digits, Interval};
-use crate::policy::error::{PolicyFault, quoted};
 use crate::policy::exempt::{ExemptEntry, network};
+use crate::policy::policy_error::{PolicyFault, quoted};
 use crate::policy::toml_table::{PolicyTable, PolicyValue, TextRule, wrong_kind};
 use crate::policy::{
     FirstDevice, FleetPolicy, NewDevices, OutageRule, RequireEntry, SelfService, ServiceTable,
