@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::answer::{AnswerForm, GROUPED_LEN, MAX_INPUT};
+use super::typed_answer::{AnswerForm, GROUPED_LEN, MAX_INPUT};
 
 /// As much of an answer as a code can be read from, for the daemon: a password before the code stays where it was typed.
 pub struct AnswerTail {
@@ -47,7 +47,7 @@ impl AnswerTail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::{AnswerCandidate, TypedAnswer};
+    use super::super::typed_answer::{AnswerCandidate, TypedAnswer};
     use super::*;
     use crate::otp::Digits;
 

@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::otp::{Interval, TotpGenerator, hotp};
 use crate::state::{COUNTER_UNKNOWN, DRIFT_BEYOND_WINDOW, DeviceState};
 
-use super::answer::AnswerCandidate;
+use super::typed_answer::AnswerCandidate;
 
 /// Counters a HOTP device may be ahead at a login (RFC 4226 section 7.4, parameter s).
 pub const LOOK_AHEAD: u64 = 10;

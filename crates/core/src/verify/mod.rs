@@ -4,7 +4,6 @@
 //! outcome.
 
 pub mod address_grace;
-mod answer;
 mod answer_tail;
 mod code_scan;
 pub mod refused_codes;
@@ -13,6 +12,7 @@ mod resync;
 pub mod session_grace;
 mod state_merge;
 mod throttle;
+mod typed_answer;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,6 @@ use crate::record::UserRecord;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
 use crate::state::{DaemonFailures, RefusedAnswers, UserState, furthest_ahead};
 
-pub use answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use answer_tail::AnswerTail;
 pub use code_scan::LOOK_AHEAD;
 pub use repeated_code::before_last_code;
@@ -33,9 +32,10 @@ pub use state_merge::{counting_part, joined_with_own};
 pub use throttle::{
     ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
 };
+pub use typed_answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 
-use answer::AnswerCandidate;
 use code_scan::{bounded_drift, scan, steps_off};
+use typed_answer::AnswerCandidate;
 
 /// A judgement and the state that has to be stored before it may be acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::state::{MAX_REFUSED, RefusedAnswers};
 
-use super::answer::TypedAnswer;
+use super::typed_answer::TypedAnswer;
 
 /// Key of the hashes.
 pub type RefusedKey = [u8; 8];
@@ -69,7 +69,7 @@ fn hash(key: &RefusedKey, answer: &TypedAnswer) -> Option<RefusedHash> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::AnswerForm;
+    use super::super::typed_answer::AnswerForm;
     use super::*;
     use crate::otp::Digits;
 

@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::record::UserRecord;
 use crate::state::{COUNTER_UNKNOWN, UserState};
 
-use super::answer::{AnswerCandidate, TypedAnswer};
+use super::typed_answer::{AnswerCandidate, TypedAnswer};
 use super::{CodeRejection, JudgedCode, judge_bypass, judge_recovery};
 
 /// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a

@@ -1,7 +1,7 @@
 //! The counter of a HOTP token and the clock error of a TOTP device, learned from two codes in a row.
 
-use super::answer::TypedAnswer;
 use super::code_scan::{NEAR, bounded_drift};
+use super::typed_answer::TypedAnswer;
 use crate::device::{Device, OtpKind};
 use crate::otp::Interval;
 use crate::state::{COUNTER_UNKNOWN, DeviceState};

@@ -3,7 +3,7 @@
 use crate::policy::ThrottlePolicy;
 use crate::state::{DaemonFailures, UserState};
 
-use super::answer::TypedAnswer;
+use super::typed_answer::TypedAnswer;
 
 /// Wrong codes through the daemon after which it closes where the policy sets no limit. Logins may do without one, since each has
 /// a password before it; any program of the user can guess at the daemon.

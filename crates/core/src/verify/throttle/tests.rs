@@ -1,6 +1,6 @@
 //! Lock-outs after wrong codes, and their ends.
 
-use super::super::answer::AnswerForm;
+use super::super::typed_answer::AnswerForm;
 use super::FailureCounter::{Daemon, Logins};
 use super::*;
 use crate::otp::Digits;
