@@ -5,7 +5,7 @@ use crate::record::UserRecord;
 use crate::state::{COUNTER_UNKNOWN, UserState};
 
 use super::typed_answer::{AnswerCandidate, TypedAnswer};
-use super::{CodeRejection, JudgedCode, judge_bypass, judge_recovery};
+use super::verdict::{CodeRejection, JudgedCode, judge_bypass, judge_recovery};
 
 /// Length of the password in an answer that consists of it and the last code that was accepted of a device, or a
 /// recovery or bypass code that was spent. `None` where there is no such code at the end.

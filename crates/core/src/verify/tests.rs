@@ -17,12 +17,13 @@ mod unlock;
 mod window;
 
 use super::*;
-use crate::device::{CredentialId, DeviceName};
+use crate::device::{CredentialId, Device, DeviceName, OtpKind};
 use crate::otp::{Algorithm, Digits, Interval};
-use crate::policy::ThrottlePolicy;
-use crate::recovery::PlainCode;
+use crate::policy::{MAX_WINDOW, Policy, ThrottlePolicy};
+use crate::record::UserRecord;
+use crate::recovery::{CodeForm, PlainCode};
 use crate::secret::Secret;
-use crate::state::DeviceState;
+use crate::state::{DeviceState, UserState, furthest_ahead};
 
 /// The moment at which most tests begin, at the start of a step of every interval used here.
 const NOW: u64 = 54_000_000 * 30;

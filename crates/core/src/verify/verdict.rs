@@ -1,21 +1,4 @@
-//! The verdict on a typed code: a pure function of policy, record, state, input and time.
-//!
-//! It reads no clock and no file and writes nothing; callers store the state it returns before they act on the
-//! outcome.
-
-pub mod address_grace;
-mod answer_tail;
-mod code_scan;
-pub mod refused_codes;
-mod repeated_code;
-mod resync;
-pub mod session_grace;
-mod state_merge;
-mod throttle;
-mod typed_answer;
-
-#[cfg(test)]
-mod tests;
+//! The verdict on a typed code: here it is decided whether it is right, and that it is used from then on.
 
 use crate::device::{Device, OtpKind};
 use crate::otp::Digits;
@@ -24,18 +7,9 @@ use crate::record::UserRecord;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
 use crate::state::{DaemonFailures, RefusedAnswers, UserState, furthest_ahead};
 
-pub use answer_tail::AnswerTail;
-pub use code_scan::LOOK_AHEAD;
-pub use repeated_code::before_last_code;
-pub use resync::{clock_offset, resync, with_offset};
-pub use state_merge::{counting_part, joined_with_own};
-pub use throttle::{
-    ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
-};
-pub use typed_answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
-
-use code_scan::{bounded_drift, scan, steps_off};
-use typed_answer::AnswerCandidate;
+use super::code_scan::{bounded_drift, scan, steps_off};
+use super::throttle::ChargedState;
+use super::typed_answer::{AnswerCandidate, TypedAnswer};
 
 /// A judgement and the state that has to be stored before it may be acted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +37,7 @@ pub struct CodeAcceptance {
     pub by: Credential,
     /// Wrong codes entered since the last success, this attempt not included.
     pub failures_before: u32,
-    /// Bytes of the input that precede the code: the password's length for [`AnswerForm::PasswordThenCode`], else 0.
+    /// Bytes of the input that precede the code: the length of a password that was typed before it, else 0.
     pub password_len: usize,
 }
 
@@ -192,7 +166,7 @@ pub fn verdict(
     }
 }
 
-enum JudgedCode {
+pub(super) enum JudgedCode {
     Nothing,
     Match(Credential),
     /// No guess: it gives its charge back, and is refused whatever else it matches.
@@ -250,7 +224,7 @@ fn clock_lag(device: &Device, next: u64, window: u8, now: u64) -> Option<u64> {
     (ahead > furthest_ahead(window)).then(|| ahead.saturating_mul(u64::from(interval.seconds())))
 }
 
-fn judge_recovery(
+pub(super) fn judge_recovery(
     record: &UserRecord,
     state: &mut UserState,
     typed: &AnswerCandidate,
@@ -291,7 +265,7 @@ pub fn recovery_codes_left(record: &UserRecord, state: &UserState) -> usize {
     })
 }
 
-fn judge_bypass(
+pub(super) fn judge_bypass(
     record: &UserRecord,
     state: &mut UserState,
     typed: &AnswerCandidate,

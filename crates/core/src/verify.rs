@@ -1,0 +1,33 @@
+//! What is said of a typed code: the verdict, and the rules that it needs, pure functions of policy, record, state, input and time.
+//!
+//! Nothing here reads a clock or a file, or writes anything; callers store the state that a verdict returns before they act on
+//! the outcome.
+
+pub mod address_grace;
+mod answer_tail;
+mod code_scan;
+pub mod refused_codes;
+mod repeated_code;
+mod resync;
+pub mod session_grace;
+mod state_merge;
+mod throttle;
+mod typed_answer;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer_tail::AnswerTail;
+pub use code_scan::LOOK_AHEAD;
+pub use repeated_code::before_last_code;
+pub use resync::{clock_offset, resync, with_offset};
+pub use state_merge::{counting_part, joined_with_own};
+pub use throttle::{
+    ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
+};
+pub use typed_answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
+pub use verdict::{
+    CodeAcceptance, CodeOutcome, CodeRejection, Credential, Verdict, code_lengths,
+    recovery_codes_left, unlocked, verdict,
+};
