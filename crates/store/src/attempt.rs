@@ -1,23 +1,19 @@
 //! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
 
-use std::borrow::Cow;
-
-use crate::files::{FactorStore, FileFault, LoadedPolicy, LoadedRecord, LockedFactor, PolicyFile};
+use crate::files::{FactorStore, LoadedPolicy, LoadedRecord, PolicyFile};
 use crate::sys::clock::{self, BeforeEpoch};
-use crate::sys::random;
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
-use twofactor_core::record::UserRecord;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::recovery::FEW_CODES;
-use twofactor_core::state::UserState;
-use twofactor_core::verify::address_grace::{self, GraceOrigin};
+use twofactor_core::verify::address_grace::GraceOrigin;
 use twofactor_core::verify::{
-    self, AnswerForm, CodeAcceptance, CodeOutcome, FailureCounter, ThrottleStatus,
+    AnswerForm, CodeAcceptance, CodeOutcome, FailureCounter, ThrottleStatus,
 };
 
+mod code_commit;
 mod code_judgement;
 mod credentials;
 mod daemon_answer;
@@ -31,6 +27,8 @@ mod session_role;
 mod shared_code;
 #[cfg(test)]
 mod tests;
+
+use code_commit::lock_recorded;
 
 pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 pub use credentials::{CredentialSet, ProofCodes, SharedPurpose};
@@ -297,53 +295,6 @@ impl LoginAttempt<'_> {
         Ok((judged, record.bypass.map(|invite| invite.id)))
     }
 
-    fn judge(
-        &mut self,
-        mut locked: LockedFactor<'_>,
-        record: &UserRecord,
-        answer: (&[u8], AnswerForm),
-        against: CredentialSet,
-        host: JudgingHost,
-    ) -> Result<AttemptResult, AttemptFailure> {
-        self.file.refresh(&mut self.loaded)?;
-        let now = (self.clock)()?;
-        let mut state = rebase(&mut locked, now)?;
-        let policy = match host {
-            JudgingHost::CutOff(Some(hosts)) => {
-                Cow::Owned(outage_attempt::cut_off(&self.loaded.policy, hosts))
-            }
-            _ => Cow::Borrowed(&self.loaded.policy),
-        };
-        if host != JudgingHost::Alone {
-            state.begin_outage();
-        }
-        let terms = JudgementTerms {
-            policy: &policy,
-            record,
-            against,
-            now,
-        };
-        let judgement = match CodeJudgement::begin(terms, state, answer, |key| random::fill(key)) {
-            Ok(judgement) => judgement,
-            Err(ChargeStop::Ended(result)) => return Ok(result),
-            Err(ChargeStop::Failed(error)) => return Err(error.into()),
-        };
-        locked.write(judgement.charge().clone())?;
-        let (outcome, mut state) = judgement.verdict(|state| {
-            address_grace::begin(state, &self.origin(), now);
-            self.await_session(state, now);
-        });
-        state.keep_outage();
-        self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
-        if state != *judgement.charge() {
-            locked.write(state)?;
-        }
-        locked.flush()?;
-        // If the state was taken over meanwhile, nothing may be told of the code.
-        locked.confirm()?;
-        Ok(AttemptResult::Compared(outcome))
-    }
-
     fn origin(&self) -> GraceOrigin<'_> {
         let seconds = self.loaded.policy.grace;
         GraceOrigin {
@@ -358,33 +309,4 @@ impl LoginAttempt<'_> {
             },
         }
     }
-}
-
-/// The state and record under the lock, `None` when the record is gone. `known` is the record as it was read before.
-fn lock_recorded<'s>(
-    store: &'s FactorStore,
-    account: &Account,
-    known: Option<LoadedRecord>,
-) -> Result<Option<(LockedFactor<'s>, LoadedRecord)>, AttemptFailure> {
-    let locked = match store.lock(account) {
-        Err(error) if matches!(error.cause, FileFault::MissingState) => {
-            return match store.record(account)? {
-                None => Ok(None),
-                Some(_) => Err(error.into()),
-            };
-        }
-        other => other?,
-    };
-    let record = locked.record_again(known)?;
-    Ok(record.map(|record| (locked, record)))
-}
-
-/// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
-/// further would leave a slot in flight that the next process takes for flushed.
-fn rebase(locked: &mut LockedFactor<'_>, now: u64) -> Result<UserState, AttemptFailure> {
-    if let Some(state) = verify::rebased(locked.state(), now) {
-        locked.write(state)?;
-        locked.flush()?;
-    }
-    Ok(locked.state().clone())
 }

@@ -14,9 +14,8 @@ use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::{AnswerForm, FailureCounter};
 
-use super::{
-    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, lock_recorded,
-};
+use super::code_commit::lock_recorded;
+use super::{AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt};
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
 use crate::sys::file::FileError;

@@ -8,9 +8,10 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::joined_with_own;
 
+use super::AttemptFailure;
+use super::code_commit::lock_recorded;
 use super::outage_count::{OutageCount, name_outage};
 use super::shared_code::write_through;
-use super::{AttemptFailure, lock_recorded};
 use crate::files::FactorStore;
 
 /// What is made known to all hosts of a user.

@@ -13,10 +13,11 @@ use twofactor_core::state::{DeviceState, UserState};
 use twofactor_core::verify::address_grace;
 use twofactor_core::verify::{self, AnswerForm, CodeOutcome, counting_part, joined_with_own};
 
+use super::code_commit::{lock_recorded, rebase};
 use super::outage_count::{OutageCount, name_outage};
 use super::{
     AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, JudgementTerms, LoginAttempt,
-    SharedPurpose, lock_recorded, rebase,
+    SharedPurpose,
 };
 use crate::files::{LockedFactor, nothing_reusable};
 use crate::sys::lock_heartbeat::{LONGEST, with_heartbeat};

@@ -23,8 +23,10 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::files::tests::error_at;
+use crate::files::{FileFault, LockedFactor};
 use crate::testing::{ScratchStore, alice, enroll_devices, fresh, phone, record_of};
-use twofactor_core::state::{DeviceState, RefusedAnswers, StoredState};
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::{DeviceState, RefusedAnswers, StoredState, UserState};
 use twofactor_core::verify::{CodeAcceptance, CodeRejection, Credential};
 
 /// The moment at which tests begin: the start of [`STEP`].

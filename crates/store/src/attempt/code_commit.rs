@@ -1,0 +1,95 @@
+//! The moment at which a code of a login is judged and becomes used: lock, charge written, verdict, the state that follows written, flush.
+
+use std::borrow::Cow;
+
+use crate::files::{FactorStore, FileFault, LoadedRecord, LockedFactor};
+use crate::sys::random;
+use twofactor_core::account::Account;
+use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
+use twofactor_core::verify::{self, AnswerForm, address_grace};
+
+use super::code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
+use super::{
+    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, outage_attempt,
+};
+
+impl LoginAttempt<'_> {
+    /// Judges an answer under the lock. What it returns is told only since the state that follows is on the disk, and is still the
+    /// state of this user.
+    pub(super) fn judge(
+        &mut self,
+        mut locked: LockedFactor<'_>,
+        record: &UserRecord,
+        answer: (&[u8], AnswerForm),
+        against: CredentialSet,
+        host: JudgingHost,
+    ) -> Result<AttemptResult, AttemptFailure> {
+        self.file.refresh(&mut self.loaded)?;
+        let now = (self.clock)()?;
+        let mut state = rebase(&mut locked, now)?;
+        let policy = match host {
+            JudgingHost::CutOff(Some(hosts)) => {
+                Cow::Owned(outage_attempt::cut_off(&self.loaded.policy, hosts))
+            }
+            _ => Cow::Borrowed(&self.loaded.policy),
+        };
+        if host != JudgingHost::Alone {
+            state.begin_outage();
+        }
+        let terms = JudgementTerms {
+            policy: &policy,
+            record,
+            against,
+            now,
+        };
+        let judgement = match CodeJudgement::begin(terms, state, answer, |key| random::fill(key)) {
+            Ok(judgement) => judgement,
+            Err(ChargeStop::Ended(result)) => return Ok(result),
+            Err(ChargeStop::Failed(error)) => return Err(error.into()),
+        };
+        locked.write(judgement.charge().clone())?;
+        let (outcome, mut state) = judgement.verdict(|state| {
+            address_grace::begin(state, &self.origin(), now);
+            self.await_session(state, now);
+        });
+        state.keep_outage();
+        self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
+        if state != *judgement.charge() {
+            locked.write(state)?;
+        }
+        locked.flush()?;
+        // If the state was taken over meanwhile, nothing may be told of the code.
+        locked.confirm()?;
+        Ok(AttemptResult::Compared(outcome))
+    }
+}
+
+/// The state and record under the lock, `None` when the record is gone. `known` is the record as it was read before.
+pub(super) fn lock_recorded<'s>(
+    store: &'s FactorStore,
+    account: &Account,
+    known: Option<LoadedRecord>,
+) -> Result<Option<(LockedFactor<'s>, LoadedRecord)>, AttemptFailure> {
+    let locked = match store.lock(account) {
+        Err(error) if matches!(error.cause, FileFault::MissingState) => {
+            return match store.record(account)? {
+                None => Ok(None),
+                Some(_) => Err(error.into()),
+            };
+        }
+        other => other?,
+    };
+    let record = locked.record_again(known)?;
+    Ok(record.map(|record| (locked, record)))
+}
+
+/// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
+/// further would leave a slot in flight that the next process takes for flushed.
+pub(super) fn rebase(locked: &mut LockedFactor<'_>, now: u64) -> Result<UserState, AttemptFailure> {
+    if let Some(state) = verify::rebased(locked.state(), now) {
+        locked.write(state)?;
+        locked.flush()?;
+    }
+    Ok(locked.state().clone())
+}
