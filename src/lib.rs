@@ -8,7 +8,7 @@
 mod account_phase;
 mod answer_source;
 mod arguments;
-mod auth;
+mod auth_phase;
 mod change_text;
 mod code_prompt;
 mod deferred_text;
@@ -23,7 +23,7 @@ mod login_service;
 mod prompt_text;
 mod recovery_claim;
 mod return_codes;
-mod session;
+mod session_phase;
 mod ticket;
 mod ticket_claim;
 mod transaction;
@@ -60,8 +60,10 @@ impl PamHooks for TwofactorModule {
         guarded(|| {
             let mut transaction = LibpamTransaction(handle);
             let ending = match ModuleArguments::parse(&words) {
-                _ if words == [AUTH_FAIL] => auth::wrong_password::refuse(&mut transaction),
-                Ok(arguments) => auth::authenticate(&mut transaction, &arguments, flags.into()),
+                _ if words == [AUTH_FAIL] => auth_phase::wrong_password::refuse(&mut transaction),
+                Ok(arguments) => {
+                    auth_phase::authenticate(&mut transaction, &arguments, flags.into())
+                }
                 Err(error) => {
                     complain_of(&transaction, &error);
                     AuthResult::BadArguments
@@ -109,7 +111,7 @@ impl PamHooks for TwofactorModule {
             let mut transaction = LibpamTransaction(handle);
             ticket::issue(&mut transaction);
             match ModuleArguments::parse(&words) {
-                Ok(arguments) => session::open(&mut transaction, &arguments, flags.into()),
+                Ok(arguments) => session_phase::open(&mut transaction, &arguments, flags.into()),
                 Err(error) => complain_of(&transaction, &error),
             }
         });

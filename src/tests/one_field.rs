@@ -2,7 +2,7 @@
 
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
 use crate::arguments::{FirstPass, PromptLayout};
-use crate::auth::wrong_password;
+use crate::auth_phase::wrong_password;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::LogPriority;

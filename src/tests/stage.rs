@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::arguments::{FileChoice, FirstPass, LogDetail, ModuleArguments, PromptLayout};
-use crate::auth;
+use crate::auth_phase;
 use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
@@ -115,7 +115,7 @@ impl StagedTransaction {
         self.delays.clear();
         let arguments = self.arguments.clone();
         let messages = self.messages;
-        auth::authenticate(self, &arguments, messages)
+        auth_phase::authenticate(self, &arguments, messages)
     }
 
     /// Questions and messages, in order.
