@@ -31,7 +31,7 @@ use crate::log_lines;
 use crate::login_service;
 use crate::prompt_text;
 use crate::return_codes::AuthResult;
-use crate::ticket;
+use crate::ticket_issue;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
 use as_user::FactorSource;
 use fleet_judge::FleetJudge;
@@ -101,7 +101,7 @@ pub fn authenticate(
 
 /// Forgets what an earlier attempt of the transaction left for its later phases.
 fn forget_claims(transaction: &mut dyn PamTransaction) {
-    ticket::forget(transaction);
+    ticket_issue::forget(transaction);
     recovery_offer::forget(transaction);
     expected_session::forget(transaction);
 }
@@ -161,7 +161,7 @@ impl LoginContext<'_> {
         let service = login_service::name(transaction).unwrap_or_default();
         if let Some(decision) = switched_off(&loaded.policy, &service) {
             if decision == PolicyDecision::Disabled {
-                ticket::claim_while_disabled(
+                ticket_issue::claim_while_disabled(
                     transaction,
                     self.arguments,
                     &loaded.policy,

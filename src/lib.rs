@@ -12,7 +12,6 @@ mod auth_phase;
 mod change_text;
 mod code_prompt;
 mod deferred_text;
-mod graced_session;
 mod libpam;
 mod line_break;
 mod log_lines;
@@ -23,9 +22,10 @@ mod login_service;
 mod prompt_text;
 mod recovery_claim;
 mod return_codes;
+mod session_grace_claim;
 mod session_phase;
-mod ticket;
 mod ticket_claim;
+mod ticket_issue;
 mod transaction;
 mod unwind_guard;
 
@@ -86,7 +86,7 @@ impl PamHooks for TwofactorModule {
             let mut transaction = LibpamTransaction(handle);
             let Some(account) = transaction.marked_unenrolled() else {
                 offer_new_device(&mut transaction, &words, flags.into());
-                ticket::issue(&mut transaction);
+                ticket_issue::issue(&mut transaction);
                 return PamResultCode::PAM_IGNORE;
             };
             let admission = match ModuleArguments::parse(&words) {
@@ -99,7 +99,7 @@ impl PamHooks for TwofactorModule {
                 }
             };
             if admission == AccountResult::Open {
-                ticket::issue(&mut transaction);
+                ticket_issue::issue(&mut transaction);
             }
             admission.code()
         })
@@ -109,7 +109,7 @@ impl PamHooks for TwofactorModule {
     fn sm_open_session(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         unrefusing(|| {
             let mut transaction = LibpamTransaction(handle);
-            ticket::issue(&mut transaction);
+            ticket_issue::issue(&mut transaction);
             match ModuleArguments::parse(&words) {
                 Ok(arguments) => session_phase::open(&mut transaction, &arguments, flags.into()),
                 Err(error) => complain_of(&transaction, &error),

@@ -13,9 +13,9 @@ use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
 use crate::arguments::ModuleArguments;
-use crate::graced_session;
 use crate::login_service;
 use crate::prompt_text;
+use crate::session_grace_claim;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::log_line::LogLine;
@@ -75,7 +75,7 @@ fn line(
     };
     let holder = store.holder(&account)?;
     if UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled {
-        graced_session::begin(transaction, &store, &holder.account, &loaded)?;
+        session_grace_claim::begin(transaction, &store, &holder.account, &loaded)?;
         return Ok(None);
     }
     let request = LoginRequest {

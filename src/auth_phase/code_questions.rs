@@ -19,7 +19,7 @@ use crate::code_prompt::{CodePrompt, EmptyAnswer};
 use crate::login_dialogue::is_told_by_question;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
-use crate::{deferred_text, log_lines, prompt_text, ticket};
+use crate::{deferred_text, log_lines, prompt_text, ticket_issue};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
 type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
@@ -240,7 +240,7 @@ impl LoginContext<'_> {
     ) -> Result<AuthResult, AuthAbort> {
         self.claim_recovery(transaction, account, judge.recovery_login(accepted));
         expected_session::expect(transaction, judge.policy());
-        ticket::claim_with_code(transaction, self.arguments, judge.policy(), account);
+        ticket_issue::claim_with_code(transaction, self.arguments, judge.policy(), account);
         let changes = deferred_text::told_here(transaction, || judge.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, PamTransaction};
-use crate::{answer_source, prompt_text, ticket};
+use crate::{answer_source, prompt_text, ticket_issue};
 
 impl LoginContext<'_> {
     /// The files of this host have no device of the user.
@@ -94,7 +94,7 @@ impl LoginContext<'_> {
             );
             return Ok(AuthResult::Refused);
         }
-        ticket::claim_with_password(transaction, self.arguments, policy, account);
+        ticket_issue::claim_with_password(transaction, self.arguments, policy, account);
         self.leave_to_account_phase(transaction, policy, decision, account)
     }
 

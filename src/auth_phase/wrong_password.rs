@@ -7,12 +7,12 @@
 use super::{expected_session, recovery_offer};
 use crate::deferred_text;
 use crate::return_codes::AuthResult;
-use crate::ticket;
+use crate::ticket_issue;
 use crate::transaction::{NoAnswer, PamTransaction};
 
 /// Takes back what this attempt left for the later phases, and refuses.
 pub fn refuse(transaction: &mut dyn PamTransaction) -> AuthResult {
-    ticket::forget(transaction);
+    ticket_issue::forget(transaction);
     recovery_offer::forget(transaction);
     expected_session::forget(transaction);
     deferred_text::forget(transaction);

@@ -104,6 +104,6 @@ fn a_claim_ends_where_the_user_came_in_by_key() {
         "publickey ssh-ed25519 AAAA".into(),
     );
     stage.variables.extend([variable]);
-    crate::ticket::issue(&mut stage);
+    crate::ticket_issue::issue(&mut stage);
     assert_eq!(stage.claimed, None);
 }
