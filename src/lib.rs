@@ -9,9 +9,8 @@ mod account_phase;
 mod answer_source;
 mod arguments;
 mod auth_phase;
-mod change_text;
 mod code_prompt;
-mod deferred_text;
+mod factor_change_text;
 mod libpam;
 mod line_break;
 mod log_lines;
@@ -19,6 +18,7 @@ mod login_dialogue;
 mod login_notice;
 mod login_origin;
 mod login_service;
+mod notice_delivery;
 mod prompt_text;
 mod recovery_claim;
 mod return_codes;
@@ -75,7 +75,7 @@ impl PamHooks for TwofactorModule {
 
     /// Credentials are none of this module's business, but a stack in which no module sets any has to succeed.
     fn sm_setcred(handle: &mut PamHandle, _: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        unrefusing(|| deferred_text::show(&mut LibpamTransaction(handle), flags.into()));
+        unrefusing(|| notice_delivery::show(&mut LibpamTransaction(handle), flags.into()));
         PamResultCode::PAM_SUCCESS
     }
 

@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::deferred_text;
 use crate::line_break;
 use crate::login_service;
+use crate::notice_delivery;
 use crate::prompt_text;
 use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction};
 
@@ -93,7 +93,7 @@ impl<'a> LoginDialogue<'a> {
     }
 
     /// Adds the confirmation of what an answer has done. As the last paragraph, sshd would show it twice on a terminal: it
-    /// is told by [`deferred_text`], and in a session without a terminal not at all.
+    /// is told by [`notice_delivery`], and in a session without a terminal not at all.
     pub fn confirm(&mut self, paragraph: &str) {
         self.add(paragraph, MessageDelay::UntilSession);
     }
@@ -145,7 +145,7 @@ impl<'a> LoginDialogue<'a> {
                 (MessageMode::Unwanted, _) => {}
                 (MessageMode::Wanted, DialogueClose::Open) => match delay {
                     MessageDelay::None => self.transaction.inform(&text),
-                    MessageDelay::UntilSession => deferred_text::confirm(self.transaction, &text),
+                    MessageDelay::UntilSession => notice_delivery::confirm(self.transaction, &text),
                 },
                 (MessageMode::Wanted, DialogueClose::Refused) => self.transaction.complain(&text),
             }

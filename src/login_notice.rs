@@ -6,7 +6,7 @@ use twofactor_core::record::recent_changes::{
 use twofactor_core::verify::{CodeAcceptance, Credential};
 
 use crate::prompt_text::CodesLeft;
-use crate::{change_text, prompt_text};
+use crate::{factor_change_text, prompt_text};
 
 /// The notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl LoginNotice {
     /// The text, on a terminal of so many columns.
     pub fn lines(&self, columns: Option<usize>) -> Vec<String> {
         let mut lines = prompt_text::accepted(self.left, self.failures);
-        lines.extend(change_text::lines(&self.changes, columns));
+        lines.extend(factor_change_text::lines(&self.changes, columns));
         lines
     }
 

@@ -26,7 +26,7 @@ use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::recovery_claim::RecoveryClaim;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
-use crate::{deferred_text, log_lines};
+use crate::{log_lines, notice_delivery};
 
 /// Number of times that the name of a device is asked for.
 const MOST_NAMES: usize = 5;
@@ -250,7 +250,7 @@ impl<'a> RecoveredUser<'a> {
         let audit = self.enrollment.origin(dialogue.transaction());
         let (factor, mut steps) = self.change(&audit);
         operations::adopt_recovery_codes(&factor, set, &mut steps)?;
-        deferred_text::forget_codes(dialogue.transaction());
+        notice_delivery::forget_codes(dialogue.transaction());
         let line = self.enrollment.about.clone();
         let line = line.result(LoginEvent::NewRecoveryCodes);
         dialogue

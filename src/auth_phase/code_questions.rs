@@ -19,7 +19,7 @@ use crate::code_prompt::{CodePrompt, EmptyAnswer};
 use crate::login_dialogue::is_told_by_question;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
-use crate::{deferred_text, log_lines, prompt_text, ticket_issue};
+use crate::{log_lines, notice_delivery, prompt_text, ticket_issue};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
 type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
@@ -241,7 +241,7 @@ impl LoginContext<'_> {
         self.claim_recovery(transaction, account, judge.recovery_login(accepted));
         expected_session::expect(transaction, judge.policy());
         ticket_issue::claim_with_code(transaction, self.arguments, judge.policy(), account);
-        let changes = deferred_text::told_here(transaction, || judge.changes_to_tell());
+        let changes = notice_delivery::told_here(transaction, || judge.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             transaction.set_password(password)?;
@@ -253,11 +253,11 @@ impl LoginContext<'_> {
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
             (MessageMode::Wanted, PromptLayout::Code) => {
-                deferred_text::tell(transaction, accepted, judge.few_recovery_codes(), &changes);
+                notice_delivery::tell(transaction, accepted, judge.few_recovery_codes(), &changes);
             }
             // The password is yet to be checked: only its owner may be told.
             (MessageMode::Wanted, PromptLayout::PasswordThenCode) => {
-                deferred_text::leave(transaction, &changes)
+                notice_delivery::leave(transaction, &changes)
             }
         }
         Ok(AuthResult::Verified)

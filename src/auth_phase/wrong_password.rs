@@ -5,7 +5,7 @@
 //! enroll stays, and where the line is reached after the right password, it refuses.
 
 use super::{expected_session, recovery_offer};
-use crate::deferred_text;
+use crate::notice_delivery;
 use crate::return_codes::AuthResult;
 use crate::ticket_issue;
 use crate::transaction::{NoAnswer, PamTransaction};
@@ -15,7 +15,7 @@ pub fn refuse(transaction: &mut dyn PamTransaction) -> AuthResult {
     ticket_issue::forget(transaction);
     recovery_offer::forget(transaction);
     expected_session::forget(transaction);
-    deferred_text::forget(transaction);
+    notice_delivery::forget(transaction);
     match transaction.unmark() {
         Ok(()) => AuthResult::Refused,
         Err(NoAnswer) => AuthResult::NoAnswer,

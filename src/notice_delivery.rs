@@ -1,4 +1,4 @@
-//! The text that is told once sshd has opened the session, and not before.
+//! Telling a notice once sshd has opened the session, and not before.
 //!
 //! sshd sends what PAM says after the last answer to the client at once, as a banner, and shows it once more at the beginning of
 //! a session on a terminal (loginmsg in its sources). So it is told in the phase that sets credentials, which sshd runs in

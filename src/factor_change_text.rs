@@ -1,4 +1,4 @@
-//! The sentences in which users are told of changes of their factor.
+//! The sentences in which users are told of changes of their factor (devices, recovery codes).
 
 use std::iter;
 
