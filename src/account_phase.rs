@@ -21,7 +21,7 @@ use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::return_codes::AccountResult;
 use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
-use crate::{log_lines, prompt_text};
+use crate::{code_log_lines, prompt_text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::LoginEvent;
@@ -117,7 +117,7 @@ fn told(
             let service = dialogue.transaction().service().unwrap_or_default();
             (
                 LogPriority::Error,
-                log_lines::failed(about, failure, &service),
+                code_log_lines::failed(about, failure, &service),
             )
         }
     }

@@ -27,7 +27,7 @@ use twofactor_store::sys::clock;
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
-use crate::log_lines;
+use crate::code_log_lines;
 use crate::login_service;
 use crate::prompt_text;
 use crate::return_codes::AuthResult;
@@ -239,7 +239,7 @@ impl LoginContext<'_> {
         let mut groups = KnownGroups::default();
         let decision = decide_before_enrollment(policy, request, &mut groups);
         for group in groups.unusable() {
-            let line = log_lines::unusable_group(self.about(), &group);
+            let line = code_log_lines::unusable_group(self.about(), &group);
             transaction.log(LogPriority::Warning, line.as_str());
         }
         decision

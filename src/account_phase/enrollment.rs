@@ -18,7 +18,7 @@ use super::shown_invitation::{ShownInvitation, StillAllowed};
 use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
 use crate::login_dialogue::{DialogueMedium, LoginDialogue};
 use crate::transaction::{LogPriority, PamTransaction};
-use crate::{log_lines, login_origin, prompt_text};
+use crate::{code_log_lines, login_origin, prompt_text};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::log_line::LogLine;
 
@@ -56,7 +56,7 @@ impl EnrollmentDialogue<'_> {
         let time = attempt.loaded.time((attempt.clock)());
         let decision = decide(policy, time, &request, &mut groups, enrollment);
         for name in groups.unanswered() {
-            let line = log_lines::unanswered_name(self.about.clone(), name);
+            let line = code_log_lines::unanswered_name(self.about.clone(), name);
             transaction.log(LogPriority::Warning, line.as_str());
         }
         Ok(decision)
@@ -90,7 +90,7 @@ impl EnrollmentDialogue<'_> {
                 }
             }
             Err(EnrollmentAbort::Failed(failure)) => {
-                let line = log_lines::failed(
+                let line = code_log_lines::failed(
                     self.about.clone(),
                     &failure,
                     self.attempt.service.as_bytes(),
@@ -214,7 +214,7 @@ impl EnrollmentDialogue<'_> {
         dialogue: &mut LoginDialogue<'_>,
         closed: ThrottleStatus,
     ) -> EnrollmentAbort {
-        let line = log_lines::closed(self.about.clone(), closed);
+        let line = code_log_lines::closed(self.about.clone(), closed);
         dialogue
             .transaction()
             .log(LogPriority::Warning, line.as_str());

@@ -26,7 +26,7 @@ use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::recovery_claim::RecoveryClaim;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
-use crate::{log_lines, notice_delivery};
+use crate::{code_log_lines, notice_delivery};
 
 /// Number of times that the name of a device is asked for.
 const MOST_NAMES: usize = 5;
@@ -50,7 +50,7 @@ pub fn offer(
                 let service = dialogue.transaction().service().unwrap_or_default();
                 (
                     LogPriority::Error,
-                    log_lines::failed(about, failure, &service),
+                    code_log_lines::failed(about, failure, &service),
                 )
             }
             EnrollmentAbort::Enrolled => {

@@ -12,7 +12,7 @@ use twofactor_store::{FoundBy, RecordHolder};
 use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
 use crate::arguments::LogDetail;
-use crate::log_lines;
+use crate::code_log_lines;
 use crate::transaction::{LogPriority, PamTransaction};
 
 impl LoginContext<'_> {
@@ -49,7 +49,7 @@ impl LoginContext<'_> {
 
     pub(super) fn log_failed(&self, transaction: &dyn PamTransaction, failure: &AttemptFailure) {
         let service = transaction.service().unwrap_or_default();
-        let line = log_lines::failed(self.about(), failure, &service);
+        let line = code_log_lines::failed(self.about(), failure, &service);
         transaction.log(LogPriority::Error, line.as_str());
     }
 
@@ -77,7 +77,7 @@ impl LoginContext<'_> {
     }
 
     pub(super) fn log_closed(&self, transaction: &dyn PamTransaction, gate: ThrottleStatus) {
-        let line = log_lines::closed(self.about(), gate);
+        let line = code_log_lines::closed(self.about(), gate);
         transaction.log(LogPriority::Warning, line.as_str());
     }
 
@@ -91,7 +91,7 @@ impl LoginContext<'_> {
             NonCodeAnswer::Password => {
                 let service = transaction.service().unwrap_or_default();
                 self.line(LoginEvent::PasswordAsCode)
-                    .saying("hint", &log_lines::password_as_code(&service))
+                    .saying("hint", &code_log_lines::password_as_code(&service))
             }
         };
         transaction.log(LogPriority::Notice, line.as_str());

@@ -7,7 +7,7 @@ use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::sys::clock;
 
 use super::LoginContext;
-use crate::log_lines;
+use crate::code_log_lines;
 use crate::transaction::{LogPriority, PamTransaction};
 
 impl LoginContext<'_> {
@@ -22,7 +22,7 @@ impl LoginContext<'_> {
         let mut groups = KnownGroups::default();
         let requirement = groups.requirement(&loaded.policy, time, account);
         for name in groups.unanswered() {
-            let line = log_lines::unanswered_name(self.about(), name);
+            let line = code_log_lines::unanswered_name(self.about(), name);
             transaction.log(LogPriority::Warning, line.as_str());
         }
         requirement
