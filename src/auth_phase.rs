@@ -3,6 +3,7 @@
 mod as_user;
 mod code_judge;
 mod code_questions;
+mod daemon_judge;
 mod expected_session;
 mod fleet_judge;
 mod login_log;

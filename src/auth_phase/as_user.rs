@@ -12,7 +12,7 @@ use twofactor_store::daemon_client::{DaemonClient, DaemonFault};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::{FactorStore, LoadedPolicy};
 
-use super::code_judge::DaemonJudge;
+use super::daemon_judge::DaemonJudge;
 use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
 use crate::arguments::FileChoice;

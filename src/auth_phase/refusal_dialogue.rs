@@ -1,4 +1,4 @@
-//! The text at the end of a login that is refused.
+//! How a login that is refused tells why at its end: in a message, or in one more question. The words are in `prompt_text.rs`.
 
 use super::LoginContext;
 use super::uniform_timing::RemainingTries;

@@ -1,0 +1,167 @@
+//! The judge of a code in a program that runs as a user: the daemon.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+
+use twofactor_core::enroll::RecoveryLogin;
+use twofactor_core::policy::Policy;
+use twofactor_core::record::recent_changes::RecentChange;
+use twofactor_core::verify::{AnswerForm, AnswerTail, CodeAcceptance, ThrottleStatus};
+use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::reply::ReplyError;
+use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_store::attempt::{AttemptFailure, AttemptResult, PreCheck, closed};
+use twofactor_store::daemon_client::DaemonClient;
+
+use super::code_judge::CodeJudge;
+
+/// The daemon, for the user that this process runs as.
+pub struct DaemonJudge {
+    policy: Policy,
+    client: DaemonClient,
+    /// Its answer before the first prompt.
+    first: Cell<Option<ThrottleStatus>>,
+}
+
+impl DaemonJudge {
+    /// Asks the daemon; `None` where the user has no device.
+    ///
+    /// # Errors
+    /// [`AttemptFailure`].
+    pub fn of_enrolled(
+        policy: &Policy,
+        client: &DaemonClient,
+    ) -> Result<Option<Self>, AttemptFailure> {
+        let Some(gate) = gate(client)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            policy: policy.clone(),
+            client: client.clone(),
+            first: Cell::new(Some(gate)),
+        }))
+    }
+}
+
+/// The lock-out of the daemon; `None` where the user has no device.
+fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, AttemptFailure> {
+    Ok(match client.gate()? {
+        GateAnswer::Unenrolled => None,
+        GateAnswer::Ask => Some(ThrottleStatus::Open),
+        GateAnswer::Locked(seconds) => Some(closed(seconds)),
+    })
+}
+
+impl CodeJudge for DaemonJudge {
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Asked after grace alone, of which the daemon knows none.
+    fn has_policy_of_now(&self) -> Result<bool, AttemptFailure> {
+        Ok(false)
+    }
+
+    /// The daemon knows no grace.
+    fn before(&self) -> Result<PreCheck, AttemptFailure> {
+        let gate = match self.first.take() {
+            Some(gate) => Some(gate),
+            None => gate(&self.client)?,
+        };
+        // Of a device that was removed meanwhile the attempt tells.
+        Ok(PreCheck::Throttle(gate.unwrap_or(ThrottleStatus::Open)))
+    }
+
+    fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
+        let tail = AnswerTail::of(input, form);
+        let answer = self.client.verify(&tail.text, layout_of(form))?;
+        judged(answer, &tail).ok_or_else(|| self.client.error(ReplyError::Malformed).into())
+    }
+
+    /// The daemon does not say with a refusal.
+    fn has_recovery_codes(&self) -> bool {
+        false
+    }
+
+    /// A program that runs as the user stores nothing.
+    fn recovery_login(&self, _: &CodeAcceptance) -> Option<RecoveryLogin> {
+        None
+    }
+
+    /// They are told at logins, where there is room for them.
+    fn changes_to_tell(&self) -> Vec<RecentChange> {
+        Vec::new()
+    }
+
+    fn password_len(&self, input: &[u8]) -> Result<usize, AttemptFailure> {
+        Ok(input.len())
+    }
+}
+
+/// The layout of an answer on the wire.
+const fn layout_of(form: AnswerForm) -> CodeLayout {
+    match form {
+        AnswerForm::Code => CodeLayout::Code,
+        AnswerForm::PasswordThenCode => CodeLayout::AfterPassword,
+    }
+}
+
+/// `None` where the answer contradicts what was sent.
+fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
+    AttemptResult::answered(answer, |code| {
+        let before = usize::try_from(code.password_length).ok()?;
+        // Something has to be left that was the code.
+        (before < tail.text.len()).then(|| tail.skipped + before)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use twofactor_core::verify::CodeOutcome;
+    use twofactor_protocol::verify::{AcceptedCode, CodeOrigin};
+
+    use super::*;
+
+    /// No daemon listens there.
+    #[test]
+    fn a_judge_keeps_the_policy_and_the_answer_whole() {
+        let judge = DaemonJudge {
+            policy: "enabled = true\ntries = 7\n".parse().unwrap(),
+            client: DaemonClient::new(Path::new("/nonexistent"), "alice"),
+            first: Cell::new(Some(ThrottleStatus::LockedUntilUnlock)),
+        };
+        assert_eq!(judge.policy().tries, 7);
+        assert_eq!(judge.password_len(b"hunter2123456").unwrap(), 13);
+        let locked = PreCheck::Throttle(ThrottleStatus::LockedUntilUnlock);
+        assert_eq!(judge.before().unwrap(), locked);
+        assert!(judge.before().is_err());
+        assert!(!judge.has_recovery_codes());
+        // That there is no device is what a daemon says, and not its silence.
+        assert!(DaemonJudge::of_enrolled(&judge.policy, &judge.client).is_err());
+    }
+
+    fn code(password_length: u64) -> VerifyAnswer {
+        VerifyAnswer::Accepted(AcceptedCode {
+            by: CodeOrigin::Device("phone".to_owned()),
+            password_length,
+            failures_before: 1,
+        })
+    }
+
+    #[test]
+    fn the_password_ends_where_the_code_begins() {
+        let typed = b"correct horse battery staple123456";
+        let tail = AnswerTail::of(typed, AnswerForm::PasswordThenCode);
+        let answer = judged(code(13), &tail);
+        let Some(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(accepted.password_len, typed.len() - 6);
+        let whole = tail.text.len() as u64;
+        assert!(judged(code(whole - 1), &tail).is_some());
+        assert_eq!(judged(code(whole), &tail), None);
+        assert_eq!(judged(code(whole + 1), &tail), None);
+    }
+}
