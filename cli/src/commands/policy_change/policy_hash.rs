@@ -1,6 +1,6 @@
 //! `--dry-run` and `--if-policy`: a change that is looked at first, and made only of the policy that was looked at.
 
-use twofactor_core::policy::text_hash;
+use twofactor_core::policy::hex_digest;
 
 use crate::args::PreviewOptions;
 use crate::command_failure::CommandFailure;
@@ -14,7 +14,7 @@ const NO_FILE: &str = "none";
 
 /// The hash of a policy's text, as `--if-policy` takes it.
 pub fn hash_of(text: Option<&str>) -> String {
-    text.map_or_else(|| NO_FILE.to_owned(), text_hash)
+    text.map_or_else(|| NO_FILE.to_owned(), hex_digest)
 }
 
 /// The hash of the policy in use; `None` where its file cannot be read.

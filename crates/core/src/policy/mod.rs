@@ -7,13 +7,13 @@ mod comments;
 pub mod decision;
 mod exempt;
 mod fleet_policy;
+mod hex_digest;
 mod policy_error;
 mod policy_keys;
 mod require;
 mod self_service;
 mod services;
 mod start_day;
-mod text_hash;
 mod toml_table;
 
 use std::fmt;
@@ -24,12 +24,12 @@ use crate::otp::{Algorithm, Digits, Interval};
 
 pub use exempt::{ExemptEntry, rhost_address};
 pub use fleet_policy::{FleetPolicy, OutageRule};
+pub use hex_digest::hex_digest;
 pub use policy_error::PolicyError;
 pub use require::{DeviceRequirement, RequireEntry};
 pub use self_service::{FirstDevice, SelfService};
 pub use services::{LOGIN_SERVICES, ServiceTable, sibling};
 pub use start_day::{PolicyTime, StartDay};
-pub use text_hash::text_hash;
 
 /// The policy file as it is installed: every key at its default, explained, and switched off.
 pub const DEFAULT_POLICY: &str = include_str!("default.toml");
