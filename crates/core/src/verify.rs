@@ -22,7 +22,7 @@ pub use answer_tail::AnswerTail;
 pub use code_scan::LOOK_AHEAD;
 pub use repeated_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
-pub use state_merge::{counting_part, joined_with_own};
+pub use state_merge::{counting_part, merged_with_own};
 pub use throttle::{
     ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,
 };

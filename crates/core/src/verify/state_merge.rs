@@ -1,15 +1,15 @@
-//! The state that all hosts share, joined with that of one host.
+//! The state that all hosts share, merged with that of one host.
 
 use crate::device::CredentialId;
 use crate::record::UserRecord;
 use crate::state::{SpentCodes, UserState};
 
-/// The state of all hosts, joined with that of this host: **join**. What one of them used is used, and wrong codes that this host
+/// The state of all hosts, merged with that of this host: the rule **join**. What one of them used is used, and wrong codes that this host
 /// counted by itself are added. Devices are those of all hosts: one that is missing there was removed elsewhere.
 ///
 /// Grace and uid are those of the host.
 #[must_use]
-pub fn joined_with_own(shared: &UserState, own: &UserState, record: &UserRecord) -> UserState {
+pub fn merged_with_own(shared: &UserState, own: &UserState, record: &UserRecord) -> UserState {
     let mut state = shared.clone();
     state.uid = own.uid;
     state.grace.clone_from(&own.grace);
@@ -98,14 +98,14 @@ mod tests {
         own.devices = vec![entry(1, 12, 6), entry(2, 3, 1), entry(3, 1, 0)];
         own.failures = 4;
         let record = UserRecord::new("alice".to_owned(), 7);
-        let joined = joined_with_own(&shared, &own, &record);
-        let nexts: Vec<u64> = joined.devices.iter().map(|it| it.next).collect();
+        let merged = merged_with_own(&shared, &own, &record);
+        let nexts: Vec<u64> = merged.devices.iter().map(|it| it.next).collect();
         assert_eq!(
             nexts,
             [12, 7],
             "a device that was removed does not come back"
         );
-        assert_eq!((joined.uid, joined.failures), (7, 0));
+        assert_eq!((merged.uid, merged.failures), (7, 0));
     }
 
     #[test]
@@ -118,15 +118,15 @@ mod tests {
                 drift: -2,
                 ..entry(1, 10, known)
             }];
-            let joined = joined_with_own(&shared, &own, &record).devices[0];
-            assert_eq!((joined.drift, joined.last_used), (drift, last_used));
+            let merged = merged_with_own(&shared, &own, &record).devices[0];
+            assert_eq!((merged.drift, merged.last_used), (drift, last_used));
         }
     }
 
     #[test]
     fn a_bypass_code_that_no_host_used_counts() {
-        let joined = joined_with_own(&UserState::new(0), &UserState::new(7), &record_with(21, 31));
-        assert_eq!((joined.bypass, joined.recovery.bits), (None, 0));
+        let merged = merged_with_own(&UserState::new(0), &UserState::new(7), &record_with(21, 31));
+        assert_eq!((merged.bypass, merged.recovery.bits), (None, 0));
     }
 
     #[test]
@@ -137,9 +137,9 @@ mod tests {
         (own.failures, own.unreported, own.last_failure) = (5, 5, 90);
         (shared.failures, shared.last_failure) = (4, 80);
         let record = UserRecord::new("alice".to_owned(), 7);
-        let joined = joined_with_own(&shared, &own, &record);
-        assert_eq!((joined.failures, joined.last_failure), (7, 90));
-        assert_eq!(joined_with_own(&shared, &joined, &record).failures, 4);
+        let merged = merged_with_own(&shared, &own, &record);
+        assert_eq!((merged.failures, merged.last_failure), (7, 90));
+        assert_eq!(merged_with_own(&shared, &merged, &record).failures, 4);
     }
 
     /// A record with a set of recovery codes and a bypass code.
@@ -184,22 +184,22 @@ mod tests {
         // Another host replaced both, and the new ones were used there.
         shared.recovery = spent(22, 0b10);
         shared.bypass = Some(id(32));
-        let joined = joined_with_own(&shared, &own, &record);
-        assert_eq!(joined.recovery, shared.recovery);
-        assert_eq!(joined.bypass, shared.bypass);
+        let merged = merged_with_own(&shared, &own, &record);
+        assert_eq!(merged.recovery, shared.recovery);
+        assert_eq!(merged.bypass, shared.bypass);
         let counting = counting_part(&record, &shared);
         assert!(counting.recovery.is_none() && counting.bypass.is_none());
     }
 
     #[test]
-    fn marks_of_the_same_codes_are_joined() {
+    fn marks_of_the_same_codes_are_merged() {
         let (mut shared, mut own) = (UserState::new(0), own_used());
         let record = record_with(21, 31);
         shared.recovery = spent(21, 0b110);
         own.recovery = spent(21, 0b011);
-        let joined = joined_with_own(&shared, &own, &record);
-        assert_eq!((joined.recovery.bits, joined.bypass), (0b111, Some(id(31))));
-        let counting = counting_part(&record, &joined);
+        let merged = merged_with_own(&shared, &own, &record);
+        assert_eq!((merged.recovery.bits, merged.bypass), (0b111, Some(id(31))));
+        let counting = counting_part(&record, &merged);
         assert!(counting.recovery.is_some() && counting.bypass.is_some());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use twofactor_core::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
-use twofactor_core::verify::joined_with_own;
+use twofactor_core::verify::merged_with_own;
 use twofactor_store::testing::phone;
 
 fn id(byte: u8) -> CredentialId {
@@ -71,7 +71,7 @@ fn failures_of_an_outage_are_added_once_by_a_mirror() {
     let here = of_mirror(&record, &local, &shared);
     assert_eq!((here.failures, here.counted_alone()), (7, 3));
     assert_eq!(here.outage_name(), Some([1, 2, 3, 4, 5]));
-    let joined = joined_with_own(&shared, &here, &record);
+    let joined = merged_with_own(&shared, &here, &record);
     assert_eq!((joined.failures, joined.outage_mark()), (7, None));
     // Without an outage the store's count is that of all.
     local.end_outage();

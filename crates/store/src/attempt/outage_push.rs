@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
-use twofactor_core::verify::joined_with_own;
+use twofactor_core::verify::merged_with_own;
 
 use super::AttemptFailure;
 use super::code_commit::lock_recorded;
@@ -66,7 +66,7 @@ pub fn push_outage<O>(
         }
         let mut rest = own.clone();
         rest.know_counted(known);
-        let state = joined_with_own(shared, &rest, record);
+        let state = merged_with_own(shared, &rest, record);
         next.replace(Some(state.clone()));
         state
     };

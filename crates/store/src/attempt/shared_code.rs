@@ -11,7 +11,7 @@
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{DeviceState, UserState};
 use twofactor_core::verify::address_grace;
-use twofactor_core::verify::{self, AnswerForm, CodeOutcome, counting_part, joined_with_own};
+use twofactor_core::verify::{self, AnswerForm, CodeOutcome, counting_part, merged_with_own};
 
 use super::code_commit::{lock_recorded, rebase};
 use super::outage_count::{OutageCount, name_outage};
@@ -94,7 +94,7 @@ impl SharedCode<'_> {
         }
         let mut own = self.own.clone();
         own.know_counted(known);
-        let mut state = joined_with_own(shared, &own, record);
+        let mut state = merged_with_own(shared, &own, record);
         if epoch == SharedEpoch::Earlier {
             let window = self.terms.policy.window;
             forget_unused(&mut state, &nothing_reusable(&left, window, now));
