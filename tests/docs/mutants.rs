@@ -7,7 +7,7 @@ use std::path::Path;
 const ALL_BELOW: &str = "**/*.rs";
 
 #[test]
-fn the_files_for_mutants_are_there_in_packages_that_are_passed() {
+fn mutated_files_lie_in_packages_that_are_passed() {
     let passed = passed_packages();
     for glob in globs() {
         let glob = glob.as_str();
@@ -29,7 +29,7 @@ fn the_files_for_mutants_are_there_in_packages_that_are_passed() {
 }
 
 #[test]
-fn the_files_that_were_tried_are_among_those_for_mutants() {
+fn files_that_were_tried_are_mutated_still() {
     let document = fs::read_to_string(harness::workspace().join("docs/internals/testing.md"));
     let document = document.unwrap();
     let (_, samples) = document
