@@ -334,3 +334,25 @@ fn a_damaged_record_does_not_stop_the_others() {
         run.stdout
     );
 }
+
+#[test]
+fn keys_go_to_no_file_of_others() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    let shell = |line: &str| machine.program("sh").args(&["-c", line]).run();
+    for call in [
+        "export users-oath --all --yes",
+        "export uri --user alice --yes",
+        "show alice --secret",
+        "show alice --uri --json",
+        "show alice --svg -",
+    ] {
+        let line = |umask: &str, file: &str| format!("umask {umask}; twofactor {call} >{file}");
+        let run = shell(&line("022", "/root/open")).exits(1);
+        assert!(run.stderr.contains("that other users can open"), "{run:?}");
+        assert_eq!(machine.read("/root/open"), "", "{call}");
+        shell(&line("077", "/root/closed")).ok();
+        assert_ne!(machine.read("/root/closed"), "", "{call}");
+        machine.run("rm", &["/root/open", "/root/closed"]).ok();
+    }
+}

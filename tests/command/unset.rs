@@ -127,6 +127,56 @@ fn r17_the_last_administrator_keeps_a_device() {
 }
 
 #[test]
+fn two_removals_at_once_leave_an_administrator() {
+    let machine = desk_on();
+    for user in ["alice", "bob"] {
+        verified(&machine, user);
+        machine.add_to_group(user, "sudo");
+    }
+    machine.policy(MANDATORY);
+    let question = "Remove all devices";
+    let mut first = terminal(&machine, &["unset", "alice"]);
+    first.expect(question);
+    let mut second = terminal(&machine, &["unset", "bob"]);
+    second.expect(question);
+    second.send_line("y");
+    assert_eq!(second.end().code, Some(0));
+    first.send_line("y");
+    first.expect("not done, since something");
+    assert_eq!(first.end().code, Some(1));
+    assert!(record_path("alice").exists() && !record_path("bob").exists());
+}
+
+#[test]
+fn a_policy_beside_a_removal_leaves_an_administrator() {
+    let machine = desk_on();
+    verified(&machine, "alice");
+    machine.add_to_group("alice", "sudo");
+    let set = ["policy", "set", "enforcement", "mandatory"];
+    let mut first = terminal(&machine, &set);
+    first.expect("]");
+    unset(&machine, &["alice"]).ok();
+    first.send_line("y");
+    first.expect("not done, since something");
+    assert_eq!(first.end().code, Some(1));
+}
+
+#[test]
+fn a_record_that_is_repaired_meanwhile_stays() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    let record = machine.read(record_path("alice"));
+    machine.write_file(record_path("alice"), "broken", 0o600);
+    let mut pty = terminal(&machine, &["unset", "alice", "--force"]);
+    pty.expect("Remove everything that is kept about alice");
+    machine.write_file(record_path("alice"), &record, 0o600);
+    pty.send_line("y");
+    pty.expect("the record was changed meanwhile");
+    assert_eq!(pty.end().code, Some(1));
+    assert_eq!(machine.read(record_path("alice")), record);
+}
+
+#[test]
 fn r21_disable_lists_users_no_longer_asked() {
     let machine = desk();
     give(&machine, "alice", &[]);

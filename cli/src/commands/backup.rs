@@ -119,13 +119,24 @@ fn check_stream(context: &CommandContext, file: Option<&Path>) -> Result<(), Com
                 .next("Name a file: twofactor backup --output FILE, or a pipe: twofactor backup | age -r KEY >FILE"),
         );
     }
-    if OutputStream::Stdout.is_file_of_others()? {
-        return Err(CommandFailure::refused(
-            "a backup holds all keys, and standard output is a file that other users can open",
-        )
-        .next("Have a private file made: twofactor backup --output FILE"));
+    refuse_open_file(
+        "a backup holds all keys",
+        "Have a private file made: twofactor backup --output FILE",
+    )
+}
+
+/// Refuses to write keys to a standard output that is a file of others.
+///
+/// # Errors
+/// That refusal, with the step `cure`.
+pub fn refuse_open_file(why: &str, cure: &str) -> Result<(), CommandFailure> {
+    if !OutputStream::Stdout.is_file_of_others()? {
+        return Ok(());
     }
-    Ok(())
+    Err(CommandFailure::refused(format!(
+        "{why}, and standard output is a file that other users can open"
+    ))
+    .next(cure))
 }
 
 fn too_large(error: BackupError) -> CommandFailure {

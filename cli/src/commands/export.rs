@@ -13,6 +13,7 @@ use twofactor_core::state::UserState;
 use twofactor_store::{FactorSnapshot, FactorStore};
 use zeroize::Zeroizing;
 
+use super::backup::refuse_open_file;
 use crate::args::transfer_options::{ExportArgs, ExportCommand};
 use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
@@ -180,6 +181,12 @@ impl ExportReport {
         context: &CommandContext,
         options: &ExportArgs,
     ) -> Result<ExitCode, CommandFailure> {
+        if options.output.is_none() {
+            refuse_open_file(
+                "an export holds the keys",
+                "Have a private file made: --output FILE",
+            )?;
+        }
         self.ask(context)?;
         let mut text = Zeroizing::new(String::new());
         for line in &self.lines {

@@ -301,14 +301,14 @@ impl PolicyChange {
         context
             .policy
             .edit(self.store.as_ref(), |now: Option<&str>| {
-                if now == self.text.as_deref() {
-                    Ok(self.edited.clone())
-                } else {
-                    Err(
-                        CommandFailure::refused("the policy was changed meanwhile; try again")
-                            .of_kind(FailureKind::ChangedMeanwhile),
-                    )
+                if now != self.text.as_deref() {
+                    let text = "the policy was changed meanwhile; try again";
+                    return Err(
+                        CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile)
+                    );
                 }
+                self.look_again()?;
+                Ok(self.edited.clone())
             })?;
         for PolicySetting { key, value } in &self.settings {
             command_log::log(
@@ -319,6 +319,27 @@ impl PolicyChange {
         }
         command_log::unmatched_names(context.policy_path(), &self.unmatched);
         Ok(())
+    }
+}
+
+/// The look at users at the moment of the change.
+impl PolicyChange {
+    /// Refuses dangers that were not there when the question was asked: another command may have removed a device since.
+    fn look_again(&self) -> Result<(), CommandFailure> {
+        if self.danger != DangerDecision::Refuse {
+            return Ok(());
+        }
+        let (before, after) = (self.before.as_ref(), &self.after);
+        let store = self.store.as_ref();
+        let now = assess(store, before, after, self.danger, &self.unmatched)?;
+        let known = self.dangers();
+        match now.dangers.iter().find(|danger| !known.contains(danger)) {
+            None => Ok(()),
+            Some(new) => {
+                let text = format!("not done, since something was changed meanwhile: {new}");
+                Err(CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile))
+            }
+        }
     }
 }
 

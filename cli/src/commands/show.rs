@@ -8,6 +8,7 @@ use twofactor_core::qr::QrGlyphs;
 use twofactor_store::FactorSnapshot;
 use zeroize::Zeroizing;
 
+use super::backup::refuse_open_file;
 use super::device_confirmation::{say_key, show_drawn};
 use super::renew::chosen;
 use crate::args::{QrStyle, ShowArgs};
@@ -34,6 +35,9 @@ pub fn run(context: &CommandContext, args: &ShowArgs) -> Result<(), CommandFailu
     let glyphs = args.qr.and_then(|qr: QrStyle| qr.glyphs(shown));
     if !args.secret && !args.uri && glyphs.is_none() && !args.files.any() {
         return context.write(&ShowReport::without_keys(&factor, name)?);
+    }
+    if args.secret || args.uri || glyphs.is_some() || picture.is_some() {
+        refuse_open_file("it would hold the key", "Make it private first: umask 077")?;
     }
     let device = chosen(&factor.record, name)?;
     let key = ShownKey {

@@ -101,14 +101,10 @@ impl ChangeSteps for DeviceRemoval<'_> {
         record: Option<&UserRecord>,
     ) -> Result<(), CommandFailure> {
         if record.is_none_or(|record| ids(record) != self.shown) {
-            return Err(
-                CommandFailure::refused("the devices were changed meanwhile")
-                    .of_kind(FailureKind::ChangedMeanwhile)
-                    .next(format!(
-                        "Look at them again: {}",
-                        suggested_command::twofactor("status", &[self.user], &[])
-                    )),
-            );
+            return Err(changed_meanwhile(
+                self.user,
+                "the devices were changed meanwhile",
+            ));
         }
         self.removal.check_policy()
     }
@@ -146,7 +142,9 @@ impl RequestedRemoval<'_> {
         context
             .terminal
             .confirm(&format!("Remove the device {device} of {user}?"))?;
-        let _held = self.hold_policy()?;
+        let _held = self.hold(&effect, || {
+            RemovalEffect::of(context, store, user, &left, self.danger)
+        })?;
         let mut steps = DeviceRemoval {
             removal: self,
             user,
@@ -186,7 +184,9 @@ impl RequestedRemoval<'_> {
         }
         effect.announce(context, name, self.danger)?;
         context.terminal.confirm(&question)?;
-        let _held = self.hold_policy()?;
+        let _held = self.hold(&effect, || {
+            self.effect_of_all(target, &store.record_named(name))
+        })?;
         match (&target.account, &shown) {
             (Some(account), Some(devices)) => {
                 let factor = command_log::factor(store, account);
@@ -194,7 +194,10 @@ impl RequestedRemoval<'_> {
             }
             _ => {
                 self.check_policy()?;
-                self.check_devices(Some(&found_hash(&store.record_named(name))))?;
+                let now = found_hash(&store.record_named(name));
+                if report.devices_hash.as_deref() != Some(now.as_str()) {
+                    return Err(changed_meanwhile(name, "the record was changed meanwhile"));
+                }
                 command_log::discard(store, name)?;
             }
         }
@@ -281,19 +284,32 @@ impl RequestedRemoval<'_> {
         Ok(self.store.has_traces(name)? && self.store.is_unmirrored(name)?)
     }
 
-    /// Keeps other commands from changing the policy, where the removal depends on it.
-    fn hold_policy(&self) -> Result<Option<OwnedFd>, CommandFailure> {
-        if self.preview.if_policy.is_none() {
+    /// Keeps other commands from changing the policy and from removing devices until the end, and looks once more: while the
+    /// question stood there, another command may have taken the last device that made this removal harmless. Not with
+    /// `--force`, unless it depends on the policy.
+    fn hold(
+        &self,
+        shown: &RemovalEffect,
+        look: impl FnOnce() -> Result<RemovalEffect, CommandFailure>,
+    ) -> Result<Option<OwnedFd>, CommandFailure> {
+        let is_judged = self.danger == DangerDecision::Refuse;
+        if !is_judged && self.preview.if_policy.is_none() {
             return Ok(None);
         }
-        match self.store.lock_whole()? {
-            Some(lock) => Ok(Some(lock)),
-            None => Err(CommandFailure::system(
-                "another process is changing the policy, so nothing was removed",
-            )
-            .of_kind(FailureKind::Busy)
-            .next("Try again.")),
+        let Some(lock) = self.store.lock_whole()? else {
+            let text = "another process is changing the policy or devices, so nothing was removed";
+            return Err(CommandFailure::system(text)
+                .of_kind(FailureKind::Busy)
+                .next("Try again."));
+        };
+        if is_judged {
+            let now = look()?;
+            if let Some(new) = now.dangers.iter().find(|it| !shown.dangers.contains(it)) {
+                let text = format!("not done, since something was changed meanwhile: {new}");
+                return Err(CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile));
+            }
         }
+        Ok(Some(lock))
     }
 
     /// Refuses where the user has other devices than those that were named.
@@ -311,6 +327,16 @@ impl RequestedRemoval<'_> {
     fn report<'r>(&self, user: &'r str, part: RemovedPart) -> RemovalReport<'r> {
         RemovalReport::new(user, part, self.policy_hash.clone())
     }
+}
+
+/// The refusal where files are not those that were shown.
+fn changed_meanwhile(user: &str, text: &str) -> CommandFailure {
+    CommandFailure::refused(text)
+        .of_kind(FailureKind::ChangedMeanwhile)
+        .next(format!(
+            "Look at them again: {}",
+            suggested_command::twofactor("status", &[user], &[])
+        ))
 }
 
 fn names(record: &UserRecord) -> Vec<String> {
