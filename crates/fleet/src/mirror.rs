@@ -165,9 +165,12 @@ impl FleetHost {
 
 /// True if a user whose record could not be put in place passes here for none without a device.
 fn is_refused(store: &FactorStore, notes: &MirrorNotes, user: &str) -> bool {
-    // A record that cannot be used refuses its user; only where there is none a device would be missed.
-    if !matches!(store.record_named(user), Ok(None)) {
-        return true;
+    match store.record_named(user) {
+        // A record that cannot be used refuses its user, and a device is asked for.
+        Err(_) => return true,
+        Ok(Some(record)) if record.is_enrolled() => return true,
+        // An invitation asks for nothing: the device that followed from it would be missed, as where there is no record.
+        Ok(_) => {}
     }
     // Where this host has no such account, it may be that of a user who was renamed here, and is found by the uid of the record.
     let account = accounts::by_name(user);

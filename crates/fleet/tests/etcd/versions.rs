@@ -1,6 +1,7 @@
 //! Values that a later version wrote, in formats that this one does not read: what they stop, and what they do not.
 
 use twofactor_core::policy::Policy;
+use twofactor_core::recovery::OneTimeCode;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
@@ -140,6 +141,33 @@ fn a_later_record_refuses_its_user_alone() {
     assert_eq!((mirrored.changed, mirrored.failed), (1, vec![]));
     assert!(b.record(user).is_some());
     assert!(!UnmirroredUsers::has(&b.files.top(), user).unwrap());
+}
+
+/// The invitation that is here is no device that would be asked for.
+#[test]
+fn an_invited_user_is_refused_until_the_record_comes() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    let (user, uid) = ACCOUNT;
+    let account = testing::account(user, uid);
+    let mut record = testing::record_of(&account, &[]);
+    record.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+    let store = a.store();
+    let mut locked = store.lock_for_change(&account).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    assert_eq!(b.beat_of_service().unwrap().changed, 1);
+    assert_eq!(unenrolled(&b, user, "sshd"), Ok(()));
+    a.enroll(user, uid);
+    make_later(&a.open(), &StoreKey::record(user));
+    let mirrored = b.beat_of_service().unwrap();
+    assert_eq!(mirrored.failed[0].0, user);
+    assert!(mirrored.is_whole && !b.record(user).unwrap().is_enrolled());
+    let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+    for service in ["sshd", "login"] {
+        assert_eq!(unenrolled(&b, user, service), refused);
+        assert_eq!(unenrolled(&b, "alice", service), Ok(()));
+    }
 }
 
 /// In the format of this version, with a device of a kind that only a later one knows.
