@@ -225,17 +225,24 @@ fn usable(user: &str, there: &SharedRecord) -> Result<Option<UserRecord>, UserFa
 }
 
 /// A record whose uid is that of another account of this host would ask that one for a code that it does not have. Where the user
-/// has an account with another uid here, the record is put in place nevertheless: it refuses the user.
+/// has an account with another uid here, and no account has that of the record, it is put in place nevertheless: it refuses the user.
 fn refuse_other_uid(user: &str, uid: u32) -> Result<(), UserFault> {
     let failed = |error: accounts::LookupFailed| UserFault::User(error.to_string());
-    if accounts::by_name(user).map_err(failed)?.is_some() {
+    let account = accounts::by_name(user).map_err(failed)?;
+    if account.as_ref().is_some_and(|account| account.uid == uid) {
         return Ok(());
     }
     match accounts::by_uid(uid).map_err(failed)? {
-        Some(other) if other.name != user => Err(UserFault::User(format!(
-            "this host has no user of that name, and uid {uid} is the one of {}",
-            other.name
-        ))),
+        Some(other) if other.name != user => {
+            let here = match account {
+                Some(account) => format!("{user} has uid {} on this host", account.uid),
+                None => "this host has no user of that name".to_owned(),
+            };
+            Err(UserFault::User(format!(
+                "{here}, and uid {uid} is the one of {}",
+                other.name
+            )))
+        }
         _ => Ok(()),
     }
 }

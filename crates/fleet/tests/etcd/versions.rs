@@ -143,6 +143,25 @@ fn a_later_record_refuses_its_user_alone() {
     assert!(!UnmirroredUsers::has(&b.files.top(), user).unwrap());
 }
 
+/// On a host where the user has another uid, and that of the record is another user's.
+#[test]
+fn a_record_with_anothers_uid_is_not_put_in_place() {
+    const OTHER: (&str, u32) = ("bin", 2);
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    let user = ACCOUNT.0;
+    a.enroll(user, OTHER.1);
+    let mirrored = b.beat_of_service().unwrap();
+    assert_eq!(mirrored.failed[0].0, user);
+    assert!(mirrored.is_whole && b.record(user).is_none());
+    let other = testing::account(OTHER.0, OTHER.1);
+    let holder = b.files.store().holder(&other).unwrap();
+    assert!(holder.record.is_none());
+    assert_eq!(unenrolled(&b, OTHER.0, "sshd"), Ok(()));
+    let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+    assert_eq!(unenrolled(&b, user, "sshd"), refused);
+}
+
 /// The invitation that is here is no device that would be asked for.
 #[test]
 fn an_invited_user_is_refused_until_the_record_comes() {
