@@ -21,7 +21,7 @@ fn programs_of_tests_list_no_lints_of_tests() {
         let allows = |lint: &&str| text.contains(&format!("clippy::{lint}"));
         let is_silent = is_program && !text.contains("\n#![cfg(test)]\n");
         count += usize::from(is_program);
-        if is_silent || LINTS.iter().any(|lint| allows(lint)) {
+        if is_silent || LINTS.iter().any(allows) {
             bad.push(path);
         }
     }
