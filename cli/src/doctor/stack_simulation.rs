@@ -153,7 +153,7 @@ impl<'a> StackSimulation<'a> {
     }
 
     /// Of answers that cannot be told, the one with which an ordinary login goes on: passed, unless that is a short
-    /// cut.
+    /// cut. A jump over lines that refuse everyone is none: an ordinary login has to make it.
     fn usual(&self, at: usize) -> ReturnCode {
         let action = |code| {
             self.handlers
@@ -168,10 +168,27 @@ impl<'a> StackSimulation<'a> {
             action(ReturnCode::AUTH_ERR),
             Some(ControlAction::Bad | ControlAction::Die) | None
         );
-        if short_cut && harmless {
+        if short_cut && harmless && !self.jumps_over_refusals(at) {
             ReturnCode::AUTH_ERR
         } else {
             ReturnCode::SUCCESS
         }
+    }
+
+    /// True if a line that passes jumps over lines alone that refuse all users, as pam_deny.so does.
+    fn jumps_over_refusals(&self, at: usize) -> bool {
+        let handler = self.handlers.get(at);
+        let action = handler.map(|handler| handler.control.action(ReturnCode::SUCCESS));
+        let Some(ControlAction::Jump(count)) = action else {
+            return false;
+        };
+        let refuses = |at: usize| {
+            let code = match self.part(at) {
+                Some(ModuleRole::Always(code)) => code,
+                _ => return false,
+            };
+            !matches!(code, ReturnCode::SUCCESS | ReturnCode::IGNORE)
+        };
+        count > 0 && (1..=count as usize).all(|next| refuses(at + next))
     }
 }

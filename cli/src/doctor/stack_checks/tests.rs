@@ -77,6 +77,24 @@ fn substack_reaches_the_code_and_include_does_not() {
     assert_eq!(with("include"), ["code-skipped", "code-skipped"]);
 }
 
+/// Such as those of a group that may log in.
+#[test]
+fn a_jump_over_a_refusal_is_no_short_cut() {
+    let unix = "auth requisite pam_unix.so\n";
+    for line in [
+        "pam_listfile.so item=user sense=allow file=/etc/ssh/users",
+        "pam_access.so",
+    ] {
+        let gate = format!("auth [success=1 default=ignore] {line}\n");
+        let refusal = "auth requisite pam_deny.so\n";
+        assert_eq!(
+            checks(&format!("{gate}{refusal}{unix}{OURS_LINE}")),
+            [""; 0],
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn two_lines_that_both_ask_are_found() {
     let unix = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
