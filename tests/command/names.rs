@@ -296,6 +296,29 @@ fn adopt_makes_a_state_for_a_record_alone() {
         !lets_in("alice", &phone.code()),
         "it may have been used before"
     );
+    let changes = ["action=rebuild by=", "action=adopt from=alice by="];
+    let logged = machine.log_with("changed user=alice action=");
+    let logged = &logged[logged.len() - changes.len()..];
+    for (line, change) in logged.iter().zip(changes) {
+        assert!(line.contains(change), "{logged:?}");
+    }
+}
+
+#[test]
+fn a_rename_that_fails_in_the_middle_is_logged() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    renamed(&machine, "alice", "anna");
+    let obstacle = format!("{STATE}/state/.alice.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let rename = ["rename", "alice", "anna", "--yes"];
+    let line = "changed user=anna action=rename from=alice";
+    machine.command(&rename).exits(4);
+    assert_eq!(machine.log_with(line).len(), 1);
+    std::fs::remove_dir(obstacle).unwrap();
+    machine.command(&rename).ok();
+    assert_eq!(machine.log_with(line).len(), 2);
+    assert!(is_asked("anna"));
 }
 
 #[test]

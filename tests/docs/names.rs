@@ -27,7 +27,7 @@ const SHARED_FILES: [(&str, &str); 14] = [
 ];
 
 /// The same for names that a command shares with the operation or the call of the daemon that it is about.
-const COMMANDS: [&str; 3] = ["fleet.rs", "status.rs", "unlock.rs"];
+const COMMANDS: [&str; 4] = ["fleet.rs", "relocation.rs", "status.rs", "unlock.rs"];
 
 /// Types of one word: what RFC 4226, RFC 6238, passwd(5) or the policy's manual page call so, or a word that has one meaning here.
 const TERMS: [&str; 13] = [

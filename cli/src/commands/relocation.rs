@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use twofactor_core::account::Account;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::UserRecord;
 use twofactor_core::verify::{AnswerForm, CodeOutcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
+use twofactor_store::operations::{self, RelocationReason};
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::clock;
 use twofactor_store::{FactorStore, RelocationProgress};
@@ -41,7 +41,7 @@ pub fn rename(context: &CommandContext, args: &RenameArgs) -> Result<(), Command
             to.uid
         ))?;
     }
-    finish(context, &store, from, &to, begun, CommandEvent::Rename)
+    finish(context, &store, from, &to, begun, RelocationReason::Renamed)
 }
 
 fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), CommandFailure> {
@@ -98,7 +98,7 @@ pub fn adopt(context: &CommandContext, args: &AdoptArgs) -> Result<(), CommandFa
             code_of_device(context, &store, record)?;
         }
     }
-    finish(context, &store, from, &to, begun, CommandEvent::Adopt)
+    finish(context, &store, from, &to, begun, RelocationReason::Adopted)
 }
 
 /// The devices of a user who is there, and owns them, are no other one's.
@@ -150,7 +150,7 @@ fn usable_state(
                 .terminal
                 .prose(&format!("{error}\nA new state is made.\n"))?;
             let window = context.policy_or_default()?.window;
-            store.rebuild(&holder, window, clock::now()?)?;
+            operations::rebuild_state(&command_log::factor(store, &holder), window, clock::now()?)?;
             Ok(())
         }
         other => other.map(|_| ()).map_err(CommandFailure::from),
@@ -214,7 +214,7 @@ fn finish(
     from: &str,
     to: &Account,
     begun: Option<RelocationProgress>,
-    action: CommandEvent,
+    reason: RelocationReason,
 ) -> Result<(), CommandFailure> {
     let Some(begun) = begun else {
         return Err(nothing_to_move(store, from, to));
@@ -223,10 +223,7 @@ fn finish(
         RelocationProgress::Ahead(record) => record.uid,
         RelocationProgress::Begun | RelocationProgress::Moved => to.uid,
     };
-    store
-        .relocate(from, to)
-        .map_err(|error| for_user(error, &to.name))?;
-    command_log::log(action, Some(&to.name), &[("from", from)]);
+    operations::relocate(&command_log::factor(store, to), from, reason)?;
     let record = store.record(to).map_err(CommandFailure::from)?;
     context.write(&RelocationReport {
         user: &to.name,

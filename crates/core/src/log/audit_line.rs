@@ -73,6 +73,16 @@ pub enum FactorChange<'a> {
     Resynced(&'a DeviceName),
     /// Record and state were restored from a backup.
     Restored,
+    /// Record and state were moved to the new name of the user.
+    Renamed {
+        /// The old name.
+        from: &'a str,
+    },
+    /// Record and state were given to the account of the user.
+    Adopted {
+        /// The name under which they were kept.
+        from: &'a str,
+    },
 }
 
 impl AuditEvent<'_> {
@@ -109,6 +119,8 @@ impl FactorChange<'_> {
             Self::StateRebuilt => CommandEvent::Rebuild,
             Self::Resynced(_) => CommandEvent::Resync,
             Self::Restored => CommandEvent::Restore,
+            Self::Renamed { .. } => CommandEvent::Rename,
+            Self::Adopted { .. } => CommandEvent::Adopt,
         }
     }
 
@@ -130,6 +142,7 @@ impl FactorChange<'_> {
                 }
             }
             Self::InvitationWithdrawn | Self::BypassWithdrawn => line.with("until", &"withdrawn"),
+            Self::Renamed { from } | Self::Adopted { from } => line.with("from", from),
             Self::RecoveryCodesReplaced | Self::Unlocked | Self::StateRebuilt | Self::Restored => {
                 line
             }
@@ -200,6 +213,14 @@ mod tests {
             (FactorChange::StateRebuilt, "action=rebuild"),
             (FactorChange::Resynced(device), "action=resync device=phone"),
             (FactorChange::Restored, "action=restore"),
+            (
+                FactorChange::Renamed { from: "anna" },
+                "action=rename from=anna",
+            ),
+            (
+                FactorChange::Adopted { from: "anna" },
+                "action=adopt from=anna",
+            ),
         ];
         for (change, words) in lines {
             assert_eq!(text(change), format!("changed user=alice {words} by=1000"));

@@ -59,6 +59,9 @@ impl NotifyMessage {
             FactorChange::InvitationWithdrawn | FactorChange::BypassWithdrawn => {
                 message.member("withdrawn", "true")
             }
+            FactorChange::Renamed { from } | FactorChange::Adopted { from } => {
+                message.text("from", &from)
+            }
             FactorChange::RecoveryCodesReplaced
             | FactorChange::Unlocked
             | FactorChange::StateRebuilt
@@ -183,6 +186,10 @@ mod tests {
             (
                 FactorChange::Restored,
                 "\"event\":\"restore\",\"user\":\"alice\"",
+            ),
+            (
+                FactorChange::Adopted { from: "anna" },
+                "\"event\":\"adopt\",\"user\":\"alice\",\"from\":\"anna\"",
             ),
         ] {
             let user = "alice";

@@ -108,6 +108,8 @@ const fn told<'c>(change: &FactorChange<'c>) -> Option<(ChangeWord, Option<&'c D
         | FactorChange::InvitationWithdrawn
         | FactorChange::Unlocked
         | FactorChange::StateRebuilt
+        | FactorChange::Renamed { .. }
+        | FactorChange::Adopted { .. }
         | FactorChange::Resynced(_) => return None,
     })
 }

@@ -10,6 +10,7 @@ mod change_error;
 mod enrollment;
 mod import;
 mod invitation;
+mod relocation;
 mod removal;
 mod restoration;
 mod resync;
@@ -34,6 +35,7 @@ pub use invitation::{
     EarlierInvitation, InvitationResult, InvitationTerms, invite, invite_one_of_many,
     withdraw_invitation,
 };
+pub use relocation::{RelocationReason, relocate};
 pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
 pub use restoration::{
     ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes, preview_restore,

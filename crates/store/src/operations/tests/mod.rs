@@ -5,6 +5,7 @@ mod bypass_code;
 mod enrollment;
 mod import;
 mod invitation;
+mod relocation;
 mod removal;
 mod restoration;
 mod resync;
