@@ -1,7 +1,6 @@
-//! The log lines about a code, and about what kept one from being compared.
+//! The log lines about what kept a code from being compared, and their hints; those of a verdict are `core`'s.
 
 use rustix::io::Errno;
-use twofactor_core::verify::{CodeAcceptance, CodeRejection, Credential, ThrottleStatus};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::FileFault;
 use twofactor_store::account_rules::{UnansweredName, UnusableGroup};
@@ -104,63 +103,6 @@ fn plain(service: &[u8]) -> &str {
         .ok()
         .filter(|name| starts && name.len() <= 64 && name.bytes().all(|byte| is_plain(&byte)))
         .unwrap_or("SERVICE")
-}
-
-/// Completes the line about a login whose code is not looked at.
-#[must_use]
-pub fn closed(line: LogLine, gate: ThrottleStatus) -> LogLine {
-    match gate {
-        ThrottleStatus::LockedFor(seconds) => {
-            line.result(LoginEvent::Throttled).with("seconds", &seconds)
-        }
-        _ => line
-            .result(LoginEvent::Locked)
-            .saying("hint", &"twofactor unlock"),
-    }
-}
-
-/// Completes the line about a success.
-#[must_use]
-pub fn accepted(line: LogLine, accepted: &CodeAcceptance) -> LogLine {
-    let line = line.result(LoginEvent::Accepted);
-    let line = match &accepted.by {
-        Credential::Device { name, offset } => line.with("device", name).with("offset", offset),
-        Credential::RecoveryCode { left } => {
-            line.with("device", &"recovery-code").with("left", left)
-        }
-        Credential::Bypass => line.with("device", &"bypass"),
-    };
-    match accepted.failures_before {
-        0 => line,
-        count => line.with("failures_before", &count),
-    }
-}
-
-/// Completes the line about a refused code.
-#[must_use]
-pub fn rejected(line: LogLine, why: &CodeRejection) -> LogLine {
-    match why {
-        CodeRejection::Wrong => line.result(LoginEvent::Wrong),
-        CodeRejection::ClockDiffers { device, steps } => line
-            .result(LoginEvent::Wrong)
-            .with("device", device)
-            .with("steps_off", steps)
-            .saying(
-                "hint",
-                &"the clocks of this machine and of the device differ: set the wrong one right, or: twofactor resync USER DEVICE",
-            ),
-        CodeRejection::Used { device } => line.result(LoginEvent::Used).with("device", device),
-        CodeRejection::ClockSetBack { device, seconds } => line
-            .result(LoginEvent::ClockSetBack)
-            .with("device", device)
-            .with("behind", seconds)
-            .saying(
-                "hint",
-                &"codes were accepted at a later time than the clock shows now: set it right, or if it is right: twofactor unlock USER",
-            ),
-        CodeRejection::Spent => line.result(LoginEvent::Spent),
-        CodeRejection::BypassExpired => line.result(LoginEvent::BypassExpired),
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::notify_message::NotifyMessage;
-use twofactor_core::verify::{
-    CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
-};
+use twofactor_core::verify::CodeOutcome;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
@@ -111,10 +109,9 @@ pub fn outage(user: &str, caller: CallingProcess, reason: &dyn std::fmt::Display
 
 /// That this host judged a code by itself, where it did; the reason is empty where the service of the fleet has it.
 pub fn judged_alone(user: &str, caller: CallingProcess, why: Option<&str>) {
-    match why {
-        None => {}
-        Some("") => outage(user, caller, &"the service of the fleet says why"),
-        Some(why) => outage(user, caller, &why),
+    if let Some(why) = why {
+        let text = about(user, caller).outage(why);
+        limited(LogLevel::Error, caller.uid, LoginEvent::Outage, &text);
     }
 }
 
@@ -173,19 +170,8 @@ pub fn undelivered(message: &NotifyMessage, error: &dyn std::fmt::Display) {
 
 /// The result of a code. Lock-outs limit wrong ones, so each has its line.
 pub fn judged(asked: &AskedAccount, caller: CallingProcess, judged: &AttemptResult) {
-    let text = about(&asked.account.name, caller);
-    let text = match &asked.verifier {
-        Some(verifier) => text.with("verifier", verifier),
-        None => text,
-    };
     let (level, event) = level_and_event(judged);
-    let text = text.result(event);
-    let text = match judged {
-        AttemptResult::Compared(CodeOutcome::Accepted(accepted)) => accepted_line(text, accepted),
-        AttemptResult::Compared(CodeOutcome::Rejected(why)) => rejected_line(text, why),
-        AttemptResult::Refused(gate) => closed_line(text, *gate),
-        AttemptResult::Repeated | AttemptResult::Gone => text,
-    };
+    let text = verdict_line(asked, caller, judged);
     match event {
         LoginEvent::Wrong => line(level, text.as_str()),
         _ => limited(level, caller.uid, event, &text),
@@ -195,55 +181,77 @@ pub fn judged(asked: &AskedAccount, caller: CallingProcess, judged: &AttemptResu
 const fn level_and_event(judged: &AttemptResult) -> (LogLevel, LoginEvent) {
     match judged {
         AttemptResult::Compared(CodeOutcome::Accepted(_)) => (LogLevel::Info, LoginEvent::Accepted),
-        AttemptResult::Compared(CodeOutcome::Rejected(why)) => (
-            LogLevel::Notice,
-            match why {
-                CodeRejection::Wrong | CodeRejection::ClockDiffers { .. } => LoginEvent::Wrong,
-                CodeRejection::Used { .. } => LoginEvent::Used,
-                CodeRejection::ClockSetBack { .. } => LoginEvent::ClockSetBack,
-                CodeRejection::Spent => LoginEvent::Spent,
-                CodeRejection::BypassExpired => LoginEvent::BypassExpired,
-            },
-        ),
-        AttemptResult::Refused(ThrottleStatus::LockedFor(_)) => {
-            (LogLevel::Warning, LoginEvent::Throttled)
-        }
-        AttemptResult::Refused(_) => (LogLevel::Warning, LoginEvent::Locked),
+        AttemptResult::Compared(CodeOutcome::Rejected(why)) => (LogLevel::Notice, why.event()),
+        AttemptResult::Refused(gate) => (LogLevel::Warning, gate.event()),
         AttemptResult::Repeated => (LogLevel::Notice, LoginEvent::RepeatedCode),
         AttemptResult::Gone => (LogLevel::Notice, LoginEvent::Unenrolled),
     }
 }
 
-fn accepted_line(text: LogLine, accepted: &CodeAcceptance) -> LogLine {
-    let text = match &accepted.by {
-        Credential::Device { name, offset } => text.with("device", name).with("offset", offset),
-        Credential::RecoveryCode { left } => {
-            text.with("device", &"recovery-code").with("left", left)
-        }
-        Credential::Bypass => text.with("device", &"bypass"),
+fn verdict_line(asked: &AskedAccount, caller: CallingProcess, judged: &AttemptResult) -> LogLine {
+    let text = about(&asked.account.name, caller);
+    let text = match &asked.verifier {
+        Some(verifier) => text.with("verifier", verifier),
+        None => text,
     };
-    match accepted.failures_before {
-        0 => text,
-        count => text.with("failures_before", &count),
+    match judged {
+        AttemptResult::Compared(CodeOutcome::Accepted(accepted)) => text.accepted(accepted),
+        AttemptResult::Compared(CodeOutcome::Rejected(why)) => text.rejected(why),
+        AttemptResult::Refused(gate) => text.closed(*gate),
+        AttemptResult::Repeated | AttemptResult::Gone => text.result(level_and_event(judged).1),
     }
 }
 
-fn rejected_line(text: LogLine, why: &CodeRejection) -> LogLine {
-    match why {
-        CodeRejection::Wrong | CodeRejection::Spent | CodeRejection::BypassExpired => text,
-        CodeRejection::ClockDiffers { device, steps } => {
-            text.with("device", device).with("steps_off", steps)
-        }
-        CodeRejection::Used { device } => text.with("device", device),
-        CodeRejection::ClockSetBack { device, seconds } => {
-            text.with("device", device).with("behind", seconds)
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_core::account::Account;
+    use twofactor_core::verify::{CodeRejection, ThrottleStatus};
 
-fn closed_line(text: LogLine, gate: ThrottleStatus) -> LogLine {
-    match gate {
-        ThrottleStatus::LockedFor(seconds) => text.with("seconds", &seconds),
-        _ => text.saying("hint", &"twofactor unlock"),
+    const ALICE: CallingProcess = CallingProcess {
+        uid: 1000,
+        pid: 7,
+        session: None,
+        terminal: None,
+    };
+
+    fn said(verifier: Option<&str>, judged: &AttemptResult) -> String {
+        let asked = AskedAccount {
+            account: Account {
+                name: "alice".to_owned(),
+                uid: 1000,
+                gid: 1000,
+            },
+            verifier: verifier.map(ToOwned::to_owned),
+        };
+        verdict_line(&asked, ALICE, judged).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_line_has_the_caller_and_the_verdict() {
+        let set_back = CodeRejection::ClockSetBack {
+            device: "phone".to_owned(),
+            seconds: 90,
+        };
+        let at_a_login = LogLine::default().rejected(&set_back);
+        let at_a_login = at_a_login.as_str();
+        assert!(at_a_login.contains(" hint="), "{at_a_login}");
+        let judged = AttemptResult::Compared(CodeOutcome::Rejected(set_back));
+        assert_eq!(
+            said(None, &judged),
+            format!("user=alice uid=1000 pid=7 {at_a_login}")
+        );
+        assert_eq!(
+            said(Some("postgres"), &AttemptResult::Repeated),
+            "user=alice uid=1000 pid=7 verifier=postgres result=repeated-code"
+        );
+        assert_eq!(
+            said(None, &AttemptResult::Refused(ThrottleStatus::LockedFor(30))),
+            "user=alice uid=1000 pid=7 result=throttled seconds=30"
+        );
+        assert_eq!(
+            said(None, &AttemptResult::Gone),
+            "user=alice uid=1000 pid=7 result=unenrolled"
+        );
     }
 }

@@ -214,7 +214,7 @@ impl EnrollmentDialogue<'_> {
         dialogue: &mut LoginDialogue<'_>,
         closed: ThrottleStatus,
     ) -> EnrollmentAbort {
-        let line = code_log_lines::closed(self.about.clone(), closed);
+        let line = self.about.clone().closed(closed);
         dialogue
             .transaction()
             .log(LogPriority::Warning, line.as_str());

@@ -19,7 +19,7 @@ use crate::code_prompt::{CodePrompt, EmptyAnswer};
 use crate::login_dialogue::is_told_by_question;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
-use crate::{code_log_lines, notice_delivery, prompt_text, ticket_issue};
+use crate::{notice_delivery, prompt_text, ticket_issue};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
 type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
@@ -217,7 +217,7 @@ impl LoginContext<'_> {
         pace: &UniformTiming,
         why: &CodeRejection,
     ) -> &'static str {
-        let line = code_log_lines::rejected(self.about(), why);
+        let line = self.about().rejected(why);
         transaction.log(LogPriority::Notice, line.as_str());
         match why {
             CodeRejection::Wrong | CodeRejection::ClockDiffers { .. }
@@ -248,7 +248,7 @@ impl LoginContext<'_> {
         }
         // A user who has given a code has a device by now.
         transaction.unmark()?;
-        let line = code_log_lines::accepted(self.about(), accepted);
+        let line = self.about().accepted(accepted);
         transaction.log(LogPriority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}

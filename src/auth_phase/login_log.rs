@@ -55,16 +55,9 @@ impl LoginContext<'_> {
 
     /// That a code was left to this host's files, where it was.
     pub(super) fn log_outage(&self, transaction: &dyn PamTransaction, why: Option<&str>) {
-        let Some(why) = why else {
-            return;
-        };
-        let line = self.line(LoginEvent::Outage);
-        let line = if why.is_empty() {
-            line.saying("hint", &"journalctl -u twofactord-fleet says why")
-        } else {
-            line.saying("error", &why)
-        };
-        transaction.log(LogPriority::Warning, line.as_str());
+        if let Some(why) = why {
+            transaction.log(LogPriority::Warning, self.about().outage(why).as_str());
+        }
     }
 
     /// That the record which counts has another name than the account, where it has.
@@ -77,7 +70,7 @@ impl LoginContext<'_> {
     }
 
     pub(super) fn log_closed(&self, transaction: &dyn PamTransaction, gate: ThrottleStatus) {
-        let line = code_log_lines::closed(self.about(), gate);
+        let line = self.about().closed(gate);
         transaction.log(LogPriority::Warning, line.as_str());
     }
 

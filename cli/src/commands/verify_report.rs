@@ -91,16 +91,14 @@ impl<'a> VerifyReport<'a> {
     }
 
     fn rejected(user: &'a str, why: &CodeRejection) -> Self {
-        let (reason, device, offset, message) = match why {
-            CodeRejection::Wrong => (LoginEvent::Wrong, None, None, "Wrong code.".to_owned()),
+        let (device, offset, message) = match why {
+            CodeRejection::Wrong => (None, None, "Wrong code.".to_owned()),
             CodeRejection::ClockDiffers { device, steps } => (
-                LoginEvent::Wrong,
                 Some(device.clone()),
                 Some(*steps),
                 clock_differs(device, *steps),
             ),
             CodeRejection::Used { device } => (
-                LoginEvent::Used,
                 Some(device.clone()),
                 None,
                 "The code was used already; wait for the next one.".to_owned(),
@@ -110,30 +108,19 @@ impl<'a> VerifyReport<'a> {
                     "This machine's clock is {} behind the last code that was accepted. Set it right.",
                     span(*seconds)
                 );
-                (
-                    LoginEvent::ClockSetBack,
-                    Some(device.clone()),
-                    None,
-                    message,
-                )
+                (Some(device.clone()), None, message)
             }
             CodeRejection::Spent => (
-                LoginEvent::Spent,
                 None,
                 None,
                 "The code was used already; take another one.".to_owned(),
             ),
-            CodeRejection::BypassExpired => (
-                LoginEvent::BypassExpired,
-                None,
-                None,
-                "The bypass code has expired.".to_owned(),
-            ),
+            CodeRejection::BypassExpired => (None, None, "The bypass code has expired.".to_owned()),
         };
         Self {
             user,
             accepted: false,
-            reason: reason.word(),
+            reason: why.event().word(),
             by: None,
             device,
             offset,

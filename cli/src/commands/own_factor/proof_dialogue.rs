@@ -120,12 +120,9 @@ impl ProofDialogue<'_> {
         given: Option<WantedProof>,
     ) -> Result<NextStep, CommandFailure> {
         let user = self.own.user.as_str();
-        let rejected = |event: LoginEvent, why: CodeRejection| {
-            let report = VerifyReport::new(user, &CodeOutcome::Rejected(why));
-            ProofRefusal {
-                word: event.word(),
-                message: report.message,
-            }
+        let rejected = |why: CodeRejection| ProofRefusal {
+            word: why.event().word(),
+            message: VerifyReport::new(user, &CodeOutcome::Rejected(why)).message,
         };
         let device = || String::new();
         let refused = match (reply.result, given) {
@@ -151,11 +148,9 @@ impl ProofDialogue<'_> {
                     another_login(user)
                 )));
             }
-            (ChangeResult::Wrong, Some(_)) => rejected(LoginEvent::Wrong, CodeRejection::Wrong),
-            (ChangeResult::Used, Some(_)) => {
-                rejected(LoginEvent::Used, CodeRejection::Used { device: device() })
-            }
-            (ChangeResult::Spent, Some(_)) => rejected(LoginEvent::Spent, CodeRejection::Spent),
+            (ChangeResult::Wrong, Some(_)) => rejected(CodeRejection::Wrong),
+            (ChangeResult::Used, Some(_)) => rejected(CodeRejection::Used { device: device() }),
+            (ChangeResult::Spent, Some(_)) => rejected(CodeRejection::Spent),
             (ChangeResult::Repeated, Some(_)) => ProofRefusal {
                 word: LoginEvent::RepeatedCode.word(),
                 message: VerifyReport::repeated(user).message,

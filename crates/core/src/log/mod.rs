@@ -5,3 +5,4 @@ pub mod event;
 pub mod log_line;
 pub mod notify_message;
 pub mod unusable_name;
+pub mod verdict_line;
