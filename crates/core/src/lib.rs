@@ -21,6 +21,7 @@ pub mod secret;
 pub mod spelling;
 pub mod state;
 pub mod verify;
+mod worded_enum;
 
 /// The version of this program, written into records and states.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -2,39 +2,9 @@
 //!
 //! Module, command and daemon take their words from here, and docs/logs.md lists them.
 
-use std::fmt;
+use crate::worded_enum::worded_enum;
 
-/// Defines an enum of events, its words and the list of all of them, so that none of the three can miss an event.
-macro_rules! events {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl $name {
-            /// All events.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The word of the event, the same in the log and in JSON.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
-}
-
-events! {
+worded_enum! {
     /// Outcome of a login or of one answer in it: the value of `result=`.
     LoginEvent {
         /// The code was right, and its use is on the disk.
@@ -146,7 +116,7 @@ events! {
     }
 }
 
-events! {
+worded_enum! {
     /// An action of the command: the value of `action=`.
     CommandEvent {
         /// A device was added.

@@ -3,6 +3,7 @@
 use std::{fmt, mem};
 
 use crate::device::DeviceName;
+use crate::worded_enum::worded_enum;
 
 /// Most changes that a record keeps.
 pub const MAX_CHANGES: usize = 8;
@@ -58,47 +59,26 @@ pub enum ChangeChannel {
     Login(OriginName),
 }
 
-/// Defines the kinds of a change with their words in the record.
-macro_rules! change_words {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
-        /// Kind of a change that is told.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum ChangeWord {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl ChangeWord {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The word in the record, and in JSON.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
-            }
-        }
-    };
-}
-
-change_words! {
-    /// A device was added.
-    DeviceAdded = "device-added",
-    /// A device got a new key.
-    DeviceRenewed = "device-renewed",
-    /// One of several devices was removed.
-    DeviceRemoved = "device-removed",
-    /// Devices and codes were restored from a backup.
-    Restored = "restored",
-    /// A new set of recovery codes was issued.
-    RecoveryCodes = "recovery-codes",
-    /// A bypass code was issued.
-    BypassIssued = "bypass-issued",
-    /// A bypass code was withdrawn.
-    BypassWithdrawn = "bypass-withdrawn",
-    /// An invitation was issued.
-    Invited = "invited",
+worded_enum! {
+    /// Kind of a change that is told. The word is that of the record, and of JSON.
+    ChangeWord {
+        /// A device was added.
+        DeviceAdded = "device-added",
+        /// A device got a new key.
+        DeviceRenewed = "device-renewed",
+        /// One of several devices was removed.
+        DeviceRemoved = "device-removed",
+        /// Devices and codes were restored from a backup.
+        Restored = "restored",
+        /// A new set of recovery codes was issued.
+        RecoveryCodes = "recovery-codes",
+        /// A bypass code was issued.
+        BypassIssued = "bypass-issued",
+        /// A bypass code was withdrawn.
+        BypassWithdrawn = "bypass-withdrawn",
+        /// An invitation was issued.
+        Invited = "invited",
+    }
 }
 
 impl ChangeWord {
