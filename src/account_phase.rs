@@ -24,7 +24,7 @@ use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
 use crate::{code_log_lines, prompt_text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
-use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::event::{LoginEvent, NoInvitation};
 use twofactor_core::log::log_line::LogLine;
 
 /// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
@@ -211,25 +211,6 @@ impl From<ChangeError> for EnrollmentAbort {
 impl From<NoAnswer> for EnrollmentAbort {
     fn from(_: NoAnswer) -> Self {
         Self::Skipped
-    }
-}
-
-/// Reason why there is no invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NoInvitation {
-    /// None was given, or it was withdrawn.
-    Missing,
-    /// It is too old.
-    Expired,
-}
-
-impl NoInvitation {
-    /// For the log.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Missing => "none",
-            Self::Expired => "expired",
-        }
     }
 }
 

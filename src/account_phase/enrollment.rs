@@ -15,11 +15,11 @@ use twofactor_store::sys::{clock, host_name};
 
 use super::enrollment_text::{DisplayForm, DrawingStyle};
 use super::shown_invitation::{ShownInvitation, StillAllowed};
-use super::{EnrollmentAbort, EnrollmentMode, NoInvitation, account, enrollment_text, withdrawn};
+use super::{EnrollmentAbort, EnrollmentMode, account, enrollment_text, withdrawn};
 use crate::login_dialogue::{DialogueMedium, LoginDialogue};
 use crate::transaction::{LogPriority, PamTransaction};
 use crate::{code_log_lines, login_origin, prompt_text};
-use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::event::{LoginEvent, NoInvitation};
 use twofactor_core::log::log_line::LogLine;
 
 /// Number of times that a QR code is drawn in another way.

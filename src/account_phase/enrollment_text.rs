@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::enroll::{self, in_fours};
+use twofactor_core::log::event::NoInvitation;
 use twofactor_core::otp::{Algorithm, Digits, Interval};
 use twofactor_core::qr::{self, QrGlyphs, QrInk};
 use twofactor_core::recovery::{self, PlainCode};
 use twofactor_core::verify::CodeRejection;
 
-use super::{EnrollmentMode, NoInvitation};
+use super::EnrollmentMode;
 use crate::login_dialogue::DialogueMedium;
 
 /// Columns of a terminal whose size is not known, and the most that a drawing takes.
@@ -49,7 +50,7 @@ pub const WITHDRAWN: &str = "Two-factor login was not set up: your administrator
 pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrollment code has just been withdrawn, or has expired. Remove the new entry from the app, and ask your administrator for a new code.";
 /// Something cannot be used.
 pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
-/// [`NOT_STORED`], where a device may be skipped.
+/// The same after a device was shown, where the login goes on without one.
 pub const UNSTORED: &str = "Two-factor login could not be set up, because of an error on this machine. You are logged in without it. Remove the new entry from the app, and tell your administrator.";
 /// It may be stored in a fleet, and the login goes on.
 pub const UNSURE: &str = "Two-factor login may be set up now; an error on this machine keeps that from being known. You are logged in. Keep the new entry in the app, and tell your administrator.";

@@ -1,9 +1,8 @@
 //! The proof that a change without root takes: the daemon says which, and judges it.
 
 use serde::Serialize;
-use twofactor_core::log::event::LoginEvent;
+use twofactor_core::log::event::{LoginEvent, NoInvitation};
 use twofactor_core::verify::{CodeOutcome, CodeRejection};
-use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, StatusReply};
 use twofactor_store::attempt::closed;
 use twofactor_store::daemon_client::HeldConnection;
@@ -120,12 +119,7 @@ impl ProofDialogue<'_> {
         given: Option<WantedProof>,
     ) -> Result<NextStep, CommandFailure> {
         let user = self.own.user.as_str();
-        let rejected = |why: CodeRejection| ProofRefusal {
-            word: why.event().word(),
-            message: VerifyReport::new(user, &CodeOutcome::Rejected(why)).message,
-        };
-        let device = || String::new();
-        let refused = match (reply.result, given) {
+        let (wanted, refused) = match (reply.result, given) {
             (
                 ChangeResult::Pending
                 | ChangeResult::Stored
@@ -148,28 +142,12 @@ impl ProofDialogue<'_> {
                     another_login(user)
                 )));
             }
-            (ChangeResult::Wrong, Some(_)) => rejected(CodeRejection::Wrong),
-            (ChangeResult::Used, Some(_)) => rejected(CodeRejection::Used { device: device() }),
-            (ChangeResult::Spent, Some(_)) => rejected(CodeRejection::Spent),
-            (ChangeResult::Repeated, Some(_)) => ProofRefusal {
-                word: LoginEvent::RepeatedCode.word(),
-                message: VerifyReport::repeated(user).message,
-            },
-            (ChangeResult::Clock, Some(_)) => ProofRefusal {
-                word: LoginEvent::ClockSetBack.word(),
-                message: "This machine's clock is behind the last code that was accepted."
-                    .to_owned(),
-            },
-            (ChangeResult::Expired, Some(_)) => ProofRefusal {
-                word: "expired",
-                message: "The code has expired.".to_owned(),
+            (result, Some(wanted)) => match refused_proof(user, result) {
+                Some(refused) => (wanted, refused),
+                None => return Err(refusal(self.own, reply)),
             },
             _ => return Err(refusal(self.own, reply)),
         };
-        let wanted = given.ok_or_else(|| {
-            let error = self.own.client.error(ReplyError::Malformed);
-            unanswered(&error)
-        })?;
         Ok(NextStep::Ask(wanted, Some(refused)))
     }
 
@@ -219,6 +197,33 @@ fn all_wrong(tries: u32) -> CommandFailure {
         _ => format!("{tries} codes were wrong, so nothing was changed"),
     };
     CommandFailure::refused(what).of_kind(FailureKind::WrongCode)
+}
+
+/// A proof that was judged and does not count; `None` for any other reply.
+fn refused_proof(user: &str, result: ChangeResult) -> Option<ProofRefusal> {
+    let rejected = |why: CodeRejection| ProofRefusal {
+        word: why.event().word(),
+        message: VerifyReport::new(user, &CodeOutcome::Rejected(why)).message,
+    };
+    let device = String::new();
+    Some(match result {
+        ChangeResult::Wrong => rejected(CodeRejection::Wrong),
+        ChangeResult::Used => rejected(CodeRejection::Used { device }),
+        ChangeResult::Spent => rejected(CodeRejection::Spent),
+        ChangeResult::Repeated => ProofRefusal {
+            word: LoginEvent::RepeatedCode.word(),
+            message: VerifyReport::repeated(user).message,
+        },
+        ChangeResult::Clock => ProofRefusal {
+            word: LoginEvent::ClockSetBack.word(),
+            message: "This machine's clock is behind the last code that was accepted.".to_owned(),
+        },
+        ChangeResult::Expired => ProofRefusal {
+            word: NoInvitation::Expired.word(),
+            message: "The code has expired.".to_owned(),
+        },
+        _ => return None,
+    })
 }
 
 fn login_required(user: &str) -> ProofRefusal {

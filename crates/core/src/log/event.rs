@@ -117,6 +117,16 @@ worded_enum! {
 }
 
 worded_enum! {
+    /// Reason why no invitation counts: the value of `invitation=`.
+    NoInvitation {
+        /// None was given, or it was withdrawn.
+        Missing = "none",
+        /// It is too old.
+        Expired = "expired",
+    }
+}
+
+worded_enum! {
     /// An action of the command: the value of `action=`.
     CommandEvent {
         /// A device was added.
