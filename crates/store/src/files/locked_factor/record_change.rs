@@ -27,12 +27,9 @@ impl LockedFactor<'_> {
         record: &UserRecord,
         entries: &[DeviceState],
     ) -> Result<(), StoreError> {
-        let old = self.record()?;
-        refuse_while_moving(self.store, &self.account, old.as_ref())?;
+        let old = self.settled_record()?;
         let state = self.between(old.as_ref(), record, entries)?;
-        let shared = self.share_record(old.as_ref(), record, &state)?;
-        let replaced = self.replace_through(old.as_ref(), record, state);
-        replaced.map_err(|error| shared.told(error))
+        self.replace_everywhere(old.as_ref(), record, state)
     }
 
     /// Puts a record in place whose state is `base`: what it says of failures and one-time codes, and of all devices of
@@ -46,12 +43,9 @@ impl LockedFactor<'_> {
         record: &UserRecord,
         base: UserState,
     ) -> Result<(), StoreError> {
-        let old = self.record()?;
-        refuse_while_moving(self.store, &self.account, old.as_ref())?;
+        let old = self.settled_record()?;
         let state = self.between_restored(old.as_ref(), record, base)?;
-        let shared = self.share_record(old.as_ref(), record, &state)?;
-        let replaced = self.replace_through(old.as_ref(), record, state);
-        replaced.map_err(|error| shared.told(error))
+        self.replace_everywhere(old.as_ref(), record, state)
     }
 
     /// [`LockedFactor::restore_record`] for a record that counts in the fleet of this host already.
@@ -63,10 +57,28 @@ impl LockedFactor<'_> {
         record: &UserRecord,
         base: UserState,
     ) -> Result<(), StoreError> {
-        let old = self.record()?;
-        refuse_while_moving(self.store, &self.account, old.as_ref())?;
+        let old = self.settled_record()?;
         let state = self.between_restored(old.as_ref(), record, base)?;
         self.replace_through(old.as_ref(), record, state)
+    }
+
+    /// The record that is there, unless it is on its way to another name.
+    fn settled_record(&self) -> Result<Option<UserRecord>, StoreError> {
+        let old = self.record()?;
+        refuse_while_moving(self.store, &self.account, old.as_ref())?;
+        Ok(old)
+    }
+
+    /// Replaces record and state by way of `state`, first on the other hosts of a fleet.
+    fn replace_everywhere(
+        &mut self,
+        old: Option<&UserRecord>,
+        record: &UserRecord,
+        state: UserState,
+    ) -> Result<(), StoreError> {
+        let shared = self.share_record(old, record, &state)?;
+        let replaced = self.replace_through(old, record, state);
+        replaced.map_err(|error| shared.told(error))
     }
 
     /// Puts a record in place on the other hosts of a fleet. What can be known to fail here has failed before.
