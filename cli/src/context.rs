@@ -9,7 +9,6 @@ use twofactor_core::record::UserRecord;
 
 use twofactor_core::account::Account;
 use twofactor_fleet::fleet_changes::FleetChanges;
-use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_fleet::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
@@ -110,7 +109,8 @@ impl CommandContext {
             return Err(CommandFailure::refused(text).of_kind(FailureKind::Fleet));
         }
         let settings = host_settings::beside(self.policy_path());
-        Ok(store.with_fleet(Arc::new(HostBypass::new(&settings, &self.state))))
+        let fleet = FleetChanges::on_this_host(&settings, &self.state);
+        Ok(store.with_fleet(Arc::new(fleet)))
     }
 
     /// The reason why logins are refused although the policy is valid: it is on, and there is no state directory.

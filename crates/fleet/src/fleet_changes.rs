@@ -19,6 +19,7 @@ use crate::factor_commit::{
 };
 use crate::fleet_host::FleetHost;
 use crate::gateway::TimeLeft as _;
+use crate::host_bypass::HostBypass;
 use crate::host_error::{HostError, HostFault};
 use crate::mirror_marks::{MarkKind, MirrorMarks};
 use crate::outage::OutageReason;
@@ -38,6 +39,16 @@ const USABLE: &str =
 pub struct FleetChanges {
     settings: PathBuf,
     state: PathBuf,
+    reach: ChangeReach,
+}
+
+/// The hosts on which a change counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChangeReach {
+    /// All of the fleet.
+    AllHosts,
+    /// This one, while it is cut off.
+    ThisHost,
 }
 
 impl FleetChanges {
@@ -47,6 +58,16 @@ impl FleetChanges {
         Self {
             settings: settings.to_owned(),
             state: state.to_owned(),
+            reach: ChangeReach::AllHosts,
+        }
+    }
+
+    /// The same, for changes that count on this host alone: bypass codes, while it is cut off.
+    #[must_use]
+    pub fn on_this_host(settings: &Path, state: &Path) -> Self {
+        Self {
+            reach: ChangeReach::ThisHost,
+            ..Self::new(settings, state)
         }
     }
 }
@@ -58,11 +79,26 @@ impl SharedFactors for FleetChanges {
         change: &SharedChange<'_>,
         heartbeat: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault> {
-        lock_heartbeat::with_heartbeat(heartbeat, LONGEST, || self.make(user, change))
+        lock_heartbeat::with_heartbeat(heartbeat, LONGEST, || match self.reach {
+            ChangeReach::AllHosts => self.make(user, change),
+            ChangeReach::ThisHost => self.note(user, change),
+        })
+    }
+
+    fn is_local(&self) -> bool {
+        self.reach == ChangeReach::ThisHost
     }
 }
 
 impl FleetChanges {
+    fn note(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+        let host = HostBypass {
+            settings: &self.settings,
+            state: &self.state,
+        };
+        host.note(user, change).map_err(|reason| unmade(&reason))
+    }
+
     fn make(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
         let time = WorkDeadline::after(CHANGE_TIME);
         let host = FleetHost::open(&self.settings, &self.state);

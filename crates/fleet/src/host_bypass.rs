@@ -1,13 +1,13 @@
 //! A bypass code that root makes on a host which is cut off from its fleet, or of a user whose state in the store is damaged. It counts on
 //! this host alone, and until it has met the store again: then the record of the fleet takes the place of the one with the code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use twofactor_core::recovery::CodeScope;
 use twofactor_store::sys::clock;
-use twofactor_store::sys::lock_heartbeat::{self, LONGEST, LockHeartbeat};
-use twofactor_store::{ShareFault, SharedChange, SharedFactors, UnmirroredUsers};
+use twofactor_store::sys::lock_heartbeat::LONGEST;
+use twofactor_store::{SharedChange, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
@@ -20,51 +20,48 @@ use crate::mirror_marks::{MarkKind, MirrorMarks};
 const PROBE_TIME: Duration = Duration::from_secs(3);
 
 /// This host, as one that changes a record for itself alone.
-pub struct HostBypass {
-    settings: PathBuf,
-    state: PathBuf,
+pub struct HostBypass<'a> {
+    /// The settings of the host in its fleet.
+    pub settings: &'a Path,
+    /// The state directory.
+    pub state: &'a Path,
 }
 
-impl HostBypass {
-    /// The host whose settings and state directory these are.
-    #[must_use]
-    pub fn new(settings: &Path, state: &Path) -> Self {
-        Self {
-            settings: settings.to_owned(),
-            state: state.to_owned(),
-        }
-    }
-
+impl HostBypass<'_> {
     /// Notes that the record of the fleet is not in place here: the service looks at the user again as soon as the store is there.
-    fn make(&self, user: &str, change: &SharedChange<'_>) -> Result<(), ShareFault> {
+    ///
+    /// # Errors
+    /// The reason why the change cannot be made, without a full stop.
+    pub fn note(&self, user: &str, change: &SharedChange<'_>) -> Result<(), String> {
         if !is_of_bypass(change) {
-            return Err(unmade("no other change is made on one host of a fleet"));
+            return Err("no other change is made on one host of a fleet".to_owned());
         }
         // A clock that cannot be read has no code expired.
         if forgets_a_use(change, clock::now().unwrap_or(0)) {
-            return Err(unmade(
-                "a bypass code of all hosts that has not expired was used here, which this host has to bring to the store first",
-            ));
+            return Err(
+                "a bypass code of all hosts that has not expired was used here, which this host has to bring to the store first"
+                    .to_owned(),
+            );
         }
         let limit = WorkDeadline::after(LONGEST);
         if self.is_met(user, &WorkDeadline::after(PROBE_TIME)) {
-            return Err(unmade("the store of the fleet can be used"));
+            return Err("the store of the fleet can be used".to_owned());
         }
-        let fleet = FleetDirectory::open(&self.state);
-        let fleet = fleet.map_err(|error| unmade(&error.to_string()))?;
+        let fleet = FleetDirectory::open(self.state);
+        let fleet = fleet.map_err(|error| error.to_string())?;
         let noted = UnmirroredUsers::open(fleet.path()).and_then(|notes| notes.note(user));
-        noted.map_err(|error| unmade(&error.to_string()))?;
+        noted.map_err(|error| error.to_string())?;
         let marks = MirrorMarks::open(fleet.path()).map(|marks| marks.waiting(limit.left()));
         marks
             .and_then(|marks| keep_revision(&marks, user, change))
-            .map_err(|error| unmade(&error.to_string()))
+            .map_err(|error| error.to_string())
     }
 
     /// True if this host has its store, and each code of the user is judged by that. It waits for no lock: a service that is cut off holds
     /// the one of the fleet's files most of the time.
     fn is_met(&self, user: &str, time: &WorkDeadline) -> bool {
         // What is wrong with a file cuts it off as well.
-        let Ok(host) = FleetHost::open(&self.settings, &self.state) else {
+        let Ok(host) = FleetHost::open(self.settings, self.state) else {
             return false;
         };
         let place = || host.directory().place().ok();
@@ -77,21 +74,6 @@ impl HostBypass {
                 met => return met.unwrap_or(false),
             }
         }
-    }
-}
-
-impl SharedFactors for HostBypass {
-    fn commit(
-        &self,
-        user: &str,
-        change: &SharedChange<'_>,
-        heartbeat: LockHeartbeat<'_>,
-    ) -> Result<(), ShareFault> {
-        lock_heartbeat::with_heartbeat(heartbeat, LONGEST, || self.make(user, change))
-    }
-
-    fn is_local(&self) -> bool {
-        true
     }
 }
 
@@ -147,10 +129,6 @@ fn forgets_a_use(change: &SharedChange<'_>, now: u64) -> bool {
     shared.any(|code| {
         code.scope != CodeScope::ThisHost && local.bypass == Some(code.id) && code.expires > now
     })
-}
-
-fn unmade(reason: &str) -> ShareFault {
-    ShareFault::NotMade(format!("{reason}; nothing was changed"))
 }
 
 #[cfg(test)]

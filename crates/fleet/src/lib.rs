@@ -22,7 +22,7 @@ pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
 pub mod gateway_settings;
-pub mod host_bypass;
+mod host_bypass;
 pub mod host_entry;
 pub mod host_error;
 pub mod host_file;

@@ -6,7 +6,6 @@ use super::restoring::{ended, met_with, old_backup, uid_of};
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_fleet::fleet_changes::FleetChanges;
-use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_store::testing;
 use twofactor_store::{SharedChange, SharedFactors};
 
@@ -51,7 +50,7 @@ fn a_killed_bypass_leaves_a_record_of_known_age() {
     let backup = old_backup(&cluster, "backup", (&a, &b));
     replaces_device(&a);
     cluster.restore_snapshot(&backup);
-    let fleet = HostBypass::new(&a.settings, &a.files.top());
+    let fleet = FleetChanges::on_this_host(&a.settings, &a.files.top());
     // Also where one that was killed is made once more.
     for _ in 0..2 {
         killed_change(&a, &fleet, |record| {

@@ -8,8 +8,8 @@ use super::hosts::{REPORT, TestHost};
 use super::restoring::{met_with, uid_of};
 use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
+use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_bypass::HostBypass;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::rotation;
 use twofactor_store::operations::{self, ChangeError, UserFactor};
@@ -33,7 +33,7 @@ impl TestHost {
 
     /// `twofactor bypass USER --this-host`.
     pub fn bypass_here(&self, user: &str) -> Result<(), ChangeError> {
-        let fleet = HostBypass::new(&self.settings, &self.files.top());
+        let fleet = FleetChanges::on_this_host(&self.settings, &self.files.top());
         let store = self.files.store().with_fleet(Arc::new(fleet));
         let factor = UserFactor {
             store: &store,
