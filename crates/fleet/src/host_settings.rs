@@ -16,8 +16,6 @@ use crate::certificate_facts::{self, CertificateFacts};
 use crate::gateway::{EtcdGateway, GatewaySettings};
 use crate::host_error::{HostError, HostFault};
 
-/// The file of the settings.
-pub const SETTINGS_FILE: &str = "/etc/security/twofactor-fleet.toml";
 /// Most members that are named.
 const MAX_ENDPOINTS: usize = 15;
 const KEYS: [&str; 7] = [
@@ -213,7 +211,7 @@ key_file = \"/etc/fleet.key\"
     fn settings_stand_beside_the_policy() {
         assert_eq!(
             beside(Path::new(twofactor_core::POLICY_FILE)),
-            Path::new(SETTINGS_FILE)
+            Path::new("/etc/security/twofactor-fleet.toml")
         );
     }
 

@@ -210,11 +210,6 @@ impl<'a, J: AttemptJudge> FleetAttempt<'a, J> {
         }
     }
 
-    /// The judge, after the attempt.
-    pub fn into_judge(self) -> J {
-        self.judge
-    }
-
     /// The step after the values were read.
     pub fn after_read(&mut self, view: StoreView) -> AttemptStep<J::End> {
         let now = self.source.standing();

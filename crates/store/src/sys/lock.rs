@@ -28,22 +28,11 @@ pub fn try_exclusive(fd: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
-/// Locks the open file behind `fd` (flock(2)) until its last descriptor is closed.
+/// Locks the open file behind `fd` (flock(2)) until its last descriptor is closed; false where another process holds it for all of
+/// `limit`.
 ///
 /// The wait is a series of tries: a blocking flock(2) could only be ended by a signal, and this code runs in
 /// programs whose signals are not ours.
-///
-/// # Errors
-/// [`Errno::WOULDBLOCK`] when another process held it for all of [`WAIT`]; any other error of flock(2).
-pub fn exclusive(fd: impl AsFd) -> Result<(), Errno> {
-    if exclusive_within(fd, WAIT)? {
-        Ok(())
-    } else {
-        Err(Errno::WOULDBLOCK)
-    }
-}
-
-/// [`exclusive`] with another limit; true if the lock was had.
 ///
 /// # Errors
 /// Any error of flock(2) but that another process holds it.
@@ -118,13 +107,10 @@ mod tests {
         let two = open(&path, flags, Mode::RUSR | Mode::WUSR).unwrap();
         // The open files are enough, and nothing is left of a test that fails.
         std::fs::remove_file(path).unwrap();
-        exclusive(&one).unwrap();
-        assert_eq!(
-            flock(&two, FlockOperation::NonBlockingLockExclusive),
-            Err(Errno::WOULDBLOCK)
-        );
-        let waiter = std::thread::spawn(move || exclusive(&two));
+        assert_eq!(exclusive_within(&one, WAIT), Ok(true));
+        assert_eq!(exclusive_within(&two, Duration::ZERO), Ok(false));
+        let waiter = std::thread::spawn(move || exclusive_within(&two, WAIT));
         drop(one);
-        assert_eq!(waiter.join().unwrap(), Ok(()));
+        assert_eq!(waiter.join().unwrap(), Ok(true));
     }
 }
