@@ -3,7 +3,7 @@
 use super::*;
 use twofactor_core::device::MAX_DEVICES;
 use twofactor_core::enroll::{ConfirmedDevice, unused};
-use twofactor_core::recovery::SET_SIZE;
+use twofactor_core::recovery::{RecoverySet, SET_SIZE};
 
 fn confirmed(device: Device) -> ConfirmedDevice {
     ConfirmedDevice {
@@ -38,6 +38,21 @@ impl ChangeSteps for Undelivered {
     fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), Denied> {
         self.codes = Some(codes.len());
         Err(Denied::ByCaller)
+    }
+}
+
+/// A caller that takes note of how many recovery codes it gets.
+#[derive(Default)]
+struct Delivery {
+    codes: Option<usize>,
+}
+
+impl ChangeSteps for Delivery {
+    type Error = ChangeError;
+
+    fn deliver(&mut self, codes: &[PlainCode]) -> Result<(), ChangeError> {
+        self.codes = Some(codes.len());
+        Ok(())
     }
 }
 
@@ -225,4 +240,52 @@ fn recovery_codes_need_a_device() {
     let before = kept(&scratch);
     assert_eq!(codes().err(), none);
     assert_eq!(kept(&scratch), before);
+}
+
+/// The check before a device is shown says the same as the one at its storing.
+#[test]
+fn room_is_known_before_a_device_is_shown() {
+    let check = |record: Option<&UserRecord>, name: &str| {
+        let room = room_for(&ALICE, record, &name.parse().unwrap());
+        room.map_err(|error| error.cause)
+    };
+    let taken = |name: &str| Err(ChangeCause::NameTaken(name.parse().unwrap()));
+    assert_eq!(check(None, "phone"), Ok(()));
+    let mut record = crate::testing::record_of(&alice(), &[phone()]);
+    assert_eq!(check(Some(&record), "phone"), taken("phone"));
+    assert_eq!(check(Some(&record), "token"), Ok(()));
+    for number in 2..=MAX_DEVICES as u64 {
+        let name = format!("token-{number}");
+        assert_eq!(check(Some(&record), &name), Ok(()));
+        record.devices.push(device(&name, number, OtpKind::Hotp));
+    }
+    let full = Err(ChangeCause::TooManyDevices);
+    assert_eq!(check(Some(&record), "further"), full);
+    assert_eq!(check(Some(&record), "token-2"), taken("token-2"));
+}
+
+#[test]
+fn seen_recovery_codes_replace_the_old_ones() {
+    let set = || RecoverySet::generate(NOW + 1).unwrap().0;
+    let (_scratch, store) = with(&[phone()]);
+    new_recovery_codes(&factor(&store), NOW, &mut RootChange).unwrap();
+    logged();
+    let seen = set();
+    let id = seen.id;
+    // Their owner has them: there are none to hand over.
+    let mut caller = Delivery::default();
+    adopt_recovery_codes(&factor(&store), seen, &mut caller).unwrap();
+    assert_eq!(caller.codes, Some(0));
+    let stored = record(&store).recovery.unwrap();
+    assert_eq!((stored.created, stored.id), (NOW + 1, id));
+    assert_eq!(logged(), ["recovery-codes"]);
+    let mut refusing = Refusing::default();
+    let refused_by_caller = adopt_recovery_codes(&factor(&store), set(), &mut refusing);
+    assert_eq!(refused_by_caller, Err(Denied::ByCaller));
+    assert_eq!(record(&store).recovery.unwrap().id, stored.id);
+    let (scratch, store) = with(&[]);
+    let adopted = adopt_recovery_codes(&factor(&store), set(), &mut RootChange);
+    assert_eq!(adopted, Err(refused(ChangeCause::NotEnrolled)));
+    assert_eq!(kept(&scratch), NOTHING);
+    assert_eq!(logged(), [""; 0]);
 }

@@ -1,6 +1,8 @@
 //! Imported devices.
 
 use super::*;
+use crate::files::{BulkEnrollment, NewRecord};
+use crate::testing::{account, record_of};
 use twofactor_core::enroll::unused;
 
 #[test]
@@ -51,4 +53,48 @@ fn nothing_is_imported_beside_an_unusable_state() {
     let imported = import_devices(&factor(&store), |_, _| unreachable!());
     assert!(is_unusable(&imported.unwrap_err()));
     assert_eq!(kept(&scratch), before);
+}
+
+fn newcomer(account: Account, device: &Device) -> NewRecord {
+    NewRecord {
+        record: record_of(&account, std::slice::from_ref(device)),
+        account,
+        entries: vec![unused(device)],
+    }
+}
+
+/// A user who is there stays. The caller, who knows the format of the import, logs what was made.
+#[test]
+fn newcomers_are_enrolled_beside_those_who_are_there() {
+    let (scratch, store) = with(&[phone()]);
+    let before = kept(&scratch);
+    let (bob, carol) = (account("bob", 1001), account("carol", 1002));
+    let newcomers = [
+        newcomer(bob.clone(), &token()),
+        newcomer(alice(), &token()),
+        newcomer(carol.clone(), &phone()),
+        newcomer(bob.clone(), &phone()),
+    ];
+    let results = import_newcomers(&store, &newcomers, &AuditLines).unwrap();
+    let (done, occupied) = (Ok(BulkEnrollment::Done), Ok(BulkEnrollment::Occupied));
+    assert_eq!(results, [done.clone(), occupied.clone(), done, occupied]);
+    assert_eq!(kept(&scratch), before);
+    for (account, device) in [(bob, token()), (carol, phone())] {
+        let found = store.snapshot(&account).unwrap().unwrap();
+        let ids: Vec<CredentialId> = found.record.devices.iter().map(|it| it.id).collect();
+        assert_eq!(ids, [device.id]);
+        assert!(found.state.device(device.id).unwrap().committed);
+    }
+    assert_eq!(logged(), [""; 0]);
+}
+
+#[test]
+fn too_many_newcomers_are_not_enrolled() {
+    let (scratch, store) = with(&[]);
+    let number = crate::files::BATCH as u32 + 1;
+    let newcomers: Vec<NewRecord> = (0..number)
+        .map(|number| newcomer(account(&format!("user{number}"), 2000 + number), &phone()))
+        .collect();
+    assert!(import_newcomers(&store, &newcomers, &AuditLines).is_err());
+    assert_eq!(scratch.everything(), [""; 0]);
 }

@@ -372,3 +372,38 @@ fn spent_marks_stay_where_devices_change() {
     let state = store.peek(&alice()).unwrap().unwrap();
     assert!(state.is_spent(set.id, 4) && !state.is_spent(set.id, 5));
 }
+
+/// Whatever a restoration would come to, the look at it writes nothing and takes no lock.
+#[test]
+fn a_preview_says_the_same_and_changes_nothing() {
+    let (scratch, store) = with(&[phone(), token()]);
+    let entry = backed_up(&store);
+    let before = kept(&scratch);
+    let held = store.lock(&alice()).unwrap();
+    let preview = |terms| preview_restore(&store, &alice(), &entry, terms);
+    assert_eq!(preview(TERMS), Err(RestoreRefusal::Exists));
+    let replaced = preview(REPLACE).unwrap();
+    drop(held);
+    assert_eq!((replaced.replaces, replaced.removed_devices), (true, 0));
+    assert_eq!(kept(&scratch), before);
+    assert_eq!(restore(&factor(&store), &entry, REPLACE), Ok(replaced));
+    // Under another name of the same uid the record is one to rename first.
+    let anna = Account {
+        name: "anna".to_owned(),
+        ..alice()
+    };
+    let elsewhere = preview_restore(&store, &anna, &entry, REPLACE);
+    let Err(RestoreRefusal::Change(error)) = elsewhere else {
+        panic!("{elsewhere:?}");
+    };
+    assert!(
+        matches!(&error.cause, ChangeCause::Failed(AttemptFailure::Store(error)) if error.cause == FileFault::KeptAs("alice".to_owned())),
+        "{error}"
+    );
+    // A host that has nothing of the user.
+    let (scratch, store) = with(&[]);
+    let lost = preview_restore(&store, &alice(), &entry, TERMS).unwrap();
+    assert_eq!((lost.replaces, lost.lost_counters), (false, 1));
+    assert_eq!(kept(&scratch), NOTHING);
+    assert_eq!(logged(), ["restore"]);
+}
