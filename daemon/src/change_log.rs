@@ -1,8 +1,8 @@
 //! The log of the changes that users make to their own factor.
 
 use twofactor_core::log::audit_line::AuditEvent;
-use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
+use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::operations::AuditSink;
 
 use crate::log;

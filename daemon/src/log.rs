@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::log_line::LogLine;
-use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::verify::CodeOutcome;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult};
+use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 

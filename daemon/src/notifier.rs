@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_store::notification;
+use twofactor_store::notify_message::NotifyMessage;
 
 use crate::log;
 

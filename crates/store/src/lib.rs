@@ -16,6 +16,7 @@ pub mod fleet_relay;
 pub mod fuzzing;
 pub mod login_decision;
 pub mod notification;
+pub mod notify_message;
 pub mod operations;
 pub mod sys;
 #[cfg(any(test, feature = "testing"))]

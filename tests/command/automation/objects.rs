@@ -6,8 +6,8 @@ use harness::pam::Drive;
 use harness::{Machine, Totp, hotp};
 use serde_json::Value;
 use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
-use twofactor_core::log::notify_message::NotifyMessage;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
+use twofactor_store::notify_message::NotifyMessage;
 
 use super::documented::DocumentedObjects;
 use crate::listed_commands;

@@ -50,7 +50,13 @@ fn every_event_of_the_log_is_listed_and_no_other() {
 
 #[test]
 fn every_event_is_logged() {
-    let directories = ["src", "daemon/src", "cli/src", "crates/core/src/log"];
+    let directories = [
+        "src",
+        "daemon/src",
+        "cli/src",
+        "crates/core/src/log",
+        "crates/store/src",
+    ];
     let all: Vec<String> = directories
         .iter()
         .flat_map(|directory| sources(&harness::workspace().join(directory)))

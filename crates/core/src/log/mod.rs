@@ -3,6 +3,5 @@
 pub mod audit_line;
 pub mod event;
 pub mod log_line;
-pub mod notify_message;
 pub mod unusable_name;
 pub mod verdict_line;

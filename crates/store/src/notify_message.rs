@@ -2,11 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::record::recent_changes::{ChangeChannel, ChangeOrigin};
-
-use super::audit_line::{AuditEvent, ChangeEnd, FactorChange};
-use super::event::{CommandEvent, LoginEvent};
-use super::log_line::LogLine;
+use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
+use twofactor_core::log::event::{CommandEvent, LoginEvent};
+use twofactor_core::log::log_line::LogLine;
+use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 
 /// A change under way to a program. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,8 +138,8 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::DeviceName;
-    use crate::record::recent_changes::OriginName;
+    use twofactor_core::device::DeviceName;
+    use twofactor_core::record::recent_changes::OriginName;
 
     fn origin(channel: ChangeChannel, terminal: &str) -> ChangeOrigin {
         ChangeOrigin {
