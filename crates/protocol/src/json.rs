@@ -165,21 +165,27 @@ impl ObjectWriter {
     }
 
     fn string(&mut self, value: &str) {
-        self.text.push('"');
-        for letter in value.chars() {
-            match letter {
-                '"' | '\\' => {
-                    self.text.push('\\');
-                    self.text.push(letter);
-                }
-                '\0'..='\x1f' | '\x7f' => {
-                    let _ = write!(self.text, "\\u{:04x}", u32::from(letter));
-                }
-                _ => self.text.push(letter),
-            }
-        }
-        self.text.push('"');
+        push_string(&mut self.text, value);
     }
+}
+
+/// Adds a string with its quotes (RFC 8259, 7). Control characters are escaped, also those that it allows, up to U+009F.
+pub fn push_string(text: &mut String, value: &str) {
+    text.push('"');
+    for letter in value.chars() {
+        match letter {
+            '"' | '\\' => {
+                text.push('\\');
+                text.push(letter);
+            }
+            '\0'..='\x1f' | '\x7f'..='\u{9f}' => {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
+            }
+            _ => text.push(letter),
+        }
+    }
+    text.push('"');
 }
 
 /// Position of an object.

@@ -6,6 +6,7 @@ use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::log::event::{CommandEvent, LoginEvent};
 use twofactor_core::log::log_line::LogLine;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
+use twofactor_protocol::json::push_string;
 
 /// A change under way to a program. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,20 +119,10 @@ impl NotifyMessage {
     }
 }
 
-/// A string of JSON (RFC 8259, 7).
+/// A string of JSON.
 fn quoted(text: &str) -> String {
-    let mut json = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            c if c.is_control() => {
-                // Writing to a String does not fail; control characters (category Cc) end at U+009F.
-                let _ = write!(json, "\\u{:04x}", u32::from(c));
-            }
-            c => json.push(c),
-        }
-    }
-    json.push('"');
+    let mut json = String::new();
+    push_string(&mut json, text);
     json
 }
 

@@ -114,3 +114,15 @@ fn what_is_written_is_read_back() {
     assert_eq!(inner.value("yes"), Some(&FlatValue::Flag(true)));
     assert!(same(&object, &judged(text.as_bytes()).unwrap()));
 }
+
+/// A terminal takes those from U+0080 for controls, too.
+#[test]
+fn control_characters_are_escaped() {
+    for letter in ['\0', '\n', '\x1f', '\x7f', '\u{80}', '\u{9b}', '\u{9f}'] {
+        let value = format!("x{letter}");
+        let text = ObjectWriter::default().text("a", &value).finish();
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        let read = FlatObject::parse(text.as_bytes()).unwrap();
+        assert_eq!(read.text("a"), Some(value.as_str()));
+    }
+}
