@@ -99,3 +99,29 @@ fn a_host_gets_the_fleets_policy_and_hears_of_its_end() {
         .stdout;
     assert!(!known.contains("this host is in a fleet"), "{known}");
 }
+
+#[test]
+fn the_last_way_in_of_an_outage_stays() {
+    let machine = machine();
+    join(&machine, &place());
+    machine.policy(&format!("{ALONE}[fleet]\nenabled = true\n"));
+    let set = |key: &str, value: &str| ["policy", "set", key, value, "--yes"].map(str::to_owned);
+    let call = |arguments: [String; 5]| machine.command(&arguments.each_ref().map(String::as_str));
+    call(set("fleet.on_outage", "deny")).ok();
+    let refused = call(set("fleet.local_services", "[]")).exits(1).stderr;
+    assert!(
+        refused.contains("not done: in an outage no login with a code is left"),
+        "{refused}"
+    );
+    let forced = [
+        "policy",
+        "set",
+        "fleet.local_services",
+        "[]",
+        "--force",
+        "--yes",
+    ];
+    machine.command(&forced).ok();
+    // It is so already.
+    call(set("grace", "60")).ok();
+}

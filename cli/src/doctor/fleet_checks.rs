@@ -57,13 +57,7 @@ pub fn check(
         met: contact.map(|contact| contact.met),
         now,
     };
-    let findings = [
-        reachable(&facts),
-        endless(policy),
-        shut(policy, |user| {
-            matches!(accounts::by_name(user), Ok(Some(_)))
-        }),
-    ];
+    let findings = [reachable(&facts), endless(policy), shut_out(policy)];
     let mut findings: Vec<_> = findings.into_iter().flatten().collect();
     let settings = host_settings::beside(policy_path);
     let unusable = files(&settings, now);
@@ -226,6 +220,13 @@ fn endless(policy: &Policy) -> Option<DoctorFinding> {
             "a host that is cut off accepts devices for ever that were removed elsewhere",
             "twofactor policy set fleet.outage_local_for 86400",
         )
+    })
+}
+
+/// The finding of a policy that leaves no way in without the store.
+pub fn shut_out(policy: &Policy) -> Option<DoctorFinding> {
+    shut(policy, |user| {
+        matches!(accounts::by_name(user), Ok(Some(_)))
     })
 }
 

@@ -1,4 +1,5 @@
-//! What becomes of logins where a change of the policy switches the fleet of this host on or off.
+//! What becomes of logins where a change of the policy switches the fleet of this host on or off, or takes the last way in of an
+//! outage.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -19,6 +20,14 @@ pub fn of_change(change: &PlannedChange<'_>, state: &Path) -> ChangeFaults {
             faults.warnings.extend(fleet_checks::unused(state));
         }
         _ => {}
+    }
+    let is_shut = |policy: &Policy| {
+        asks(policy)
+            .then(|| fleet_checks::shut_out(policy))
+            .flatten()
+    };
+    if change.before.and_then(is_shut).is_none() {
+        faults.dangers.extend(is_shut(change.after));
     }
     faults
 }
