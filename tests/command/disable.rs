@@ -137,6 +137,15 @@ fn r40_an_invalid_policy_is_kept_beside_the_new_one() {
     machine.command(&["policy", "check"]).ok();
     let enable = machine.command(&["enable", "--yes"]).ok();
     assert!(enable.stdout.contains("Two-factor login is on.\n"));
+    // The second one does not take the place of the first.
+    machine.policy("enabled =");
+    let again = machine.command(&["disable", "--yes"]).ok();
+    assert!(again.stdout.contains("twofactor.toml.invalid.2\n"));
+    assert_eq!(machine.read("/etc/security/twofactor.toml.invalid"), broken);
+    assert_eq!(
+        machine.read("/etc/security/twofactor.toml.invalid.2"),
+        "enabled ="
+    );
 }
 
 #[test]

@@ -112,6 +112,27 @@ fn an_invalid_policy_can_be_edited_again_or_discarded() {
 }
 
 #[test]
+fn what_was_typed_outlives_an_error() {
+    let machine = desk();
+    let latin = "printf '# \\374\\n' >>$1";
+    let mut pty = on_terminal(
+        &machine,
+        &[latin, "sed -i '$d; s/window = 1/window = 2/' $1"],
+        80,
+    );
+    pty.answer(WHAT_NOW, "e");
+    pty.answer(ASK, "y");
+    assert_eq!(pty.end().code, Some(0));
+    // Accounts cannot be listed.
+    let gone = "sed -i 's/window = 1/window = 3/' $1; mv /etc/passwd /etc/passwd.away";
+    let run = begin(&machine, &[gone], &["--yes"]).run();
+    machine.run("mv", &["/etc/passwd.away", "/etc/passwd"]).ok();
+    assert_ne!(run.code, Some(0));
+    let (_, kept) = run.stderr.split_once("Your version is kept: ").unwrap();
+    assert!(machine.read(kept.trim()).contains("window = 3"));
+}
+
+#[test]
 fn an_edit_that_locks_all_users_out_is_refused() {
     let machine = desk();
     let line = "echo 'enforcement = \"mandatory\"' >>$1";

@@ -28,31 +28,50 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
     let mut copy = PrivateCopy::new("twofactor.toml", begin)?;
     loop {
         edit(copy.path())?;
-        let edited = draft_text(copy.path())?;
-        let done = prepared(context, text.clone(), edited, danger);
+        let done = draft_text(copy.path())
+            .and_then(|edited| prepared(context, text.clone(), edited, danger));
         let failure = match done {
             Ok(change) if change.is_idle() => return context.write(&change.into_unchanged()),
             Ok(change) => {
                 if let Err(failure) = change.commit(context) {
-                    // The text that was typed is not lost because of another change.
-                    let kept = copy.keep().display();
-                    return Err(failure.next(format!("Your version is kept: {kept}")));
+                    // Perhaps because of another change.
+                    return Err(keeping(copy, begin, failure));
                 }
                 return context.write(&change.into_report());
             }
             Err(failure) => failure,
         };
         let again = matches!(failure.exit, ExitStatus::Refused | ExitStatus::Invalid);
-        if !again || !context.terminal.is_interactive() {
+        if !again {
+            return Err(keeping(copy, begin, failure));
+        }
+        if !context.terminal.is_interactive() {
             return Err(failure);
         }
         context.terminal.prose(&format!("{failure}\n"))?;
-        if !asks_for_more(context)? {
-            return Err(
-                CommandFailure::refused("nothing was changed").of_kind(FailureKind::Cancelled)
-            );
+        match asks_for_more(context) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(
+                    CommandFailure::refused("nothing was changed").of_kind(FailureKind::Cancelled)
+                );
+            }
+            Err(failure) => return Err(keeping(copy, begin, failure)),
         }
     }
+}
+
+/// The failure, where the text that was typed is not lost by it. Nothing is kept where none was typed.
+fn keeping(mut copy: PrivateCopy, begin: &str, failure: CommandFailure) -> CommandFailure {
+    if std::fs::read(copy.path()).is_ok_and(|text| text == begin.as_bytes()) {
+        return failure;
+    }
+    let next = failure
+        .next
+        .clone()
+        .map_or_else(String::new, |next| format!("{next}\n"));
+    let kept = copy.keep().display();
+    failure.next(format!("{next}Your version is kept: {kept}"))
 }
 
 /// The change that the edited text makes, announced and confirmed, unless it is idle.

@@ -153,7 +153,7 @@ impl<'a> StackSimulation<'a> {
     }
 
     /// Of answers that cannot be told, the one with which an ordinary login goes on: passed, unless that is a short
-    /// cut. A jump over lines that refuse everyone is none: an ordinary login has to make it.
+    /// cut. A jump over lines that refuse all users is none: an ordinary login has to make it.
     fn usual(&self, at: usize) -> ReturnCode {
         let action = |code| {
             self.handlers

@@ -1,6 +1,8 @@
 //! A policy that cannot be used, replaced by one that can.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY};
@@ -23,9 +25,7 @@ pub fn replace_invalid(
     policy_hash::check(options, current.as_deref())?;
     let after = policy::parse(DEFAULT_POLICY).map_err(CommandFailure::invalid)?;
     let store = store_for(context, DangerDecision::Unchecked, &after)?;
-    let mut kept = context.policy_path().as_os_str().to_owned();
-    kept.push(".invalid");
-    let kept = PathBuf::from(kept);
+    let kept = free_name(context.policy_path());
     let announced = format!(
         "The policy cannot be used, so it is replaced by the default one, switched off.\nThe old one is kept: {}\n",
         kept.display()
@@ -55,8 +55,14 @@ pub fn replace_invalid(
         );
     }
     // Moved, not copied: it may be anything. Logins are refused before, and until there is a new one.
-    std::fs::rename(context.policy_path(), &kept)
-        .map_err(|error| CommandFailure::system(format!("{}: {error}", kept.display())))?;
+    renameat_with(
+        CWD,
+        context.policy_path(),
+        CWD,
+        &kept,
+        RenameFlags::NOREPLACE,
+    )
+    .map_err(|error| CommandFailure::system(format!("{}: {error}", kept.display())))?;
     context.policy.edit(store.as_ref(), |_| {
         Ok::<_, CommandFailure>(DEFAULT_POLICY.to_owned())
     })?;
@@ -70,4 +76,19 @@ pub fn replace_invalid(
         ],
     );
     Ok(report(None)?.written(DEFAULT_POLICY))
+}
+
+/// `PATH.invalid`, or `PATH.invalid.2` and so on: an earlier one may be the only copy of a site's settings.
+fn free_name(policy: &Path) -> PathBuf {
+    let name = |number: u32| {
+        let mut name = policy.as_os_str().to_owned();
+        name.push(".invalid");
+        if number > 1 {
+            name.push(format!(".{number}"));
+        }
+        PathBuf::from(name)
+    };
+    let mut names = (1..).map(name);
+    let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
+    names.find(is_free).unwrap_or_else(|| name(1))
 }
