@@ -5,6 +5,7 @@
 
 mod config_files;
 mod pam_profile;
+mod policy_before_setup;
 mod policy_reversal;
 mod restored_files;
 pub mod setup_journal;
@@ -12,6 +13,7 @@ mod setup_lock;
 mod setup_plan;
 mod setup_report;
 mod setup_undo;
+mod shown_changes;
 mod sshd_dropin;
 mod sshd_reload;
 mod stack_edit;
@@ -223,22 +225,15 @@ fn show(
 ) -> Result<(), CommandFailure> {
     let terminal = &context.terminal;
     for change in &plan.changes {
-        let path = change.path.display().to_string();
-        let before = change.before.as_deref();
-        terminal.say(&unified_diff::unified(&path, before, Some(&change.after)))?;
+        let texts = (change.before.as_deref(), Some(change.after.as_str()));
+        shown_changes::show_file(context, &change.path, texts)?;
     }
     if policy.is_idle() {
         for warning in policy.warnings() {
             terminal.prose(&format!("Warning: {warning}\n"))?;
         }
     } else {
-        let path = context.policy_path().display().to_string();
-        terminal.say(&unified_diff::unified(
-            &path,
-            policy.text(),
-            Some(policy.edited()),
-        ))?;
-        terminal.prose(&format!("\n{}", policy.announcement()))?;
+        shown_changes::show_policy(context, policy)?;
     }
     // The differences may have scrolled away.
     let files = plan.changes.iter().map(|change| change.path.display());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::setup_journal::{FileStanding, FileTexts, SetupJournal};
 use super::sshd_reload::{self, SshdReload};
-use super::{config_files, policy_reversal, sshd_dropin, unified_diff};
+use super::{config_files, policy_reversal, shown_changes, sshd_dropin};
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::policy_change::PolicyChange;
@@ -108,21 +108,11 @@ impl PutBack {
         let terminal = &context.terminal;
         terminal.prose("An earlier setup was interrupted. It must be undone first.\n")?;
         for file in &self.written {
-            let path = file.path.display().to_string();
-            terminal.say(&unified_diff::unified(
-                &path,
-                Some(&file.after),
-                file.previous.as_deref(),
-            ))?;
+            let texts = (Some(file.after.as_str()), file.previous.as_deref());
+            shown_changes::show_file(context, &file.path, texts)?;
         }
         if let Some(policy) = &self.policy {
-            let path = context.policy_path().display().to_string();
-            terminal.say(&unified_diff::unified(
-                &path,
-                policy.text(),
-                Some(policy.edited()),
-            ))?;
-            terminal.prose(&format!("\n{}", policy.announcement()))?;
+            shown_changes::show_policy(context, policy)?;
         }
         Ok(())
     }
@@ -196,13 +186,9 @@ pub fn refuse_edited(
         if file.standing != FileStanding::Other {
             continue;
         }
-        let path = file.texts.path.display().to_string();
-        context.terminal.say(&unified_diff::unified(
-            &path,
-            Some(&file.texts.after),
-            file.now.as_deref(),
-        ))?;
-        names.push(path);
+        let texts = (Some(file.texts.after.as_str()), file.now.as_deref());
+        shown_changes::show_file(context, &file.texts.path, texts)?;
+        names.push(file.texts.path.display().to_string());
     }
     if names.is_empty() {
         return Ok(());
@@ -215,20 +201,6 @@ pub fn refuse_edited(
         "Above is how it differs from what setup left. Take your changes out, or take out the lines with pam_twofactor.so \
          (the package: pam-auth-update --disable twofactor) and then: twofactor setup --undo --forget",
     ))
-}
-
-/// The text of a file. The policy is read as logins read it.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn read(context: &CommandContext, path: &Path) -> Result<Option<String>, CommandFailure> {
-    if path != context.policy_path() {
-        return config_files::read(path);
-    }
-    match context.policy.text() {
-        Err(error) if error.is_missing() => Ok(None),
-        other => Ok(Some(other?)),
-    }
 }
 
 /// Writes a text in place of another one; `None` removes the file.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use twofactor_core::POLICY_FILE;
 use twofactor_store::sys::file::{self, FileAccess};
 
-use super::policy_reversal;
+use super::policy_before_setup;
 use crate::command_failure::CommandFailure;
 
 /// Name of the note in the state directory.
@@ -85,7 +85,7 @@ impl FileTexts {
     /// without the switches.
     fn rebase(&mut self, change: &FileChange) -> Result<(), CommandFailure> {
         if let (Some(original), Some(now)) = (&self.original, &change.before) {
-            let text = policy_reversal::text(now, original, &self.after)?;
+            let text = policy_before_setup::text(now, original, &self.after)?;
             self.original = Some(text);
         }
         self.previous.clone_from(&change.before);

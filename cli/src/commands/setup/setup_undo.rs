@@ -8,7 +8,7 @@ use super::restored_files::{FoundFile, PutBack};
 use super::setup_journal::{FileStanding, SetupJournal, SetupProgress};
 use super::setup_report::UndoReport;
 use super::sshd_reload::{self, SshdReload};
-use super::{config_files, policy_reversal, restored_files, sshd_dropin, unified_diff};
+use super::{config_files, policy_reversal, restored_files, shown_changes, sshd_dropin};
 use crate::args::SetupArgs;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
@@ -120,18 +120,12 @@ fn show(
     for file in files {
         if file.standing == FileStanding::After {
             let texts = file.texts;
-            let path = texts.path.display().to_string();
-            let diff = unified_diff::unified(&path, Some(&texts.after), texts.original.as_deref());
-            context.terminal.say(&diff)?;
+            let change = (Some(texts.after.as_str()), texts.original.as_deref());
+            shown_changes::show_file(context, &texts.path, change)?;
         }
     }
     if let Some(policy) = policy {
-        let path = context.policy_path().display().to_string();
-        let diff = unified_diff::unified(&path, policy.text(), Some(policy.edited()));
-        context.terminal.say(&diff)?;
-        context
-            .terminal
-            .prose(&format!("\n{}", policy.announcement()))?;
+        shown_changes::show_policy(context, policy)?;
     }
     Ok(())
 }
