@@ -10,6 +10,7 @@ mod enrollment_report;
 mod event_dialogue;
 mod export;
 mod fleet;
+mod fleet_access;
 mod fleet_leaving;
 mod fleet_restoration;
 mod fleet_status;

@@ -28,6 +28,7 @@ mod policy_demand;
 mod polkit_sandbox;
 mod program_limits;
 pub mod record_owners;
+mod sshd_dialogue;
 mod sshd_match_lines;
 mod sshd_settings;
 pub mod sshd_user_settings;

@@ -1,24 +1,20 @@
 //! `fleet`: the fleet of this host is founded, joined, shown or left.
 
-use std::cell::RefCell;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use twofactor_fleet::beats::{BeatFiles, report_of};
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::founding;
-use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_fleet::joining::{self, JoinReport};
-use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 
+use super::fleet_access::{local, settings, shown};
 use super::{fleet_leaving, fleet_restoration, fleet_status};
 use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::formatting::{count, plain};
 use crate::output::CommandReport;
-use crate::progress::ProgressLine;
 
 /// Runs it. The exit code is 1 where a host does not join, and where the store cannot be used.
 pub fn run(context: &CommandContext, command: &FleetCommand) -> Result<ExitCode, CommandFailure> {
@@ -36,44 +32,11 @@ pub fn run(context: &CommandContext, command: &FleetCommand) -> Result<ExitCode,
     }
 }
 
-/// The settings of this host.
-pub fn settings(context: &CommandContext) -> Result<HostSettings, CommandFailure> {
-    Ok(HostSettings::load(&host_settings::beside(
-        context.policy_path(),
-    ))?)
-}
-
-/// The host as its fleet sees it.
-pub fn local<'a>(
-    context: &'a CommandContext,
-    store: &'a FactorStore,
-) -> Result<LocalHost<'a>, CommandFailure> {
-    let files = BeatFiles {
-        state: context.state_path().to_owned(),
-        policy: context.policy_path().to_owned(),
-    };
-    Ok(LocalHost {
-        store,
-        state: context.state_path(),
-        report: report_of(&files)?,
-    })
-}
-
 const fn run_of(dry_run: bool) -> MembershipRun {
     if dry_run {
         MembershipRun::DryRun
     } else {
         MembershipRun::Apply
-    }
-}
-
-/// Shows how much is done.
-pub fn shown(what: &'static str) -> impl Fn(usize, usize) {
-    let line = RefCell::new(None);
-    move |_, total| {
-        let mut line = line.borrow_mut();
-        line.get_or_insert_with(|| ProgressLine::new(what, total))
-            .add(1);
     }
 }
 

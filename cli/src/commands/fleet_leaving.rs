@@ -6,7 +6,7 @@ use twofactor_fleet::leaving;
 use twofactor_store::fleet_contact::FleetContact;
 use zeroize::Zeroizing;
 
-use super::fleet::{local, settings};
+use super::fleet_access::{local, settings};
 use crate::args::FleetLeaveArgs;
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;

@@ -8,7 +8,7 @@ use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::rotation;
 use zeroize::Zeroizing;
 
-use super::fleet::{local, settings, shown};
+use super::fleet_access::{local, settings, shown};
 use crate::args::{FleetRestoreArgs, FleetRunArgs};
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;

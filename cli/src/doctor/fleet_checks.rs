@@ -13,13 +13,11 @@ use twofactor_store::sys::accounts;
 
 use super::daemon_check::DaemonPresence;
 use super::doctor_finding::DoctorFinding;
+use super::fleet_members::SOON;
 use super::fleet_store;
 
 /// Seconds without contact with the store after which that is found: five beats.
 const SILENCE: u64 = 300;
-
-/// Days before the end of a certificate from which on that is told.
-pub(super) const SOON: u64 = 30;
 
 /// The fleet as this host's files and the service show it.
 struct FleetFacts {

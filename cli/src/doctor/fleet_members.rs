@@ -13,7 +13,6 @@ use twofactor_fleet::member_status::{MemberFacts, MemberStatus, StoreHistory};
 use twofactor_store::sys::clock;
 
 use super::doctor_finding::DoctorFinding;
-use super::fleet_checks::SOON;
 
 /// Longest time for all of them.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,6 +23,8 @@ const DEFAULT_QUOTA: u64 = 2 * GIB;
 const GIB: u64 = 1 << 30;
 /// Revisions after which a store without any compaction is found: some hundred logins and numbers of hosts a minute for hours.
 const MANY_REVISIONS: u64 = 100_000;
+/// Days before the end of a certificate from which on that is found.
+pub(super) const SOON: u64 = 30;
 
 /// Their faults.
 pub fn check(gateway: &EtcdGateway, settings: &Path) -> Vec<DoctorFinding> {

@@ -11,20 +11,19 @@ use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::fleet_switch;
 use super::installed_system::InstalledSystem;
 use super::login_forecast::{LoginPath, LoginReason, LoginResult};
-use super::login_table::{LoginTable, UNREADABLE, dialogue};
+use super::login_table::LoginTable;
 use super::machine_checks;
 use super::pam::read;
 use super::pam_services::PamServices;
 use super::planned_change::{ChangeFaults, PlannedChange};
-use super::sshd_user_settings::SshdUserSettings;
+use super::sshd_dialogue::SshdDialogue;
+use super::sshd_settings::SSHD;
+use super::sshd_user_settings::{SshdUserSettings, UNREADABLE};
 use super::stack_change_faults;
 use super::user_findings;
 use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::roster::AccountLookup;
-
-/// sshd's service.
-const SSHD: &str = "sshd";
 
 /// Effect on logins.
 #[derive(Debug, Default)]
@@ -144,7 +143,7 @@ fn sshd_warnings(context: &CommandContext, system: &InstalledSystem) -> Vec<Stri
     let mut warnings: Vec<String> = Vec::new();
     for settings in answers.settings() {
         let stacks = read(system, settings.service());
-        let problems = settings.check(dialogue(&stacks)).into_iter();
+        let problems = settings.check(SshdDialogue::of(&stacks)).into_iter();
         let problems = problems.filter(|finding| finding.level == FindingLevel::Problem);
         for warning in problems.map(|finding| finding.text()) {
             if !warnings.contains(&warning) {

@@ -18,7 +18,7 @@ use super::pam_programs::PamProgram;
 use super::pam_services::PamServices;
 use super::policy_demand::demand_on;
 use super::program_limits;
-use super::sshd_settings::{SshdDialogue, SshdSettings};
+use super::sshd_settings::{SSHD, SshdSettings};
 use super::sshd_user_settings::SshdUserSettings;
 use super::stack_simulation::{StackSimulation, looks_at_users};
 use super::user_findings::ExaminedUser;
@@ -26,10 +26,6 @@ use crate::roster::AccountRole;
 
 /// Users with rows of their own in the report for programs; `--user` asks for one.
 const LISTED: usize = 30;
-/// The finding that sshd does not print its settings.
-pub const UNREADABLE: &str = "sshd-unreadable";
-/// sshd's service, unless sshd says otherwise.
-pub const SSHD: &str = "sshd";
 
 /// The table.
 #[derive(Default)]
@@ -275,30 +271,4 @@ fn demanded(
         demand_on(policy, user, decision)
     };
     decided.into_iter().map(&mut demand).collect()
-}
-
-/// Questions of the auth lines of a stack.
-pub fn dialogue(stacks: &Result<ServiceStacks, ConfigError>) -> SshdDialogue {
-    let Ok(stacks) = stacks else {
-        return SshdDialogue::Both;
-    };
-    let simulation = StackSimulation {
-        handlers: &stacks.auth,
-        facts: None,
-        found: &|_| true,
-    };
-    let one_field = simulation
-        .ours()
-        .into_iter()
-        .filter_map(|at| simulation.module(at))
-        .any(|module| module.has("forward_pass"));
-    match (
-        one_field,
-        simulation.passwords().is_empty(),
-        simulation.ours().is_empty(),
-    ) {
-        (true, ..) => SshdDialogue::OneField,
-        (false, true, false) => SshdDialogue::CodeOnly,
-        _ => SshdDialogue::Both,
-    }
 }

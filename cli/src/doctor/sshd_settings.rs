@@ -6,6 +6,7 @@ use twofactor_core::policy::{ExemptEntry, Policy};
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::module_facts::OURS;
+use super::sshd_dialogue::SshdDialogue;
 
 /// Best place for the settings: the first value that sshd finds counts.
 const PLACE: &str = "in /etc/ssh/sshd_config.d/01-twofactor.conf";
@@ -13,6 +14,9 @@ const PLACE: &str = "in /etc/ssh/sshd_config.d/01-twofactor.conf";
 const SETUP: &str = "twofactor setup sshd. By hand:";
 /// Step that has to follow.
 const RELOAD: &str = "then: systemctl try-reload-or-restart ssh";
+
+/// sshd's service, unless sshd says otherwise.
+pub const SSHD: &str = "sshd";
 
 /// The check of passwords that Kerberos accepts before PAM is asked.
 pub const KERBEROS: &str = "sshd-kerberos";
@@ -27,17 +31,6 @@ pub const KEY: &str = "publickey";
 /// The output of `sshd -T`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshdSettings(BTreeMap<String, String>);
-
-/// Questions of the auth lines of sshd's stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SshdDialogue {
-    /// Password and code, one after the other.
-    Both,
-    /// Password and code in one field.
-    OneField,
-    /// A code and no password.
-    CodeOnly,
-}
 
 impl SshdSettings {
     /// Reads it: a keyword in small letters, a blank, and its value in each line.
@@ -54,7 +47,7 @@ impl SshdSettings {
 
     /// The PAM service that sshd uses.
     pub fn service(&self) -> &str {
-        self.value("pamservicename").unwrap_or("sshd")
+        self.value("pamservicename").unwrap_or(SSHD)
     }
 
     /// True if a switch is on.

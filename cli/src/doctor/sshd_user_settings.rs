@@ -9,13 +9,16 @@ use twofactor_store::sys::group_listing::GroupListing;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
-use super::login_table::{SSHD, UNREADABLE, dialogue};
 use super::pam::{ConfigError, ServiceStacks};
+use super::sshd_dialogue::SshdDialogue;
 use super::sshd_match_lines::MatchedNames;
-use super::sshd_settings::SshdSettings;
+use super::sshd_settings::{SSHD, SshdSettings};
 use super::stack_checks::{is_named_on, names_module};
 use crate::impact;
 use crate::progress::ProgressLine;
+
+/// The finding that sshd does not print its settings.
+pub const UNREADABLE: &str = "sshd-unreadable";
 
 /// The users that sshd treats alike: the name, where a `Match` line has it, and the groups of such lines.
 type UserClass = (Option<String>, Vec<String>);
@@ -114,7 +117,7 @@ impl SshdUserSettings {
             return Vec::new();
         }
         let mut findings: Vec<(DoctorFinding, Vec<String>)> = Vec::new();
-        let asks = dialogue(stacks);
+        let asks = SshdDialogue::of(stacks);
         for (settings, users) in &self.settings {
             let names = policy.and_then(|policy| settings.names(policy));
             for finding in settings.check(asks).into_iter().chain(names) {

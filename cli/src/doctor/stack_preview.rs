@@ -6,10 +6,10 @@ use twofactor_core::policy::Policy;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::installed_system::InstalledSystem;
-use super::login_table;
 use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
 use super::pam_services::{PamServices, is_service};
+use super::sshd_dialogue::SshdDialogue;
 use super::stack_checks::{self, ACCOUNT_LINE, CheckedService, names_module};
 
 /// Texts by path that stand for the files there.
@@ -204,7 +204,7 @@ impl MachinePreview {
             changed,
         };
         let stacks = read(&files, settings.service());
-        let mut findings = settings.check(login_table::dialogue(&stacks));
+        let mut findings = settings.check(SshdDialogue::of(&stacks));
         findings.retain(|finding| finding.level == FindingLevel::Problem);
         Ok(findings)
     }

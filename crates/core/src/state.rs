@@ -28,6 +28,8 @@ pub const MAX_GRACE: usize = 4;
 pub const MAX_REFUSED: usize = 3;
 /// Bytes of the format that nothing uses yet.
 pub const RESERVE_LEN: usize = 14;
+/// Bytes of a time.
+const TIME_LEN: usize = 5;
 /// `next` of a HOTP device whose counter was lost: no counter is accepted until `twofactor resync`.
 pub const COUNTER_UNKNOWN: u64 = u64::MAX;
 

@@ -16,7 +16,7 @@ use slot_reader::{SlotReader, fields, first_fields};
 
 use super::daemon_failures::ENCODED_LEN;
 use super::graced_sessions::{self, MAX_SESSIONS, SessionGrace};
-use super::{CAPACITY, MAX_GRACE, MAX_REFUSED, RESERVE_LEN, UserState};
+use super::{CAPACITY, MAX_GRACE, MAX_REFUSED, RESERVE_LEN, TIME_LEN, UserState};
 
 /// Bytes of one slot as written.
 pub const SLOT_LEN: usize = 504;
@@ -33,8 +33,6 @@ const FIRST_FORMAT: u16 = 1;
 /// Grace periods in a slot of [`FIRST_FORMAT`].
 const FIRST_GRACE: usize = 8;
 const CHECKSUM_LEN: usize = 8;
-/// Times are kept in five bytes.
-pub(super) const TIME_LEN: usize = 5;
 /// Mark of a file whose place was taken by another, written after the second slot.
 pub const MOVED: [u8; 8] = *b"MOVED\0\0\0";
 /// See [`MOVED`].

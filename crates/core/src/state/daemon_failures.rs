@@ -11,7 +11,7 @@ const PERIOD: u64 = 3 * 24 * 3600;
 pub const PERIODS: usize = 11;
 
 /// Bytes of the form in which it is kept.
-pub(super) const ENCODED_LEN: usize = 4 + super::codec::TIME_LEN + 4 + 2 * PERIODS;
+pub(super) const ENCODED_LEN: usize = 4 + super::TIME_LEN + 4 + 2 * PERIODS;
 
 /// The counter of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::codec::TIME_LEN;
+use super::TIME_LEN;
 
 /// Most sessions remembered.
 pub const MAX_SESSIONS: usize = 3;

@@ -4,7 +4,6 @@
 //! judged meanwhile is in as well.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::path::Path;
 
 use twofactor_core::device::OtpKind;
@@ -15,64 +14,17 @@ use twofactor_core::state::UserState;
 use twofactor_core::verify::{AnswerForm, FailureCounter};
 
 use super::code_commit::lock_recorded;
-use super::{AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt};
+use super::{
+    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, OutageRefusal,
+};
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
-use crate::sys::file::FileError;
 
 /// Fewest wrong codes that a host which is cut off has compared.
 const FEWEST_FAILURES: u32 = 5;
 
 /// Seconds since the last contact after which an outage is known to last, for users without a device.
 const KNOWN_OUTAGE: u64 = 180;
-
-/// Reason why a login is refused while the store of the fleet cannot be reached.
-#[derive(Debug, Clone, PartialEq)]
-pub enum OutageRefusal {
-    /// The policy says so.
-    Denied,
-    /// This host never met its fleet, or its note of that is ahead of the clock.
-    NeverMet,
-    /// The last contact was too long ago.
-    TooLong(u64),
-    /// That the user has no device is not known for sure.
-    StaleMirror,
-    /// The fleet has a record of the user that could not be put in place on this host.
-    Unmirrored,
-    /// The note of the last contact cannot be read.
-    Contact(FileError),
-    /// The notes of users whose record could not be put in place cannot be looked at.
-    Notes(FileError),
-    /// No host changes what users have by itself.
-    NoChange,
-}
-
-impl fmt::Display for OutageRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::Unmirrored {
-            return f.write_str("the fleet has a record of the user which this host cannot use");
-        }
-        if let Self::Notes(error) = self {
-            return write!(
-                f,
-                "the notes of records that this host lacks are unusable: {error}"
-            );
-        }
-        f.write_str("the store of the fleet cannot be reached, and ")?;
-        match self {
-            Self::Denied => f.write_str("fleet.on_outage is deny"),
-            Self::NeverMet => f.write_str("this host is not known to have met it"),
-            Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
-            // Said above: it is so with a store that answers, too.
-            Self::Unmirrored | Self::Notes(_) => Ok(()),
-            Self::StaleMirror => f.write_str(
-                "the copies of its records are too old to say that a user has no device",
-            ),
-            Self::NoChange => f.write_str("no host changes by itself what users have"),
-            Self::Contact(error) => write!(f, "the note of the last contact is unusable: {error}"),
-        }
-    }
-}
 
 /// The contact of a host, as far as its note tells.
 fn contact(state: &Path) -> Result<Option<FleetContact>, OutageRefusal> {

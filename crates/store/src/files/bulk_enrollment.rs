@@ -8,7 +8,8 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, DeviceState, UserState};
 
-use super::locked_factor::{LockedFactor, knows_all};
+use super::known_devices::knows_all;
+use super::locked_factor::LockedFactor;
 use super::state_generations::StateFiles;
 use super::{FactorStore, FileFault, StoreError, file_names, uid_index};
 

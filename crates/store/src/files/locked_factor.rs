@@ -9,6 +9,7 @@ use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, StateSlot, UserState};
 
+use super::known_devices::knows_all;
 use super::state_generations::{HeldFile, LockWaiting, StateFiles};
 use super::{FactorStore, FileFault, LoadedRecord, RecordHolder, SharedChange, StoreError};
 
@@ -304,15 +305,6 @@ pub(crate) fn nothing_reusable(record: &UserRecord, window: u8, now: u64) -> Use
     }
     state.bypass = record.bypass.as_ref().map(|bypass| bypass.id);
     state
-}
-
-/// Checks that there is an entry for every device.
-pub(super) fn knows_all(state: &UserState, record: &UserRecord) -> Result<(), FileFault> {
-    let mut devices = record.devices.iter();
-    match devices.find(|device| state.device(device.id).is_none()) {
-        Some(device) => Err(FileFault::UnknownDevice(device.name.to_string())),
-        None => Ok(()),
-    }
 }
 
 fn state_error(store: &FactorStore, account: &Account, cause: FileFault) -> StoreError {

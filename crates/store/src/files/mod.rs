@@ -7,6 +7,7 @@ mod directory_inventory;
 pub mod directory_mark;
 pub(crate) mod file_names;
 mod killed_change;
+mod known_devices;
 mod locked_factor;
 mod name_discard;
 mod policy_file;

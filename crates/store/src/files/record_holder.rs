@@ -7,7 +7,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 
-use super::locked_factor::knows_all;
+use super::known_devices::knows_all;
 use super::record_file::{LoadedRecord, RecordText};
 use super::{FactorStore, FileFault, StoreError, uid_index};
 

@@ -23,7 +23,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 
-use super::locked_factor::knows_all;
+use super::known_devices::knows_all;
 use super::state_generations::StateFiles;
 use super::{FactorStore, FileFault, LockedFactor, StoreError, file_names, uid_index};
 

@@ -7,7 +7,8 @@ use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, DeviceState, SpentCodes, UserState};
 
-use super::{LockedFactor, knows_all, refuse_while_moving};
+use super::{LockedFactor, refuse_while_moving};
+use crate::files::known_devices::knows_all;
 use crate::files::state_generations::StateFiles;
 use crate::files::{FileFault, ShareResult, SharedChange, StoreError, file_names, uid_index};
 

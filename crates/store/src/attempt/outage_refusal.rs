@@ -1,0 +1,53 @@
+//! Reasons why a login is refused while the store of the fleet cannot be reached.
+
+use std::fmt;
+
+use crate::sys::file::FileError;
+
+/// Reason why a login is refused while the store of the fleet cannot be reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutageRefusal {
+    /// The policy says so.
+    Denied,
+    /// This host never met its fleet, or its note of that is ahead of the clock.
+    NeverMet,
+    /// The last contact was too long ago.
+    TooLong(u64),
+    /// That the user has no device is not known for sure.
+    StaleMirror,
+    /// The fleet has a record of the user that could not be put in place on this host.
+    Unmirrored,
+    /// The note of the last contact cannot be read.
+    Contact(FileError),
+    /// The notes of users whose record could not be put in place cannot be looked at.
+    Notes(FileError),
+    /// No host changes what users have by itself.
+    NoChange,
+}
+
+impl fmt::Display for OutageRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::Unmirrored {
+            return f.write_str("the fleet has a record of the user which this host cannot use");
+        }
+        if let Self::Notes(error) = self {
+            return write!(
+                f,
+                "the notes of records that this host lacks are unusable: {error}"
+            );
+        }
+        f.write_str("the store of the fleet cannot be reached, and ")?;
+        match self {
+            Self::Denied => f.write_str("fleet.on_outage is deny"),
+            Self::NeverMet => f.write_str("this host is not known to have met it"),
+            Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
+            // Said above: it is so with a store that answers, too.
+            Self::Unmirrored | Self::Notes(_) => Ok(()),
+            Self::StaleMirror => f.write_str(
+                "the copies of its records are too old to say that a user has no device",
+            ),
+            Self::NoChange => f.write_str("no host changes by itself what users have"),
+            Self::Contact(error) => write!(f, "the note of the last contact is unusable: {error}"),
+        }
+    }
+}
