@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use super::layers::{crates, imports};
+use super::layers::imports;
+use super::module_graph::crates;
 
 /// The packages of the product, and those of the workspace that each depends on, as the table of allowed imports has it.
 const ALLOWED: [(&str, &[&str]); 7] = [

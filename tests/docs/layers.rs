@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::module_graph::{crates, levels, of_crate, sources};
 
 /// The files that may hold `unsafe`, besides those of tests: libpam's functions, and the C library's.
 const UNSAFE_FILES: [&str; 11] = [
@@ -52,17 +54,22 @@ fn unsafe_code_is_allowed_in_named_files_only() {
 
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
+    let mut circles = Vec::new();
     for (name, root) in crates() {
-        let imports = imports(&root);
-        assert!(imports.len() > 1, "{name}");
-        assert_eq!(circle(&imports), None, "{name}");
+        let levels = levels(&of_crate(&root));
+        let modules: usize = levels.values().map(BTreeMap::len).sum();
+        assert!(modules > 5, "{name}");
+        let of_level = |(parent, imports)| {
+            let circle = circle(imports)?;
+            Some(format!("{name} {parent:?}: {circle:?}"))
+        };
+        circles.extend(levels.iter().filter_map(of_level));
     }
+    assert_eq!(circles, [""; 0]);
 }
 
 #[test]
-fn the_reader_of_imports_finds_circles() {
-    let text = "use crate::b::{self, X};\nfn f() { crate::c::g(); }\nuse crate::{\n    d,\n    e::{Y, Z},\n};\n";
-    assert_eq!(names(text), ["b", "c", "d", "e"].map(str::to_owned).into());
+fn circles_are_found() {
     let of = |pairs: &[(&str, &str)]| {
         let mut imports = Imports::new();
         for (from, to) in pairs {
@@ -76,96 +83,10 @@ fn the_reader_of_imports_finds_circles() {
     assert_eq!(found, BTreeSet::from(["b".to_owned(), "c".to_owned()]));
 }
 
-/// The packages of the product and the directories of their sources.
-pub(super) fn crates() -> Vec<(String, PathBuf)> {
-    let top = harness::workspace();
-    let mut found: Vec<(String, PathBuf)> = fs::read_dir(top.join("crates"))
-        .unwrap()
-        .map(|entry| {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            (name, entry.path().join("src"))
-        })
-        .collect();
-    assert!(found.len() > 1, "{found:?}");
-    found.push(("module".to_owned(), top.join("src")));
-    found.push(("command".to_owned(), top.join("cli/src")));
-    found.push(("daemon".to_owned(), top.join("daemon/src")));
-    found
-}
-
-fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            found.push((path, text));
-        }
-    }
-    found
-}
-
 /// Imports of each module at the root of a crate from its siblings, apart from tests.
 pub(super) fn imports(root: &Path) -> Imports {
-    let mut found = Imports::new();
-    for (path, text) in sources(root) {
-        let path = path.strip_prefix(root).unwrap().with_extension("");
-        let parts: Vec<&str> = path.iter().map(|part| part.to_str().unwrap()).collect();
-        let module = parts[0];
-        let is_apart = ["lib", "main", "tests", "testing", "fuzzing"].contains(&module);
-        if is_apart || parts.contains(&"tests") {
-            continue;
-        }
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let used = found.entry(module.to_owned()).or_default();
-        used.extend(names(code));
-        // A file at the root names its siblings like this, too.
-        if parts.len() == 1 {
-            let siblings = code.split("super::").skip(1);
-            used.extend(siblings.map(|rest| identifier(rest).to_owned()));
-        }
-    }
-    let modules: BTreeSet<String> = found.keys().cloned().collect();
-    for (module, used) in &mut found {
-        used.retain(|name| modules.contains(name) && name != module);
-    }
-    found
-}
-
-/// The names that follow `crate::`, alone or in braces.
-fn names(code: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for rest in code.split("crate::").skip(1) {
-        let Some(group) = rest.strip_prefix('{') else {
-            found.insert(identifier(rest).to_owned());
-            continue;
-        };
-        let (mut depth, mut starts) = (1, true);
-        for (at, letter) in group.char_indices() {
-            match letter {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' => starts |= depth == 1,
-                _ if starts && depth == 1 && !letter.is_whitespace() => {
-                    found.insert(identifier(&group[at..]).to_owned());
-                    starts = false;
-                }
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
-        }
-    }
-    found
-}
-
-fn identifier(text: &str) -> &str {
-    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    text.split(|letter| !is_part(letter)).next().unwrap()
+    let mut levels = levels(&of_crate(root));
+    levels.remove(&[][..]).unwrap()
 }
 
 /// The modules that are left when those are taken away, again and again, that import none of the rest or that none of the

@@ -11,6 +11,7 @@ mod documents;
 mod layers;
 mod links;
 mod manual;
+mod module_graph;
 mod mutants;
 mod names;
 mod page;
