@@ -1,5 +1,4 @@
 //! The guard of the entry points: no panic unwinds into the application, and each denies.
-#![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;

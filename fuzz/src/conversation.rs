@@ -1,5 +1,4 @@
 //! Plays a conversation, which a string of bytes chooses, with the daemon and with the model side by side.
-#![forbid(unsafe_code)]
 
 mod changes;
 

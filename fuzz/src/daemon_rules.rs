@@ -1,5 +1,4 @@
 //! The rules of the protocol once more, as plainly as they can be put; those of one code are `login::rules`.
-#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 

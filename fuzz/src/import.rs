@@ -1,5 +1,4 @@
 //! Properties of everything that an import reads, whatever the format.
-#![forbid(unsafe_code)]
 
 use twofactor_command::fuzzing::{ImportMoment, ParsedSource};
 use twofactor_core::device::{DeviceName, OtpKind};

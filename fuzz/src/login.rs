@@ -1,5 +1,4 @@
 //! The lives of logins that the product's own tests play, too.
-#![forbid(unsafe_code)]
 
 use twofactor_core as product;
 

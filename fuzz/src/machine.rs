@@ -1,6 +1,5 @@
 //! Real files of one user, below the directory for temporary files, which `fuzz/run` removes: libFuzzer ends without
 //! running destructors.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -1,5 +1,4 @@
 //! A device that waits for a code of it, in the rules of the protocol.
-#![forbid(unsafe_code)]
 
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};

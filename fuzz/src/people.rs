@@ -1,5 +1,4 @@
 //! A user with devices and codes that are the same in every run.
-#![forbid(unsafe_code)]
 
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::otp::{Algorithm, Digits};

@@ -1,5 +1,4 @@
 //! A state directory whose files the target writes itself, below the directory for temporary files.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -1,5 +1,4 @@
 //! Programs that run as a user, such as screen lockers: the daemon is asked, and never a file of root's.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

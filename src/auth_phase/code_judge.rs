@@ -1,6 +1,5 @@
 //! The judge of a code, as the questions need it: the files, for root, the daemon (`daemon_judge.rs`), or the service of a fleet
 //! (`fleet_judge.rs`).
-#![forbid(unsafe_code)]
 
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;

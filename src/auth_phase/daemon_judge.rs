@@ -1,5 +1,4 @@
 //! The judge of a code in a program that runs as a user: the daemon.
-#![forbid(unsafe_code)]
 
 use std::cell::Cell;
 

@@ -1,5 +1,4 @@
 //! The judge of a code in a fleet: the store that all hosts share, through the service of the fleet; this host's files during an outage.
-#![forbid(unsafe_code)]
 
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;

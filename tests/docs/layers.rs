@@ -21,35 +21,66 @@ const UNSAFE_FILES: [&str; 11] = [
     "crates/store/src/sys/wipe.rs",
     "src/libpam.rs",
 ];
-/// The files with `unsafe` in tests: libpam and the C library in Rust, for Miri.
-const UNSAFE_TESTS: [&str; 3] = [
+/// The files with `unsafe` in tests: libpam and the C library in Rust, for Miri, and of the harness the system calls and libpam.
+const UNSAFE_TESTS: [&str; 8] = [
     "crates/store/src/sys/miri.rs",
     "src/libpam/tests.rs",
     "src/libpam/tests/fake.rs",
+    "tests/harness/src/bin/pamdrive/libpam.rs",
+    "tests/harness/src/bin/pamdrive/system.rs",
+    "tests/harness/src/bin/pamscan.rs",
+    "tests/harness/src/ptrace.rs",
+    "tests/harness/src/sys.rs",
+];
+/// Directories of sources.
+const DIRECTORIES: [&str; 7] = [
+    "benches", "cli", "crates", "daemon", "fuzz/src", "src", "tests",
 ];
 
 pub(super) type Imports = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
 fn unsafe_code_is_allowed_in_named_files_only() {
-    let mut found = BTreeSet::new();
-    for (name, root) in crates() {
+    let harness = (
+        "harness".to_owned(),
+        harness::workspace().join("tests/harness/src"),
+    );
+    for (name, root) in crates().into_iter().chain([harness]) {
         for top in ["lib.rs", "main.rs"].map(|file| root.join(file)) {
-            let refuses = |text: String| {
-                text.contains("#![forbid(unsafe_code)]") || text.contains("#![deny(unsafe_code)]")
-            };
-            let silent = fs::read_to_string(top).is_ok_and(|text| !refuses(text));
+            let silent = fs::read_to_string(top).is_ok_and(|text| !refuses_unsafe(&text));
             assert!(!silent, "{name} says nothing of unsafe code");
         }
-        for (path, text) in sources(&root) {
-            if text.contains("allow(unsafe_code)") {
-                let path = path.strip_prefix(harness::workspace()).unwrap();
+    }
+    let mut found = BTreeSet::new();
+    let mut below = Vec::new();
+    for directory in DIRECTORIES {
+        for (path, text) in sources(&harness::workspace().join(directory)) {
+            let path = path.strip_prefix(harness::workspace()).unwrap();
+            if text.contains("allow(unsafe_code)") && !path.ends_with(file!()) {
                 found.insert(path.display().to_string());
+            }
+            if refuses_unsafe(&text) && !is_root(path) && !path.ends_with(file!()) {
+                below.push(path.display().to_string());
             }
         }
     }
     let named = UNSAFE_FILES.into_iter().chain(UNSAFE_TESTS);
     assert_eq!(found, named.map(str::to_owned).collect());
+    assert_eq!(
+        below, [""; 0],
+        "the first file of the crate says it for them"
+    );
+}
+
+fn refuses_unsafe(text: &str) -> bool {
+    text.contains("#![forbid(unsafe_code)]") || text.contains("#![deny(unsafe_code)]")
+}
+
+/// True for the first file of a library or a program.
+fn is_root(path: &Path) -> bool {
+    let is_program =
+        |directory: &Path| directory.ends_with("bin") || directory.ends_with("examples");
+    path.ends_with("lib.rs") || path.ends_with("main.rs") || path.parent().is_some_and(is_program)
 }
 
 #[test]

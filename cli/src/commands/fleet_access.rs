@@ -7,8 +7,8 @@ use twofactor_fleet::fleet_membership::LocalHost;
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_store::FactorStore;
 
+use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
-use crate::error::CommandFailure;
 use crate::progress::ProgressLine;
 
 /// The settings of this host.

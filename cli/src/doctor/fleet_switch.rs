@@ -1,6 +1,5 @@
 //! What becomes of logins where a change of the policy switches the fleet of this host on or off, or takes the last way in of an
 //! outage.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

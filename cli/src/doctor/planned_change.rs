@@ -1,5 +1,4 @@
 //! A change of the policy and of the machine that is not made yet, and the faults that come with it.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 

@@ -1,5 +1,4 @@
 //! The faults of PAM stacks by which a change of the policy does not do what it says.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 

@@ -1,5 +1,4 @@
 //! The policy's decision on a login, with the groups of the account looked up where they decide.
-#![forbid(unsafe_code)]
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};

@@ -2,7 +2,6 @@
 //!
 //! The module writes one as root, after a login with the password or a code; the daemon takes it. A ticket holds for one change, in
 //! the audit session in which it was written, so that another session of the same user has no use for it.
-#![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! Calls that change a user's factor, put to the daemon and to the model.
-#![forbid(unsafe_code)]
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,4 @@
 //! Finds what the build made: the module and the command under test, and the helper programs of the tests.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -1,5 +1,4 @@
 //! A headless Chromium of a machine, driven like a person would: through chromedriver, the W3C WebDriver interface.
-#![forbid(unsafe_code)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::marker::PhantomData;

@@ -1,5 +1,4 @@
 //! A real cockpit-ws of a machine, and its login page in a browser.
-#![forbid(unsafe_code)]
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! The page of the product in Cockpit, in a browser.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! The administrator's desk: a machine on which the product was just installed, and what the command shows there.
-#![forbid(unsafe_code)]
 
 use crate::pam::{Drive, PamOutcome, code};
 use crate::screen::{COLUMNS, assert_fits};

@@ -1,5 +1,4 @@
 //! The command in a dialogue with a program.
-#![forbid(unsafe_code)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

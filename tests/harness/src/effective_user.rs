@@ -1,5 +1,4 @@
 //! Parts of a test that run with the rights of a user.
-#![forbid(unsafe_code)]
 
 use rustix::fs::Uid;
 

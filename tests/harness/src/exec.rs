@@ -1,5 +1,4 @@
 //! Runs programs, inside the machine of the calling thread if it has one.
-#![forbid(unsafe_code)]
 
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};

@@ -1,5 +1,4 @@
 //! The freezer of control groups (cgroup.freeze): unlike SIGSTOP, a process does not see it and its parent is not told.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::io;

@@ -1,5 +1,4 @@
 //! A server that is killed before one of the system calls that it makes for a client.
-#![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -12,6 +12,7 @@
 //! assert!(!session.is_in());
 //! assert_eq!(session.prompts, ["Password: ", "Verification code: "]);
 //! ```
+#![deny(unsafe_code)]
 
 pub mod artefacts;
 mod booted;

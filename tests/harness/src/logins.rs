@@ -1,5 +1,4 @@
 //! Common parts of the login tests: a machine that is ready for logins, and the phones of its users.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

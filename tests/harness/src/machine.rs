@@ -1,5 +1,4 @@
 //! The private machine of a test: namespaces of the calling thread, entered by `new` and left by `drop`.
-#![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::ffi::OsStr;

@@ -1,5 +1,4 @@
 //! Transactions with real libpam, through the program pamdrive, and what they returned.
-#![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! ptrace(2), as far as `fault` and `steps` need it: stops of the programs that this thread has started, and their registers.
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::unix::process::CommandExt;

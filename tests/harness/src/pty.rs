@@ -1,5 +1,4 @@
 //! A conversation with a program on a terminal.
-#![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io::{Read, Write};

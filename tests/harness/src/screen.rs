@@ -1,5 +1,4 @@
 //! A terminal's screen as a picture, as a phone's camera would see it, and what zbarimg reads from it.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! All files that were made or changed in a machine so far, to see that a login leaves every one of them as it was.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

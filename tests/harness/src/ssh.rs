@@ -1,5 +1,4 @@
 //! Logins through the real OpenSSH client, with every prompt answered by the test.
-#![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -2,7 +2,6 @@
 //!
 //! Times change from run to run, and these do not: what else the machine does costs a program no instruction. What the
 //! kernel does is not in them.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

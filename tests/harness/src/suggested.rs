@@ -1,6 +1,5 @@
 //! The command that a person who copies a suggested command into a shell would run, read by sh(1) itself; and which
 //! characters no terminal should get.
-#![forbid(unsafe_code)]
 
 use crate::Machine;
 

@@ -1,4 +1,5 @@
 //! The system calls that need `unsafe`: namespaces, the init process of a machine, sessions and terminals of children.
+#![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
 use std::fs::File;

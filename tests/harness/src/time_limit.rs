@@ -1,5 +1,4 @@
 //! A limit on the time of a traced program.
-#![forbid(unsafe_code)]
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;

@@ -2,7 +2,6 @@
 //!
 //! It reads and writes no file. The caller says where the state comes from, and tells nothing before the state that follows is
 //! stored.
-#![forbid(unsafe_code)]
 
 use twofactor_core::policy::Policy;
 use twofactor_core::record::UserRecord;

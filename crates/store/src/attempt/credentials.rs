@@ -1,5 +1,4 @@
 //! Credentials that a typed code is compared with.
-#![forbid(unsafe_code)]
 
 use twofactor_core::record::UserRecord;
 use twofactor_core::verify::FailureCounter;

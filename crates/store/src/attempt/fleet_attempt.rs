@@ -1,5 +1,4 @@
 //! A code that the service of the fleet judges; this host's file during an outage.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

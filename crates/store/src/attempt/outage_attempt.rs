@@ -2,7 +2,6 @@
 //!
 //! Each host that is cut off accepts a code once at most: by its own file, under the lock of that file, which a code that the store has
 //! judged meanwhile is in as well.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 

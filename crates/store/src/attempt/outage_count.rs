@@ -2,7 +2,6 @@
 //!
 //! The name is in the host's own file before a count is sent, and in the store by the transaction that adds it. So a host that was killed
 //! after that, or whose state another process took over meanwhile, adds what is missing there alone.
-#![forbid(unsafe_code)]
 
 use twofactor_core::state::{OutageId, OutageName, UserState};
 

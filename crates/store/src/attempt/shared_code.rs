@@ -6,7 +6,6 @@
 //! * **own file agrees**: the decision is made on the state of all hosts joined with the host's own file, so that a success needs both.
 //! * **join**: what this host judged by itself is part of that state, and of all hosts' from this attempt on.
 //! * **write through**: the result is in the host's own file, flushed, before it is told.
-#![forbid(unsafe_code)]
 
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{DeviceState, UserState};

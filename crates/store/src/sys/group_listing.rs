@@ -1,6 +1,5 @@
 //! Groups of very many accounts. getgrouplist(3) reads all of /etc/group for each account, which takes time by the square
 //! of their number. Here it is read once, and the other sources of the name service are asked.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,5 @@
 //! The accounts and groups of the machine itself: the source `files` of the name service, which newer versions of the C
 //! library have in themselves, so that it cannot be asked alone. passwd(5), group(5).
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::io::{self, ErrorKind};

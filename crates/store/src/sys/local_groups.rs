@@ -1,5 +1,4 @@
 //! The groups of the machine itself (group(5)), read once for very many look-ups.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

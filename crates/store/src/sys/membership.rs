@@ -1,5 +1,4 @@
 //! The membership of a user in a group, from the answers of several sources.
-#![forbid(unsafe_code)]
 
 /// The known facts of a group and of the names of one user, each from any source.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,4 @@
 //! The configuration of the name service, nsswitch.conf(5): which sources there are.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::io::ErrorKind;

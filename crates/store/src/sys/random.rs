@@ -1,5 +1,4 @@
 //! Randomness from the kernel.
-#![forbid(unsafe_code)]
 
 use rustix::rand::{GetRandomFlags, getrandom};
 

@@ -5,6 +5,7 @@
 //! there in place of the daemon, and answers each connection with TEXT and a NUL byte; daemonask SOCKET close TEXT with TEXT alone,
 //! and daemonask SOCKET never takes no connection. With `-` for TEXT nothing is said. daemonask SOCKET talk sends each line of
 //! standard input as a message, and writes each reply as a line.
+#![forbid(unsafe_code)]
 
 use std::io::{BufRead, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -4,6 +4,7 @@
 //! pamscan SERVICE USER PHASES ANSWERER NEEDLES. PHASES are auth or auth,acct. ANSWERER is a shell command that is run for
 //! each prompt, with the question on standard input; it writes the answer. NEEDLES is a file with one byte of length
 //! before each needle, which is read only after pam_end.
+#![allow(unsafe_code)]
 
 #[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
 #[path = "pamdrive/libpam.rs"]

@@ -1,5 +1,4 @@
 //! The reports of pamdrive as values.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Sources that are not there, and what their answers mean.
-#![forbid(unsafe_code)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! The command line of pamdrive.
-#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -1,5 +1,4 @@
 //! Many transactions: one after the other in one process, or at once in many.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};

@@ -1,4 +1,5 @@
 //! The interface of libpam for applications, as far as pamdrive needs it.
+#![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 

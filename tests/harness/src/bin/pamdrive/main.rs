@@ -1,5 +1,6 @@
 //! A PAM application for tests: runs transactions against a stack, answers every prompt as told, sleeps never, and
 //! prints what happened as JSON, one object per line.
+#![deny(unsafe_code)]
 
 mod arguments;
 mod batch;

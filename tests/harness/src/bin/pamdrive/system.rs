@@ -1,4 +1,5 @@
 //! The system calls of pamdrive that have no safe form: identity, processes, and looking at itself.
+#![allow(unsafe_code)]
 
 use std::ffi::c_int;
 

@@ -1,5 +1,4 @@
 //! One transaction with libpam, from pam_start to pam_end, and what was seen of it.
-#![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::ffi::{CString, OsStr};
