@@ -23,7 +23,7 @@ const QUIET_SERVICES: [&str; 12] = [
 
 /// Programs that a user starts within a login session, and that act for that user alone. No daemon is among them: one that was started by
 /// hand has the audit session of its starter, and people far away at its door.
-const LOCAL_SERVICES: [&str; 8] = [
+const SESSION_PROGRAMS: [&str; 8] = [
     "sudo", "sudo-i", "su", "su-l", "doas", "polkit-1", "chsh", "chfn",
 ];
 
@@ -67,7 +67,7 @@ pub fn is_sshd(transaction: &dyn PamTransaction) -> bool {
 
 /// True for a program that a user starts within a login session. A service without a readable name is none.
 fn is_local(transaction: &dyn PamTransaction) -> bool {
-    let is_listed = |name: &str| LOCAL_SERVICES.contains(&name);
+    let is_listed = |name: &str| SESSION_PROGRAMS.contains(&name);
     name(transaction).is_some_and(|name| is_listed(&name))
 }
 

@@ -23,7 +23,7 @@ use twofactor_core::secret::{MAX_LEN, MIN_LEN, Secret};
 use zeroize::Zeroizing;
 
 /// Mark of UTF-8 in files of Windows programs.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest device name that is made, so that a number still fits after it.
 const NAME: usize = 28;
 
@@ -146,7 +146,7 @@ impl ParsedSource {
 
 /// The text after a byte order mark, where there is one; or what the file is instead of a list of keys.
 fn content(bytes: &[u8]) -> Result<&[u8], String> {
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
     app_backup::explain(text).map_or(Ok(text), Err)
 }
 

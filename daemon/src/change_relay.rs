@@ -24,7 +24,7 @@ use crate::store_breaker::StoreBreaker;
 use crate::user_factors::CallingProcess;
 
 /// Longest time of a change. The user's lock is held meanwhile, for which logins wait 5 s, and its holder waits a second longer than this.
-const CHANGE_TIME: Duration = Duration::from_millis(3500);
+const RELAY_TIME: Duration = Duration::from_millis(3500);
 
 /// The way of a change into the fleet.
 pub struct ChangeRelay<'a> {
@@ -53,7 +53,7 @@ struct SentFactor {
 impl ChangeRelay<'_> {
     /// Makes a change, and returns the message that reports it.
     pub fn response(&self, call: &FleetChangeParameters, caller: CallingProcess) -> Vec<u8> {
-        let time = WorkDeadline::after(CHANGE_TIME);
+        let time = WorkDeadline::after(RELAY_TIME);
         match self.answer(call, caller, &time) {
             Ok(answer) => reply::message(answer.parameters()),
             Err(RelayRefusal::Parameter(name)) => CallError::InvalidParameter(name)

@@ -147,7 +147,7 @@ impl<'a> RecoveredUser<'a> {
             return self.replace_one(dialogue, devices);
         }
         dialogue.say(text::OFFER);
-        if !enrollment_text::is_yes(&dialogue.ask(text::BEGIN_OR_SKIP)?) {
+        if !enrollment_text::is_yes(&dialogue.ask(text::RENEW_OR_SKIP)?) {
             return Err(EnrollmentAbort::Skipped);
         }
         let changes = record.changes.iter();

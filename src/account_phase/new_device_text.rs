@@ -13,7 +13,7 @@ pub const OFFER: &str = "\
 Is your phone lost, or new? A new device can be set up now, with an
 authenticator app such as Aegis, FreeOTP or Google Authenticator.";
 /// Asks whether to begin.
-pub const BEGIN_OR_SKIP: &str = "Set up a new device now? Type yes, or press Enter to skip: ";
+pub const RENEW_OR_SKIP: &str = "Set up a new device now? Type yes, or press Enter to skip: ";
 /// Asks for the device whose place the new one takes, after [`full`].
 pub const REPLACE_OR_SKIP: &str = "Name of the lost one, or press Enter to skip: ";
 /// The device took the place of another one.
@@ -116,7 +116,7 @@ mod tests {
     fn a_question_fits_a_line_and_a_list_has_one_for_each() {
         let long = device(&"n".repeat(32), 1, OtpKind::Hotp);
         for question in [
-            BEGIN_OR_SKIP,
+            RENEW_OR_SKIP,
             REPLACE_OR_SKIP,
             REMOVE_OR_KEEP,
             CODES_OR_KEEP,

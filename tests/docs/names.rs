@@ -1,7 +1,7 @@
-//! Names stand for one thing: no type name is defined twice in the workspace, one word is enough for terms of the field alone, and files
-//! of one name hold the same thing.
+//! Names stand for one thing: no type name is defined twice in the workspace, one word is enough for terms of the field alone, constants
+//! of two words have one value, and files of one name hold the same thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,9 @@ const SHARED_FILES: [(&str, &str); 14] = [
 
 /// The same for names that a command shares with the operation or the call of the daemon that it is about.
 const COMMANDS: [&str; 4] = ["fleet.rs", "relocation.rs", "status.rs", "unlock.rs"];
+
+/// Constants of two words that several files have, each about what the file is about.
+const SHARED_CONSTANTS: [&str; 2] = ["ENCODED_LEN", "MAX_LEN"];
 
 /// Types of one word: what RFC 4226, RFC 6238, passwd(5) or the policy's manual page call so, or a word that has one meaning here.
 const TERMS: [&str; 13] = [
@@ -92,6 +95,35 @@ fn files_of_one_name_are_about_one_thing() {
     assert_eq!(found.keys().collect::<Vec<_>>(), shared, "{found:#?}");
 }
 
+/// One word, such as `PATIENCE`, is known with its file alone.
+#[test]
+fn constants_of_two_words_have_one_value() {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in sources().into_iter().filter(|path| is_of_product(path)) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for (name, value) in constants(code) {
+            found.entry(name).or_default().insert(value);
+        }
+    }
+    assert!(found.len() > 300, "{}", found.len());
+    found.retain(|name, values| name.contains('_') && values.len() > 1);
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        SHARED_CONSTANTS,
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn the_reader_of_constants_finds_their_values() {
+    let text = "const A_B: u8 = 1;\npub const C: &str =\n    \"x\";\npub(super) const fn f() {}\nconst _: () = assert!(true);\n\
+                fn g() {\n    const D: u8 = 2;\n}\n";
+    let found = [("A_B", "1"), ("C", "\"x\"")];
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    assert_eq!(constants(text), found.map(owned));
+}
+
 #[test]
 fn the_reader_of_types_finds_definitions_alone() {
     let text = "pub(super) struct A<'a> {\n    type Error = E;\n}\nenum B {}\n//! type C\ntype D = A;\nunsafe trait F {}\n\
@@ -118,6 +150,30 @@ fn types(text: &str) -> Vec<String> {
         (is_type && is_name).then(|| name.to_owned())
     };
     text.lines().filter_map(name).collect()
+}
+
+/// The constants that a source defines outside of functions and types, with their values.
+fn constants(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let rest = &text[start..];
+        start += line.len();
+        let is_outside = |(before, name): &(&str, &str)| {
+            let is_public = before.starts_with("pub") && before.trim_end().find(' ').is_none();
+            let is_named = name.starts_with(|first: char| first.is_ascii_uppercase());
+            is_named && (before.is_empty() || is_public)
+        };
+        let Some((_, name)) = line.split_once("const ").filter(is_outside) else {
+            continue;
+        };
+        let name = name.split(':').next().unwrap().to_owned();
+        let (_, value) = rest.split_once(" =").unwrap();
+        let value = value.split(";\n").next().unwrap();
+        let value: Vec<&str> = value.split_whitespace().collect();
+        found.push((name, value.join(" ")));
+    }
+    found
 }
 
 fn is_of_product(path: &Path) -> bool {

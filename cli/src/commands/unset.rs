@@ -67,7 +67,7 @@ fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
 }
 
 /// Stands for the hash of devices in a record that cannot be read.
-const UNREADABLE: &str = "unreadable";
+const UNREADABLE_HASH: &str = "unreadable";
 
 /// The record of a name, or the reason why it cannot be read.
 type FoundRecord = Result<Option<UserRecord>, StoreError>;
@@ -357,7 +357,7 @@ fn devices_hash(record: Option<&UserRecord>) -> String {
 fn found_hash(found: &FoundRecord) -> String {
     match found {
         Ok(record) => devices_hash(record.as_ref()),
-        Err(_) => UNREADABLE.to_owned(),
+        Err(_) => UNREADABLE_HASH.to_owned(),
     }
 }
 

@@ -20,7 +20,7 @@ use super::sshd_settings::SshdSettings;
 /// Directories of libraries, themselves or in a directory for each architecture.
 const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];
 /// Places of sshd (it wants to be called by its full path).
-const SSHD: [&str; 4] = [
+const SSHD_PATHS: [&str; 4] = [
     "/usr/sbin/sshd",
     "/usr/local/sbin/sshd",
     "/sbin/sshd",
@@ -73,7 +73,9 @@ impl InstalledSystem {
             services: services.collect(),
             daemon: DaemonPresence::look(),
             modules: modules.unwrap_or_else(|| PathBuf::from("/usr/lib/security")),
-            sshd: SSHD.into_iter().find(|path| Path::new(path).is_file()),
+            sshd: SSHD_PATHS
+                .into_iter()
+                .find(|path| Path::new(path).is_file()),
             planned: BTreeMap::new(),
             sshd_settings: Vec::new(),
         }

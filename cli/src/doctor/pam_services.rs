@@ -22,7 +22,7 @@ use crate::example_files;
 use crate::suggested_command;
 
 /// Services through which people log in, where they are installed.
-const LOGINS: [&str; 11] = [
+const KNOWN_LOGINS: [&str; 11] = [
     "sshd",
     "login",
     "su",
@@ -113,7 +113,7 @@ impl PamServices {
         &'a self,
         policy: Option<&Policy>,
     ) -> Vec<(&'a str, &'a Result<ServiceStacks, ConfigError>)> {
-        let position = |name: &str| LOGINS.iter().position(|login| *login == name);
+        let position = |name: &str| KNOWN_LOGINS.iter().position(|login| *login == name);
         let named = |name: &str| policy.is_some_and(|policy| is_named_on(policy, name));
         let mut shown: Vec<_> = self
             .services
@@ -121,7 +121,7 @@ impl PamServices {
             .filter(|(name, stacks)| uses(stacks) || position(name).is_some() || named(name))
             .map(|(name, stacks)| (name.as_str(), stacks))
             .collect();
-        shown.sort_by_key(|(name, _)| (position(name).unwrap_or(LOGINS.len()), *name));
+        shown.sort_by_key(|(name, _)| (position(name).unwrap_or(KNOWN_LOGINS.len()), *name));
         shown
     }
 

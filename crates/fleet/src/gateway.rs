@@ -16,7 +16,7 @@ use crate::post_fault::PostFault;
 use crate::reply_date;
 
 /// Most bytes of a reply that are read. An attempt needs less than 10 KiB, a page of records some hundred.
-const MAX_REPLY: u64 = 4 * 1024 * 1024;
+const MAX_GATEWAY_REPLY: u64 = 4 * 1024 * 1024;
 /// Longest wait for a connection to one member.
 const CONNECT: Duration = Duration::from_millis(300);
 /// Requests with an unknown end after which the token is a new one.
@@ -251,7 +251,7 @@ impl EtcdGateway {
         let reply = response
             .body_mut()
             .with_config()
-            .limit(MAX_REPLY)
+            .limit(MAX_GATEWAY_REPLY)
             .read_to_string();
         let reply = reply.map_err(|error| PostFault::Unknown(error.to_string()))?;
         match status {

@@ -16,7 +16,7 @@ use crate::command_failure::CommandFailure;
 /// Name of the note in the state directory.
 const NAME: &str = "setup.json";
 /// The version of the format.
-const VERSION: u32 = 1;
+const JOURNAL_VERSION: u32 = 1;
 
 /// The texts of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl SetupJournal {
     /// any text, since only the switches of setup are undone there.
     pub fn begin(earlier: Option<&Self>, changes: &[FileChange]) -> Result<Self, CommandFailure> {
         let mut journal = earlier.cloned().unwrap_or_else(|| Self {
-            version: VERSION,
+            version: JOURNAL_VERSION,
             progress: SetupProgress::Begun,
             files: Vec::new(),
         });
@@ -209,7 +209,7 @@ impl SetupJournal {
         };
         let journal: Self = serde_json::from_str(&text)
             .map_err(|error| broken(format!("line {}", error.line())))?;
-        if journal.version != VERSION {
+        if journal.version != JOURNAL_VERSION {
             return Err(broken("is of another version".to_owned()));
         }
         Ok(Some(journal))

@@ -22,7 +22,7 @@ const COMMON: &str = "common-auth";
 const SSHD: &str = "sshd";
 /// Services whose sessions are logins: users without a device are told there that they can have one, and a session that began with a code
 /// is known there.
-const LOGINS: [&str; 3] = [SSHD, "login", "cockpit"];
+const SESSION_LOGINS: [&str; 3] = [SSHD, "login", "cockpit"];
 
 /// The services that a setup is for.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +213,7 @@ impl SetupPlan {
         self.edit(service, |path, text| {
             let code = stack_edit::with_code(text, &|candidate| judge(path, candidate))?;
             let account = stack_edit::with_account(&code, &|name| text_of(preview, &texts, name));
-            Ok(if LOGINS.contains(&service) {
+            Ok(if SESSION_LOGINS.contains(&service) {
                 stack_edit::with_session(&account)
             } else {
                 account

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Services that are judged by the host's own files during an outage, where the policy names none.
-const LOCAL_SERVICES: [&str; 1] = ["login"];
+const DEFAULT_LOCAL_SERVICES: [&str; 1] = ["login"];
 
 /// Part of this host in a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Default for FleetPolicy {
             on_outage: OutageRule::Local,
             outage_local_for: 86_400,
             outage_recovery: false,
-            local_services: LOCAL_SERVICES.map(str::to_owned).to_vec(),
+            local_services: DEFAULT_LOCAL_SERVICES.map(str::to_owned).to_vec(),
             deadline_ms: 3000,
         }
     }

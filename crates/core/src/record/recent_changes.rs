@@ -12,7 +12,7 @@ pub const MAX_CHANGES: usize = 8;
 pub const TOLD_FOR: u64 = 30 * 24 * 3600;
 
 /// Longest [`OriginName`] in characters.
-const MAX_NAME: usize = 64;
+const MAX_ORIGIN_NAME: usize = 64;
 
 /// One change, as it is told. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl OriginName {
             plain if plain.is_ascii_alphanumeric() || "._:/%@+-".contains(plain) => plain,
             _ => '_',
         };
-        let name: String = bytes.iter().take(MAX_NAME).map(plain).collect();
+        let name: String = bytes.iter().take(MAX_ORIGIN_NAME).map(plain).collect();
         (!name.is_empty()).then_some(Self(name))
     }
 
