@@ -4,6 +4,7 @@
 //! `other_service`, `sshd_settings`, `user_findings`, `record_owners` and `machine_checks` find problems,
 //! `login_table` says what each user is asked, `installed_system` reads the machine.
 
+mod client_names;
 mod daemon_check;
 mod doctor_finding;
 mod doctor_report;

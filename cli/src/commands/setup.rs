@@ -17,6 +17,7 @@ mod shown_changes;
 mod sshd_dropin;
 mod sshd_reload;
 mod stack_edit;
+mod supported_system;
 mod trial_login;
 mod unified_diff;
 

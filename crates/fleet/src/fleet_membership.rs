@@ -20,7 +20,8 @@ use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};
 use crate::host_settings::{HostSettings, read};
 use crate::membership_error::MembershipError;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::MirrorMarks;
+use crate::record_mark::MarkKind;
 use crate::state_join;
 use crate::token::{FleetMeta, HostBeat};
 

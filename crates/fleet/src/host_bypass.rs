@@ -14,7 +14,8 @@ use crate::fleet_host::FleetHost;
 use crate::gateway::TimeLeft as _;
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::MirrorMarks;
+use crate::record_mark::MarkKind;
 
 /// Longest time in which the store may show that it is there. What comes after it is done before the heartbeat of the user's lock ends.
 const PROBE_TIME: Duration = Duration::from_secs(3);

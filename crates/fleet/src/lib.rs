@@ -38,6 +38,7 @@ pub mod mirror;
 pub mod mirror_marks;
 pub mod outage;
 mod post_fault;
+pub mod record_mark;
 pub mod relayed_factor;
 pub mod reply_date;
 pub mod restoration;

@@ -9,7 +9,8 @@ use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart
 use crate::fleet_changes::{content, stored_kind};
 use crate::fleet_host::FleetHost;
 use crate::gateway::TimeLeft as _;
-use crate::mirror_marks::{MarkKind, MirrorMarks};
+use crate::mirror_marks::MirrorMarks;
+use crate::record_mark::MarkKind;
 use crate::shared_record::RecordContent;
 use crate::state_join;
 

@@ -6,7 +6,8 @@ use twofactor_core::policy::{Policy, sibling};
 
 use super::pam_profile::{self, ProfileResult};
 use super::setup_journal::FileChange;
-use super::{config_files, sshd_dropin, stack_edit};
+use super::supported_system::{COMMON, DIRECTORY};
+use super::{config_files, sshd_dropin, stack_edit, supported_system};
 use crate::command_failure::CommandFailure;
 use crate::doctor::sshd_user_settings;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
@@ -14,10 +15,6 @@ use crate::doctor::{DoctorFinding, InstalledSystem};
 use crate::example_files;
 use crate::suggest;
 
-/// Directory of the PAM files that an administrator may change.
-const DIRECTORY: &str = "/etc/pam.d";
-/// The file with the auth lines that all services share.
-const COMMON: &str = "common-auth";
 /// sshd's service.
 const SSHD: &str = "sshd";
 /// Services whose sessions are logins: users without a device are told there that they can have one, and a session that began with a code
@@ -67,7 +64,7 @@ impl SetupPlan {
     /// # Errors
     /// A refusal where setup cannot do it on this machine, with the steps to do by hand.
     pub fn of(preview: &MachinePreview, scope: SetupScope<'_>) -> Result<Self, CommandFailure> {
-        supported(preview)?;
+        supported_system::check(preview)?;
         let mut plan = Self {
             services: known(preview, scope.services)?,
             ..Self::default()
@@ -336,52 +333,6 @@ pub fn overruled(causes: &str) -> CommandFailure {
          /etc/ssh/sshd_config, and no file that sorts before and no Match block may set it otherwise.",
     )
 }
-
-/// Refuses where setup cannot work, with the steps to do by hand.
-fn supported(preview: &MachinePreview) -> Result<(), CommandFailure> {
-    if !preview.has_module() {
-        return Err(CommandFailure::refused(
-            "libpam does not find pam_twofactor.so, so that every login would be refused",
-        )
-        .next("Install the package, or: make install"));
-    }
-    if Path::new("/etc/authselect/authselect.conf").exists()
-        || Path::new("/usr/bin/authselect").exists()
-    {
-        return Err(CommandFailure::refused(
-            "authselect writes the PAM files here, and would undo what setup does",
-        )
-        .next(AUTHSELECT));
-    }
-    if !Path::new(DIRECTORY).join("common-auth").exists() {
-        return Err(CommandFailure::refused(
-            "setup knows the PAM files of Debian and Ubuntu only, and there is no /etc/pam.d/common-auth",
-        )
-        .next(ELSEWHERE));
-    }
-    Ok(())
-}
-
-/// The recipe of docs/fedora.md.
-const AUTHSELECT: &str = "\
-Add the module to a profile of your own, based on the one in use (authselect current), with the features that you have:
-  authselect create-profile twofactor --base-on=local --symlink-meta
-  /usr/share/pam_twofactor/authselect-add-code /etc/authselect/custom/twofactor
-  authselect select custom/twofactor with-faillock --backup=before-twofactor
-  twofactor policy set services.default false
-In /etc/ssh/sshd_config.d/01-twofactor.conf: UsePAM yes, KbdInteractiveAuthentication yes, PasswordAuthentication no
-  systemctl reload sshd
-  twofactor enable --service sshd
-  twofactor doctor";
-
-/// The lines to add by hand.
-const ELSEWHERE: &str = "\
-Put these lines into the PAM file of each service, the first after the lines that check the password, the second before
-the other account lines:
-  auth     [success=ok ignore=ignore default=die]  pam_twofactor.so
-  account  [success=ok ignore=ignore module_unknown=ignore default=die]  pam_twofactor.so
-For sshd, in its configuration: UsePAM yes, KbdInteractiveAuthentication yes, PasswordAuthentication no
-Then: twofactor enable --service SERVICE, and twofactor doctor";
 
 /// The services and their siblings that have a PAM file.
 fn known(preview: &MachinePreview, services: &[String]) -> Result<Vec<String>, CommandFailure> {
