@@ -78,10 +78,7 @@ fn told(
         }
         EnrollmentAbort::Uninvited(invitation) => {
             let line = about.result(LoginEvent::NotInvited);
-            (
-                LogPriority::Info,
-                line.with("invitation", &invitation.word()),
-            )
+            (LogPriority::Info, inviting(line, Some(*invitation)))
         }
         EnrollmentAbort::Withdrawn(what) => {
             dialogue.say(match what {
@@ -92,11 +89,7 @@ fn told(
         }
         EnrollmentAbort::Required(uninvited) => {
             let line = about.result(LoginEvent::EnrollmentRequired);
-            let line = match uninvited {
-                Some(invitation) => line.with("invitation", &invitation.word()),
-                None => line,
-            };
-            (LogPriority::Notice, line)
+            (LogPriority::Notice, inviting(line, *uninvited))
         }
         EnrollmentAbort::Refused(why) => (LogPriority::Notice, about.result(*why)),
         EnrollmentAbort::Unstored(failure) => {
@@ -120,6 +113,14 @@ fn told(
                 code_log_lines::failed(about, failure, &service),
             )
         }
+    }
+}
+
+/// The line with what is wrong about the invitation, where that is why.
+fn inviting(line: LogLine, why: Option<NoInvitation>) -> LogLine {
+    match why {
+        Some(invitation) => line.with("invitation", &invitation.word()),
+        None => line,
     }
 }
 

@@ -98,10 +98,7 @@ pub fn run(context: &CommandContext, args: &DoctorArgs) -> Result<ExitCode, Comm
     }
     findings.sort_by_key(|finding| finding.level);
     if !args.users {
-        // Three names say more than their number.
-        for group in table.groups.iter_mut().filter(|group| group.count > FEW) {
-            group.users = None;
-        }
+        leave_names_out(&mut table.groups);
     }
     let report = DoctorReport {
         policy: context.policy_path().display().to_string(),
@@ -120,6 +117,13 @@ pub fn run(context: &CommandContext, args: &DoctorArgs) -> Result<ExitCode, Comm
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(ExitStatus::Refused as u8),
     })
+}
+
+/// Three names say more than their number.
+fn leave_names_out(groups: &mut [login_groups::LoginGroup]) {
+    for group in groups.iter_mut().filter(|group| group.count > FEW) {
+        group.users = None;
+    }
 }
 
 fn count_of(level: FindingLevel, findings: &[DoctorFinding]) -> usize {

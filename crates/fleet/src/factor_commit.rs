@@ -9,7 +9,7 @@ use twofactor_core::state::UserState;
 use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
-use crate::fleet_key::FleetKey;
+use crate::fleet_key::{FleetKey, SealError};
 use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::outage::OutageReason;
@@ -101,12 +101,7 @@ pub fn commit(
     change: &FactorCommit<'_>,
     time: &dyn TimeLeft,
 ) -> Result<u64, CommitFault> {
-    let id = AttemptId::random();
-    let id = id.map_err(|error| {
-        CommitFault::Outage(OutageReason::Sealing(crate::fleet_key::SealError::Random(
-            error,
-        )))
-    })?;
+    let id = new_id()?;
     let keys = [
         StoreKey::meta(),
         target.host.clone(),
@@ -157,6 +152,13 @@ pub fn commit(
         sent = was_sent.then_some(next);
         time.pause(PAUSE);
     }
+}
+
+fn new_id() -> Result<AttemptId, CommitFault> {
+    AttemptId::random().map_err(|error| {
+        let reason = OutageReason::Sealing(SealError::Random(error));
+        CommitFault::Outage(reason)
+    })
 }
 
 const fn ended(was_sent: bool, reason: OutageReason) -> CommitFault {
