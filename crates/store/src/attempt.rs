@@ -21,6 +21,7 @@ mod failure;
 mod fleet_attempt;
 mod outage_attempt;
 mod outage_count;
+mod outage_limit;
 mod outage_push;
 mod outage_refusal;
 mod pre_check;

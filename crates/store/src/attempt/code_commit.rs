@@ -11,7 +11,7 @@ use twofactor_core::verify::{self, AnswerForm, address_grace};
 
 use super::code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 use super::{
-    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, outage_attempt,
+    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, outage_limit,
 };
 
 impl LoginAttempt<'_> {
@@ -30,7 +30,7 @@ impl LoginAttempt<'_> {
         let mut state = rebase(&mut locked, now)?;
         let policy = match host {
             JudgingHost::CutOff(Some(hosts)) => {
-                Cow::Owned(outage_attempt::cut_off(&self.loaded.policy, hosts))
+                Cow::Owned(outage_limit::cut_off(&self.loaded.policy, hosts))
             }
             _ => Cow::Borrowed(&self.loaded.policy),
         };

@@ -19,9 +19,6 @@ use super::{
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
 
-/// Fewest wrong codes that a host which is cut off has compared.
-const FEWEST_FAILURES: u32 = 5;
-
 /// Seconds since the last contact after which an outage is known to last, for users without a device.
 const KNOWN_OUTAGE: u64 = 180;
 
@@ -105,16 +102,6 @@ fn leave_bypass_alone(record: &mut UserRecord) {
 fn without_lasting_codes(record: &mut UserRecord) {
     record.recovery = None;
     record.devices.retain(|device| device.kind != OtpKind::Hotp);
-}
-
-/// The policy of a host that is cut off: the wrong codes in all are those of the fleet, divided by its hosts.
-pub(super) fn cut_off(policy: &Policy, hosts: u32) -> Policy {
-    let mut policy = policy.clone();
-    let limit = &mut policy.throttle.max_failures;
-    if *limit != 0 {
-        *limit = (*limit / hosts.max(1)).max(FEWEST_FAILURES).min(*limit);
-    }
-    policy
 }
 
 /// Checks that a user who has no device on this host has none on any. In a fleet that is believed only of copies that were those of the

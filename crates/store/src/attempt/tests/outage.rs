@@ -202,7 +202,7 @@ fn hosts_that_are_cut_off_share_the_wrong_codes() {
     ] {
         let mut policy: Policy = ON.parse().unwrap();
         policy.throttle.max_failures = limit;
-        let limit = outage_attempt::cut_off(&policy, hosts);
+        let limit = outage_limit::cut_off(&policy, hosts);
         assert_eq!(limit.throttle.max_failures, expected, "{hosts}");
     }
 }
