@@ -39,7 +39,6 @@ mod recovery_sheet;
 mod roster;
 #[cfg(test)]
 mod scratch_directory;
-mod suggest;
 mod suggested_command;
 mod system_failure;
 mod terminal;

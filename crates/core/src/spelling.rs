@@ -85,7 +85,10 @@ mod tests {
             assert_eq!(closest(typed, commands), meant, "{typed}");
         }
         assert_eq!(closest("windows", ["tries", "window"]), Some("window"));
-        assert_eq!(closest("ssh", ["login", "sshd"]), Some("sshd"));
+        let services = ["login", "sshd", "su", "sudo"];
+        assert_eq!(closest("ssh", services), Some("sshd"));
+        assert_eq!(closest("suod", services), Some("sudo"));
+        assert_eq!(closest("cockpit", services), None);
         assert_eq!(closest(&"x".repeat(41), ["x"]), None);
         assert_eq!(closest("x", []), None);
     }

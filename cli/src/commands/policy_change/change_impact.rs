@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use twofactor_core::policy::{self, Policy, PolicyTime};
+use twofactor_core::spelling;
 use twofactor_store::FactorStore;
 use twofactor_store::sys::clock::{self, ClockStatus};
 
@@ -12,7 +13,6 @@ use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem};
 use crate::impact::affected_users::{self, ListedUsers};
 use crate::impact::{self, AffectedUser, PolicyImpact, PolicyView};
-use crate::suggest;
 use crate::unmatched_name::{self, UnmatchedName};
 
 /// The state directory. Switching off works without it: that ends the lock-out of all users by a broken one.
@@ -169,7 +169,7 @@ pub(super) fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> V
     };
     let danger = |service: &String| {
         let missing = system.service_files(service).next().unwrap_or_default();
-        let near = suggest::nearest(service, names.iter().map(String::as_str));
+        let near = spelling::closest(service, names.iter().map(String::as_str));
         let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
         format!(
             "there is no PAM file of the service {service}: {}{hint}",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use twofactor_core::policy::{Policy, sibling};
+use twofactor_core::spelling;
 
 use super::pam_profile::{self, ProfileResult};
 use super::setup_journal::FileChange;
@@ -13,7 +14,6 @@ use crate::doctor::sshd_user_settings;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::doctor::{DoctorFinding, InstalledSystem};
 use crate::example_files;
-use crate::suggest;
 
 /// sshd's service.
 const SSHD: &str = "sshd";
@@ -362,7 +362,7 @@ pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) 
     let failure = CommandFailure::refused(format!(
         "there is no PAM file of the service {service_word}"
     ));
-    match suggest::nearest(service, names) {
+    match spelling::closest(service, names) {
         Some(near) => failure.next(format!("Did you mean {near}?")),
         None => failure.next(format!("To list the services: ls {DIRECTORY}")),
     }
