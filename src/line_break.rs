@@ -26,7 +26,7 @@ pub fn for_terminal(transaction: &dyn PamTransaction, text: &str) -> Zeroizing<S
 
 /// The text in lines of at most so many columns, which end between words, apart from [`IN_ONE_PIECE`].
 fn wrapped(text: &str, columns: usize) -> Zeroizing<String> {
-    // It is as secret as the text, and grows no larger: blanks become ends of lines.
+    // It grows no larger than the text: blanks become ends of lines.
     let mut out = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.split_inclusive('\n') {
         let mut used = 0;

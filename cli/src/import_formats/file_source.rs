@@ -93,41 +93,24 @@ pub fn read_stream(
     all(stream, CHUNK, limit)
 }
 
-/// At most `limit` bytes. The buffer is replaced, not grown, so that no copy of a secret stays behind.
+/// At most `limit` bytes. What the buffer leaves behind when it grows is wiped, as by [`twofactor_store::sys::wipe::WipingAllocator`]
+/// all that is given back.
 fn all(
-    mut stream: impl Read,
+    stream: impl Read,
     expected: usize,
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, UnreadableSource> {
-    let mut buffer = Zeroizing::new(vec![0; expected.min(limit) + 1]);
-    let mut filled = 0;
-    loop {
-        if filled == buffer.len() {
-            if filled > limit {
-                return Err(UnreadableSource::TooLarge(limit));
-            }
-            let mut larger = Zeroizing::new(vec![0; (2 * filled).min(limit + 1)]);
-            larger
-                .iter_mut()
-                .zip(buffer.iter())
-                .for_each(|(to, from)| *to = *from);
-            buffer = larger;
-        }
-        match stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                return Err(UnreadableSource::System(
-                    Errno::from_io_error(&error).unwrap_or(Errno::IO),
-                ));
-            }
-        }
-    }
-    if filled > limit {
+    let mut buffer = Zeroizing::new(Vec::with_capacity(expected.min(limit) + 1));
+    let most = u64::try_from(limit).map_or(u64::MAX, |limit| limit.saturating_add(1));
+    stream
+        .take(most)
+        .read_to_end(&mut buffer)
+        .map_err(|error| {
+            UnreadableSource::System(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        })?;
+    if buffer.len() > limit {
         return Err(UnreadableSource::TooLarge(limit));
     }
-    buffer.truncate(filled);
     Ok(buffer)
 }
 

@@ -67,8 +67,6 @@ impl MessageBuffer {
 
     /// Adds received bytes.
     pub fn push(&mut self, received: &[u8]) {
-        // At once, so that growing copies nothing to a second place.
-        self.bytes.reserve_exact(self.room().max(received.len()));
         self.bytes.extend_from_slice(received);
     }
 
