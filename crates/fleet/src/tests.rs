@@ -12,12 +12,13 @@ use crate::outage::OutageReason;
 use crate::shared_attempt::{
     AttemptDecision, AttemptJudge, AttemptStep, FleetAttempt, FleetStanding, StateWrite, WriteEnd,
 };
-use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
 use crate::token::{FleetMeta, HostBeat};
 
+mod epochs;
 mod numbers;
+mod orders;
 
 /// Failures after which nothing is compared.
 const LIMIT: u32 = 5;
@@ -345,79 +346,6 @@ fn what_is_missing_says_nothing_of_a_user() {
 }
 
 #[test]
-fn a_state_of_an_earlier_epoch_has_no_unused_code() {
-    let key = key();
-    let now = standing(2, 1);
-    let old = SharedState::first(1, UserState::new(0));
-    let mut view = store(&now, &old);
-    let mut one = attempt(&key, &now, true);
-    assert_eq!(one.after_read(view.clone()), AttemptStep::ReadRecord);
-    let place = StoreKey::record("alice");
-    let record = sealed_record(&place, 0);
-    let read = one.after_record(&place, Some(&record));
-    assert_eq!(read, AttemptStep::Read);
-    let write = write_of(one.after_read(view.clone()));
-    let answer = apply(&mut view, &write);
-    let end = one.after_write(WriteEnd::Answered(answer));
-    assert_eq!(end, AttemptStep::Ended(CodeEnd::Wrong));
-    assert_eq!(shared_of(&view).epoch, 2, "the next state is of this epoch");
-}
-
-/// A record in the store, of this revision.
-fn sealed_record(place: &StoreKey, revision: u64) -> Vec<u8> {
-    let record = SharedRecord {
-        revision,
-        change: AttemptId::random().unwrap(),
-        content: RecordContent::Removed,
-    };
-    key().seal(place, &record.encode()).unwrap()
-}
-
-/// By it a host would take its own copy for the newest one.
-#[test]
-fn a_state_of_an_earlier_epoch_needs_no_record() {
-    let key = key();
-    let now = standing(2, 1);
-    let view = store(&now, &SharedState::first(1, UserState::new(0)));
-    let place = StoreKey::record("alice");
-    let mut one = attempt(&key, &now, true);
-    let mut outage = |sealed: Option<Vec<u8>>| {
-        assert_eq!(one.after_read(view.clone()), AttemptStep::ReadRecord);
-        match one.after_record(&place, sealed.as_deref()) {
-            AttemptStep::Outage(reason) => reason,
-            step => panic!("{step:?}"),
-        }
-    };
-    assert_eq!(outage(None), OutageReason::NoState);
-    let damaged = outage(Some(b"damaged".to_vec()));
-    assert!(matches!(damaged, OutageReason::UserSeal(_)), "{damaged}");
-    let garbage = outage(Some(key.seal(&place, b"garbage").unwrap()));
-    assert!(matches!(garbage, OutageReason::Record(_)), "{garbage}");
-    // The state tells of another one.
-    let other = sealed_record(&place, 1);
-    assert_eq!(one.after_record(&place, Some(&other)), AttemptStep::Read);
-    let end = one.after_read(view);
-    assert_eq!(end, AttemptStep::Outage(OutageReason::Contradiction));
-}
-
-/// By a contradiction this host would judge by the record that the change replaced.
-#[test]
-fn a_change_beside_an_epochs_first_attempt_agrees() {
-    let key = key();
-    let now = standing(2, 1);
-    let view = store(&now, &SharedState::first(1, UserState::new(0)));
-    let mut one = attempt(&key, &now, true);
-    assert_eq!(one.after_read(view), AttemptStep::ReadRecord);
-    let record = sealed_record(&StoreKey::record("alice"), 0);
-    let read = one.after_record(&StoreKey::record("alice"), Some(&record));
-    assert_eq!(read, AttemptStep::Read);
-    let mut changed = SharedState::first(2, UserState::new(0));
-    changed.record = 1;
-    let end = one.after_read(store(&now, &changed));
-    assert_eq!(end, AttemptStep::Outage(OutageReason::OlderRecord));
-}
-
-#[test]
 fn a_store_that_contradicts_itself_denies() {
     let (key, standing) = (key(), standing(1, 1));
     let view = fresh_store(&standing);
@@ -428,98 +356,4 @@ fn a_store_that_contradicts_itself_denies() {
     assert_eq!(end, AttemptStep::Outage(OutageReason::Contradiction));
     let end = one.after_write(WriteEnd::Answered(TransactionAnswer::Done));
     assert_eq!(end, AttemptStep::Outage(OutageReason::Contradiction));
-}
-
-/// A small generator of numbers: each seed is one order of events.
-struct EventOrder(u64);
-
-impl EventOrder {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
-/// An attempt in one order of events.
-enum Course {
-    Reads,
-    Waits(StateWrite),
-    Ends(Option<CodeEnd>),
-}
-
-/// Runs attempts at once: each write may be done at once, later, twice, or never, and its answer may be lost.
-fn run(seed: u64, right: usize, wrong: usize) -> Vec<CodeEnd> {
-    let (key, standing) = (key(), standing(1, 1));
-    let mut order = EventOrder(seed);
-    let mut view = fresh_store(&standing);
-    let mut late: Vec<StateWrite> = Vec::new();
-    let kinds = (0..right + wrong).map(|number| number < right);
-    let mut attempts: Vec<_> = kinds
-        .map(|is_right| (attempt(&key, &standing, is_right), Course::Reads))
-        .collect();
-    for _ in 0..10_000 {
-        if !late.is_empty() && order.below(3) == 0 {
-            let write = late.swap_remove(order.below(late.len()));
-            apply(&mut view, &write);
-        }
-        let chosen = order.below(attempts.len());
-        let (one, course) = &mut attempts[chosen];
-        let step = match course {
-            Course::Ends(_) => continue,
-            Course::Reads => one.after_read(view.clone()),
-            Course::Waits(write) => match order.below(5) {
-                0 => one.after_write(WriteEnd::NotSent),
-                1 => {
-                    late.push(write.clone());
-                    one.after_write(WriteEnd::Unknown)
-                }
-                2 => {
-                    apply(&mut view, write);
-                    one.after_write(WriteEnd::Unknown)
-                }
-                _ => {
-                    let answer = apply(&mut view, write);
-                    one.after_write(WriteEnd::Answered(answer))
-                }
-            },
-        };
-        *course = match step {
-            AttemptStep::Read => Course::Reads,
-            AttemptStep::Write(write) => Course::Waits(write),
-            AttemptStep::Ended(end) => Course::Ends(Some(end)),
-            AttemptStep::Outage(OutageReason::Forgotten) => Course::Ends(None),
-            AttemptStep::Outage(reason) => panic!("{reason}"),
-            AttemptStep::ReadRecord => panic!("all states are of this epoch"),
-        };
-    }
-    let ends = attempts.into_iter().filter_map(|(_, course)| match course {
-        Course::Ends(end) => end,
-        Course::Reads | Course::Waits(_) => panic!("an attempt has no end"),
-    });
-    ends.collect()
-}
-
-#[test]
-fn in_no_order_of_events_is_a_code_accepted_twice() {
-    let mut accepted = 0;
-    for seed in 1..=100 {
-        let ends = run(seed, 4, 0);
-        let successes = ends.iter().filter(|end| **end == CodeEnd::Accepted).count();
-        assert!(successes <= 1, "seed {seed}: {ends:?}");
-        // Without a success none of them may be told that the code is used.
-        assert!(successes == 1 || ends.is_empty(), "seed {seed}: {ends:?}");
-        accepted += successes;
-    }
-    assert!(accepted > 70);
-}
-
-#[test]
-fn in_no_order_of_events_is_a_guess_uncounted() {
-    for seed in 1..=100 {
-        let ends = run(seed, 0, 9);
-        let told = ends.iter().filter(|end| **end == CodeEnd::Wrong).count();
-        assert!(told <= LIMIT as usize, "seed {seed}: {ends:?}");
-    }
 }
