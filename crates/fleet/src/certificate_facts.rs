@@ -3,17 +3,9 @@
 use std::fmt;
 
 use ureq::tls::{PemItem, parse_pem};
-
-const INTEGER: u8 = 0x02;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-/// Explicit tag 0: the version.
-const VERSION: u8 = 0xa0;
-/// 2.5.4.3, the common name.
-const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 
 /// The facts of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,112 +40,13 @@ pub fn of_pem(pem: &[u8]) -> Result<Vec<CertificateFacts>, UnreadableCertificate
 /// The facts of one certificate; `None` where it cannot be read.
 #[must_use]
 pub fn of_der(der: &[u8]) -> Option<CertificateFacts> {
-    let mut certificate = DerReader(der).inside(SEQUENCE)?;
-    let mut fields = certificate.inside(SEQUENCE)?;
-    if fields.0.first() == Some(&VERSION) {
-        fields.inside(VERSION)?;
-    }
-    fields.inside(INTEGER)?;
-    // The algorithm and the issuer.
-    fields.inside(SEQUENCE)?;
-    fields.inside(SEQUENCE)?;
-    let mut validity = fields.inside(SEQUENCE)?;
-    validity.next()?;
-    let (tag, text) = validity.next()?;
+    let certificate = Certificate::from_der(der).ok()?;
+    let signed = certificate.tbs_certificate();
+    let mut attributes = signed.subject().iter();
     Some(CertificateFacts {
-        not_after: seconds(tag, text)?,
-        has_common_name: has_common_name(fields.inside(SEQUENCE)?)?,
+        not_after: signed.validity().not_after.to_unix_duration().as_secs(),
+        has_common_name: attributes.any(|attribute| attribute.oid == COMMON_NAME),
     })
-}
-
-fn has_common_name(mut subject: DerReader<'_>) -> Option<bool> {
-    while !subject.0.is_empty() {
-        let mut attributes = subject.inside(SET)?;
-        while !attributes.0.is_empty() {
-            let (tag, name) = attributes.inside(SEQUENCE)?.next()?;
-            if tag == OBJECT_IDENTIFIER && name == COMMON_NAME {
-                return Some(true);
-            }
-        }
-    }
-    Some(false)
-}
-
-/// Values in DER, one after the other.
-struct DerReader<'a>(&'a [u8]);
-
-impl<'a> DerReader<'a> {
-    /// The next value: its tag and its bytes.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (tag, rest) = self.0.split_first()?;
-        let (first, mut rest) = rest.split_first()?;
-        let mut length = usize::from(*first);
-        if *first >= 0x80 {
-            let (bytes, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if bytes.is_empty() || bytes.len() > 3 {
-                return None;
-            }
-            length = bytes
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-            rest = after;
-        }
-        let (value, after) = rest.split_at_checked(length)?;
-        self.0 = after;
-        Some((*tag, value))
-    }
-
-    /// The inside of the next value, which has this tag.
-    fn inside(&mut self, wanted: u8) -> Option<Self> {
-        let (tag, value) = self.next()?;
-        (tag == wanted).then_some(Self(value))
-    }
-}
-
-/// YYMMDDHHMMSSZ of the years 1950 to 2049, or YYYYMMDDHHMMSSZ. What is before 1970 is 0.
-fn seconds(tag: u8, text: &[u8]) -> Option<u64> {
-    let digits = text.strip_suffix(b"Z")?;
-    let (century, digits) = match (tag, digits.len()) {
-        (UTC_TIME, 12) => (None, digits),
-        (GENERALIZED_TIME, 14) => {
-            let (century, digits) = digits.split_at_checked(2)?;
-            (Some(century), digits)
-        }
-        _ => return None,
-    };
-    let mut numbers = [0_u64; 6];
-    for (number, pair) in numbers.iter_mut().zip(digits.chunks_exact(2)) {
-        *number = two_digits(pair)?;
-    }
-    let [year, month, day, hour, minute, second] = numbers;
-    let year = match century {
-        Some(century) => two_digits(century)? * 100 + year,
-        None if year >= 50 => 1900 + year,
-        None => 2000 + year,
-    };
-    let is_time = (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !is_time || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let days = days_since_1970(year, month, day);
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
-fn two_digits(pair: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(pair).ok()?;
-    let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok())?
-}
-
-/// Days of the Gregorian calendar; a year begins in March here, so that its last day is the leap day.
-const fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year.saturating_sub(1), month + 9)
-    };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    days.saturating_sub(719_468)
 }
 
 impl fmt::Display for UnreadableCertificate {
@@ -168,6 +61,55 @@ impl std::error::Error for UnreadableCertificate {}
 mod tests {
     use super::*;
 
+    /// A value in DER of at most 65,535 bytes.
+    fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let inside = parts.concat();
+        let length = u16::try_from(inside.len()).unwrap().to_be_bytes();
+        let mut made = vec![tag];
+        match length {
+            [0, short @ ..=0x7f] => made.push(short),
+            [0, long] => made.extend([0x81, long]),
+            long => made.extend([[0x82].as_slice(), &long].concat()),
+        }
+        made.extend(inside);
+        made
+    }
+
+    const SEQUENCE: u8 = 0x30;
+    const UTC_TIME: u8 = 0x17;
+    const GENERALIZED_TIME: u8 = 0x18;
+
+    /// A name with one attribute of X.520, whose last number is this one, or with none.
+    fn name(attribute: Option<u8>) -> Vec<u8> {
+        let set = attribute.map(|number| {
+            let oid = value(0x06, &[&[0x55, 0x04, number]]);
+            let pair = value(SEQUENCE, &[&oid, &value(0x0c, &[b"etcd"])]);
+            value(0x31, &[&pair])
+        });
+        value(SEQUENCE, &[&set.unwrap_or_default()])
+    }
+
+    /// A certificate of version 3 that ends at this time.
+    fn certificate((tag, end): (u8, &str), subject: Option<u8>) -> Vec<u8> {
+        let bits = value(0x03, &[&[0, 1, 2, 3]]);
+        // Ed25519.
+        let algorithm = value(SEQUENCE, &[&value(0x06, &[&[0x2b, 0x65, 0x70]])]);
+        let begin = value(UTC_TIME, &[b"700101000000Z"]);
+        let signed = value(
+            SEQUENCE,
+            &[
+                &value(0xa0, &[&value(0x02, &[&[2]])]),
+                &value(0x02, &[&[1]]),
+                &algorithm,
+                &name(Some(3)),
+                &value(SEQUENCE, &[&begin, &value(tag, &[end.as_bytes()])]),
+                &name(subject),
+                &value(SEQUENCE, &[&algorithm, &bits]),
+            ],
+        );
+        value(SEQUENCE, &[&signed, &algorithm, &bits])
+    }
+
     #[test]
     fn times_are_those_of_the_calendar() {
         for (tag, text, time) in [
@@ -175,7 +117,6 @@ mod tests {
             (UTC_TIME, "260228235959Z", Some(1_772_323_199)),
             (UTC_TIME, "240229000000Z", Some(1_709_164_800)),
             (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
-            (UTC_TIME, "500101000000Z", Some(0)),
             (GENERALIZED_TIME, "20500101000000Z", Some(2_524_608_000)),
             (GENERALIZED_TIME, "99991231235959Z", Some(253_402_300_799)),
             (GENERALIZED_TIME, "500101000000Z", None),
@@ -184,7 +125,17 @@ mod tests {
             (UTC_TIME, "2601010000+1Z", None),
             (UTC_TIME, "260101000000", None),
         ] {
-            assert_eq!(seconds(tag, text.as_bytes()), time, "{text}");
+            let facts = of_der(&certificate((tag, text), None));
+            assert_eq!(facts.map(|facts| facts.not_after), time, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_common_name_of_the_subject_is_found() {
+        let end = (UTC_TIME, "260101000000Z");
+        for (subject, is_found) in [(None, false), (Some(10), false), (Some(3), true)] {
+            let facts = of_der(&certificate(end, subject)).unwrap();
+            assert_eq!(facts.has_common_name, is_found, "{subject:?}");
         }
     }
 

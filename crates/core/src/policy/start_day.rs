@@ -1,4 +1,7 @@
 //! The first day of a requirement: a date without a time, and what the clock says of it.
+//!
+//! The calendar is written out, since no dependency of the module has one: toml reads dates, and counts no days. A crate for a few lines
+//! would be loaded into sshd with all that it has besides.
 
 use std::fmt;
 
