@@ -97,7 +97,7 @@ fn package_of(path: &Path) -> String {
 }
 
 /// The paths that one with `{a,b}` in it stands for.
-fn alternatives(path: &str) -> impl Iterator<Item = String> {
+pub(super) fn alternatives(path: &str) -> impl Iterator<Item = String> {
     let parts = path
         .split_once('{')
         .and_then(|(front, rest)| Some((front, rest.split_once('}')?)));
