@@ -25,7 +25,7 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
     let danger = DangerDecision::new(&args.force);
     let text = current_text(context)?;
     let begin = text.as_deref().unwrap_or(DEFAULT_POLICY);
-    let mut copy = PrivateCopy::new("twofactor.toml", begin)?;
+    let copy = PrivateCopy::new("twofactor.toml", begin)?;
     loop {
         edit(copy.path())?;
         let done = draft_text(copy.path())
