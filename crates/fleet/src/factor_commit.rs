@@ -21,8 +21,8 @@ use crate::store_values::{ChangeAnswer, KeyedValue};
 
 /// Pause before an unknown end is read back.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Changes by which a removal goes beyond the newest one that this host knows of, where the store does not tell its number: more than
-/// another host may have made since, which takes no record for an older one.
+/// Changes by which a removal goes beyond the newest one that this host and the store know of: more than another host may have made
+/// since, which takes no record for an older one.
 const LEAP: u64 = 1 << 32;
 
 /// The record that the store has to have before a change.
@@ -255,10 +255,10 @@ impl FactorView {
     fn replaced(&self, expected: ExpectedRecord<'_>) -> Result<u64, CommitFault> {
         let known = match expected {
             ExpectedRecord::Unusable(_) if self.is_usable() => return Err(CommitFault::Conflict),
-            // All that is damaged is overwritten.
+            // Whatever is there is overwritten. It may be damaged, or an old one that was put there anew, and this host may be behind:
+            // the revision is above those that other hosts have noted.
             ExpectedRecord::Any(known) | ExpectedRecord::Unusable(known) => {
-                let leap = if self.is_ageless() { LEAP } else { 0 };
-                return Ok(known.max(self.revision()).saturating_add(leap));
+                return Ok(known.max(self.revision()).saturating_add(LEAP));
             }
             ExpectedRecord::Held(_, known) => known,
             _ => 0,
@@ -295,11 +295,6 @@ impl FactorView {
     /// newest record may be another one than it tells of.
     fn is_of_epoch(&self) -> bool {
         self.state().is_some_and(|it| it.epoch == self.epoch)
-    }
-
-    /// True if the store does not tell the revision of a record that it has, or had.
-    fn is_ageless(&self) -> bool {
-        self.record().is_none() && self.state().is_none()
     }
 
     fn next_state(&self, change: &FactorCommit<'_>, id: AttemptId) -> SharedState {

@@ -115,7 +115,11 @@ impl FleetParts {
         match (&self.keys, &self.stored, &self.place) {
             (None, None, None) => Ok(()),
             // A call that was interrupted before, or after, the store had the fleet.
-            (Some(keys), None, Some(place)) if keys.fleet == place.meta.fleet => Ok(()),
+            (Some(keys), None, Some(place))
+                if keys.fleet == place.meta.fleet && !place.was_in_store() =>
+            {
+                Ok(())
+            }
             (Some(_), None, None) => Ok(()),
             (Some(keys), Some(stored), Some(place)) => {
                 let stored = opened_meta(&keys.key, Some(stored))?;

@@ -60,6 +60,12 @@ impl HostPlace {
         StoreKey::host(&self.host)
     }
 
+    /// True if the store had the entry of this host: it has counted since it was made.
+    #[must_use]
+    pub const fn was_in_store(&self) -> bool {
+        self.current.count > 1
+    }
+
     fn text(&self) -> String {
         let beat = |beat: HostBeat| format!("{} {}", beat.count, HEXLOWER.encode(&beat.run));
         format!(

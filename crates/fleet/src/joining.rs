@@ -123,6 +123,9 @@ fn enter(
         // Its number is looked at before it is used.
         return Ok(());
     }
+    if place.was_in_store() {
+        return Err(OutageReason::WentBack.into());
+    }
     let entry = HostEntry::of(place.current, HostMembership::Member, local.report);
     let sealed = key.seal(&place.key(), &entry.encode());
     let sealed = sealed.map_err(OutageReason::Sealing)?;
@@ -204,6 +207,11 @@ fn planned(
             continue;
         };
         match there.remove(&user).as_ref().map(|it| it.content.text()) {
+            // The store has lost it: another host may have removed the user since.
+            None if copies.map_or(Ok(false), |it| it.knows(&user))? => {
+                let reason = "the store lacks the record that this host had from it";
+                plan.report.failed.push((user, reason.to_owned()));
+            }
             None => plan.bring.push(user),
             Some(text) if is_same(text, Some(&here)) => {
                 plan.report.same += 1;
@@ -251,6 +259,11 @@ impl KnownCopies {
             marks: notes.marks,
             noted: noted.map_err(HostError::file(fleet.path()))?,
         })
+    }
+
+    /// True if the fleet has had a record of this user.
+    fn knows(&self, user: &str) -> Result<bool, HostError> {
+        Ok(self.marks.of(user)?.is_some())
     }
 
     /// True if the record of this host is one that the fleet had, also with a bypass code of this host alone: it is only behind, and the

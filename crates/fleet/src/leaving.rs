@@ -37,24 +37,8 @@ pub fn leave(
         Err(OutageReason::HasLeft) => true,
         other => other.map(|()| false)?,
     };
-    if !has_left {
-        let view = host.view(local.store, &time)?;
-        for damaged in &view.damaged {
-            if !has_newest(&host, local.store, damaged)? {
-                return Err(MembershipError::Refused(format!(
-                    "what the store has of {} is damaged, and the copy on this host is not known to be the newest; twofactor fleet status says what to do",
-                    damaged.user
-                )));
-            }
-        }
-        if !view.behind.is_empty() {
-            return Err(MembershipError::Refused(format!(
-                "this host lacks what the fleet has of {} users, as of {}; twofactord brings it within a minute",
-                view.behind.len(),
-                view.behind.first().map_or("", String::as_str)
-            )));
-        }
-    }
+    // Another host may have taken this one out, so that nothing says that it has what the fleet has.
+    refuse_old_copies(&host, local.store, &time, has_left)?;
     if run == MembershipRun::DryRun {
         return Ok(());
     }
@@ -66,6 +50,37 @@ pub fn leave(
     }
     forget(host.directory(), local.state, &lock)?;
     Ok(())
+}
+
+/// Refuses to go with copies that are older than what the fleet has: removed devices would count here for ever, and users without a
+/// copy would pass for users without a device.
+fn refuse_old_copies(
+    host: &FleetHost,
+    store: &FactorStore,
+    time: &WorkDeadline,
+    has_left: bool,
+) -> Result<(), MembershipError> {
+    let view = host.view(store, time)?;
+    for damaged in &view.damaged {
+        if !has_newest(host, store, damaged)? {
+            return Err(MembershipError::Refused(format!(
+                "what the store has of {} is damaged, and the copy on this host is not known to be the newest; twofactor fleet status says what to do",
+                damaged.user
+            )));
+        }
+    }
+    let Some(first) = view.behind.first() else {
+        return Ok(());
+    };
+    let cure = if has_left {
+        "no fleet brings it any more, since this host was taken out: compare its users, then twofactor fleet leave --without-store"
+    } else {
+        "twofactord brings it within a minute"
+    };
+    Err(MembershipError::Refused(format!(
+        "this host lacks what the fleet has of {} users, as of {first}; {cure}",
+        view.behind.len()
+    )))
 }
 
 /// True unless the record in the store is damaged, and this host does not have the one that it was: by an older one a device that was

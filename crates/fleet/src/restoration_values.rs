@@ -91,11 +91,12 @@ impl FleetHost {
             .iter()
             .filter(|id| members.iter().all(|it| it.id != **id));
         let found = members.len() + late.count();
-        let known = FleetContact::read(state)
-            .ok()
-            .flatten()
-            .map_or(0, |it| it.hosts);
-        if found < usize::try_from(known).unwrap_or(usize::MAX) {
+        // Without a contact it is not known how many there were.
+        let known = match FleetContact::read(state) {
+            Ok(Some(contact)) => usize::try_from(contact.hosts).unwrap_or(usize::MAX),
+            Ok(None) | Err(_) => usize::MAX,
+        };
+        if found < known {
             waiting.push(UNKNOWN_HOSTS.to_owned());
         }
         waiting.retain(|id| !without.contains(id));

@@ -276,6 +276,33 @@ fn a_wrong_store_removes_no_record() {
     assert!(a.record("alice").is_some());
 }
 
+/// As after a backup from before a host joined, and after none.
+#[test]
+fn a_store_that_lost_a_host_is_not_begun_anew() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    a.enroll("alice", 64001);
+    assert_eq!(
+        (a.beat_of_service().is_ok(), b.beat_of_service().is_ok()),
+        (true, true)
+    );
+    let delete = |arguments: &[&str]| {
+        let deleted = cluster.etcdctl(&[&["del"], arguments].concat(), true);
+        assert!(deleted.status.success(), "{deleted:?}");
+    };
+    let id = b.open().host_id().to_owned();
+    delete(&[&format!("/twofactor/v1/host/{id}")]);
+    let refused = b.join(&a, MembershipRun::Apply).unwrap_err();
+    assert_eq!(refused, OutageReason::WentBack.into());
+    // One that it does not know brings no user whom another may have removed.
+    delete(&["--prefix", "/twofactor/v1/record/"]);
+    let report = a.join(&a, MembershipRun::DryRun).unwrap();
+    assert_eq!((report.brought, report.failed.len()), (0, 1), "{report:?}");
+    delete(&["--prefix", "/twofactor/"]);
+    let refused = a.init(MembershipRun::Apply).unwrap_err();
+    assert_eq!(refused, OutageReason::NoFleet.into());
+}
+
 /// The files of a host are copied to a second one, or the store was restored: both are noticed.
 #[test]
 fn a_number_that_another_wrote_is_an_outage() {

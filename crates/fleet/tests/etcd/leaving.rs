@@ -103,6 +103,14 @@ fn a_host_that_was_removed_is_in_an_outage() {
     let id = b.open().host_id().to_owned();
     assert_eq!(a.remove_host(&id, MembershipRun::Apply), Ok(()));
     assert_eq!(b.beat(), Err(OutageReason::HasLeft));
+    // What has changed since does not come any more.
+    a.enroll("alice", 64001);
+    let refused = b.leave(MembershipRun::Apply).unwrap_err().to_string();
+    assert!(
+        refused.contains("alice") && refused.contains("--without-store"),
+        "{refused}"
+    );
+    a.store().discard("alice").unwrap();
     assert_eq!(b.leave(MembershipRun::Apply), Ok(()));
     assert_eq!(b.join(&a, MembershipRun::Apply).unwrap().conflicts, vec![]);
     b.restart_service();
