@@ -1,7 +1,7 @@
 //! The daemon's answers on real files, without sockets: below the directory for temporary files, which `fuzz/run` removes.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -25,6 +25,8 @@ use twofactord::fuzzing::{
     UserFactors, response,
 };
 
+use crate::store;
+
 /// The users, in the order of their uids from [`FIRST_UID`] on.
 pub const USERS: [&str; 2] = ["alice", "bob"];
 const FIRST_UID: u32 = 1000;
@@ -43,12 +45,7 @@ impl DaemonMachine {
     /// Needs root: files of others are refused.
     #[must_use]
     pub fn new() -> Self {
-        let name = format!("twofactor-fuzz-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&directory)
-            .unwrap();
+        let directory = store::make_top();
         let (policy, state) = (directory.join("policy.toml"), directory.join("store"));
         FactorStore::initialize(&state, &policy, MarkDisagreement::Settle).unwrap();
         let tickets = TicketStore::at(&directory.join("tickets"));

@@ -2,7 +2,7 @@
 //! running destructors.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use twofactor_core::account::Account;
@@ -18,6 +18,8 @@ use twofactor_store::attempt::{
 };
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::{FactorStore, PolicyFile};
+
+use crate::store;
 
 const STEP: u64 = 54_000_000;
 const POLICY: &str = "enabled = true\nwindow = 2\ngrace = 60\n[throttle]\nattempts = 5\n";
@@ -44,12 +46,7 @@ impl FuzzMachine {
     /// Needs root: files of others are refused.
     #[must_use]
     pub fn new() -> Self {
-        let name = format!("twofactor-fuzz-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&directory)
-            .unwrap();
+        let directory = store::make_top();
         let phone = Device {
             id: CredentialId::from_number(1).unwrap(),
             name: "phone".parse().unwrap(),

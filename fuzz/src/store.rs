@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 
 use twofactor_store::{FactorStore, MarkDisagreement};
 
+/// Makes the directory of this process below the one for temporary files.
+pub(super) fn make_top() -> PathBuf {
+    let name = format!("twofactor-fuzz-{}", std::process::id());
+    let top = std::env::temp_dir().join(name);
+    fs::DirBuilder::new().mode(0o700).create(&top).unwrap();
+    top
+}
+
 /// A state directory that is marked.
 pub struct FuzzDirectory {
     path: PathBuf,
@@ -16,9 +24,7 @@ impl FuzzDirectory {
     /// Needs root: files of others are refused.
     #[must_use]
     pub fn new() -> Self {
-        let name = format!("twofactor-fuzz-{}", std::process::id());
-        let top = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&top).unwrap();
+        let top = make_top();
         let path = top.join("store");
         let policy = top.join("policy.toml");
         let made = FactorStore::initialize(&path, &policy, MarkDisagreement::Settle);

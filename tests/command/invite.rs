@@ -8,6 +8,8 @@ use harness::desk::{desk, give_phone, json, parse, strings};
 use harness::enrolled::record_path;
 use serde_json::Value;
 
+use super::interruption::{hold_lock, interrupted};
+
 const SHEETS: &str = "/root/sheets";
 /// alice and bob beside three more users, and a policy that exempts one of them.
 const EXEMPT: &str = "enabled = true\n[[exempt]]\nusers = [\"erin\"]\n";
@@ -288,10 +290,7 @@ fn codes_go_to_sheets_and_nowhere_else() {
 /// The command waits for the lock of the second user when it is ended.
 fn stopped_at_bob(machine: &Machine) -> (harness::Running, harness::Running) {
     machine.command(&["invite", "bob"]).ok();
-    let state = "/var/lib/twofactor/state/bob";
-    let line = format!("exec 7<{state}; flock 7; echo held >/run/held; exec sleep 600");
-    let holder = machine.program("sh").args(&["-c", &line]).start();
-    while !Path::new("/run/held").exists() {}
+    let holder = hold_lock(machine, "bob");
     let call = [
         "invite",
         "alice",
@@ -307,23 +306,11 @@ fn stopped_at_bob(machine: &Machine) -> (harness::Running, harness::Running) {
     (holder, command)
 }
 
-fn signal(running: &harness::Running, name: &str) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(running.pid()).unwrap()).unwrap();
-    let signal = match name {
-        "INT" => rustix::process::Signal::INT,
-        _ => rustix::process::Signal::KILL,
-    };
-    rustix::process::kill_process(pid, signal).unwrap();
-}
-
 #[test]
 fn an_interrupted_call_reports_what_is_stored() {
     let machine = office();
-    let (holder, mut command) = stopped_at_bob(&machine);
-    signal(&command, "INT");
-    holder.kill();
-    while command.try_wait().is_none() {}
-    let run = command.kill();
+    let (holder, command) = stopped_at_bob(&machine);
+    let run = interrupted(command, holder);
     assert_eq!(run.code, Some(1), "{run:?}");
     let report = parse(&run.stdout);
     assert_eq!(report["interrupted"], true);

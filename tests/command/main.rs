@@ -18,6 +18,7 @@ mod grace;
 mod hostile;
 mod import;
 mod init;
+mod interruption;
 mod invite;
 mod line;
 mod locks;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use harness::Machine;
 use harness::desk::{desk, desk_on, give, json, parse};
-use harness::enrolled::{device, record_path, write_record};
+use harness::enrolled::{device, record_path, write_numbered, write_record};
 use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::device::OtpKind;
@@ -28,12 +28,7 @@ fn with_users(count: u32) -> Machine {
     machine.add_users(count, FIRST);
     // So many that their accounts are listed.
     for number in 4..count * 4 / 5 {
-        let account = Account {
-            name: format!("user{number}"),
-            uid: FIRST + number,
-            gid: FIRST + number,
-        };
-        write_record(&account, vec![device("token", OtpKind::Hotp)]);
+        write_numbered(number, FIRST);
     }
     for group in ["staff", "robots"] {
         machine.add_group(group);

@@ -10,6 +10,7 @@ use harness::hotp;
 use serde_json::Value;
 
 use super::init::STATE;
+use super::interruption::{hold_lock, interrupted};
 
 pub const FILE: &str = "/root/backup";
 pub fn back_up(machine: &Machine) -> Vec<u8> {
@@ -316,17 +317,10 @@ fn an_interrupted_backup_leaves_no_file() {
     let machine = desk_on();
     give_phone(&machine, "alice");
     give_phone(&machine, "bob");
-    let line =
-        "exec 7</var/lib/twofactor/state/alice; flock 7; echo held >/run/held; exec sleep 600";
-    let holder = machine.program("sh").args(&["-c", line]).start();
-    while !Path::new("/run/held").exists() {}
-    let mut command = machine.twofactor(&["backup", "--output", FILE]).start();
+    let holder = hold_lock(&machine, "alice");
+    let command = machine.twofactor(&["backup", "--output", FILE]).start();
     while !Path::new(FILE).exists() {}
-    let pid = rustix::process::Pid::from_raw(i32::try_from(command.pid()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    holder.kill();
-    while command.try_wait().is_none() {}
-    let run = command.kill();
+    let run = interrupted(command, holder);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("interrupted"), "{run:?}");
     assert!(!Path::new(FILE).exists());

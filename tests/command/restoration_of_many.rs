@@ -1,14 +1,13 @@
 //! `restore` of very many users, which several threads do.
 
-use std::path::Path;
-
 use harness::Machine;
 use harness::desk::{desk, desk_on, is_asked, parse};
-use harness::enrolled::{device, record_path, state_path, write_record};
+use harness::enrolled::{device, record_path, state_path, write_numbered, write_record};
 use serde_json::Value;
 use twofactor_core::account::Account;
 use twofactor_core::device::OtpKind;
 
+use super::interruption::{hold_lock, interrupted};
 use super::restoration::{FILE, back_up, restore, results};
 
 const USERS: u32 = 300;
@@ -20,18 +19,9 @@ fn backup() -> Vec<u8> {
     let machine = desk_on();
     machine.add_users(USERS, FIRST);
     for number in 0..USERS {
-        enroll(number);
+        write_numbered(number, FIRST);
     }
     back_up(&machine)
-}
-
-fn enroll(number: u32) {
-    let account = Account {
-        name: format!("user{number}"),
-        uid: FIRST + number,
-        gid: FIRST + number,
-    };
-    write_record(&account, vec![device("token", OtpKind::Hotp)]);
 }
 
 /// A machine with the users, without records of them, and with the backup.
@@ -82,20 +72,13 @@ fn an_interrupted_restoration_leaves_users_whole() {
     let file = backup();
     let users = users(&file);
     let machine = new_machine(&file);
-    enroll(250);
-    let line =
-        "exec 7</var/lib/twofactor/state/user250; flock 7; echo held >/run/held; exec sleep 600";
-    let holder = machine.program("sh").args(&["-c", line]).start();
-    while !Path::new("/run/held").exists() {}
+    write_numbered(250, FIRST);
+    let holder = hold_lock(&machine, "user250");
     let arguments = ["restore", FILE, "--replace", "--yes", "--json"];
-    let mut command = machine.twofactor(&arguments).start();
+    let command = machine.twofactor(&arguments).start();
     let is_stored = |user: &&String| record_path(user).exists();
     while users.iter().filter(is_stored).count() < 20 {}
-    let pid = rustix::process::Pid::from_raw(i32::try_from(command.pid()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    holder.kill();
-    while command.try_wait().is_none() {}
-    let run = command.kill();
+    let run = interrupted(command, holder);
     assert_eq!(run.code, Some(1), "{run:?}");
     let report = parse(&run.stdout);
     assert_eq!(report["interrupted"], true);

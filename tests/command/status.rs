@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use harness::Machine;
 use harness::desk::{desk_on, give, give_phone, json, parse};
-use harness::enrolled::{device, login, run, write_record};
+use harness::enrolled::{login, run, write_numbered};
 use harness::screen::{COLUMNS, assert_fits};
 use serde_json::Value;
-use twofactor_core::account::Account;
-use twofactor_core::device::OtpKind;
 
 /// The uid of `user0`.
 const FIRST: u32 = 2_000;
@@ -16,12 +14,7 @@ const FIRST: u32 = 2_000;
 /// A device for each of the first users.
 fn enroll(count: u32) {
     for number in 0..count {
-        let account = Account {
-            name: format!("user{number}"),
-            uid: FIRST + number,
-            gid: FIRST + number,
-        };
-        write_record(&account, vec![device("token", OtpKind::Hotp)]);
+        write_numbered(number, FIRST);
     }
 }
 

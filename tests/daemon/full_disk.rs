@@ -4,13 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::enrolled::{add_account, record_path, state_of};
+use harness::enrolled::{add_account, initialize, record_path, state_of};
 use harness::logins::{ASK_CODE, Phone, enroll, enrolled, machine};
 use harness::twofactord::{Daemon, DaemonConversation};
 use harness::{Machine, PASSWORD};
 use serde_json::{Value, json};
-use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_store::{FactorStore, MarkDisagreement};
+use twofactor_core::STATE_DIR;
 
 use super::changes::{BEGIN, CONFIRM, RENEW, UNSET, VERIFY, alice, devices, phone as pending};
 use super::own_changes::{ASK_DEVICE_CODE, after_login, alice as command, ended};
@@ -37,8 +36,7 @@ impl SmallDisk {
             STATE_DIR,
         ];
         machine.run("mount", &mount).ok();
-        let (state, policy) = (Path::new(STATE_DIR), Path::new(POLICY_FILE));
-        FactorStore::initialize(state, policy, MarkDisagreement::Settle).unwrap();
+        initialize(Path::new(STATE_DIR));
         let phone = enrolled(&machine, "alice");
         enroll(&machine, "alice", &["--device", "old"]);
         add_account(&machine, "bob");

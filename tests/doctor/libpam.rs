@@ -83,12 +83,7 @@ fn doctor_expects_of_made_up_stacks_what_libpam_does() {
         ("enabled = true\nenforcement = \"mandatory\"\n", "auth_err"),
         ("nonsense\n", "authinfo_unavail"),
     ];
-    twofactor_store::FactorStore::initialize(
-        Path::new(twofactor_core::STATE_DIR),
-        Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::MarkDisagreement::Settle,
-    )
-    .unwrap();
+    harness::enrolled::initialize(Path::new(twofactor_core::STATE_DIR));
     let (mut refused, mut accepted, mut called) = (0, 0, 0);
     for seed in 0..STACKS {
         let mut dice = Dice(seed);

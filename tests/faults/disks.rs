@@ -8,7 +8,6 @@ use harness::Machine;
 use harness::enrolled;
 use harness::pam::{EXACT, code};
 use twofactor_core::STATE_DIR;
-use twofactor_store::FactorStore;
 
 use harness::enrolled::{
     ON, SERVICE, Token, add_account, add_recovery_codes, auth, enroll_token, record_path, run,
@@ -29,12 +28,7 @@ fn machine_on(make: &str, size: &str) -> Machine {
          chmod 0700 {STATE_DIR}"
     );
     machine.run("sh", &["-c", &shell]).ok();
-    FactorStore::initialize(
-        Path::new(STATE_DIR),
-        Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::MarkDisagreement::Settle,
-    )
-    .unwrap();
+    enrolled::initialize(Path::new(STATE_DIR));
     machine
 }
 

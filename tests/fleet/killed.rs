@@ -1,13 +1,13 @@
 //! The service of the fleet, killed before each system call that it makes for a code.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::enrolled::SECRET;
 use harness::otp::hotp_codes;
-use harness::twofactord::FLEET_SOCKET;
+use harness::twofactord::{FLEET_SOCKET, read_reply};
 use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
 use twofactor_protocol::fleet::{CodePurpose, FleetAnswer, FleetAttemptCall};
@@ -55,15 +55,8 @@ impl ServiceConnection {
             purpose: CodePurpose::Login,
         };
         self.0.write_all(&call.message()).ok()?;
-        let (mut reply, mut byte) = (Vec::new(), [0]);
-        while !reply.ends_with(b"\0") {
-            if self.0.read(&mut byte).ok()? == 0 {
-                return None;
-            }
-            reply.extend(byte);
-        }
-        let reply = reply.strip_suffix(b"\0").unwrap();
-        Some(FleetAnswer::read(reply).unwrap())
+        let reply = read_reply(&mut self.0)?;
+        Some(FleetAnswer::read(&reply).unwrap())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A store that answers, and takes longer than a state is waited for whose holder does not move.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_store::FactorStore;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::hosts::{HostMachine, MemberHost};
 use super::outages::until_noted;
 use super::relayed_changes::{as_alice, call};
 use super::service_tap::{ServiceTap, TappedAnswer};
@@ -66,6 +67,33 @@ fn until_idle(host: &MemberHost) {
     thread::sleep(Duration::from_millis(500));
 }
 
+/// The result of a call on a host while the store answers nothing for [`SLOW`], and for how long another process waited for alice's
+/// lock, which is not taken over.
+fn with_slow_store<T: Send + 'static>(
+    host: &MemberHost,
+    call: impl FnOnce(&mut HostMachine) -> T + Send + 'static,
+) -> (T, Duration) {
+    let (begun, begins) = channel();
+    thread::scope(|scope| {
+        let link = &host.link;
+        scope.spawn(move || {
+            begins.recv().unwrap();
+            thread::sleep(SLOW);
+            link.set_held(false);
+        });
+        let link = Arc::clone(link);
+        host.run(move |host| {
+            let rival = rival();
+            link.set_held(true);
+            begun.send(()).unwrap();
+            let result = call(host);
+            let waited = rival.join().unwrap();
+            assert!(!was_taken_over());
+            (result, waited)
+        })
+    })
+}
+
 /// The first of the recovery codes that were shown.
 fn first_code(shown: &Value) -> String {
     shown["recovery_codes"][0].as_str().unwrap().to_owned()
@@ -77,27 +105,12 @@ fn roots_change_waits_for_a_slow_store() {
     let hosts = two_hosts(&cluster, OtpKind::Hotp, PATIENT);
     let host = &hosts[0];
     until_idle(host);
-    let (begun, begins) = channel();
-    let shown = thread::scope(|scope| {
-        let link = &host.link;
-        scope.spawn(move || {
-            begins.recv().unwrap();
-            thread::sleep(SLOW);
-            link.set_held(false);
-        });
-        let link = std::sync::Arc::clone(&host.link);
-        host.run(move |host| {
-            let rival = rival();
-            link.set_held(true);
-            begun.send(()).unwrap();
-            let codes = ["recovery-codes", "alice", "--yes", "--json"];
-            let made = host.machine.command(&codes).ok();
-            let waited = rival.join().unwrap();
-            assert!(waited > Duration::from_millis(1500), "{waited:?}");
-            assert!(!was_taken_over());
-            serde_json::from_str::<Value>(&made.stdout).unwrap()
-        })
+    let (made, waited) = with_slow_store(host, |host| {
+        let codes = ["recovery-codes", "alice", "--yes", "--json"];
+        host.machine.command(&codes).ok()
     });
+    assert!(waited > Duration::from_millis(1500), "{waited:?}");
+    let shown = serde_json::from_str(&made.stdout).unwrap();
     assert!(is_in(&hosts[0], &first_code(&shown)));
 }
 
@@ -135,26 +148,11 @@ fn a_code_waits_for_a_slow_store() {
     let host = &hosts[0];
     let typed = Token::new("alice").code_at(0).to_owned();
     until_idle(host);
-    let (begun, begins) = channel();
-    thread::scope(|scope| {
-        let link = &host.link;
-        scope.spawn(move || {
-            begins.recv().unwrap();
-            thread::sleep(SLOW);
-            link.set_held(false);
-        });
-        let link = std::sync::Arc::clone(&host.link);
-        host.run(move |host| {
-            let rival = rival();
-            link.set_held(true);
-            begun.send(()).unwrap();
-            let result = auth(login("alice").service(SERVICE).answer(&typed));
-            rival.join().unwrap();
-            assert!(!was_taken_over());
-            let log = host.daemon.as_ref().unwrap().log();
-            assert_eq!(result, code::SUCCESS, "{log}");
-        })
+    let (result, _) = with_slow_store(host, move |_| {
+        auth(login("alice").service(SERVICE).answer(&typed))
     });
+    let log = host.run(|host| host.daemon.as_ref().unwrap().log());
+    assert_eq!(result, code::SUCCESS, "{log}");
 }
 
 /// What was told of new recovery codes.

@@ -6,10 +6,9 @@ use std::path::Path;
 use harness::Machine;
 use harness::otp::hotp_codes;
 use harness::pam::{Drive, EXACT, Holdings, Repeated, code};
-use twofactor_store::FactorStore;
 
 use harness::enrolled::{
-    SECRET, SERVICE, Token, add_recovery_codes, enroll_token, machine, run, state_of,
+    SECRET, SERVICE, Token, add_recovery_codes, enroll_token, initialize, machine, run, state_of,
 };
 
 const PATIENT: &str = "enabled = true\ntries = 1\n[throttle]\nattempts = 1000\nmax_failures = 0\n";
@@ -21,12 +20,7 @@ const WARM_UP: usize = 60;
 
 /// Every transaction runs the module for an unenrolled user, with a broken policy, and for an enrolled one.
 fn transactions(machine: &Machine, alice: &Token, count: usize) -> Drive {
-    FactorStore::initialize(
-        Path::new("/srv/none"),
-        Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::MarkDisagreement::Settle,
-    )
-    .unwrap();
+    initialize(Path::new("/srv/none"));
     machine.write_file("/srv/broken.toml", "enabled = maybe\n", 0o644);
     machine.stack(
         SERVICE,

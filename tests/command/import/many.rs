@@ -1,11 +1,9 @@
 //! `import` of many users, which is ended before it is through.
 
-use std::path::Path;
-
 use harness::desk::{desk_on, parse};
-use harness::enrolled::{device, record_path, write_record};
-use twofactor_core::account::Account;
-use twofactor_core::device::OtpKind;
+use harness::enrolled::{record_path, write_numbered};
+
+use crate::interruption::{hold_lock, interrupted};
 
 /// Users who are enrolled at once.
 const BATCH: u32 = 200;
@@ -18,23 +16,14 @@ const FILE: &str = "/root/users.oath";
 fn an_interrupted_import_logs_and_reports_its_work() {
     let machine = desk_on();
     machine.add_users(BATCH + 2, FIRST);
-    let account = Account {
-        name: format!("user{BATCH}"),
-        uid: FIRST + BATCH,
-        gid: FIRST + BATCH,
-    };
-    write_record(&account, vec![device("token", OtpKind::Hotp)]);
+    write_numbered(BATCH, FIRST);
     let line = |number| format!("HOTP user{number} - 000102030405060708090a0b0c0d0e0f10111213\n");
     let lines: String = (0..BATCH + 2).map(line).collect();
     machine.write_file(FILE, &lines, 0o600);
-    let hold = format!(
-        "exec 7</var/lib/twofactor/state/user{BATCH}; flock 7; echo held >/run/held; exec sleep 600"
-    );
-    let holder = machine.program("sh").args(&["-c", &hold]).start();
-    while !Path::new("/run/held").exists() {}
+    let holder = hold_lock(&machine, &format!("user{BATCH}"));
     machine.forget_log();
     let arguments = ["import", "users-oath", FILE, "--yes", "--json"];
-    let mut command = machine.twofactor(&arguments).start();
+    let command = machine.twofactor(&arguments).start();
     // While it waits for the lock.
     for number in [0, BATCH - 1] {
         machine.wait_for_log(&format!(
@@ -42,11 +31,7 @@ fn an_interrupted_import_logs_and_reports_its_work() {
         ));
         assert!(record_path(&format!("user{number}")).exists());
     }
-    let pid = rustix::process::Pid::from_raw(i32::try_from(command.pid()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    holder.kill();
-    while command.try_wait().is_none() {}
-    let run = command.kill();
+    let run = interrupted(command, holder);
     assert_eq!(run.code, Some(1), "{run:?}");
     let report = parse(&run.stdout);
     let items = report["items"].as_array().unwrap();

@@ -43,14 +43,19 @@ pub fn machine(policy: &str) -> Machine {
     machine.policy(policy);
     // libpam loads the modules of this file, too, for every transaction.
     machine.stack("other", "auth required pam_deny.so\n");
-    FactorStore::initialize(
-        Path::new(STATE_DIR),
-        Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::MarkDisagreement::Settle,
-    )
-    .unwrap();
+    initialize(Path::new(STATE_DIR));
     add_stack(&machine, SERVICE, "");
     machine
+}
+
+/// Makes a directory of records and states as a package does, or marks the one that is there.
+pub fn initialize(directory: &Path) -> FactorStore {
+    let made = FactorStore::initialize(
+        directory,
+        Path::new(POLICY_FILE),
+        twofactor_store::MarkDisagreement::Settle,
+    );
+    made.unwrap().0
 }
 
 /// Adds a service with the module alone in every phase. libpam returns what the module returned, and `IGNORED` for
@@ -136,6 +141,16 @@ pub fn device(name: &str, kind: OtpKind) -> Device {
     }
 }
 
+/// Gives a token to `user{number}`, one of the users that [`Machine::add_users`] makes from `first_id` on.
+pub fn write_numbered(number: u32, first_id: u32) {
+    let account = Account {
+        name: format!("user{number}"),
+        uid: first_id + number,
+        gid: first_id + number,
+    };
+    write_record(&account, vec![device("token", OtpKind::Hotp)]);
+}
+
 /// Makes the record and the state of an account, in the directory that the module uses.
 pub fn write_record(account: &Account, devices: Vec<Device>) {
     write_record_in(Path::new(STATE_DIR), account, devices);
@@ -143,13 +158,7 @@ pub fn write_record(account: &Account, devices: Vec<Device>) {
 
 /// Makes the record and the state of an account in a state directory.
 pub fn write_record_in(directory: &Path, account: &Account, devices: Vec<Device>) {
-    let store = FactorStore::initialize(
-        directory,
-        Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::MarkDisagreement::Settle,
-    )
-    .unwrap()
-    .0;
+    let store = initialize(directory);
     let entries: Vec<DeviceState> = devices
         .iter()
         .map(|device| DeviceState {

@@ -72,12 +72,7 @@ pub fn machine() -> Machine {
         machine.install_stack(stack);
     }
     policy(&machine, "", "");
-    twofactor_store::FactorStore::initialize(
-        Path::new(twofactor_core::STATE_DIR),
-        Path::new(twofactor_core::POLICY_FILE),
-        twofactor_store::MarkDisagreement::Settle,
-    )
-    .unwrap();
+    crate::enrolled::initialize(Path::new(twofactor_core::STATE_DIR));
     machine.set_password("root");
     machine
 }

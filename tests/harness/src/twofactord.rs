@@ -182,15 +182,20 @@ impl DaemonConversation {
     }
 
     fn reply_if_any(&mut self) -> Option<Result<Value, String>> {
-        let (mut reply, mut byte) = (Vec::new(), [0]);
-        while !reply.ends_with(b"\0") {
-            if self.0.read(&mut byte).ok()? == 0 {
-                return None;
-            }
-            reply.extend(byte);
-        }
-        Some(parameters_of(&reply[..reply.len() - 1]))
+        read_reply(&mut self.0).map(|reply| parameters_of(&reply))
     }
+}
+
+/// The next message of the daemon, without the zero byte at its end; `None` where the daemon is gone before the whole of it.
+pub fn read_reply(connection: &mut UnixStream) -> Option<Vec<u8>> {
+    let (mut reply, mut byte) = (Vec::new(), [0]);
+    while connection.read(&mut byte).ok()? > 0 {
+        if byte == [0] {
+            return Some(reply);
+        }
+        reply.extend(byte);
+    }
+    None
 }
 
 fn parameters_of(reply: &[u8]) -> Result<Value, String> {

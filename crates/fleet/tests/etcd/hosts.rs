@@ -60,27 +60,28 @@ impl TestHost {
         self.files.path().join("fleet.key")
     }
 
-    pub fn init(&self, run: MembershipRun) -> Result<usize, MembershipError> {
+    /// What an act on the membership of this host needs of it.
+    pub fn with_local<T>(&self, act: impl FnOnce(LocalHost<'_>, &HostSettings) -> T) -> T {
         let (store, state) = (self.files.store(), self.files.top());
         let local = LocalHost {
             store: &store,
             state: &state,
             report: REPORT,
         };
-        let settings = HostSettings::load(&self.settings).unwrap();
-        let founded = founding::found(local, &settings, run, &|_, _| ());
-        founded.map(|founded| founded.users)
+        act(local, &HostSettings::load(&self.settings).unwrap())
+    }
+
+    pub fn init(&self, run: MembershipRun) -> Result<usize, MembershipError> {
+        let found = |local: LocalHost<'_>, settings: &HostSettings| {
+            founding::found(local, settings, run, &|_, _| ())
+        };
+        self.with_local(found).map(|founded| founded.users)
     }
 
     pub fn join(&self, first: &Self, run: MembershipRun) -> Result<JoinReport, MembershipError> {
-        let (store, state) = (self.files.store(), self.files.top());
-        let local = LocalHost {
-            store: &store,
-            state: &state,
-            report: REPORT,
-        };
-        let settings = HostSettings::load(&self.settings).unwrap();
-        joining::join(local, &settings, &first.key(), run, &|_, _| ())
+        self.with_local(|local, settings| {
+            joining::join(local, settings, &first.key(), run, &|_, _| ())
+        })
     }
 
     pub fn open(&self) -> FleetHost {

@@ -4,25 +4,14 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::cluster::{EtcdCluster, MEMBERS};
-use super::hosts::{REPORT, TestHost, founded, soon};
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_settings::HostSettings;
+use super::hosts::{TestHost, founded, soon};
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::leaving;
 use twofactor_fleet::membership_error::MembershipError;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_store::fleet_contact::FleetContact;
 
 impl TestHost {
-    fn with_local<T>(&self, act: impl FnOnce(LocalHost<'_>, &HostSettings) -> T) -> T {
-        let (store, state) = (self.files.store(), self.files.top());
-        let local = LocalHost {
-            store: &store,
-            state: &state,
-            report: REPORT,
-        };
-        act(local, &HostSettings::load(&self.settings).unwrap())
-    }
-
     pub fn leave(&self, run: MembershipRun) -> Result<(), MembershipError> {
         self.with_local(|local, settings| leaving::leave(local, settings, run))
     }

@@ -5,8 +5,7 @@ use super::hosts::{REPORT, founded};
 use super::restoring::{ended, ended_without_other, met_with, old_backup};
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_settings::HostSettings;
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::rotation;
 
@@ -70,14 +69,8 @@ fn a_new_key_cuts_off_the_hosts_with_the_old_one() {
     let (a, b) = founded(&cluster);
     a.enroll("alice", 64001);
     assert_eq!(b.beat(), Ok(1));
-    let (store, state) = (a.files.store(), a.files.top());
-    let local = LocalHost {
-        store: &store,
-        state: &state,
-        report: REPORT,
-    };
-    let settings = HostSettings::load(&a.settings).unwrap();
-    let rotate = |run| rotation::rotate(local, &settings, run, &|_, _| ());
+    let rotate =
+        |run| a.with_local(|local, settings| rotation::rotate(local, settings, run, &|_, _| ()));
     let values = rotate(MembershipRun::DryRun).unwrap();
     assert_eq!(b.beat(), Ok(0));
     assert_eq!(rotate(MembershipRun::Apply), Ok(values));

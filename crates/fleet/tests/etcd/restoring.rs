@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{REPORT, TestHost, founded, soon};
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_settings::HostSettings;
+use super::hosts::{TestHost, founded, soon};
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::shared_state::SharedState;
@@ -19,15 +18,11 @@ pub fn uid_of(user: &str) -> u32 {
 
 impl TestHost {
     pub fn after_restore(&self, without: &[&str], run: MembershipRun) -> RestorationReport {
-        let (store, state) = (self.files.store(), self.files.top());
-        let local = LocalHost {
-            store: &store,
-            state: &state,
-            report: REPORT,
-        };
-        let settings = HostSettings::load(&self.settings).unwrap();
         let without: Vec<String> = without.iter().map(ToString::to_string).collect();
-        restoration::after_restore(local, &settings, &without, (run, 1), &|_, _| ()).unwrap()
+        let restored = self.with_local(|local, settings| {
+            restoration::after_restore(local, settings, &without, (run, 1), &|_, _| ())
+        });
+        restored.unwrap()
     }
 
     pub fn beat(&self) -> Result<usize, OutageReason> {

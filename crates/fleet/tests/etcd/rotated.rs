@@ -4,13 +4,12 @@ use std::fs;
 use std::sync::Arc;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{REPORT, TestHost};
+use super::hosts::TestHost;
 use super::restoring::{met_with, uid_of};
 use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_fleet::fleet_changes::FleetChanges;
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_settings::HostSettings;
+use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::rotation;
 use twofactor_store::operations::{self, ChangeError, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
@@ -20,14 +19,10 @@ const NOW: u64 = 2_000_000_000;
 impl TestHost {
     /// A new key for the fleet.
     fn rotate(&self) {
-        let (store, state) = (self.files.store(), self.files.top());
-        let local = LocalHost {
-            store: &store,
-            state: &state,
-            report: REPORT,
-        };
-        let settings = HostSettings::load(&self.settings).unwrap();
-        rotation::rotate(local, &settings, MembershipRun::Apply, &|_, _| ()).unwrap();
+        let rotated = self.with_local(|local, settings| {
+            rotation::rotate(local, settings, MembershipRun::Apply, &|_, _| ())
+        });
+        rotated.unwrap();
         self.restart_service();
     }
 
