@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use twofactor_fleet::beats::{BEAT_INTERVAL, BeatFiles, BeatThread, report_of};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::host_error::HostError;
 use twofactor_fleet::host_handle::HostHandle;
+use twofactor_fleet::host_heartbeat::{BEAT_INTERVAL, BeatFiles, BeatThread, report_of};
 use twofactor_fleet::host_settings;
 
 use crate::fleet_service::FleetService;

@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use twofactor_core::account::Account;
-use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::host_handle::HostHandle;
+use twofactor_fleet::host_heartbeat::BeatFiles;
 use twofactor_store::attempt::{AttemptFailure, PushedStates, push_outage};
 use twofactor_store::{FactorStore, PolicyFile};
 

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use twofactor_fleet::beats::{BeatFiles, report_of};
 use twofactor_fleet::fleet_membership::LocalHost;
+use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_store::FactorStore;
 

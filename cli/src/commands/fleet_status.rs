@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use twofactor_fleet::beats::{BeatFiles, report_of};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_view::{DamageKind, DamagedUser, FleetView};
+use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
 use twofactor_fleet::host_settings;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_store::FactorStore;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use twofactor_fleet::beats::{BeatFiles, report_of};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_view::MemberView;
+use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
 
 use super::doctor_finding::DoctorFinding;
 use super::fleet_members;

@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod attempt_id;
-pub mod beats;
 pub mod certificate_facts;
 pub mod deadline;
 pub mod factor_commit;
@@ -27,6 +26,7 @@ pub mod host_entry;
 pub mod host_error;
 pub mod host_file;
 pub mod host_handle;
+pub mod host_heartbeat;
 pub mod host_settings;
 pub mod joining;
 pub mod key_file;

@@ -9,7 +9,6 @@
 
 use twofactor_store::FactorStore;
 
-use crate::beats::BeatFiles;
 use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
 use crate::fleet_key::SealError;
@@ -17,6 +16,7 @@ use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress,
 use crate::host_entry::HostReport;
 use crate::host_error::HostError;
 use crate::host_file::{FleetLock, HostPlace};
+use crate::host_heartbeat::BeatFiles;
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;

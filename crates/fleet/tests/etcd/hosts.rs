@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::cluster::EtcdCluster;
 use twofactor_core::record::UserRecord;
-use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::founding;
 use twofactor_fleet::host_entry::HostReport;
+use twofactor_fleet::host_heartbeat::BeatFiles;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::joining::{self, JoinReport};
 use twofactor_fleet::membership_error::MembershipError;

@@ -6,7 +6,6 @@
 )]
 
 mod backups;
-mod beats;
 mod brought_codes;
 mod certificates;
 mod changed_part;
@@ -24,6 +23,7 @@ mod faulty_hosts;
 mod faulty_member;
 mod faulty_replies;
 mod fleet;
+mod heartbeat;
 mod hosts;
 mod killed_marks;
 mod leaving;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use twofactor_fleet::beats::BeatFiles;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::host_handle::{FileRenewal, HostHandle};
+use twofactor_fleet::host_heartbeat::BeatFiles;
 use twofactor_fleet::mirror::MirrorReport;
 use twofactor_fleet::outage::OutageReason;
 
