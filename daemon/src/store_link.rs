@@ -85,9 +85,9 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use twofactor_fleet::fleet_entry::{FleetMeta, HostBeat};
     use twofactor_fleet::host_file::{FleetDirectory, HostPlace};
     use twofactor_fleet::key_file::KeyFile;
-    use twofactor_fleet::token::{FleetMeta, HostBeat};
     use twofactor_protocol::fleet_change::FleetChangeAnswer;
     use twofactor_store::testing::ScratchStore;
 

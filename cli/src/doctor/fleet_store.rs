@@ -89,8 +89,8 @@ fn policies(members: &[MemberView], own: Option<u64>) -> Option<DoctorFinding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofactor_fleet::fleet_entry::HostBeat;
     use twofactor_fleet::host_entry::{HostEntry, HostMembership};
-    use twofactor_fleet::token::HostBeat;
 
     fn member(id: &str, is_this: bool, policy: u64) -> MemberView {
         MemberView {

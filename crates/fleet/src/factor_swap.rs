@@ -5,6 +5,7 @@ use twofactor_core::state::UserState;
 
 use crate::attempt_id::AttemptId;
 use crate::deadline::WorkDeadline;
+use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, opened_meta, patient};
 use crate::fleet_key::SealError;
 use crate::fleet_membership::STEP_TIME;
@@ -16,7 +17,6 @@ use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::{SharedState, ValueError};
 use crate::store_key::StoreKey;
 use crate::store_values::{ChangeAnswer, KeyedValue};
-use crate::token::FleetMeta;
 
 /// The epoch of a state that lacks what some host knows: before all others. Codes that it does not know as used may have been used.
 pub(crate) const LACKING_EPOCH: u64 = 0;

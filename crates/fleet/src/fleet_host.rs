@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
 use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
@@ -16,7 +17,6 @@ use crate::outage::OutageReason;
 use crate::shared_attempt::{FleetStanding, StandingSource, check_meta};
 use crate::store_key::StoreKey;
 use crate::store_values::{ChangeAnswer, KeyedValue};
-use crate::token::{FleetMeta, HostBeat};
 
 /// Longest time of one request to one member.
 pub const REQUEST_TIME: Duration = Duration::from_millis(1500);
@@ -257,7 +257,7 @@ pub(crate) fn known_beat(
     check_meta(place.meta, meta)?;
     let entry = key.open(&place.key(), host.ok_or(OutageReason::WentBack)?);
     let entry = HostEntry::decode(&entry.map_err(OutageReason::Seal)?);
-    let entry = entry.map_err(OutageReason::Token)?;
+    let entry = entry.map_err(OutageReason::Entry)?;
     if entry.membership == HostMembership::Left {
         return Err(OutageReason::HasLeft);
     }
@@ -272,7 +272,7 @@ pub(crate) fn known_beat(
 pub(crate) fn opened_meta(key: &FleetKey, meta: Option<&[u8]>) -> Result<FleetMeta, OutageReason> {
     let meta = key.open(&StoreKey::meta(), meta.ok_or(OutageReason::NoFleet)?);
     let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
-    meta.map_err(OutageReason::Token)
+    meta.map_err(OutageReason::Entry)
 }
 
 /// Reads again while the end is unknown and there is time: reading does no harm.

@@ -13,6 +13,7 @@ use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same, stored_kind};
+use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_host::FleetHost;
 use crate::gateway::EtcdGateway;
 use crate::host_entry::HostReport;
@@ -23,7 +24,6 @@ use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
 use crate::record_mark::MarkKind;
 use crate::state_join;
-use crate::token::{FleetMeta, HostBeat};
 
 /// Longest time of one step with the store.
 pub(crate) const STEP_TIME: Duration = Duration::from_secs(20);

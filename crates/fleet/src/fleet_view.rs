@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use twofactor_core::record::UserRecord;
 use twofactor_store::FactorStore;
 
+use crate::fleet_entry::EntryError;
 use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
 use crate::host_entry::{HostEntry, HostMembership};
@@ -13,7 +14,6 @@ use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::{RecordValueError, SharedRecord};
 use crate::shared_state::SharedState;
 use crate::store_key::{KeyKind, StoreKey};
-use crate::token::TokenError;
 
 /// The fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl FleetHost {
             let entry = match self.opened_entry(&id, &sealed) {
                 Ok(entry) if entry.membership == HostMembership::Left => continue,
                 Ok(entry) => Some(entry),
-                Err(OutageReason::Token(TokenError::Version(_))) => None,
+                Err(OutageReason::Entry(EntryError::Version(_))) => None,
                 // Where this host cannot read its own, the store is not that of its fleet.
                 Err(reason) if is_this => return Err(reason),
                 Err(_) => None,
@@ -88,7 +88,7 @@ impl FleetHost {
 
     fn opened_entry(&self, id: &str, sealed: &[u8]) -> Result<HostEntry, OutageReason> {
         let plain = self.key().open(&StoreKey::host(id), sealed);
-        HostEntry::decode(&plain.map_err(OutageReason::Seal)?).map_err(OutageReason::Token)
+        HostEntry::decode(&plain.map_err(OutageReason::Seal)?).map_err(OutageReason::Entry)
     }
 
     /// The fleet now, beside the files of this host.

@@ -1,6 +1,7 @@
 //! The first host of a fleet: it makes the fleet and its key, and brings what it has to the store.
 
 use crate::deadline::WorkDeadline;
+use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
@@ -17,7 +18,6 @@ use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
-use crate::token::FleetMeta;
 
 /// A fleet that was founded, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]

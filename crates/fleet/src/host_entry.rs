@@ -1,6 +1,6 @@
 //! The entry of a host in the store: its number, and what administrators compare between hosts.
 
-use crate::token::{HostBeat, TokenError};
+use crate::fleet_entry::{EntryError, HostBeat};
 
 /// Longest name of a version that is kept.
 const MAX_VERSION: usize = 64;
@@ -69,20 +69,20 @@ impl HostEntry {
     /// Reads its bytes.
     ///
     /// # Errors
-    /// [`TokenError`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+    /// [`EntryError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         let (beat, rest) = HostBeat::decode_with_rest(bytes)?;
-        let (membership, rest) = rest.split_first().ok_or(TokenError::Damaged)?;
+        let (membership, rest) = rest.split_first().ok_or(EntryError::Damaged)?;
         let membership = match membership {
             1 => HostMembership::Member,
             2 => HostMembership::Left,
-            _ => return Err(TokenError::Damaged),
+            _ => return Err(EntryError::Damaged),
         };
-        let (policy, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
-        let (time, version) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (policy, rest) = rest.split_first_chunk().ok_or(EntryError::Damaged)?;
+        let (time, version) = rest.split_first_chunk().ok_or(EntryError::Damaged)?;
         let is_plain = version.iter().all(u8::is_ascii_graphic);
         if !is_plain || version.len() > MAX_VERSION {
-            return Err(TokenError::Damaged);
+            return Err(EntryError::Damaged);
         }
         Ok(Self {
             beat,
@@ -120,6 +120,6 @@ mod tests {
         }
         let mut control = bytes;
         *control.last_mut().unwrap() = 7;
-        assert_eq!(HostEntry::decode(&control), Err(TokenError::Damaged));
+        assert_eq!(HostEntry::decode(&control), Err(EntryError::Damaged));
     }
 }

@@ -11,10 +11,10 @@ use rustix::fs::CWD;
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_store::sys::lock;
 
+use crate::fleet_entry::{EpochPhase, FleetMeta, HostBeat, RestorationId};
 use crate::host_error::{HostError, HostFault};
 use crate::host_settings::form;
 use crate::store_key::StoreKey;
-use crate::token::{EpochPhase, FleetMeta, HostBeat, RestorationId};
 
 /// The directory of the fleet in the state directory.
 pub use twofactor_store::fleet_contact::FLEET_DIRECTORY as DIRECTORY;

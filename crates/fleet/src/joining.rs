@@ -8,6 +8,7 @@ use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_changes::is_same;
+use crate::fleet_entry::EpochPhase;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
@@ -27,7 +28,6 @@ use crate::outage::OutageReason;
 use crate::shared_record::SharedRecord;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
-use crate::token::EpochPhase;
 use crate::user_mirror::MirrorNotes;
 
 /// A host that joined a fleet, or would.

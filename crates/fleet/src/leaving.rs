@@ -6,6 +6,7 @@ use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::{FactorStore, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
+use crate::fleet_entry::HostBeat;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME};
 use crate::fleet_view::{DamageKind, DamagedUser};
@@ -18,7 +19,6 @@ use crate::mirror_marks::MirrorMarks;
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::StoreKey;
-use crate::token::HostBeat;
 
 /// Leaves the fleet. After an interruption the same call goes on.
 ///
@@ -147,7 +147,7 @@ pub fn remove_host(
     };
     let beat = match host.key().open(&key, sealed) {
         Ok(plain) => {
-            let entry = HostEntry::decode(&plain).map_err(OutageReason::Token)?;
+            let entry = HostEntry::decode(&plain).map_err(OutageReason::Entry)?;
             if entry.membership == HostMembership::Left {
                 return Ok(());
             }

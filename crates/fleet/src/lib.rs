@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod factor_commit;
 mod factor_swap;
 pub mod fleet_changes;
+pub mod fleet_entry;
 mod fleet_factor;
 pub mod fleet_host;
 pub mod fleet_key;
@@ -52,7 +53,6 @@ pub mod shared_state;
 pub mod state_join;
 pub mod store_key;
 pub mod store_values;
-pub mod token;
 mod user_mirror;
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use twofactor_store::FactorStore;
 use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
+use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, patient};
 use crate::gateway::TimeLeft;
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::KeyKind;
 use crate::store_values::StoreNames;
-use crate::token::FleetMeta;
 use crate::user_mirror::{self, MirrorNotes, MirrorResult, UserFault};
 
 /// Progress of the mirror of one process.

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use crate::fleet_entry::EntryError;
 use crate::fleet_key::{BrokenSeal, SealError};
 use crate::gateway_fault::GatewayFault;
 use crate::host_error::{HostError, HostFault};
 use crate::shared_record::RecordValueError;
 use crate::shared_state::ValueError;
-use crate::token::TokenError;
 
 /// Reason why the store cannot be used for this attempt. None of them says anything about the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum OutageReason {
     /// A record cannot be read.
     Record(RecordValueError),
     /// The fleet or the host's number cannot be read.
-    Token(TokenError),
+    Entry(EntryError),
     /// The new state could not be sealed.
     Sealing(SealError),
     /// The end of a write is unknown, and too many attempts came after it.
@@ -112,7 +112,7 @@ impl fmt::Display for OutageReason {
             ),
             Self::Value(error) => error.fmt(f),
             Self::Record(error) => error.fmt(f),
-            Self::Token(error) => error.fmt(f),
+            Self::Entry(error) => error.fmt(f),
             Self::Sealing(error) => error.fmt(f),
             Self::Forgotten => f.write_str("the end of this attempt is not known any more"),
             Self::Contradiction => f.write_str("the store contradicts itself"),

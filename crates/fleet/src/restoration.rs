@@ -10,6 +10,7 @@
 use twofactor_store::FactorStore;
 
 use crate::deadline::WorkDeadline;
+use crate::fleet_entry::{EpochPhase, FleetMeta, RestorationId};
 use crate::fleet_host::FleetHost;
 use crate::fleet_key::SealError;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users};
@@ -22,7 +23,6 @@ use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::restored_states::LostMarks;
 use crate::store_key::StoreKey;
-use crate::token::{EpochPhase, FleetMeta, RestorationId};
 
 /// The name for hosts that joined after the backup was made: the restored store does not know them.
 pub const UNKNOWN_HOSTS: &str = "unknown";

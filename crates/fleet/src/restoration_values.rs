@@ -5,6 +5,7 @@ use std::path::Path;
 use twofactor_store::fleet_contact::FleetContact;
 
 use crate::deadline::WorkDeadline;
+use crate::fleet_entry::{EpochPhase, FleetMeta, HostBeat};
 use crate::fleet_host::{FleetHost, opened_meta, patient};
 use crate::gateway_fault::GatewayFault;
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
@@ -13,7 +14,6 @@ use crate::outage::OutageReason;
 use crate::restoration::UNKNOWN_HOSTS;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::{ChangeAnswer, KeyedValue};
-use crate::token::{EpochPhase, FleetMeta, HostBeat};
 
 impl FleetHost {
     /// The values that no step of a restoration may miss a change of: the fleet and this host.
@@ -45,7 +45,7 @@ impl FleetHost {
         sealed: &[u8],
     ) -> Result<FleetMeta, OutageReason> {
         let plain = self.key().open(place, sealed).map_err(OutageReason::Seal)?;
-        FleetMeta::decode(&plain).map_err(OutageReason::Token)
+        FleetMeta::decode(&plain).map_err(OutageReason::Entry)
     }
 
     /// True if this host has brought what it knows to this restoration.

@@ -9,12 +9,12 @@ use twofactor_core::state::{COUNTER_UNKNOWN, UserState, furthest_ahead};
 
 use crate::deadline::WorkDeadline;
 use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
+use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{UserProgress, UserReasons};
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;
 use crate::store_key::KeyKind;
-use crate::token::FleetMeta;
 
 /// Longest time for the names of all users.
 const LIST_TIME: Duration = Duration::from_secs(300);

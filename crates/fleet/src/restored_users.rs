@@ -9,6 +9,7 @@ use twofactor_store::FactorStore;
 use crate::deadline::WorkDeadline;
 use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
 use crate::fleet_changes::content;
+use crate::fleet_entry::{EpochPhase, FleetMeta};
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, UserReasons, account_of};
 use crate::membership_error::MembershipError;
@@ -19,7 +20,6 @@ use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::SharedState;
 use crate::state_join;
 use crate::store_key::StoreKey;
-use crate::token::{EpochPhase, FleetMeta};
 
 /// The end of a host's part.
 #[derive(Default)]

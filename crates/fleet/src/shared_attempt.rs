@@ -21,13 +21,13 @@ use twofactor_core::state::UserState;
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
+use crate::fleet_entry::{EpochPhase, FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
 use crate::gateway_message::{StoreView, TransactionAnswer};
 use crate::outage::OutageReason;
 use crate::shared_record::SharedRecord;
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
-use crate::token::{EpochPhase, FleetMeta, HostBeat};
 
 /// The decision on one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,11 +103,11 @@ impl FleetStanding {
         let meta = meta.ok_or(OutageReason::NoFleet)?;
         let meta = key.open(&StoreKey::meta(), meta);
         let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
-        let meta = meta.map_err(OutageReason::Token)?;
+        let meta = meta.map_err(OutageReason::Entry)?;
         check_meta(self.meta, meta)?;
         let beat = key.open(place, host.ok_or(OutageReason::WentBack)?);
         let beat = HostBeat::decode(&beat.map_err(OutageReason::Seal)?);
-        let beat = beat.map_err(OutageReason::Token)?;
+        let beat = beat.map_err(OutageReason::Entry)?;
         if beat != self.beat && Some(beat) != self.coming {
             return Err(OutageReason::WentBack);
         }

@@ -6,6 +6,7 @@ use twofactor_core::state::UserState;
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
+use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
 use crate::gateway_message::{StoreView, TransactionAnswer};
 use crate::outage::OutageReason;
@@ -14,7 +15,6 @@ use crate::shared_attempt::{
 };
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;
-use crate::token::{FleetMeta, HostBeat};
 
 mod epochs;
 mod numbers;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::cluster::EtcdCluster;
 use twofactor_core::state::UserState;
 use twofactor_fleet::attempt_id::AttemptId;
+use twofactor_fleet::fleet_entry::{FleetMeta, HostBeat};
 use twofactor_fleet::fleet_key::FleetKey;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::gateway::{EtcdGateway, TimeLeft};
@@ -19,7 +20,6 @@ use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttemp
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
-use twofactor_fleet::token::{FleetMeta, HostBeat};
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 /// Hosts, each with a client of its own.

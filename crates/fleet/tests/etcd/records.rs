@@ -14,11 +14,11 @@ use super::fleet::{AttemptDeadline, HOSTS, RoundEnd, TestFleet, create, host_key
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
+use twofactor_fleet::fleet_entry::EntryError;
 use twofactor_fleet::fleet_key::FleetKey;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::store_key::{KeyKind, StoreKey};
-use twofactor_fleet::token::TokenError;
 
 fn text(text: &str) -> RecordPart {
     RecordPart::Write(RecordContent::Text(Zeroizing::new(text.to_owned())))
@@ -207,7 +207,7 @@ fn a_wrong_store_takes_no_change() {
     let mut newer = fleet.meta.encode();
     newer[4] = 2;
     put(&fleet.key.seal(&StoreKey::meta(), &newer).unwrap());
-    let format = OutageReason::Token(TokenError::Version(2));
+    let format = OutageReason::Entry(EntryError::Version(2));
     assert_eq!(enroll(), Err(CommitFault::Outage(format)));
     let other = FleetKey::from_bytes(Zeroizing::new([4; 32]));
     put(&other.seal(&StoreKey::meta(), &fleet.meta.encode()).unwrap());

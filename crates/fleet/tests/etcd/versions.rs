@@ -2,13 +2,13 @@
 
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::OneTimeCode;
+use twofactor_fleet::fleet_entry::EntryError;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::shared_state::ValueError;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
-use twofactor_fleet::token::TokenError;
 use twofactor_store::UnmirroredUsers;
 use twofactor_store::attempt::{AttemptFailure, OutageRefusal, prove_unenrolled};
 use twofactor_store::fleet_contact::FleetContact;
@@ -54,7 +54,7 @@ fn a_host_of_a_later_version_stops_no_other() {
     );
     // The host itself cannot go back to a version before.
     let refused = later.beat_now(REPORT, &soon());
-    assert_eq!(refused, Err(OutageReason::Token(TokenError::Version(9))));
+    assert_eq!(refused, Err(OutageReason::Entry(EntryError::Version(9))));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_fleet_of_a_later_version_is_an_outage() {
     a.enroll("alice", 64001);
     let (host, other) = (a.open(), b.open());
     make_later(&host, &StoreKey::meta());
-    let later = OutageReason::Token(TokenError::Version(9));
+    let later = OutageReason::Entry(EntryError::Version(9));
     assert_eq!(host.beat_now(REPORT, &soon()), Err(later.clone()));
     assert_eq!(other.beat_now(REPORT, &soon()), Err(later.clone()));
     assert_eq!(b.beat_of_service(), Err(later));

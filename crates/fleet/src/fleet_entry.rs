@@ -43,7 +43,7 @@ pub struct HostBeat {
 
 /// The error that an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenError {
+pub enum EntryError {
     /// It is damaged, or something else.
     Damaged,
     /// It has a newer format: its number.
@@ -79,15 +79,15 @@ impl FleetMeta {
     /// Reads its bytes.
     ///
     /// # Errors
-    /// [`TokenError`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+    /// [`EntryError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         let (fleet, rest) = fields::<16>(META_MAGIC, bytes)?;
-        let (epoch, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
-        let (restoration, phase) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (epoch, rest) = rest.split_first_chunk().ok_or(EntryError::Damaged)?;
+        let (restoration, phase) = rest.split_first_chunk().ok_or(EntryError::Damaged)?;
         let phase = match phase {
             [1] => EpochPhase::Settled,
             [2] => EpochPhase::Restoring,
-            _ => return Err(TokenError::Damaged),
+            _ => return Err(EntryError::Damaged),
         };
         Ok(Self {
             fleet,
@@ -108,15 +108,15 @@ impl HostBeat {
     /// Reads its bytes, which begin the entry of a host.
     ///
     /// # Errors
-    /// [`TokenError`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
+    /// [`EntryError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         Ok(Self::decode_with_rest(bytes)?.0)
     }
 
     /// Reads its bytes, and tells what follows them.
-    pub(crate) fn decode_with_rest(bytes: &[u8]) -> Result<(Self, &[u8]), TokenError> {
+    pub(crate) fn decode_with_rest(bytes: &[u8]) -> Result<(Self, &[u8]), EntryError> {
         let (count, rest) = fields::<8>(BEAT_MAGIC, bytes)?;
-        let (run, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (run, rest) = rest.split_first_chunk().ok_or(EntryError::Damaged)?;
         let beat = Self {
             count: u64::from_le_bytes(count),
             run: *run,
@@ -135,19 +135,19 @@ fn written(magic: [u8; 4], fields: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The first field, and the rest.
-fn fields<const N: usize>(magic: [u8; 4], bytes: &[u8]) -> Result<([u8; N], &[u8]), TokenError> {
-    let rest = bytes.strip_prefix(&magic).ok_or(TokenError::Damaged)?;
-    let (format, rest) = rest.split_first_chunk::<2>().ok_or(TokenError::Damaged)?;
+fn fields<const N: usize>(magic: [u8; 4], bytes: &[u8]) -> Result<([u8; N], &[u8]), EntryError> {
+    let rest = bytes.strip_prefix(&magic).ok_or(EntryError::Damaged)?;
+    let (format, rest) = rest.split_first_chunk::<2>().ok_or(EntryError::Damaged)?;
     match u16::from_le_bytes(*format) {
         FORMAT => {}
-        newer if newer > FORMAT => return Err(TokenError::Version(newer)),
-        _ => return Err(TokenError::Damaged),
+        newer if newer > FORMAT => return Err(EntryError::Version(newer)),
+        _ => return Err(EntryError::Damaged),
     }
-    let (field, rest) = rest.split_first_chunk::<N>().ok_or(TokenError::Damaged)?;
+    let (field, rest) = rest.split_first_chunk::<N>().ok_or(EntryError::Damaged)?;
     Ok((*field, rest))
 }
 
-impl fmt::Display for TokenError {
+impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged => f.write_str("an entry of the fleet is damaged"),
@@ -159,7 +159,7 @@ impl fmt::Display for TokenError {
     }
 }
 
-impl std::error::Error for TokenError {}
+impl std::error::Error for EntryError {}
 
 #[cfg(test)]
 mod tests {
@@ -185,16 +185,16 @@ mod tests {
         for len in 0..meta_bytes.len() {
             assert_eq!(
                 FleetMeta::decode(&meta_bytes[..len]),
-                Err(TokenError::Damaged)
+                Err(EntryError::Damaged)
             );
         }
         let long = [meta_bytes.as_slice(), &[0]].concat();
-        assert_eq!(FleetMeta::decode(&long), Err(TokenError::Damaged));
+        assert_eq!(FleetMeta::decode(&long), Err(EntryError::Damaged));
         let mut phase = meta_bytes.clone();
         *phase.last_mut().unwrap() = 3;
-        assert_eq!(FleetMeta::decode(&phase), Err(TokenError::Damaged));
+        assert_eq!(FleetMeta::decode(&phase), Err(EntryError::Damaged));
         let mut newer = meta_bytes;
         newer[4] = 2;
-        assert_eq!(FleetMeta::decode(&newer), Err(TokenError::Version(2)));
+        assert_eq!(FleetMeta::decode(&newer), Err(EntryError::Version(2)));
     }
 }
