@@ -6,7 +6,7 @@ use harness::enrolled::{SERVICE, Token};
 use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
 use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::{leaving, rotation};
+use twofactor_fleet::{key_rotation, leaving};
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::{EtcdCluster, PASSWORD};
@@ -20,7 +20,7 @@ const PATIENT: &str = "deadline_ms = 4000\n";
 fn rotate(host: &MemberHost) -> Vec<u8> {
     host.run(|_| {
         with_local(|local, settings| {
-            rotation::rotate(local, settings, MembershipRun::Apply, &|_, _| ()).unwrap();
+            key_rotation::rotate(local, settings, MembershipRun::Apply, &|_, _| ()).unwrap();
         });
         std::fs::read(KEY).unwrap()
     })

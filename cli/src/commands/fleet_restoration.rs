@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::key_rotation;
 use twofactor_fleet::restoration::{self, RestorationReport};
-use twofactor_fleet::rotation;
 use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};
@@ -111,13 +111,13 @@ pub fn rotate_key(context: &CommandContext, args: &FleetRunArgs) -> Result<(), C
     let store = context.existing_store()?;
     let settings = settings(context)?;
     let local = local(context, &store)?;
-    let mut done = rotation::rotate(local, &settings, MembershipRun::DryRun, &|_, _| ())?;
+    let mut done = key_rotation::rotate(local, &settings, MembershipRun::DryRun, &|_, _| ())?;
     if !args.dry_run {
         context.terminal.confirm(
             "Replace the key? The other hosts are cut off until they joined with the new file.",
         )?;
         let told = shown("Sealed anew");
-        done = rotation::rotate(local, &settings, MembershipRun::Apply, &told)?;
+        done = key_rotation::rotate(local, &settings, MembershipRun::Apply, &told)?;
     }
     context.write(&KeyRotationReport {
         values: done.values,

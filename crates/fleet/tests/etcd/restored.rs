@@ -6,8 +6,8 @@ use super::restoring::{ended, ended_without_other, met_with, old_backup};
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
 use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::key_rotation;
 use twofactor_fleet::outage::OutageReason;
-use twofactor_fleet::rotation;
 
 #[test]
 fn what_a_restored_backup_lost_is_brought_back() {
@@ -69,8 +69,9 @@ fn a_new_key_cuts_off_the_hosts_with_the_old_one() {
     let (a, b) = founded(&cluster);
     a.enroll("alice", 64001);
     assert_eq!(b.beat(), Ok(1));
-    let rotate =
-        |run| a.with_local(|local, settings| rotation::rotate(local, settings, run, &|_, _| ()));
+    let rotate = |run| {
+        a.with_local(|local, settings| key_rotation::rotate(local, settings, run, &|_, _| ()))
+    };
     let values = rotate(MembershipRun::DryRun).unwrap();
     assert_eq!(b.beat(), Ok(0));
     assert_eq!(rotate(MembershipRun::Apply), Ok(values));

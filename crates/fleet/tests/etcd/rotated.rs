@@ -10,7 +10,7 @@ use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::rotation;
+use twofactor_fleet::key_rotation;
 use twofactor_store::operations::{self, ChangeError, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
 
@@ -20,7 +20,7 @@ impl TestHost {
     /// A new key for the fleet.
     fn rotate(&self) {
         let rotated = self.with_local(|local, settings| {
-            rotation::rotate(local, settings, MembershipRun::Apply, &|_, _| ())
+            key_rotation::rotate(local, settings, MembershipRun::Apply, &|_, _| ())
         });
         rotated.unwrap();
         self.restart_service();
