@@ -12,8 +12,8 @@ use crate::gateway_fault::{GatewayFault, more_telling};
 use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
 use crate::gateway_settings::tls;
 pub use crate::gateway_settings::{GatewaySettings, SettingsError};
-use crate::post_fault::PostFault;
 use crate::reply_date;
+use crate::request_fault::RequestFault;
 
 /// Most bytes of a reply that are read. An attempt needs less than 10 KiB, a page of records some hundred.
 const MAX_GATEWAY_REPLY: u64 = 4 * 1024 * 1024;
@@ -141,13 +141,13 @@ impl EtcdGateway {
                     self.unanswered.store(0, Ordering::Relaxed);
                     return Ok(reply);
                 }
-                Err(PostFault::Unauthenticated(text)) => {
+                Err(RequestFault::Unauthenticated(text)) => {
                     *self.token() = None;
                     if has_authenticated {
                         return Err(GatewayFault::NotSent(text));
                     }
                 }
-                Err(PostFault::NotSent(text)) => {
+                Err(RequestFault::NotSent(text)) => {
                     self.prefer_next(at);
                     let text = more_telling(earlier.as_deref(), text);
                     earlier = Some(text.clone());
@@ -156,7 +156,7 @@ impl EtcdGateway {
                     }
                     time.pause(Duration::from_millis(10));
                 }
-                Err(PostFault::Unknown(text)) => {
+                Err(RequestFault::Unknown(text)) => {
                     self.prefer_next(at);
                     self.drop_token_of_silence();
                     let text = more_telling(earlier.as_deref(), text);
@@ -181,10 +181,10 @@ impl EtcdGateway {
     ) -> Result<String, GatewayFault> {
         self.post(at, path, body, time)
             .map_err(|fault| match fault {
-                PostFault::NotSent(text) | PostFault::Unauthenticated(text) => {
+                RequestFault::NotSent(text) | RequestFault::Unauthenticated(text) => {
                     GatewayFault::NotSent(text)
                 }
-                PostFault::Unknown(text) => GatewayFault::Unknown(text),
+                RequestFault::Unknown(text) => GatewayFault::Unknown(text),
             })
     }
 
@@ -208,8 +208,10 @@ impl EtcdGateway {
                     None => "the gateway gives no token".to_owned(),
                 },
                 // A wrong password stays one.
-                Err(PostFault::Unauthenticated(text)) => return Err(GatewayFault::NotSent(text)),
-                Err(PostFault::NotSent(text) | PostFault::Unknown(text)) => text,
+                Err(RequestFault::Unauthenticated(text)) => {
+                    return Err(GatewayFault::NotSent(text));
+                }
+                Err(RequestFault::NotSent(text) | RequestFault::Unknown(text)) => text,
             };
             self.prefer_next(at);
             let fault = more_telling(earlier.as_deref(), fault);
@@ -227,10 +229,10 @@ impl EtcdGateway {
         path: &str,
         body: &str,
         time: &dyn TimeLeft,
-    ) -> Result<String, PostFault> {
+    ) -> Result<String, RequestFault> {
         let limit = time.left().min(self.request_time);
         if limit.is_zero() {
-            return Err(PostFault::NotSent("the time is over".to_owned()));
+            return Err(RequestFault::NotSent("the time is over".to_owned()));
         }
         let endpoint = self.endpoints.get(at % self.endpoints.len());
         let url = format!("{}{path}", endpoint.map_or("", String::as_str));
@@ -244,7 +246,7 @@ impl EtcdGateway {
             request = request.header("authorization", token);
         }
         let request = request.config().timeout_global(Some(limit)).build();
-        let mut response = request.send(body).map_err(PostFault::of_sending)?;
+        let mut response = request.send(body).map_err(RequestFault::of_sending)?;
         let date = response.headers().get("date");
         self.note_date(date.and_then(|date| date.to_str().ok()));
         let status = response.status().as_u16();
@@ -253,10 +255,10 @@ impl EtcdGateway {
             .with_config()
             .limit(MAX_GATEWAY_REPLY)
             .read_to_string();
-        let reply = reply.map_err(|error| PostFault::Unknown(error.to_string()))?;
+        let reply = reply.map_err(|error| RequestFault::Unknown(error.to_string()))?;
         match status {
             200 => Ok(reply),
-            _ => Err(PostFault::of_reply(status, &reply)),
+            _ => Err(RequestFault::of_reply(status, &reply)),
         }
     }
 

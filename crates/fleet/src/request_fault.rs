@@ -10,7 +10,7 @@ const PERMISSION_DENIED: u64 = 7;
 const UNAUTHENTICATED: u64 = 16;
 
 /// Reason why one member gave no answer.
-pub enum PostFault {
+pub enum RequestFault {
     /// It was not sent, or refused before it could be done.
     NotSent(String),
     /// It was refused for want of a token that is good.
@@ -19,7 +19,7 @@ pub enum PostFault {
     Unknown(String),
 }
 
-impl PostFault {
+impl RequestFault {
     /// A failure before the request was on its way: nothing was done.
     pub fn of_sending(error: ureq::Error) -> Self {
         let text = error.to_string();
@@ -72,10 +72,10 @@ mod tests {
     use super::*;
 
     fn of(status: u16, reply: &str) -> &'static str {
-        match PostFault::of_reply(status, reply) {
-            PostFault::NotSent(_) => "not sent",
-            PostFault::Unauthenticated(_) => "unauthenticated",
-            PostFault::Unknown(_) => "unknown",
+        match RequestFault::of_reply(status, reply) {
+            RequestFault::NotSent(_) => "not sent",
+            RequestFault::Unauthenticated(_) => "unauthenticated",
+            RequestFault::Unknown(_) => "unknown",
         }
     }
 
