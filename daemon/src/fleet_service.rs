@@ -11,7 +11,7 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{AnswerForm, FailureCounter};
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::gateway::TimeLeft as _;
+use twofactor_fleet::etcd_gateway::TimeLeft as _;
 use twofactor_fleet::outage::OutageReason;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
 use twofactor_protocol::frame::MessageBuffer;

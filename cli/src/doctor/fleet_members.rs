@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofactor_fleet::certificate_facts::CertificateFacts;
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::gateway::EtcdGateway;
+use twofactor_fleet::etcd_gateway::EtcdGateway;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::member_certificate;
 use twofactor_fleet::member_status::{MemberFacts, MemberStatus, StoreHistory};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use twofactor_store::sys::clock;
 
-use crate::gateway::TimeLeft;
+use crate::etcd_gateway::TimeLeft;
 
 /// A moment at which the work has to be over.
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,8 @@ use twofactor_core::state::UserState;
 use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
+use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::fleet_key::{FleetKey, SealError};
-use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::outage::OutageReason;
 use crate::shared_attempt::{FleetStanding, StandingSource};

@@ -5,11 +5,11 @@ use twofactor_core::state::UserState;
 
 use crate::attempt_id::AttemptId;
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::TimeLeft as _;
 use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, opened_meta, patient};
 use crate::fleet_key::SealError;
 use crate::fleet_membership::STEP_TIME;
-use crate::gateway::TimeLeft as _;
 use crate::gateway_fault::GatewayFault;
 use crate::membership_error::MembershipError;
 use crate::outage::OutageReason;

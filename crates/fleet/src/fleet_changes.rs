@@ -14,11 +14,11 @@ use twofactor_store::{ShareFault, SharedChange, SharedFactors};
 use zeroize::Zeroizing;
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::TimeLeft as _;
 use crate::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
 use crate::fleet_host::FleetHost;
-use crate::gateway::TimeLeft as _;
 use crate::host_bypass::HostBypass;
 use crate::host_error::{HostError, HostFault};
 use crate::mirror_marks::MirrorMarks;

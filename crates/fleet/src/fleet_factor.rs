@@ -2,8 +2,8 @@
 
 use twofactor_core::state::UserState;
 
+use crate::etcd_gateway::TimeLeft;
 use crate::fleet_host::{FleetHost, patient};
-use crate::gateway::TimeLeft;
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::SharedRecord;

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
-use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_error::{HostError, HostFault};

@@ -11,11 +11,11 @@ use twofactor_store::sys::host_name;
 
 use crate::certificate_facts;
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::EtcdGateway;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, is_same, stored_kind};
 use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_host::FleetHost;
-use crate::gateway::EtcdGateway;
 use crate::host_entry::HostReport;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace, MAX_HOST_ID};

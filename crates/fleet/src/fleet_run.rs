@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::fleet_host::patient;
-use crate::gateway::{EtcdGateway, TimeLeft};
 use crate::gateway_fault::GatewayFault;
 use crate::gateway_message::AttemptKeys;
 use crate::outage::OutageReason;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use twofactor_core::record::UserRecord;
 use twofactor_store::FactorStore;
 
+use crate::etcd_gateway::TimeLeft;
 use crate::fleet_entry::EntryError;
 use crate::fleet_host::{FleetHost, patient};
-use crate::gateway::TimeLeft;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;

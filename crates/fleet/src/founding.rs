@@ -1,6 +1,7 @@
 //! The first host of a fleet: it makes the fleet and its key, and brings what it has to the store.
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::EtcdGateway;
 use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::fleet_key::FleetKey;
@@ -8,7 +9,6 @@ use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
     ensured_place, known_place, readable_users,
 };
-use crate::gateway::EtcdGateway;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::HostError;
 use crate::host_file::{FleetDirectory, HostPlace};

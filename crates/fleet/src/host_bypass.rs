@@ -10,8 +10,8 @@ use twofactor_store::sys::lock_heartbeat::LONGEST;
 use twofactor_store::{SharedChange, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::TimeLeft as _;
 use crate::fleet_host::FleetHost;
-use crate::gateway::TimeLeft as _;
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
 use crate::mirror_marks::MirrorMarks;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use twofactor_store::sys::file::FileError;
 
-use crate::gateway::SettingsError;
+use crate::etcd_gateway::SettingsError;
 
 /// A file of the fleet on this host that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]

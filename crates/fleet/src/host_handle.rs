@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::fs::Stat;
 
+use crate::etcd_gateway::TimeLeft;
 use crate::fleet_host::FleetHost;
-use crate::gateway::TimeLeft;
 use crate::host_entry::HostReport;
 use crate::host_error::HostError;
 use crate::host_settings::HostSettings;

@@ -13,7 +13,7 @@ use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use zeroize::Zeroizing;
 
 use crate::certificate_facts::{self, CertificateFacts};
-use crate::gateway::{EtcdGateway, GatewaySettings};
+use crate::etcd_gateway::{EtcdGateway, GatewaySettings};
 use crate::host_error::{HostError, HostFault};
 
 /// Most members that are named.

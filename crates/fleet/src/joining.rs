@@ -7,6 +7,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::EtcdGateway;
 use crate::fleet_changes::is_same;
 use crate::fleet_entry::EpochPhase;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
@@ -15,7 +16,6 @@ use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users, bring_all, check_certificate,
     check_clock, ensured_place, known_place, readable_users,
 };
-use crate::gateway::EtcdGateway;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, HostPlace};

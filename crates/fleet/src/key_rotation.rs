@@ -4,10 +4,10 @@
 //! until all values have the new one, so that the same call goes on after an interruption.
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::{EtcdGateway, TimeLeft as _};
 use crate::fleet_host::{FleetHost, REQUEST_TIME, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
-use crate::gateway::{EtcdGateway, TimeLeft as _};
 use crate::gateway_fault::GatewayFault;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::FleetDirectory;

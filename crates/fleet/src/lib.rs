@@ -7,6 +7,7 @@
 pub mod attempt_id;
 pub mod certificate_facts;
 pub mod deadline;
+pub mod etcd_gateway;
 pub mod factor_commit;
 mod factor_swap;
 pub mod fleet_changes;
@@ -18,7 +19,6 @@ pub mod fleet_membership;
 pub mod fleet_run;
 pub mod fleet_view;
 pub mod founding;
-pub mod gateway;
 pub mod gateway_fault;
 pub mod gateway_message;
 pub mod gateway_settings;

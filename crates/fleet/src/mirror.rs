@@ -10,9 +10,9 @@ use twofactor_store::FactorStore;
 use twofactor_store::sys::accounts;
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::TimeLeft;
 use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, patient};
-use crate::gateway::TimeLeft;
 use crate::outage::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::KeyKind;

@@ -5,10 +5,10 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway::TimeLeft as _;
 use crate::factor_commit::{CommitFault, ExpectedRecord, FactorCommit, RecordPart};
 use crate::fleet_changes::{content, stored_kind};
 use crate::fleet_host::FleetHost;
-use crate::gateway::TimeLeft as _;
 use crate::mirror_marks::MirrorMarks;
 use crate::record_mark::MarkKind;
 use crate::shared_record::RecordContent;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use twofactor_fleet::gateway::EtcdGateway;
+use twofactor_fleet::etcd_gateway::EtcdGateway;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 

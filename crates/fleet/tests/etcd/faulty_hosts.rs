@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use twofactor_core::state::UserState;
+use twofactor_fleet::etcd_gateway::TimeLeft;
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
-use twofactor_fleet::gateway::TimeLeft;
 use twofactor_fleet::mirror::MirrorProgress;
 
 use super::changed_part::{ChangedPart, every};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use twofactor_fleet::gateway::TimeLeft;
+use twofactor_fleet::etcd_gateway::TimeLeft;
 use twofactor_fleet::gateway_message::TransactionAnswer;
 use twofactor_fleet::shared_state::SharedOutcome;
 
