@@ -91,8 +91,8 @@ pub const fn concerns_all(reason: &OutageReason) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofactor_fleet::etcd_gateway_fault::GatewayFault;
     use twofactor_fleet::fleet_key::BrokenSeal;
-    use twofactor_fleet::gateway_fault::GatewayFault;
 
     #[test]
     fn it_closes_when_the_store_was_met() {

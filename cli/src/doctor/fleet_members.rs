@@ -160,7 +160,7 @@ fn certificate(address: &str, facts: CertificateFacts, now: u64) -> Option<Docto
 mod tests {
     use super::super::doctor_finding::FindingLevel;
     use super::*;
-    use twofactor_fleet::gateway_fault::GatewayFault;
+    use twofactor_fleet::etcd_gateway_fault::GatewayFault;
 
     fn member(address: &str, facts: MemberFacts) -> MemberStatus {
         MemberStatus {

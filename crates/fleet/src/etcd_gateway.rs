@@ -8,7 +8,7 @@ use serde_json::Value;
 use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
-use crate::gateway_fault::{GatewayFault, more_telling};
+use crate::etcd_gateway_fault::{GatewayFault, more_telling};
 use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
 use crate::gateway_settings::tls;
 pub use crate::gateway_settings::{GatewaySettings, SettingsError};

@@ -10,8 +10,8 @@ use twofactor_store::attempt::OutageCount;
 
 use crate::attempt_id::AttemptId;
 use crate::etcd_gateway::{EtcdGateway, TimeLeft};
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::fleet_key::{FleetKey, SealError};
-use crate::gateway_fault::GatewayFault;
 use crate::outage::OutageReason;
 use crate::shared_attempt::{FleetStanding, StandingSource};
 use crate::shared_record::{RecordContent, SharedRecord};

@@ -5,9 +5,9 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::etcd_gateway::{EtcdGateway, TimeLeft};
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
-use crate::gateway_fault::GatewayFault;
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, FleetLock, HostPlace};

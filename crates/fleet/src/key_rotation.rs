@@ -5,10 +5,10 @@
 
 use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::{EtcdGateway, TimeLeft as _};
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::fleet_host::{FleetHost, REQUEST_TIME, patient};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
-use crate::gateway_fault::GatewayFault;
 use crate::host_error::{HostError, HostFault};
 use crate::host_file::FleetDirectory;
 use crate::host_settings::HostSettings;

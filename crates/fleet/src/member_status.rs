@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::etcd_gateway::{EtcdGateway, TimeLeft, malformed};
-use crate::gateway_fault::GatewayFault;
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::gateway_message::encoded;
 use crate::store_key::StoreKey;
 

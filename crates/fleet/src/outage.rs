@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::fleet_entry::EntryError;
 use crate::fleet_key::{BrokenSeal, SealError};
-use crate::gateway_fault::GatewayFault;
 use crate::host_error::{HostError, HostFault};
 use crate::shared_record::RecordValueError;
 use crate::shared_state::ValueError;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::gateway_fault::SAID;
+use crate::etcd_gateway_fault::SAID;
 
 /// Codes of gRPC that are said before a proposal is made, so that nothing was done.
 const INVALID_ARGUMENT: u64 = 3;

@@ -5,9 +5,9 @@ use std::path::Path;
 use twofactor_store::fleet_contact::FleetContact;
 
 use crate::deadline::WorkDeadline;
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::fleet_entry::{EpochPhase, FleetMeta, HostBeat};
 use crate::fleet_host::{FleetHost, opened_meta, patient};
-use crate::gateway_fault::GatewayFault;
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_file::HostPlace;
 use crate::outage::OutageReason;

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::etcd_gateway::{EtcdGateway, TRANSACTION, TimeLeft, malformed};
-use crate::gateway_fault::GatewayFault;
+use crate::etcd_gateway_fault::GatewayFault;
 use crate::gateway_message::{MalformedReply, comparison, encoded, found, is_done, is_success};
 use crate::store_key::{KeyKind, StoreKey};
 

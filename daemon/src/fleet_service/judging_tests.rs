@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Mutex;
 
 use twofactor_core::state::{DaemonFailures, UserState};
-use twofactor_fleet::gateway_fault::GatewayFault;
+use twofactor_fleet::etcd_gateway_fault::GatewayFault;
 use twofactor_protocol::fleet::FleetAttemptCall;
 use twofactor_protocol::fleet_change::{FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::service::FleetChangeParameters;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::certificates;
 use super::cluster::{EtcdCluster, MEMBERS};
 use super::fleet::{RoundEnd, TestFleet};
-use twofactor_fleet::gateway_fault::GatewayFault;
+use twofactor_fleet::etcd_gateway_fault::GatewayFault;
 use twofactor_fleet::host_settings;
 use twofactor_fleet::outage::OutageReason;
 
