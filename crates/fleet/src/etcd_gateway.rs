@@ -9,7 +9,7 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::etcd_gateway_fault::{GatewayFault, more_telling};
-use crate::gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
+use crate::etcd_gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
 use crate::gateway_settings::tls;
 pub use crate::gateway_settings::{GatewaySettings, SettingsError};
 use crate::reply_date;

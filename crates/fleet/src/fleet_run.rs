@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::etcd_gateway_fault::GatewayFault;
+use crate::etcd_gateway_message::AttemptKeys;
 use crate::fleet_host::patient;
-use crate::gateway_message::AttemptKeys;
 use crate::outage::OutageReason;
 use crate::shared_attempt::{AttemptJudge, AttemptStep, FleetAttempt, WriteEnd};
 

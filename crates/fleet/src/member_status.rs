@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::etcd_gateway::{EtcdGateway, TimeLeft, malformed};
 use crate::etcd_gateway_fault::GatewayFault;
-use crate::gateway_message::encoded;
+use crate::etcd_gateway_message::encoded;
 use crate::store_key::StoreKey;
 
 const STATUS: &str = "/v3/maintenance/status";

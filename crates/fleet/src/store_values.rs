@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use crate::etcd_gateway::{EtcdGateway, TRANSACTION, TimeLeft, malformed};
 use crate::etcd_gateway_fault::GatewayFault;
-use crate::gateway_message::{MalformedReply, comparison, encoded, found, is_done, is_success};
+use crate::etcd_gateway_message::{
+    MalformedReply, comparison, encoded, found, is_done, is_success,
+};
 use crate::store_key::{KeyKind, StoreKey};
 
 /// Entries of one page of a list.

@@ -6,9 +6,9 @@ use twofactor_core::state::UserState;
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 use crate::attempt_id::AttemptId;
+use crate::etcd_gateway_message::{StoreView, TransactionAnswer};
 use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
-use crate::gateway_message::{StoreView, TransactionAnswer};
 use crate::outage::OutageReason;
 use crate::shared_attempt::{
     AttemptDecision, AttemptJudge, AttemptStep, FleetAttempt, FleetStanding, StateWrite, WriteEnd,

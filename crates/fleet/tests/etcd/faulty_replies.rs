@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use twofactor_fleet::etcd_gateway::TimeLeft;
-use twofactor_fleet::gateway_message::TransactionAnswer;
+use twofactor_fleet::etcd_gateway_message::TransactionAnswer;
 use twofactor_fleet::shared_state::SharedOutcome;
 
 use super::changed_part::{ChangedPart, every, with_later_fields};
