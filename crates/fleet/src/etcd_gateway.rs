@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::etcd_gateway_fault::{GatewayFault, more_telling};
 use crate::etcd_gateway_message::{AttemptKeys, StoreView, TransactionAnswer};
-use crate::gateway_settings::tls;
-pub use crate::gateway_settings::{GatewaySettings, SettingsError};
+use crate::etcd_gateway_settings::tls;
+pub use crate::etcd_gateway_settings::{GatewaySettings, SettingsError};
 use crate::reply_date;
 use crate::request_fault::RequestFault;
 
