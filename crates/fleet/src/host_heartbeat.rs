@@ -14,8 +14,8 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
 use crate::host_entry::HostReport;
 use crate::host_handle::{FileRenewal, HostHandle};
-use crate::mirror::{MirrorProgress, MirrorReport};
 use crate::outage::OutageReason;
+use crate::record_mirror::{MirrorProgress, MirrorReport};
 
 /// Time between two numbers of a host.
 pub const BEAT_INTERVAL: Duration = Duration::from_secs(60);

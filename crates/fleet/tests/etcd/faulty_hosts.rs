@@ -10,7 +10,7 @@ use twofactor_fleet::etcd_gateway::TimeLeft;
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
-use twofactor_fleet::mirror::MirrorProgress;
+use twofactor_fleet::record_mirror::MirrorProgress;
 
 use super::changed_part::{ChangedPart, every};
 use super::cluster::EtcdCluster;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use twofactor_core::state::UserState;
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::mirror::MirrorProgress;
 use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::record_mirror::MirrorProgress;
 use twofactor_store::SharedChange;
 
 use crate::cluster::EtcdCluster;
