@@ -5,7 +5,7 @@ use std::path::Path;
 use twofactor_core::state::StateError;
 use twofactor_fleet::host_error::{HostError, HostFault};
 use twofactor_fleet::membership_error::MembershipError;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::sys::file::FileError;

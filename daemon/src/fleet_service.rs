@@ -12,7 +12,7 @@ use twofactor_core::log::event::LoginEvent;
 use twofactor_core::verify::{AnswerForm, FailureCounter};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::etcd_gateway::TimeLeft as _;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::reply::{self, ServiceError};

@@ -10,7 +10,7 @@ use twofactor_fleet::etcd_gateway_message::AttemptKeys;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::mirror_marks::MirrorMarks;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
 use twofactor_fleet::shared_state::SharedOutcome;
 use twofactor_fleet::store_key::StoreKey;

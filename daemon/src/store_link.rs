@@ -2,7 +2,7 @@
 
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::host_handle::HostHandle;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_protocol::service::FleetChangeParameters;
 use twofactor_store::FactorStore;
 use twofactor_store::attempt::{AttemptFailure, SharedCode, SharedEnd};

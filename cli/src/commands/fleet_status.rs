@@ -9,7 +9,7 @@ use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::fleet_view::{DamageKind, DamagedUser, FleetView};
 use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
 use twofactor_fleet::host_settings;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 

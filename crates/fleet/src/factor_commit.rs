@@ -12,7 +12,7 @@ use crate::attempt_id::AttemptId;
 use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::etcd_gateway_fault::GatewayFault;
 use crate::fleet_key::{FleetKey, SealError};
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::{FleetStanding, StandingSource};
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::{SharedOutcome, SharedState};

@@ -12,7 +12,7 @@ use crate::fleet_host::{FleetHost, opened_meta, patient};
 use crate::fleet_key::SealError;
 use crate::fleet_membership::STEP_TIME;
 use crate::membership_error::MembershipError;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::{SharedState, ValueError};
 use crate::store_key::StoreKey;

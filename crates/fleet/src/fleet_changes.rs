@@ -22,7 +22,7 @@ use crate::fleet_host::FleetHost;
 use crate::host_bypass::HostBypass;
 use crate::host_error::{HostError, HostFault};
 use crate::mirror_marks::MirrorMarks;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::record_mark::MarkKind;
 use crate::shared_record::RecordContent;
 use crate::shared_state::SharedState;

@@ -4,7 +4,7 @@ use twofactor_core::state::UserState;
 
 use crate::etcd_gateway::TimeLeft;
 use crate::fleet_host::{FleetHost, patient};
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::SharedRecord;
 use crate::shared_state::SharedState;

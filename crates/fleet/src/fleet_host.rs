@@ -13,7 +13,7 @@ use crate::host_error::{HostError, HostFault};
 use crate::host_file::{FleetDirectory, FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::{FleetStanding, StandingSource, check_meta};
 use crate::store_key::StoreKey;
 use crate::store_values::{ChangeAnswer, KeyedValue};

@@ -6,7 +6,7 @@ use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::etcd_gateway_fault::GatewayFault;
 use crate::etcd_gateway_message::AttemptKeys;
 use crate::fleet_host::patient;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::{AttemptJudge, AttemptStep, FleetAttempt, WriteEnd};
 
 /// Pause after a write without an answer.

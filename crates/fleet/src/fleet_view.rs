@@ -9,7 +9,7 @@ use crate::etcd_gateway::TimeLeft;
 use crate::fleet_entry::EntryError;
 use crate::fleet_host::{FleetHost, patient};
 use crate::host_entry::{HostEntry, HostMembership};
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::{RecordValueError, SharedRecord};
 use crate::shared_state::SharedState;

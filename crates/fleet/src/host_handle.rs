@@ -10,7 +10,7 @@ use crate::fleet_host::FleetHost;
 use crate::host_entry::HostReport;
 use crate::host_error::HostError;
 use crate::host_settings::HostSettings;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 
 /// A host whose files may be replaced: its key by `rotate-key`, its id by `leave` and `join`, its certificates and its password.
 pub struct HostHandle {

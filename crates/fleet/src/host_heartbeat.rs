@@ -14,7 +14,7 @@ use crate::deadline::WorkDeadline;
 use crate::fleet_host::FleetHost;
 use crate::host_entry::HostReport;
 use crate::host_handle::{FileRenewal, HostHandle};
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::record_mirror::{MirrorProgress, MirrorReport};
 
 /// Time between two numbers of a host.

@@ -23,7 +23,7 @@ use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::record_mirror::MirrorProgress;
 use crate::shared_record::SharedRecord;
 use crate::store_key::{KeyKind, StoreKey};

@@ -14,7 +14,7 @@ use crate::host_file::FleetDirectory;
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
 

@@ -16,7 +16,7 @@ use crate::host_file::{FleetDirectory, FleetLock};
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::StoreKey;
 

@@ -37,7 +37,7 @@ pub mod member_certificate;
 pub mod member_status;
 pub mod membership_error;
 pub mod mirror_marks;
-pub mod outage;
+pub mod outage_reason;
 pub mod record_mark;
 pub mod record_mirror;
 pub mod relayed_factor;

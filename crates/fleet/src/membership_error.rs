@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::factor_commit::CommitFault;
 use crate::host_error::HostError;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 
 /// Reason why a host did not get where it wanted. What was done before stays, and the same command goes on from there.
 #[derive(Debug, Clone, PartialEq)]

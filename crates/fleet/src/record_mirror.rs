@@ -13,7 +13,7 @@ use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::TimeLeft;
 use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, patient};
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::KeyKind;
 use crate::store_values::StoreNames;

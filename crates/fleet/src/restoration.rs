@@ -20,7 +20,7 @@ use crate::host_file::{FleetLock, HostPlace};
 use crate::host_heartbeat::BeatFiles;
 use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::restored_states::LostMarks;
 use crate::store_key::StoreKey;
 

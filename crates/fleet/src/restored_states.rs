@@ -13,7 +13,7 @@ use crate::fleet_entry::FleetMeta;
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{UserProgress, UserReasons};
 use crate::membership_error::MembershipError;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::store_key::KeyKind;
 
 /// Longest time for the names of all users.

@@ -14,7 +14,7 @@ use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, UserReasons, account_of};
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::record_mark::{MarkKind, RecordMark};
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::SharedState;

@@ -24,7 +24,7 @@ use crate::attempt_id::AttemptId;
 use crate::etcd_gateway_message::{StoreView, TransactionAnswer};
 use crate::fleet_entry::{EpochPhase, FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_record::SharedRecord;
 use crate::shared_state::{SharedOutcome, SharedState};
 use crate::store_key::StoreKey;

@@ -9,7 +9,7 @@ use crate::attempt_id::AttemptId;
 use crate::etcd_gateway_message::{StoreView, TransactionAnswer};
 use crate::fleet_entry::{FleetMeta, HostBeat};
 use crate::fleet_key::FleetKey;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::shared_attempt::{
     AttemptDecision, AttemptJudge, AttemptStep, FleetAttempt, FleetStanding, StateWrite, WriteEnd,
 };

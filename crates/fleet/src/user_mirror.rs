@@ -15,7 +15,7 @@ use twofactor_store::{FactorStore, LockedFactor, UnmirroredUsers};
 use crate::fleet_factor::FleetFactor;
 use crate::host_error::HostError;
 use crate::mirror_marks::MirrorMarks;
-use crate::outage::OutageReason;
+use crate::outage_reason::OutageReason;
 use crate::record_mark::MarkKind;
 use crate::shared_record::SharedRecord;
 use crate::state_join;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::cluster::EtcdCluster;
 use super::fleet::{LIMIT, RoundEnd, TestFleet};
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_state::SharedOutcome;
 
 fn count(ends: &[Option<RoundEnd>], wanted: RoundEnd) -> usize {

@@ -13,7 +13,7 @@ use twofactor_fleet::etcd_gateway_message::AttemptKeys;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::fleet_run;
 use twofactor_fleet::mirror_marks::MirrorMarks;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_attempt::FleetAttempt;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::UnmirroredUsers;

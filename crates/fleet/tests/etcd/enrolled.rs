@@ -9,7 +9,7 @@ use twofactor_core::state::{UserState, furthest_ahead};
 use twofactor_core::verify::{AnswerForm, CodeOutcome, FailureCounter};
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::fleet_run;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};

@@ -7,7 +7,7 @@ use super::cluster::{EtcdCluster, MEMBERS};
 use super::fleet::{RoundEnd, TestFleet};
 use twofactor_fleet::etcd_gateway_fault::GatewayFault;
 use twofactor_fleet::host_settings;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 
 /// Time of an attempt that ends in an outage.
 const SHORT: Duration = Duration::from_secs(2);

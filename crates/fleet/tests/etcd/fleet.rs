@@ -15,7 +15,7 @@ use twofactor_fleet::etcd_gateway_message::AttemptKeys;
 use twofactor_fleet::fleet_entry::{FleetMeta, HostBeat};
 use twofactor_fleet::fleet_key::FleetKey;
 use twofactor_fleet::fleet_run;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt, FleetStanding};
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twofactor_core::state::UserState;
 use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mirror::MirrorProgress;
 use twofactor_store::SharedChange;
 

@@ -16,7 +16,7 @@ use twofactor_fleet::host_heartbeat::BeatFiles;
 use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::joining::{self, JoinReport};
 use twofactor_fleet::membership_error::MembershipError;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mirror::{MirrorProgress, MirrorReport};
 use twofactor_store::FactorStore;
 use twofactor_store::testing::{self, ScratchStore};

@@ -8,7 +8,7 @@ use super::hosts::{TestHost, founded, soon};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::leaving;
 use twofactor_fleet::membership_error::MembershipError;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_store::fleet_contact::FleetContact;
 
 impl TestHost {

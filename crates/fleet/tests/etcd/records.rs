@@ -16,7 +16,7 @@ use twofactor_fleet::factor_commit::{
 };
 use twofactor_fleet::fleet_entry::EntryError;
 use twofactor_fleet::fleet_key::FleetKey;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::store_key::{KeyKind, StoreKey};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::host_handle::{FileRenewal, HostHandle};
 use twofactor_fleet::host_heartbeat::BeatFiles;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mirror::MirrorReport;
 
 use super::certificates;

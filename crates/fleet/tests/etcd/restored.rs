@@ -7,7 +7,7 @@ use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::key_rotation;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 
 #[test]
 fn what_a_restored_backup_lost_is_brought_back() {

@@ -4,7 +4,7 @@ use super::cluster::EtcdCluster;
 use super::hosts::TestHost;
 use super::restoring::{ended, ended_without_other, met_with, old_backup, uid_of};
 use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_store::testing;
 
 /// Codes that were used before the first restoration, in the epoch after it, and later there.

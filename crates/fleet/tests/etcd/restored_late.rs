@@ -5,7 +5,7 @@ use super::hosts::{TestHost, soon};
 use super::restoring::{ended_without_other, met_with, old_backup};
 use super::versions::make_later;
 use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_state::ValueError;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;

@@ -8,7 +8,7 @@ use super::restoring::{begun, ended, ended_without_other, met_with, old_backup};
 use twofactor_core::state::UserState;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::mirror_marks::MirrorMarks;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mark::MarkKind;
 use twofactor_store::SharedChange;
 

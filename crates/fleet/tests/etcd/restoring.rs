@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::cluster::EtcdCluster;
 use super::hosts::{TestHost, founded, soon};
 use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::shared_state::SharedState;
 use twofactor_fleet::store_key::StoreKey;

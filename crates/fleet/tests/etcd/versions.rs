@@ -4,7 +4,7 @@ use twofactor_core::policy::Policy;
 use twofactor_core::recovery::OneTimeCode;
 use twofactor_fleet::fleet_entry::EntryError;
 use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::outage::OutageReason;
+use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::shared_state::ValueError;
 use twofactor_fleet::store_key::StoreKey;
