@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::key_rotation;
-use twofactor_fleet::restoration::{self, RestorationReport};
+use twofactor_fleet::store_restoration::{self, RestorationReport};
 use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};
@@ -25,7 +25,7 @@ pub fn after_restore(
     let local = local(context, &store)?;
     let window = context.policy_or_default()?.window;
     let run = |run, told| {
-        restoration::after_restore(local, &settings, &args.without, (run, window), told)
+        store_restoration::after_restore(local, &settings, &args.without, (run, window), told)
     };
     let mut done = run(MembershipRun::DryRun, &|_, _| ())?;
     if !args.dry_run {

@@ -43,7 +43,6 @@ pub mod record_mirror;
 pub mod relayed_factor;
 pub mod reply_date;
 mod request_fault;
-pub mod restoration;
 mod restoration_values;
 mod restored_states;
 mod restored_users;
@@ -52,6 +51,7 @@ pub mod shared_record;
 pub mod shared_state;
 pub mod state_join;
 pub mod store_key;
+pub mod store_restoration;
 pub mod store_values;
 mod user_mirror;
 

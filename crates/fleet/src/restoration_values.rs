@@ -11,8 +11,8 @@ use crate::fleet_host::{FleetHost, opened_meta, patient};
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
 use crate::host_file::HostPlace;
 use crate::outage_reason::OutageReason;
-use crate::restoration::UNKNOWN_HOSTS;
 use crate::store_key::{KeyKind, StoreKey};
+use crate::store_restoration::UNKNOWN_HOSTS;
 use crate::store_values::{ChangeAnswer, KeyedValue};
 
 impl FleetHost {

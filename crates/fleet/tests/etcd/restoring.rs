@@ -6,9 +6,9 @@ use super::cluster::EtcdCluster;
 use super::hosts::{TestHost, founded, soon};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::restoration::{self, RestorationReport};
 use twofactor_fleet::shared_state::SharedState;
 use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::store_restoration::{self, RestorationReport};
 use twofactor_store::testing;
 
 /// The uid of a user on all hosts.
@@ -20,7 +20,7 @@ impl TestHost {
     pub fn after_restore(&self, without: &[&str], run: MembershipRun) -> RestorationReport {
         let without: Vec<String> = without.iter().map(ToString::to_string).collect();
         let restored = self.with_local(|local, settings| {
-            restoration::after_restore(local, settings, &without, (run, 1), &|_, _| ())
+            store_restoration::after_restore(local, settings, &without, (run, 1), &|_, _| ())
         });
         restored.unwrap()
     }
