@@ -26,7 +26,7 @@ use crate::outage_reason::OutageReason;
 use crate::record_mark::MarkKind;
 use crate::shared_record::RecordContent;
 use crate::shared_state::SharedState;
-use crate::state_join;
+use crate::shared_state_merge;
 
 /// Longest time of a change, with the wait for the files of the fleet. The user's lock is held meanwhile, for which logins wait 5 s, and
 /// the heartbeat of its holder ends then.
@@ -165,7 +165,7 @@ impl FleetHost {
                         user,
                         expected: ExpectedRecord::Held(&is_old, self.known_revision(user, old)),
                         record: RecordPart::Write(content(record)),
-                        state: &|shared, _| state_join::of_change(record, local, shared),
+                        state: &|shared, _| shared_state_merge::of_change(record, local, shared),
                         count: None,
                     },
                     time,
@@ -237,8 +237,8 @@ impl FleetHost {
         };
         let record = read(factor.record.content.text()).ok_or(CommitFault::Conflict)?;
         let known = count.map_or(0, |it| factor.state.counted(it.id));
-        let joined = step(&factor.state.state, &record, known);
-        if SharedState::first(0, joined).state == factor.state.state {
+        let merged = step(&factor.state.state, &record, known);
+        if SharedState::first(0, merged).state == factor.state.state {
             return Ok(());
         }
         let stored = RefCell::new(record);

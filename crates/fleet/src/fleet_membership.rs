@@ -23,7 +23,7 @@ use crate::host_settings::{HostSettings, read};
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
 use crate::record_mark::MarkKind;
-use crate::state_join;
+use crate::shared_state_merge;
 
 /// Longest time of one step with the store.
 pub(crate) const STEP_TIME: Duration = Duration::from_secs(20);
@@ -204,12 +204,13 @@ fn bring(host: &FleetHost, store: &FactorStore, user: &str) -> Result<(), Member
     let lock = host.directory().lock()?;
     let time = WorkDeadline::after(STEP_TIME);
     host.settle(&lock, &time)?;
-    let join = |shared: Option<&_>, _| state_join::of_record(&record, locked.state(), shared);
+    let merge =
+        |shared: Option<&_>, _| shared_state_merge::of_record(&record, locked.state(), shared);
     let change = |expected, part| FactorCommit {
         user,
         expected,
         record: part,
-        state: &join,
+        state: &merge,
         count: None,
     };
     let is_same = |stored: Option<&str>| is_same(stored, Some(&record));

@@ -49,7 +49,7 @@ mod restored_users;
 pub mod shared_attempt;
 pub mod shared_record;
 pub mod shared_state;
-pub mod state_join;
+pub mod shared_state_merge;
 pub mod store_key;
 pub mod store_restoration;
 pub mod store_values;

@@ -12,7 +12,7 @@ use crate::fleet_host::FleetHost;
 use crate::mirror_marks::MirrorMarks;
 use crate::record_mark::MarkKind;
 use crate::shared_record::RecordContent;
-use crate::state_join;
+use crate::shared_state_merge;
 
 /// A change, made from a record that is known by its digest.
 pub struct RelayedFactor<'a> {
@@ -50,7 +50,7 @@ impl FleetHost {
     ) -> Result<(), CommitFault> {
         let is_base = |stored: Option<&str>| change.is_base(stored);
         let state = |shared: Option<&UserState>, _| match change.next {
-            Some((record, local)) => state_join::of_change(record, local, shared),
+            Some((record, local)) => shared_state_merge::of_change(record, local, shared),
             None => UserState::new(0),
         };
         let commit = FactorCommit {

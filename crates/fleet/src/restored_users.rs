@@ -1,7 +1,7 @@
 //! The part of a restoration that concerns each user: what one host knows is brought to the store.
 //!
 //! Revisions are compared within one history only. What the store has of an epoch that this host has not seen comes from another one: it
-//! wins, whatever number this host's record has, and the states alone are joined.
+//! wins, whatever number this host's record has, and the states alone are merged.
 
 use twofactor_core::state::UserState;
 use twofactor_store::FactorStore;
@@ -18,7 +18,7 @@ use crate::outage_reason::OutageReason;
 use crate::record_mark::{MarkKind, RecordMark};
 use crate::shared_record::{RecordContent, SharedRecord};
 use crate::shared_state::SharedState;
-use crate::state_join;
+use crate::shared_state_merge;
 use crate::store_key::StoreKey;
 
 /// The end of a host's part.
@@ -123,7 +123,7 @@ impl FleetHost {
         Ok(())
     }
 
-    /// Brings the record of one user where it is newer here, and joins the state. The record that the store has then.
+    /// Brings the record of one user where it is newer here, and merges the state. The record that the store has then.
     fn bring_back(
         &self,
         user: &str,
@@ -216,7 +216,7 @@ fn brought_state(
     };
     let own = own.unwrap_or(&first);
     let shared = shared.map(|it| &it.state);
-    Ok(state_join::of_record(&parsed(text)?, own, shared))
+    Ok(shared_state_merge::of_record(&parsed(text)?, own, shared))
 }
 
 /// The mark of a host that has what the store has; `None` where that cannot be read.

@@ -18,7 +18,7 @@ use crate::mirror_marks::MirrorMarks;
 use crate::outage_reason::OutageReason;
 use crate::record_mark::MarkKind;
 use crate::shared_record::SharedRecord;
-use crate::state_join;
+use crate::shared_state_merge;
 
 /// Longest time of a look at the store under a user's lock, for which logins wait 5 s.
 const LOCKED_TIME: Duration = Duration::from_secs(3);
@@ -179,7 +179,7 @@ fn put_in_place(
     match (&there, result) {
         (Some(_), MirrorResult::Same) => {}
         (Some(record), MirrorResult::Changed) => {
-            let base = state_join::of_mirror(record, locked.state(), &factor.state.state);
+            let base = shared_state_merge::of_mirror(record, locked.state(), &factor.state.state);
             locked.mirror_record(record, base)?;
         }
         // Also where there was no record: for the lock a state may have been made.

@@ -1,4 +1,4 @@
-//! Each part of a state that is joined of two.
+//! Each part of a state that is merged from two.
 
 use super::*;
 use twofactor_core::recovery::{CodeForm, CodeScope, OneTimeCode, RecoverySet};
@@ -33,14 +33,14 @@ fn what_was_used_in_one_of_them_stays_used() {
         set: Some(id(8)),
         bits: 0b10,
     };
-    let both = joined(&local, &shared, Some(id(8)));
+    let both = merged(&local, &shared, Some(id(8)));
     assert_eq!(both.uid, 1000);
     assert_eq!(both.failures, 4);
     let nexts: Vec<u64> = both.devices.iter().map(|it| it.next).collect();
     assert_eq!(nexts, [12, 7, 1]);
     assert_eq!(both.recovery.bits, 0b11);
     // A new set has no code that is spent.
-    let renewed = joined(&local, &shared, Some(id(9)));
+    let renewed = merged(&local, &shared, Some(id(9)));
     assert_eq!(
         (renewed.recovery.set, renewed.recovery.bits),
         (Some(id(9)), 0)
@@ -160,9 +160,9 @@ fn the_stores_refused_answers_are_taken_if_it_has_any() {
     };
     let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
     own.refused = refused(1);
-    assert_eq!(joined(&own, &stored, None).refused, refused(1));
+    assert_eq!(merged(&own, &stored, None).refused, refused(1));
     stored.refused = refused(2);
-    assert_eq!(joined(&own, &stored, None).refused, refused(2));
+    assert_eq!(merged(&own, &stored, None).refused, refused(2));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_drift_is_that_of_the_later_use() {
         let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
         own.devices = vec![entry(1, 10, 5)];
         stored.devices = vec![other];
-        let device = joined(&own, &stored, None).devices[0];
+        let device = merged(&own, &stored, None).devices[0];
         assert_eq!((device.drift, device.last_used), (drift, last_used.max(5)));
     }
 }
@@ -191,7 +191,7 @@ fn a_device_that_either_committed_is_committed() {
             }];
             state
         };
-        let device = joined(&of(local), &of(shared), None).devices[0];
+        let device = merged(&of(local), &of(shared), None).devices[0];
         assert_eq!(device.committed, local || shared);
     }
 }
@@ -201,7 +201,7 @@ fn marks_of_codes_without_a_set_are_kept() {
     let marks = |local, shared, set| {
         let (mut own, mut stored) = (UserState::new(1000), UserState::new(0));
         (own.recovery, stored.recovery) = (local, shared);
-        joined(&own, &stored, set).recovery
+        merged(&own, &stored, set).recovery
     };
     let none = SpentCodes::default();
     assert_eq!(marks(spent(8, 0b01), none, None), spent(8, 0b01));

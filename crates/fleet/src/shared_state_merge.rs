@@ -10,7 +10,7 @@ use twofactor_core::state::{DeviceState, RefusedAnswers, SpentCodes, UserState};
 pub fn of_record(record: &UserRecord, local: &UserState, shared: Option<&UserState>) -> UserState {
     let mut state = local.clone();
     if let Some(shared) = shared {
-        state = joined(local, shared, record.recovery.as_ref().map(|set| set.id));
+        state = merged(local, shared, record.recovery.as_ref().map(|set| set.id));
     }
     // A code of the record that was used on one of them is used, whatever the other one was used for last.
     let bypass = record.bypass.as_ref().map(|bypass| bypass.id);
@@ -66,7 +66,7 @@ pub fn of_mirror(record: &UserRecord, local: &UserState, shared: &UserState) -> 
 
 /// The later of both in each part. `set` is the set of recovery codes that counts.
 #[must_use]
-pub fn joined(local: &UserState, shared: &UserState, set: Option<CredentialId>) -> UserState {
+pub fn merged(local: &UserState, shared: &UserState, set: Option<CredentialId>) -> UserState {
     let mut state = local.clone();
     state.failures = local.failures.max(shared.failures);
     state.unreported = local.unreported.max(shared.unreported);
