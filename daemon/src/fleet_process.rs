@@ -14,7 +14,7 @@ use twofactor_fleet::host_settings;
 
 use crate::fleet_service::FleetService;
 use crate::log;
-use crate::outage_rejoin;
+use crate::state_push;
 use crate::store_breaker::StoreBreaker;
 
 /// Longest time of one try to meet the store.
@@ -69,10 +69,10 @@ pub fn begin(policy: &Path, state: &Path) -> Result<FleetProcess, NoFleetProcess
         files: files.clone(),
     };
     breaker.try_to_close(|| meeting.meet());
-    let rejoin = outage_rejoin::start(Arc::clone(&host), files.clone())?;
-    let after_beat = rejoin.clone();
+    let push = state_push::start(Arc::clone(&host), files.clone())?;
+    let after_beat = push.clone();
     let watched = Arc::clone(&breaker);
-    let closed = move || rejoin.ask();
+    let closed = move || push.ask();
     thread::Builder::new().spawn(move || watched.watch(|| meeting.meet(), closed))?;
     let noted = Arc::clone(&breaker);
     let sink = Box::new(move |met: &Result<_, _>| match met {

@@ -228,7 +228,11 @@ impl FleetHost {
     ///
     /// # Errors
     /// [`CommitFault`]; [`CommitFault::Conflict`] where the fleet has no record of the user.
-    pub fn join_state(&self, push: &StatePush<'_>, time: &WorkDeadline) -> Result<(), CommitFault> {
+    pub fn merge_state(
+        &self,
+        push: &StatePush<'_>,
+        time: &WorkDeadline,
+    ) -> Result<(), CommitFault> {
         let read = |text: Option<&str>| text.and_then(|text| UserRecord::parse(text).ok());
         let StatePush { user, count, step } = *push;
         let factor = match self.factor(user, time) {

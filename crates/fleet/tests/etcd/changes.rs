@@ -79,11 +79,11 @@ fn a_pushed_state_follows_the_fleets_record() {
         count: None,
         step: &step,
     };
-    assert_eq!(host.join_state(&push, &soon()), Ok(()));
+    assert_eq!(host.merge_state(&push, &soon()), Ok(()));
     assert_eq!(a.failures("alice"), 3);
     a.store().discard("alice").unwrap();
     assert!(b.record("alice").is_some());
-    let refused = host.join_state(&push, &soon());
+    let refused = host.merge_state(&push, &soon());
     assert_eq!(refused, Err(CommitFault::Conflict));
 }
 
@@ -105,7 +105,7 @@ fn an_outage_that_is_pushed_twice_counts_once() {
     drop(locked);
     let pushed = |is_killed: bool| {
         let end = push_outage(&store, &alice, PushedStates::Marked, |push| {
-            host.join_state(push, &soon()).unwrap();
+            host.merge_state(push, &soon()).unwrap();
             if is_killed { Err(()) } else { Ok(()) }
         });
         (a.failures("alice"), end.unwrap())

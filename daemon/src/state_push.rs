@@ -1,7 +1,7 @@
 //! Codes that this host has judged by itself go to the store of the fleet: as soon as that is there again, and after each number of the host.
 //!
 //! A code that was judged while the policy had no fleet has no mark: where the service sees a policy with the fleet for the first time, the
-//! states of all users are joined once.
+//! states of all users are merged once.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,25 +25,25 @@ use crate::store_breaker::concerns_all;
 /// Longest time for one user. The user's lock is held meanwhile, for which logins wait 5 s.
 const PUSH: Duration = Duration::from_secs(3);
 
-/// Asks the thread that joins states to do so.
+/// Asks the thread that merges states to do so.
 #[derive(Clone)]
-pub struct RejoinRequest(SyncSender<()>);
+pub struct PushRequest(SyncSender<()>);
 
-impl RejoinRequest {
+impl PushRequest {
     /// Asks once more. Where it was asked already and has not begun, that is enough.
     pub fn ask(&self) {
         let _ = self.0.try_send(());
     }
 }
 
-/// Begins the thread that joins states. It ends with the last request that can be made.
+/// Begins the thread that merges states. It ends with the last request that can be made.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<RejoinRequest> {
+pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<PushRequest> {
     let (sender, asked) = sync_channel(1);
     let work = move || {
-        let mut progress = RejoinProgress::default();
+        let mut progress = PushProgress::default();
         while asked.recv().is_ok() {
             if let Err(failure) = progress.push(&host.host(), &files) {
                 log::store_not_met(&failure);
@@ -53,7 +53,7 @@ pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<RejoinR
     thread::Builder::new()
         .name("fleet-rejoin".to_owned())
         .spawn(work)?;
-    Ok(RejoinRequest(sender))
+    Ok(PushRequest(sender))
 }
 
 /// A policy file as it was written: another text, or the same one again after another.
@@ -74,17 +74,17 @@ impl PolicyVersion {
     }
 }
 
-/// What was joined so far.
+/// What was merged so far.
 #[derive(Default)]
-struct RejoinProgress {
-    /// The policy with the fleet since which all states were joined.
+struct PushProgress {
+    /// The policy with the fleet since which all states were merged.
     policy: Option<PolicyVersion>,
     /// Users whose states were not.
     left: BTreeSet<String>,
 }
 
-impl RejoinProgress {
-    /// Joins the states that are due. One that cannot be joined now is due the next time, or is joined by the next attempt of the user.
+impl PushProgress {
+    /// Merges the states that are due. One that cannot be merged now is due the next time, or is merged by the next attempt of the user.
     fn push(&mut self, host: &FleetHost, files: &BeatFiles) -> Result<(), AttemptFailure> {
         // Before the text is read: what is written meanwhile is a later version.
         let version = PolicyVersion::of(&files.policy);
@@ -105,7 +105,7 @@ impl RejoinProgress {
                 PushedStates::Marked
             };
             match push_one(host, &store, user, which) {
-                Ok(PushEnd::Joined) => {
+                Ok(PushEnd::Merged) => {
                     self.left.remove(user);
                 }
                 Ok(PushEnd::Left) => {}
@@ -120,8 +120,8 @@ impl RejoinProgress {
 /// What came of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PushEnd {
-    /// Nothing is left to be joined.
-    Joined,
+    /// Nothing is left to be merged.
+    Merged,
     /// The store refused this user.
     Left,
     /// The store is gone again.
@@ -135,7 +135,7 @@ fn push_one(
     which: PushedStates,
 ) -> Result<PushEnd, AttemptFailure> {
     let Some(record) = store.record_named(user)? else {
-        return Ok(PushEnd::Joined);
+        return Ok(PushEnd::Merged);
     };
     let account = Account {
         name: user.to_owned(),
@@ -143,10 +143,10 @@ fn push_one(
         gid: record.uid,
     };
     let pushed = push_outage(store, &account, which, |push| {
-        host.join_state(push, &WorkDeadline::after(PUSH))
+        host.merge_state(push, &WorkDeadline::after(PUSH))
     })?;
     let Err(fault) = pushed else {
-        return Ok(PushEnd::Joined);
+        return Ok(PushEnd::Merged);
     };
     log::not_pushed(user, &fault);
     Ok(match fault {
