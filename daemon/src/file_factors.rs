@@ -26,7 +26,7 @@ use crate::factor_report::{allowed_changes, entry, seconds, told};
 use crate::log;
 use crate::self_service;
 use crate::user_factors::{AskedAccount, CallingProcess, FactorUnavailable, UserFactors};
-use crate::verify_turn::VerifyTurns;
+use crate::user_turn::UserTurns;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.
 const SERVICE: &str = "twofactord";
@@ -40,7 +40,7 @@ pub struct FileFactors {
     policy: PathBuf,
     state: PathBuf,
     tickets: TicketStore,
-    turns: VerifyTurns,
+    turns: UserTurns,
 }
 
 impl FileFactors {
@@ -50,7 +50,7 @@ impl FileFactors {
             policy: policy.to_owned(),
             state: state.to_owned(),
             tickets,
-            turns: VerifyTurns::default(),
+            turns: UserTurns::default(),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::log;
 use crate::store_breaker::StoreBreaker;
 use crate::store_link::FleetStoreLink;
 use crate::user_factors::CallingProcess;
-use crate::verify_turn::VerifyTurns;
+use crate::user_turn::UserTurns;
 
 /// The part of a policy's deadline that is left for what comes after the store: this host's file, the reply, and the verdict of a login
 /// that hears of an outage. Codes are judged in a few milliseconds; on a busy machine it takes more.
@@ -46,7 +46,7 @@ pub struct FleetService {
     state: PathBuf,
     fleet: Arc<dyn FleetStoreLink>,
     breaker: Arc<StoreBreaker>,
-    turns: VerifyTurns,
+    turns: UserTurns,
 }
 
 /// Reason why a code gets no answer of the fleet.
@@ -97,7 +97,7 @@ impl FleetService {
             state: state.to_owned(),
             fleet,
             breaker,
-            turns: VerifyTurns::default(),
+            turns: UserTurns::default(),
         }
     }
 

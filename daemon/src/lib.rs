@@ -39,7 +39,7 @@ mod stop_signal;
 mod store_breaker;
 mod store_link;
 mod user_factors;
-mod verify_turn;
+mod user_turn;
 mod worker;
 
 use std::ffi::OsString;

@@ -6,28 +6,28 @@ use std::time::Duration;
 
 /// The uids that have a turn.
 #[derive(Debug, Default)]
-pub struct VerifyTurns {
+pub struct UserTurns {
     uids: Mutex<HashSet<u32>>,
     ended: Condvar,
 }
 
 /// The turn of one uid; it ends when this is dropped, also in a panic.
 #[derive(Debug)]
-pub struct VerifyTurn<'t> {
-    turns: &'t VerifyTurns,
+pub struct UserTurn<'t> {
+    turns: &'t UserTurns,
     uid: u32,
 }
 
-impl VerifyTurns {
+impl UserTurns {
     /// Waits until no other code of this uid is judged; `None` after the time limit.
-    pub fn take(&self, uid: u32, patience: Duration) -> Option<VerifyTurn<'_>> {
+    pub fn take(&self, uid: u32, patience: Duration) -> Option<UserTurn<'_>> {
         let is_taken = |uids: &mut HashSet<u32>| uids.contains(&uid);
         let waited = self
             .ended
             .wait_timeout_while(self.locked(), patience, is_taken);
         let (mut uids, _) = waited.unwrap_or_else(PoisonError::into_inner);
         // Made only if the turn is free: dropping one ends it.
-        uids.insert(uid).then(|| VerifyTurn { turns: self, uid })
+        uids.insert(uid).then(|| UserTurn { turns: self, uid })
     }
 
     fn locked(&self) -> MutexGuard<'_, HashSet<u32>> {
@@ -35,7 +35,7 @@ impl VerifyTurns {
     }
 }
 
-impl Drop for VerifyTurn<'_> {
+impl Drop for UserTurn<'_> {
     fn drop(&mut self) {
         self.turns.locked().remove(&self.uid);
         self.turns.ended.notify_all();
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_user_has_one_turn_at_a_time() {
-        let turns = VerifyTurns::default();
+        let turns = UserTurns::default();
         let first = turns.take(1000, LONG).unwrap();
         assert!(turns.take(1000, Duration::ZERO).is_none());
         // Its own turn still holds, and others have theirs.
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn all_who_wait_have_their_turn() {
-        let turns = VerifyTurns::default();
+        let turns = UserTurns::default();
         let (inside, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..16 {
