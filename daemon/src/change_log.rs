@@ -6,8 +6,8 @@ use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::operations::AuditSink;
 
 use crate::log;
-use crate::log_output;
 use crate::notifier::{self, WaitingNotice};
+use crate::stderr_output;
 use crate::user_factors::CallingProcess;
 
 /// The log of the changes that a user makes. The program of `notify` gets them, too.
@@ -33,7 +33,7 @@ impl AuditSink for ChangeLog<'_> {
     fn changed(&self, event: &AuditEvent<'_>) {
         let text = event.line(self.caller.uid, |seconds| seconds.to_string());
         let text = text.with("pid", &self.caller.pid);
-        log_output::write_patiently(log::LogLevel::Notice as u8, text.as_str());
+        stderr_output::write_patiently(log::LogLevel::Notice as u8, text.as_str());
         if let Some(program) = self.program {
             notifier::queue(WaitingNotice {
                 program: program.to_owned(),

@@ -11,7 +11,7 @@ use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
 use crate::line_limit::{LeftOutLines, LineLimit};
-use crate::log_output;
+use crate::stderr_output;
 use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// The level of a line (syslog(3)).
@@ -32,7 +32,7 @@ static LIMIT: Mutex<Option<LineLimit>> = Mutex::new(None);
 
 /// Writes one line, or drops it if that would block.
 pub fn line(level: LogLevel, text: &str) {
-    log_output::write(level as u8, text);
+    stderr_output::write(level as u8, text);
 }
 
 /// Writes a line that users can cause at will, within the limit.
@@ -165,7 +165,7 @@ pub fn panicked() {
 pub fn undelivered(message: &NotifyMessage, error: &dyn std::fmt::Display) {
     let text = message.undelivered(error);
     // Each change has its line, as it has in the log of changes.
-    log_output::write_patiently(LogLevel::Error as u8, text.as_str());
+    stderr_output::write_patiently(LogLevel::Error as u8, text.as_str());
 }
 
 /// The result of a code. Lock-outs limit wrong ones, so each has its line.
