@@ -5,7 +5,7 @@ use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, Origin
 use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::operations::AuditSink;
 
-use crate::log;
+use crate::daemon_log;
 use crate::notifier::{self, WaitingNotice};
 use crate::stderr_output;
 use crate::user_factors::CallingProcess;
@@ -33,7 +33,7 @@ impl AuditSink for ChangeLog<'_> {
     fn changed(&self, event: &AuditEvent<'_>) {
         let text = event.line(self.caller.uid, |seconds| seconds.to_string());
         let text = text.with("pid", &self.caller.pid);
-        stderr_output::write_patiently(log::LogLevel::Notice as u8, text.as_str());
+        stderr_output::write_patiently(daemon_log::LogLevel::Notice as u8, text.as_str());
         if let Some(program) = self.program {
             notifier::queue(WaitingNotice {
                 program: program.to_owned(),

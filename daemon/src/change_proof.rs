@@ -15,8 +15,8 @@ use twofactor_store::{FactorStore, LoadedPolicy, LockedFactor, PolicyFile};
 use crate::change_denial::ChangeDenial;
 use crate::change_log::ChangeLog;
 use crate::connection_memory::{self, ChangeProof};
+use crate::daemon_log;
 use crate::factor_report;
-use crate::log;
 use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// Kind of a change: what it takes besides a code.
@@ -199,7 +199,7 @@ impl<'a> ProofContext<'a> {
             account: self.account.clone(),
             verifier: None,
         };
-        log::judged(&asked, self.caller, judged);
+        daemon_log::judged(&asked, self.caller, judged);
     }
 }
 

@@ -19,7 +19,7 @@ use twofactor_protocol::service::{CallError, FleetChangeParameters};
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::sys::accounts;
 
-use crate::log;
+use crate::daemon_log;
 use crate::store_breaker::StoreBreaker;
 use crate::user_factors::CallingProcess;
 
@@ -60,11 +60,11 @@ impl ChangeRelay<'_> {
                 .message()
                 .unwrap_or_default(),
             Err(RelayRefusal::Foreign) => {
-                log::not_yours(&call.user, caller);
+                daemon_log::not_yours(&call.user, caller);
                 ServiceError::NotYours.message()
             }
             Err(RelayRefusal::Failed(failure)) => {
-                log::unavailable(&call.user, caller, &failure);
+                daemon_log::unavailable(&call.user, caller, &failure);
                 ServiceError::Unavailable.message()
             }
         }
@@ -98,7 +98,7 @@ impl ChangeRelay<'_> {
             Err(fault) => fault,
         };
         if fault != CommitFault::Conflict {
-            log::outage(&call.user, caller, &fault);
+            daemon_log::outage(&call.user, caller, &fault);
         }
         Ok(match fault {
             // The caller's log has it.

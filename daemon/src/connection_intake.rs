@@ -14,8 +14,8 @@ use twofactor_store::sys::socket::peer_credentials;
 use crate::admission::EvictedConnection;
 use crate::connection::PATIENCE;
 use crate::connection_place::{self, SharedAdmission, SharedConnections};
+use crate::daemon_log;
 use crate::listener::ListeningSocket;
-use crate::log;
 use crate::silent_connections::{
     AcceptedConnection, ConnectionNews, SilentConnections, SocketNews, SocketWaiter,
 };
@@ -109,7 +109,7 @@ impl ConnectionIntake {
         let stream = Arc::new(stream);
         let Ok(SharedAdmission { place, evicted }) = self.connections.admit(peer.uid, &stream)
         else {
-            log::refused(peer.uid, LoginEvent::Busy);
+            daemon_log::refused(peer.uid, LoginEvent::Busy);
             connection_place::refuse(&stream, ServiceError::Busy);
             return None;
         };

@@ -12,7 +12,7 @@ use twofactor_store::sys::accounts;
 use crate::admission::{
     AdmittedConnection, EvictedConnection, NoPlace, OpenConnections, PlaceOwner,
 };
-use crate::log;
+use crate::daemon_log;
 
 /// The open connections, shared by all threads.
 #[derive(Clone, Default)]
@@ -112,11 +112,11 @@ impl ConnectionPlace {
         match accounts::by_uid(self.uid) {
             Ok(Some(_)) => Ok(()),
             Ok(None) => {
-                log::refused(self.uid, LoginEvent::NoAccount);
+                daemon_log::refused(self.uid, LoginEvent::NoAccount);
                 Err(ServiceError::NotYours)
             }
             Err(error) => {
-                log::not_looked_up(self.uid, &error);
+                daemon_log::not_looked_up(self.uid, &error);
                 Err(ServiceError::Unavailable)
             }
         }

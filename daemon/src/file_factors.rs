@@ -22,8 +22,8 @@ use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 use crate::change_denial::ChangeDenial;
 use crate::change_proof::{ProofContext, may_unset_last, requirement};
 use crate::connection_memory::ConnectionMemory;
+use crate::daemon_log;
 use crate::factor_report::{allowed_changes, entry, seconds, told};
-use crate::log;
 use crate::self_service;
 use crate::user_factors::{AskedAccount, CallingProcess, FactorUnavailable, UserFactors};
 use crate::user_turn::UserTurns;
@@ -196,7 +196,7 @@ impl UserFactors for FileFactors {
     ) -> Result<VerifyAnswer, ServiceError> {
         let account = &asked.account;
         let Some(_turn) = self.turns.take(account.uid, TURN) else {
-            log::refused(caller.uid, LoginEvent::Busy);
+            daemon_log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
         };
         // Codes that are not compared need no lock, which logins wait for. The attempt checks again under the lock.
@@ -205,7 +205,7 @@ impl UserFactors for FileFactors {
             if attempt.loaded.policy.fleet.enabled {
                 let judged =
                     attempt.fleet_attempt(&account.name, answer, FailureCounter::Daemon)?;
-                log::judged_alone(&account.name, caller, judged.outage.as_deref());
+                daemon_log::judged_alone(&account.name, caller, judged.outage.as_deref());
                 return Ok(judged.result);
             }
             match attempt.daemon_gate()? {
@@ -214,7 +214,7 @@ impl UserFactors for FileFactors {
             }
         });
         let judged = logged(judged, &account.name, caller)?.unwrap_or(AttemptResult::Gone);
-        log::judged(asked, caller, &judged);
+        daemon_log::judged(asked, caller, &judged);
         Ok(verify_answer(judged))
     }
 
@@ -226,30 +226,30 @@ impl UserFactors for FileFactors {
         memory: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ServiceError> {
         let Some(_turn) = self.turns.take(account.uid, TURN) else {
-            log::refused(caller.uid, LoginEvent::Busy);
+            daemon_log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
         };
         match self.changed(account, caller, call, memory) {
             Ok(reply) => Ok(reply),
             Err(ChangeDenial::Told(reply)) => {
                 if reply.result == ChangeResult::LoginRequired {
-                    log::not_changed(&account.name, caller, LoginEvent::LoginRequired);
+                    daemon_log::not_changed(&account.name, caller, LoginEvent::LoginRequired);
                 }
                 Ok(reply.message())
             }
             Err(ChangeDenial::NotAllowed) => {
-                log::not_changed(&account.name, caller, LoginEvent::NotAllowed);
+                daemon_log::not_changed(&account.name, caller, LoginEvent::NotAllowed);
                 Err(ServiceError::NotAllowed)
             }
             Err(ChangeDenial::Unmade(failure)) => {
-                log::unavailable(&account.name, caller, &failure);
+                daemon_log::unavailable(&account.name, caller, &failure);
                 Ok(ChangeReply::new(ChangeResult::Outage).message())
             }
             Err(ChangeDenial::Parameter(name)) => Ok(CallError::InvalidParameter(name)
                 .message()
                 .unwrap_or_default()),
             Err(ChangeDenial::Failed(failure)) => {
-                log::unavailable(&account.name, caller, &failure);
+                daemon_log::unavailable(&account.name, caller, &failure);
                 Err(ServiceError::Unavailable)
             }
         }
@@ -264,7 +264,7 @@ impl UserFactors for FileFactors {
     }
 
     fn note_foreign(&self, user: &str, caller: CallingProcess) {
-        log::not_yours(user, caller);
+        daemon_log::not_yours(user, caller);
     }
 }
 
@@ -274,7 +274,7 @@ fn logged<T>(
     caller: CallingProcess,
 ) -> Result<T, FactorUnavailable> {
     outcome.map_err(|failure| {
-        log::unavailable(user, caller, &failure);
+        daemon_log::unavailable(user, caller, &failure);
         FactorUnavailable
     })
 }

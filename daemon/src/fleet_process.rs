@@ -12,8 +12,8 @@ use twofactor_fleet::host_handle::HostHandle;
 use twofactor_fleet::host_heartbeat::{BEAT_INTERVAL, BeatFiles, BeatThread, report_of};
 use twofactor_fleet::host_settings;
 
+use crate::daemon_log;
 use crate::fleet_service::FleetService;
-use crate::log;
 use crate::state_push;
 use crate::store_breaker::StoreBreaker;
 
@@ -79,7 +79,7 @@ pub fn begin(policy: &Path, state: &Path) -> Result<FleetProcess, NoFleetProcess
         // What was judged alone while no breaker was open, too.
         Ok(_) => after_beat.ask(),
         Err(reason) => {
-            log::store_not_met(reason);
+            daemon_log::store_not_met(reason);
             noted.note(reason);
         }
     });
@@ -102,8 +102,8 @@ impl StoreMeeting {
         let time = WorkDeadline::after(MEETING);
         let met = report_of(&self.files).and_then(|report| self.host.meet(report, &time));
         match &met {
-            Ok(()) => log::store_met(),
-            Err(reason) => log::store_not_met(reason),
+            Ok(()) => daemon_log::store_met(),
+            Err(reason) => daemon_log::store_not_met(reason),
         }
         met.is_ok()
     }

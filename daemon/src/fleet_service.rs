@@ -25,9 +25,9 @@ use twofactor_store::sys::accounts;
 use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 
 use crate::connection_memory::ConnectionMemory;
+use crate::daemon_log;
 use crate::dispatch::{CallResponse, MessageService};
 use crate::file_factors::verify_answer;
-use crate::log;
 use crate::store_breaker::StoreBreaker;
 use crate::store_link::FleetStoreLink;
 use crate::user_factors::CallingProcess;
@@ -109,19 +109,19 @@ impl FleetService {
         match self.judged(code, caller) {
             Ok(answer) => Ok(answer),
             Err(AttemptRefusal::Busy) => {
-                log::refused(caller.uid, LoginEvent::Busy);
+                daemon_log::refused(caller.uid, LoginEvent::Busy);
                 Err(ServiceError::Busy)
             }
             Err(AttemptRefusal::NotInFleet) => {
-                log::outage(code.user, caller, &"the policy of this host has no fleet");
+                daemon_log::outage(code.user, caller, &"the policy of this host has no fleet");
                 Err(ServiceError::Unavailable)
             }
             Err(AttemptRefusal::Outdated(reason)) => {
-                log::outage(code.user, caller, &reason);
+                daemon_log::outage(code.user, caller, &reason);
                 Err(ServiceError::Unavailable)
             }
             Err(AttemptRefusal::Failed(failure)) => {
-                log::unavailable(code.user, caller, &failure);
+                daemon_log::unavailable(code.user, caller, &failure);
                 Err(ServiceError::Unavailable)
             }
         }
@@ -160,7 +160,7 @@ impl FleetService {
             SharedEnd::Judged(result) => Ok(FleetAnswer::Judged(verify_answer(result))),
             SharedEnd::Outage(None) => Err(AttemptRefusal::Busy),
             SharedEnd::Outage(Some(reason)) => {
-                log::outage(code.user, caller, &reason);
+                daemon_log::outage(code.user, caller, &reason);
                 self.breaker.note(&reason);
                 Ok(FleetAnswer::Outage)
             }
@@ -267,7 +267,7 @@ impl MessageService for FleetService {
             Ok(FleetCall::Attempt { user, .. }) => user,
             Ok(FleetCall::Introspection(_)) | Err(_) => return false,
         };
-        log::outage(
+        daemon_log::outage(
             &user,
             caller,
             &"the program that asked has gone; nothing was done",
@@ -288,7 +288,7 @@ impl MessageService for FleetService {
     ) -> CallResponse {
         // The mode of the socket says the same.
         if caller.uid != 0 {
-            log::refused(caller.uid, LoginEvent::NotYours);
+            daemon_log::refused(caller.uid, LoginEvent::NotYours);
             return CallResponse::Close;
         }
         let call = match FleetCall::read(message) {

@@ -17,6 +17,7 @@ mod connection;
 mod connection_intake;
 mod connection_memory;
 mod connection_place;
+mod daemon_log;
 mod dispatch;
 mod factor_report;
 mod file_factors;
@@ -28,7 +29,6 @@ mod fleet_verdict;
 pub mod fuzzing;
 mod line_limit;
 mod listener;
-mod log;
 mod notifier;
 mod self_service;
 mod serve;
@@ -58,7 +58,7 @@ use stop_signal::StopSignal;
 /// Runs the daemon with these words after its name, until it ends.
 pub fn serve_as_told(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // The text of a panic may hold a secret; its connection ends.
-    std::panic::set_hook(Box::new(|_| log::panicked()));
+    std::panic::set_hook(Box::new(|_| daemon_log::panicked()));
     match arguments::parse(words) {
         Ok(DaemonAction::Print(text)) => {
             let _ = rustix::io::write(rustix::stdio::stdout(), text.as_bytes());
@@ -96,7 +96,7 @@ fn run(arguments: &DaemonArguments) -> ExitCode {
             Err(error) => return fail(4, &error),
         },
     };
-    log::finish();
+    daemon_log::finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(4, &error),
@@ -113,6 +113,6 @@ fn remove_killed_changes(policy: &Path, state: &Path) {
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    log::line(log::LogLevel::Error, &format!("twofactord: {error}"));
+    daemon_log::line(daemon_log::LogLevel::Error, &format!("twofactord: {error}"));
     ExitCode::from(code)
 }

@@ -11,7 +11,7 @@ use std::thread;
 use twofactor_store::notification;
 use twofactor_store::notify_message::NotifyMessage;
 
-use crate::log;
+use crate::daemon_log;
 
 /// Said of changes that the program has not got, or not accepted, in time.
 const ENDED: &str = "twofactord ended before the program did";
@@ -127,5 +127,5 @@ fn next() -> Option<WaitingNotice> {
 }
 
 fn undelivered(notice: &WaitingNotice, error: &dyn std::fmt::Display) {
-    log::undelivered(&notice.message, error);
+    daemon_log::undelivered(&notice.message, error);
 }

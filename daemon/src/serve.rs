@@ -14,9 +14,9 @@ use twofactor_store::sys::clock;
 
 use crate::connection_intake::{AcceptEnd, ConnectionIntake};
 use crate::connection_place::{self, SharedConnections};
+use crate::daemon_log;
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
-use crate::log;
 use crate::notifier;
 use crate::silent_connections::{AcceptedConnection, SocketNews, SocketWaiter};
 use crate::stop_signal::StopSignal;
@@ -384,7 +384,7 @@ impl Drop for EndOfPanic<'_> {
 
 /// Tells a client that there is no thread for it.
 fn refuse(uid: u32, stream: &UnixStream) {
-    log::refused(uid, LoginEvent::NoThread);
+    daemon_log::refused(uid, LoginEvent::NoThread);
     connection_place::refuse(stream, ServiceError::Busy);
 }
 

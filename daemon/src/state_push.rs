@@ -19,7 +19,7 @@ use twofactor_fleet::host_heartbeat::BeatFiles;
 use twofactor_store::attempt::{AttemptFailure, PushedStates, push_outage};
 use twofactor_store::{FactorStore, PolicyFile};
 
-use crate::log;
+use crate::daemon_log;
 use crate::store_breaker::concerns_all;
 
 /// Longest time for one user. The user's lock is held meanwhile, for which logins wait 5 s.
@@ -46,7 +46,7 @@ pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<PushReq
         let mut progress = PushProgress::default();
         while asked.recv().is_ok() {
             if let Err(failure) = progress.push(&host.host(), &files) {
-                log::store_not_met(&failure);
+                daemon_log::store_not_met(&failure);
             }
         }
     };
@@ -110,7 +110,7 @@ impl PushProgress {
                 }
                 Ok(PushEnd::Left) => {}
                 Ok(PushEnd::Stop) => break,
-                Err(failure) => log::not_pushed(user, &failure),
+                Err(failure) => daemon_log::not_pushed(user, &failure),
             }
         }
         Ok(())
@@ -148,7 +148,7 @@ fn push_one(
     let Err(fault) = pushed else {
         return Ok(PushEnd::Merged);
     };
-    log::not_pushed(user, &fault);
+    daemon_log::not_pushed(user, &fault);
     Ok(match fault {
         CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason) if concerns_all(&reason) => {
             PushEnd::Stop
