@@ -5,10 +5,10 @@ use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, Origin
 use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::operations::AuditSink;
 
+use crate::calling_process::CallingProcess;
 use crate::daemon_log;
 use crate::notifier::{self, WaitingNotice};
 use crate::stderr_output;
-use crate::user_factors::CallingProcess;
 
 /// The log of the changes that a user makes. The program of `notify` gets them, too.
 #[derive(Debug, Clone, Copy)]

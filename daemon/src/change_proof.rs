@@ -12,12 +12,13 @@ use twofactor_store::sys::clock;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, LoadedPolicy, LockedFactor, PolicyFile};
 
+use crate::calling_process::CallingProcess;
 use crate::change_denial::ChangeDenial;
 use crate::change_log::ChangeLog;
 use crate::connection_memory::{self, ChangeProof};
 use crate::daemon_log;
+use crate::factor_access::AskedAccount;
 use crate::factor_report;
-use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// Kind of a change: what it takes besides a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,9 +19,9 @@ use twofactor_protocol::service::{CallError, FleetChangeParameters};
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::sys::accounts;
 
+use crate::calling_process::CallingProcess;
 use crate::daemon_log;
 use crate::store_breaker::StoreBreaker;
-use crate::user_factors::CallingProcess;
 
 /// Longest time of a change. The user's lock is held meanwhile, for which logins wait 5 s, and its holder waits a second longer than this.
 const RELAY_TIME: Duration = Duration::from_millis(3500);

@@ -10,10 +10,10 @@ use rustix::net::{RecvFlags, SendFlags};
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_store::sys::{clock, wipe};
 
+use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
 use crate::connection_place::{ConnectionPlace, refuse};
 use crate::dispatch::{CallResponse, MessageService};
-use crate::user_factors::CallingProcess;
 
 /// Time limit for sending one message, and for taking one reply.
 pub const PATIENCE: Duration = Duration::from_secs(5);

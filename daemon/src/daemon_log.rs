@@ -10,9 +10,10 @@ use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
+use crate::calling_process::CallingProcess;
+use crate::factor_access::AskedAccount;
 use crate::line_limit::{LeftOutLines, LineLimit};
 use crate::stderr_output;
-use crate::user_factors::{AskedAccount, CallingProcess};
 
 /// The level of a line (syslog(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{ServiceCall, ServiceInfo};
 use twofactor_protocol::verify::CodeLayout;
 
+use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
-use crate::user_factors::{AskedAccount, CallingProcess, UserFactors};
+use crate::factor_access::{AskedAccount, FactorAccess};
 
 /// The uid that the kernel reports for one that is not mapped here (user_namespaces(7)).
 const OVERFLOW_UID: u32 = 65534;
@@ -40,7 +41,7 @@ pub trait MessageService: Send + Sync {
     }
 }
 
-impl<F: UserFactors + Send + Sync> MessageService for F {
+impl<F: FactorAccess + Send + Sync> MessageService for F {
     fn response(
         &self,
         message: &[u8],
@@ -64,7 +65,7 @@ pub enum CallResponse {
 pub fn response(
     message: &[u8],
     caller: CallingProcess,
-    factors: &dyn UserFactors,
+    factors: &dyn FactorAccess,
     memory: &mut ConnectionMemory,
 ) -> CallResponse {
     let call = match ServiceCall::read(message) {
@@ -106,7 +107,7 @@ pub fn response(
 fn own_account(
     user: &str,
     caller: CallingProcess,
-    factors: &dyn UserFactors,
+    factors: &dyn FactorAccess,
 ) -> Result<Account, ServiceError> {
     let account = factors.account(user, caller)?;
     match account {
@@ -120,7 +121,7 @@ fn own_account(
 fn asked_account(
     user: &str,
     caller: CallingProcess,
-    factors: &dyn UserFactors,
+    factors: &dyn FactorAccess,
 ) -> Result<AskedAccount, ServiceError> {
     let account = factors.account(user, caller)?;
     let own = account.as_ref().filter(|own| is_own(own, caller));
@@ -147,7 +148,7 @@ const fn is_own(account: &Account, caller: CallingProcess) -> bool {
     account.uid == caller.uid && caller.uid != OVERFLOW_UID
 }
 
-fn foreign(user: &str, caller: CallingProcess, factors: &dyn UserFactors) -> ServiceError {
+fn foreign(user: &str, caller: CallingProcess, factors: &dyn FactorAccess) -> ServiceError {
     factors.note_foreign(user, caller);
     ServiceError::NotYours
 }
@@ -157,7 +158,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::user_factors::FactorUnavailable;
+    use crate::factor_access::FactorUnavailable;
     use twofactor_protocol::gate::{self, GateAnswer};
     use twofactor_protocol::service::{ChangeCall, RemovalCall, StatusReply};
     use twofactor_protocol::verify::{self, VerifyAnswer};
@@ -176,7 +177,7 @@ mod tests {
         }
     }
 
-    impl UserFactors for Recorder {
+    impl FactorAccess for Recorder {
         fn account(
             &self,
             user: &str,

@@ -19,13 +19,14 @@ use twofactor_store::sys::{accounts, clock};
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 
+use crate::calling_process::CallingProcess;
 use crate::change_denial::ChangeDenial;
 use crate::change_proof::{ProofContext, may_unset_last, requirement};
 use crate::connection_memory::ConnectionMemory;
 use crate::daemon_log;
+use crate::factor_access::{AskedAccount, FactorAccess, FactorUnavailable};
 use crate::factor_report::{allowed_changes, entry, seconds, told};
 use crate::self_service;
-use crate::user_factors::{AskedAccount, CallingProcess, FactorUnavailable, UserFactors};
 use crate::user_turn::UserTurns;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.
@@ -150,7 +151,7 @@ impl FileFactors {
     }
 }
 
-impl UserFactors for FileFactors {
+impl FactorAccess for FileFactors {
     fn account(
         &self,
         user: &str,

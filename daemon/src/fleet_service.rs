@@ -24,13 +24,13 @@ use twofactor_store::attempt::{
 use twofactor_store::sys::accounts;
 use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 
+use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
 use crate::daemon_log;
 use crate::dispatch::{CallResponse, MessageService};
 use crate::file_factors::verify_answer;
 use crate::store_breaker::StoreBreaker;
 use crate::store_link::FleetStoreLink;
-use crate::user_factors::CallingProcess;
 use crate::user_turn::UserTurns;
 
 /// The part of a policy's deadline that is left for what comes after the store: this host's file, the reply, and the verdict of a login

@@ -9,6 +9,7 @@
 
 mod admission;
 mod arguments;
+mod calling_process;
 mod change_denial;
 mod change_log;
 mod change_proof;
@@ -19,6 +20,7 @@ mod connection_memory;
 mod connection_place;
 mod daemon_log;
 mod dispatch;
+mod factor_access;
 mod factor_report;
 mod file_factors;
 mod fleet_process;
@@ -38,7 +40,6 @@ mod stderr_output;
 mod stop_signal;
 mod store_breaker;
 mod store_link;
-mod user_factors;
 mod user_turn;
 mod worker;
 

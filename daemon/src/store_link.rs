@@ -7,10 +7,10 @@ use twofactor_protocol::service::FleetChangeParameters;
 use twofactor_store::FactorStore;
 use twofactor_store::attempt::{AttemptFailure, SharedCode, SharedEnd};
 
+use crate::calling_process::CallingProcess;
 use crate::change_relay::ChangeRelay;
 use crate::fleet_verdict;
 use crate::store_breaker::StoreBreaker;
-use crate::user_factors::CallingProcess;
 
 /// The store, as the service asks it.
 pub trait FleetStoreLink: Send + Sync {

@@ -7,12 +7,12 @@ use std::thread;
 use twofactor_store::sys::peer_process::peer_origin;
 use twofactor_store::sys::wipe;
 
+use crate::calling_process::CallingProcess;
 use crate::connection;
 use crate::connection_memory::ConnectionMemory;
 use crate::connection_place::ConnectionPlace;
 use crate::dispatch::MessageService;
 use crate::silent_connections::AcceptedConnection;
-use crate::user_factors::CallingProcess;
 
 /// Stack of a thread. The kernel assigns only used pages; an attempt needs a fraction, but a name service may need
 /// as much as usual threads have.

@@ -21,8 +21,8 @@ use twofactor_store::testing::SilentLog;
 use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, MarkDisagreement};
 use twofactord::fuzzing::{
-    AskedAccount, CallResponse, CallingProcess, ConnectionMemory, FactorUnavailable, FileFactors,
-    UserFactors, response,
+    AskedAccount, CallResponse, CallingProcess, ConnectionMemory, FactorAccess, FactorUnavailable,
+    FileFactors, response,
 };
 
 use crate::store;
@@ -190,7 +190,7 @@ fn account(user: usize) -> Account {
     }
 }
 
-impl UserFactors for AccountFactors {
+impl FactorAccess for AccountFactors {
     fn account(&self, user: &str, _: CallingProcess) -> Result<Option<Account>, FactorUnavailable> {
         let position = USERS.iter().position(|name| *name == user);
         Ok(position.map(account))

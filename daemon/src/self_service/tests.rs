@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::user_factors::CallingProcess;
+use crate::calling_process::CallingProcess;
 use twofactor_core::account::Account;
 use twofactor_store::testing::{ScratchStore, alice, enroll_devices, phone, record_of, token};
 use twofactor_store::tickets::TicketStore;

@@ -10,9 +10,9 @@ use std::thread::ThreadId;
 use twofactor_store::testing::ScratchStore;
 
 use super::*;
+use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
 use crate::dispatch::CallResponse;
-use crate::user_factors::CallingProcess;
 
 /// Longest time for what happens at once.
 const SOON: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! The two things that a message is answered from: the process that asks, and the users' factors.
+//! Access to what a message is answered from: the users' factors.
 
 use twofactor_core::account::Account;
 use twofactor_core::verify::AnswerForm;
@@ -6,35 +6,9 @@ use twofactor_protocol::gate::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify::VerifyAnswer;
-use twofactor_store::sys::peer_process::PeerOrigin;
-use twofactor_store::sys::process::TerminalNumber;
 
+use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
-
-/// The process at the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallingProcess {
-    /// Its effective uid when it connected.
-    pub uid: u32,
-    /// Its process id: for the log alone, since another process may have it by now.
-    pub pid: i32,
-    /// The audit session of the process, if that is one of this uid. It is looked up once, for the first change on the connection
-    /// ([`ConnectionMemory::origin`]), and proven to be that of the process that connected: another one may have the number by then.
-    pub session: Option<u32>,
-    /// Its terminal, looked up at the same time.
-    pub terminal: Option<TerminalNumber>,
-}
-
-impl CallingProcess {
-    /// The same process, with where it works from.
-    pub const fn located(self, origin: PeerOrigin) -> Self {
-        Self {
-            session: origin.session,
-            terminal: origin.terminal,
-            ..self
-        }
-    }
-}
 
 /// The error that a file, the clock or a database cannot be used; the log says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +24,7 @@ pub struct AskedAccount {
 }
 
 /// Access to the users' factors.
-pub trait UserFactors {
+pub trait FactorAccess {
     /// The account with a login name.
     ///
     /// # Errors
