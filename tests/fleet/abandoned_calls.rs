@@ -14,7 +14,7 @@ use twofactor_protocol::fleet_change::FleetChangeCall;
 use twofactor_protocol::verify::CodeLayout;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{HostMachine, MemberHost};
+use super::host_machines::{HostMachine, MemberHost};
 use super::{is_in, record, two_hosts};
 
 const PATIENT: &str = "deadline_ms = 4000\n";

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::outages::{DEADLINE, until_noted};
 use super::{is_in, record, totp, two_hosts, types, until_met};
 

@@ -4,7 +4,7 @@ use harness::enrolled::Token;
 use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::{is_in, policy, two_members, until_met};
 
 /// As the document says: all hosts join, and then the policy of each gets the fleet.

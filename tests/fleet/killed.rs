@@ -14,7 +14,7 @@ use twofactor_protocol::fleet::{CodePurpose, FleetAnswer, FleetAttemptCall};
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 
 use super::cluster::EtcdCluster;
-use super::hosts::{HostMachine, LIMIT, MemberHost};
+use super::host_machines::{HostMachine, LIMIT, MemberHost};
 use super::{is_in, policy, two_members, until_met};
 
 /// Many codes in a row, each judged with the store or not at all: each host that is cut off would take one once more.

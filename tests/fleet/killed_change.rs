@@ -24,7 +24,7 @@ use twofactor_store::testing::SilentLog;
 use twofactor_store::{FactorStore, fleet_relay};
 
 use super::cluster::EtcdCluster;
-use super::hosts::{HostMachine, LIMIT, settings};
+use super::host_machines::{HostMachine, LIMIT, settings};
 use super::killed::{MANY, STRIDE, ServiceConnection, forget_last_service, wrong_codes};
 use super::{policy, two_members, until_met};
 

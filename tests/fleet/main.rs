@@ -15,7 +15,7 @@ mod certificates;
 mod cluster;
 mod enabling;
 mod faulty_service;
-mod hosts;
+mod host_machines;
 mod killed;
 mod killed_change;
 #[path = "../../crates/fleet/tests/etcd/member.rs"]
@@ -38,7 +38,7 @@ use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Interval;
 
 use cluster::EtcdCluster;
-use hosts::MemberHost;
+use host_machines::MemberHost;
 
 /// One question in a login, which is in a fleet with these keys.
 fn policy(keys: &str) -> String {

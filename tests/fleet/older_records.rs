@@ -11,7 +11,7 @@ use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::lock;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::{is_in, two_hosts, types};
 
 /// A verdict that a busy machine gives in time.

@@ -7,7 +7,7 @@ use twofactor_core::device::OtpKind;
 use twofactor_fleet::store_key::StoreKey;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::{is_in, policy, until_met};
 
 /// An outage lets no code in.

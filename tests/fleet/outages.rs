@@ -12,7 +12,7 @@ use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::older_records::new_codes;
 use super::{is_in, totp, two_hosts, types, until_met};
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::{is_in, record, renewed, totp, two_hosts};
 
 const PATIENT: &str = "deadline_ms = 4000\n";

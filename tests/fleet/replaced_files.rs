@@ -10,7 +10,7 @@ use twofactor_fleet::{key_rotation, leaving};
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::cluster::{EtcdCluster, PASSWORD};
-use super::hosts::{KEY, MemberHost, settings, with_local};
+use super::host_machines::{KEY, MemberHost, settings, with_local};
 use super::{is_in, two_hosts, types, until_met};
 
 /// A verdict that a busy machine gives in time.

@@ -17,7 +17,7 @@ use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_store::FactorStore;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{HostMachine, MemberHost};
+use super::host_machines::{HostMachine, MemberHost};
 use super::outages::until_noted;
 use super::relayed_changes::{as_alice, call};
 use super::service_tap::{ServiceTap, TappedAnswer};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{HostMachine, KEY, MemberHost};
+use super::host_machines::{HostMachine, KEY, MemberHost};
 use super::{is_in, policy, totp, two_members, until_met};
 
 /// A verdict that a busy machine gives in time, or none: each host that is cut off would take a code once more.

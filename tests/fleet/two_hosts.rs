@@ -5,7 +5,7 @@ use harness::{Machine, PASSWORD};
 use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::{is_in, two_hosts};
 use serde_json::json;
 

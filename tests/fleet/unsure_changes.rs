@@ -7,7 +7,7 @@ use serde_json::json;
 use twofactor_core::device::OtpKind;
 
 use super::cluster::EtcdCluster;
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::relayed_changes::call;
 use super::service_tap::{ServiceTap, TappedAnswer};
 use super::{record, renewed, two_hosts};

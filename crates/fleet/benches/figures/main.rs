@@ -23,9 +23,9 @@ mod enrolled;
 #[path = "../../tests/etcd/fleet.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod fleet;
-#[path = "../../../../tests/fleet/hosts.rs"]
+#[path = "../../../../tests/fleet/host_machines.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
-mod hosts;
+mod host_machines;
 #[path = "../../tests/etcd/member.rs"]
 mod member;
 

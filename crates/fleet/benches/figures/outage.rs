@@ -13,7 +13,7 @@ use twofactor_store::fleet_contact::FleetContact;
 
 use super::FleetFigure;
 use super::cluster::{EtcdCluster, MEMBERS};
-use super::hosts::MemberHost;
+use super::host_machines::MemberHost;
 use super::timing::percentile;
 
 /// Logins that find out that etcd is gone, each after all members were killed once more.
