@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::cluster::EtcdCluster;
-use super::hosts::TestHost;
 use super::restoring::uid_of;
+use super::test_hosts::TestHost;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::mirror_marks::MirrorMarks;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::cluster::EtcdCluster;
-use super::hosts::TestHost;
+use super::test_hosts::TestHost;
 use twofactor_store::testing;
 
 impl TestHost {

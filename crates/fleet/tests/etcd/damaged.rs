@@ -21,8 +21,8 @@ use twofactor_store::operations::{self, ChangeError, RootChange, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
 
 use super::cluster::EtcdCluster;
-use super::hosts::{REPORT, TestHost, soon};
 use super::restoring::{ended, met_with, old_backup, uid_of};
+use super::test_hosts::{REPORT, TestHost, soon};
 use super::versions::{ACCOUNT, unenrolled};
 
 /// Puts something that no key opens in the place of a value.

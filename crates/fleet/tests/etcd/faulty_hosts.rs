@@ -17,7 +17,7 @@ use super::cluster::EtcdCluster;
 use super::faulty_member::{FaultyMember, MemberExchange, SentReply};
 use super::faulty_replies::{ReplyKind, faults};
 use super::fleet::RetriesLeft;
-use super::hosts::{REPORT, TestHost, founded, soon};
+use super::test_hosts::{REPORT, TestHost, founded, soon};
 
 impl TestHost {
     /// From now on the host reaches its store through this member alone.

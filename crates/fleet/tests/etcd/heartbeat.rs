@@ -11,7 +11,7 @@ use twofactor_fleet::record_mirror::MirrorProgress;
 use twofactor_store::SharedChange;
 
 use crate::cluster::EtcdCluster;
-use crate::hosts::{REPORT, founded, soon};
+use crate::test_hosts::{REPORT, founded, soon};
 
 /// Root's command holds the lock of the fleet's files: a beat waits for it, and keeps no work from the store meanwhile.
 #[test]

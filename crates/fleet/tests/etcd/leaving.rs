@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::cluster::{EtcdCluster, MEMBERS};
-use super::hosts::{TestHost, founded, soon};
+use super::test_hosts::{TestHost, founded, soon};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::leaving;
 use twofactor_fleet::membership_error::MembershipError;

@@ -10,7 +10,7 @@ use twofactor_fleet::member_status::{MemberFacts, StoreHistory};
 
 use super::certificates;
 use super::cluster::EtcdCluster;
-use super::hosts::{TestHost, founded, soon};
+use super::test_hosts::{TestHost, founded, soon};
 
 /// Longest wait for what has to become true.
 const LIMIT: Duration = Duration::from_secs(60);

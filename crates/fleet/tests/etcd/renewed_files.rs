@@ -13,7 +13,7 @@ use twofactor_fleet::record_mirror::MirrorReport;
 
 use super::certificates;
 use super::cluster::EtcdCluster;
-use super::hosts::{TestHost, founded};
+use super::test_hosts::{TestHost, founded};
 
 impl TestHost {
     /// Puts a certificate of the cluster's in the place of the host's.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{TestHost, founded, soon};
+use super::test_hosts::{TestHost, founded, soon};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_state::SharedState;

@@ -15,7 +15,7 @@ use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::testing;
 
 use super::cluster::EtcdCluster;
-use super::hosts::{REPORT, TestHost, founded, soon};
+use super::test_hosts::{REPORT, TestHost, founded, soon};
 
 /// Offset at which all values have the number of their format.
 const FORMAT: usize = 4;
