@@ -172,10 +172,10 @@ bench-fleet: need-fleet need-test harness
 
 ## test-dist test-rpm the source archive and the RPM hold what they should
 test-dist: dist
-	tests/packages/dist $(target)
+	tests/package/dist $(target)
 
 test-rpm: rpm docs
-	tests/packages/rpm $(target)
+	tests/package/rpm $(target)
 
 ## fuzz               parsers, and logins against a model; TARGET= SECONDS= RUNS=
 fuzz: need-fuzz rust
