@@ -305,9 +305,9 @@ fn accepted(judged: AttemptResult) -> Result<(), ChangeDenial> {
             CodeRejection::Spent => ChangeResult::Spent,
             CodeRejection::BypassExpired => ChangeResult::Expired,
         },
-        AttemptResult::Refused(gate) => {
+        AttemptResult::Refused(throttle) => {
             let mut reply = ChangeReply::new(ChangeResult::Locked);
-            reply.seconds = factor_report::seconds(gate);
+            reply.seconds = factor_report::seconds(throttle);
             return Err(ChangeDenial::Told(Box::new(reply)));
         }
         AttemptResult::Repeated => ChangeResult::Repeated,

@@ -65,8 +65,8 @@ fn change_entry(change: &RecentChange) -> ChangeEntry {
 }
 
 /// Seconds of a lock-out that ends by itself.
-pub const fn seconds(gate: ThrottleStatus) -> Option<u64> {
-    match gate {
+pub const fn seconds(throttle: ThrottleStatus) -> Option<u64> {
+    match throttle {
         ThrottleStatus::LockedFor(seconds) => Some(seconds),
         ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => None,
     }

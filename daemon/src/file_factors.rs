@@ -106,12 +106,12 @@ impl FileFactors {
         };
         if let Some(snapshot) = self.store()?.snapshot(account)? {
             let (record, state) = (&snapshot.record, &snapshot.state);
-            let gate = verify::daemon_gate(&loaded.policy.throttle, state, now);
+            let throttle = verify::daemon_gate(&loaded.policy.throttle, state, now);
             reply.devices = record.devices.iter().map(|own| entry(own, state)).collect();
             reply.recovery_codes_left = verify::recovery_codes_left(record, state);
             reply.failures = state.daemon.in_a_row;
-            reply.locked = gate != ThrottleStatus::Open;
-            reply.locked_for_seconds = seconds(gate);
+            reply.locked = throttle != ThrottleStatus::Open;
+            reply.locked_for_seconds = seconds(throttle);
             reply.changes = told(record, now);
         }
         Ok(reply)
@@ -296,7 +296,7 @@ pub fn verify_answer(judged: AttemptResult) -> VerifyAnswer {
             CodeRejection::Spent => VerifyAnswer::Spent,
             CodeRejection::BypassExpired => VerifyAnswer::Expired,
         },
-        AttemptResult::Refused(gate) => VerifyAnswer::Locked(seconds(gate)),
+        AttemptResult::Refused(throttle) => VerifyAnswer::Locked(seconds(throttle)),
         AttemptResult::Repeated => VerifyAnswer::Repeated,
         AttemptResult::Gone => VerifyAnswer::Unenrolled,
     }
