@@ -1,8 +1,8 @@
 //! The commands for users without root: of their own factor alone, through the daemon.
 
-mod change_refusal;
 mod own_device;
 mod own_enrollment;
+mod own_failure;
 mod own_recovery;
 mod own_removal;
 mod own_status;

@@ -11,7 +11,7 @@ use twofactor_protocol::service::{ChangeCall, ChangeReply, ChangeResult, CodeCal
 use twofactor_store::daemon_client::{DaemonError, DaemonFault, HeldConnection};
 use zeroize::Zeroizing;
 
-use super::change_refusal::{refusal, uncertain};
+use super::own_failure::{refusal, uncertain};
 use super::{OwnFactor, needs_root, unanswered};
 use crate::command_failure::CommandFailure;
 use crate::commands::waiting_device::{CodeResult, WaitingDevice};

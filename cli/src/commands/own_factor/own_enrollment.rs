@@ -8,8 +8,8 @@ use twofactor_protocol::service::{
 };
 use twofactor_store::operations::{ChangeCause, ChangeError};
 
-use super::change_refusal::uncertain;
 use super::own_device::OwnDevice;
+use super::own_failure::uncertain;
 use super::own_recovery::hand_over;
 use super::own_status::device_info;
 use super::proof_dialogue::{ProofDialogue, WantedProof};

@@ -8,7 +8,7 @@ use twofactor_store::attempt::closed;
 use twofactor_store::daemon_client::HeldConnection;
 use zeroize::Zeroizing;
 
-use super::change_refusal::{another_login, no_invitation, recent_login, refusal, uncertain};
+use super::own_failure::{another_login, no_invitation, recent_login, refusal, uncertain};
 use super::{OwnFactor, refused_as_locked, unanswered};
 use crate::command_failure::CommandFailure;
 use crate::commands::event_dialogue::read_code;
