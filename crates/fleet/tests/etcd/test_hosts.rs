@@ -295,7 +295,7 @@ fn a_store_that_lost_a_host_is_not_begun_anew() {
     delete(&[&format!("/twofactor/v1/host/{id}")]);
     let refused = b.join(&a, MembershipRun::Apply).unwrap_err();
     assert_eq!(refused, OutageReason::WentBack.into());
-    // One that it does not know brings no user whom another may have removed.
+    // One that it does not know brings no user that another may have removed.
     delete(&["--prefix", "/twofactor/v1/record/"]);
     let report = a.join(&a, MembershipRun::DryRun).unwrap();
     assert_eq!((report.brought, report.failed.len()), (0, 1), "{report:?}");
