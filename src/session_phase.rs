@@ -2,9 +2,9 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
+    self, LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
 };
-use twofactor_core::policy::{DeviceRequirement, StartDay, rhost_address};
+use twofactor_core::policy::{DeviceRequirement, Policy, StartDay, rhost_address};
 use twofactor_core::record::UserRecord;
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::AttemptFailure;
@@ -96,7 +96,7 @@ fn without_device(
     let policy = &loaded.policy;
     let mut groups = KnownGroups::default();
     // A requirement in force changes nothing of what is said, so that no session waits for one to be looked up.
-    let decision = decide_before_enrollment(policy, request, &mut groups)
+    let decision = exemption(policy, request, &mut groups)
         .unwrap_or_else(|| decide_without_device(policy, DeviceRequirement::None));
     let from = match decision {
         PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
@@ -125,8 +125,20 @@ fn without_device(
     }
 }
 
-/// The day from which the account needs a device, and the days until then. Root is never told: a directory that hangs may
-/// not delay the session that is to set it right.
+/// The exemption of the login. No group is looked up for root, who counts as a member here, and is told nothing then: a directory
+/// that hangs may not delay the session that is to set it right.
+fn exemption(
+    policy: &Policy,
+    request: &LoginRequest<'_>,
+    groups: &mut KnownGroups,
+) -> Option<PolicyDecision> {
+    if request.account.is_some_and(|account| account.uid == ROOT) {
+        return decision::decide_before_enrollment(policy, request, &mut |_| true);
+    }
+    decide_before_enrollment(policy, request, groups)
+}
+
+/// The day from which the account needs a device, and the days until then. Root is never told, for the same reason.
 fn days_left(
     loaded: &LoadedPolicy,
     account: &Account,

@@ -7,7 +7,8 @@ use twofactor_core::account::Account;
 use twofactor_core::device::OtpKind;
 
 use harness::enrolled::{
-    IGNORED, SERVICE, Token, add_account, add_stack, auth, device, logged, machine, write_record,
+    IGNORED, SERVICE, Token, add_account, add_stack, auth, device, logged, machine, run, said,
+    write_record,
 };
 
 /// Answers of the name service about a group, and the error that is logged.
@@ -37,6 +38,28 @@ fn with_root(entry: &str) -> (Machine, Token) {
 fn with_code(token: &Token, service: &str) -> i32 {
     let login = Drive::installed().service(service).user("root");
     auth(login.answer(token.code()))
+}
+
+/// What root's session says, by whatever way it began, depends on no group.
+#[test]
+fn r43_the_session_of_root_looks_no_group_up() {
+    let machine = machine("enabled = true\n");
+    let names = machine.name_service();
+    let told = |entry: &str, user: &str| {
+        machine.policy(&format!("enabled = true\n[[exempt]]\n{entry}\n"));
+        names.answers("group robots missing\n");
+        let drive = Drive::installed().service(SERVICE).user(user);
+        let outcome = run(drive.tty("/dev/pts/0").phases("open"));
+        let asked = names.asked().contains(&"group robots".to_owned());
+        (asked, said(&outcome).len())
+    };
+    add_account(&machine, "bob");
+    let group = "groups = [\"robots\"]";
+    assert_eq!(told(group, "bob"), (true, 1));
+    assert_eq!(told(group, "root"), (false, 0));
+    let elsewhere = format!("{group}\nservices = [\"other\"]");
+    assert_eq!(told(&elsewhere, "root"), (false, 1));
+    assert_eq!(told("users = [\"bob\"]", "root"), (false, 1));
 }
 
 #[test]
