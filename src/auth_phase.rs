@@ -23,8 +23,7 @@ use twofactor_core::policy::{Policy, rhost_address};
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
 use twofactor_store::login_decision::decide_before_enrollment;
-use twofactor_store::sys::accounts;
-use twofactor_store::sys::clock;
+use twofactor_store::sys::{accounts, clock, name_sources};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};
 
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
@@ -246,9 +245,10 @@ impl LoginContext<'_> {
         decision
     }
 
-    /// The account of `PAM_USER`, `None` when no user has that name.
+    /// The account of `PAM_USER`, `None` when no user has that name, as every source of accounts says: a source that fails
+    /// may hide another name of a user with a device.
     fn account(&self) -> Result<Option<Account>, AttemptFailure> {
-        Ok(accounts::by_bytes(&self.user)?)
+        Ok(name_sources::proven_account(&self.user)?)
     }
 
     /// The record that counts for the account, `None` where no account has the name. A name that has a record but no

@@ -8,6 +8,7 @@ mod exempt;
 mod first_pass;
 mod grace;
 mod groups;
+mod hidden_names;
 mod phases;
 mod require;
 mod require_sources;

@@ -93,7 +93,7 @@ impl KnownRequirements {
     fn names(&mut self, account: &Account) -> Result<Vec<Account>, LookupFailed> {
         let mut names = vec![account.clone()];
         add_names(&mut names, self.in_passwd(account.uid)?);
-        add_names(&mut names, accounts::by_uid(account.uid)?);
+        add_names(&mut names, name_sources::first_of_uid(account.uid)?);
         Ok(names)
     }
 

@@ -46,6 +46,13 @@ pub fn accounts(text: &str) -> impl Iterator<Item = (Account, bool)> {
         .filter_map(move |line| Some((account(line)?, is_whole(line))))
 }
 
+/// The first account with this uid in the text of passwd(5), of those that the C library understands.
+pub fn first_of_uid(text: &str, uid: u32) -> Option<Account> {
+    let mut accounts = accounts(text);
+    let found = accounts.find(|(account, is_whole)| *is_whole && account.uid == uid);
+    found.map(|(account, _)| account)
+}
+
 /// passwd(5): `name:password:uid:gid:...`.
 fn account(line: &str) -> Option<Account> {
     let mut fields = line.split(':');
@@ -149,6 +156,8 @@ mod tests {
             assert_eq!(account(broken), None, "{broken}");
         }
         let text = format!("{whole}\nbroken\nalice:x:1000:100::/\n");
+        let of_uid = |uid| first_of_uid(&format!("a:x:1000:1::/\n{text}"), uid);
+        assert_eq!((of_uid(1000), of_uid(100)), (Some(alice.clone()), None));
         let found: Vec<_> = accounts(&text).collect();
         assert_eq!(found, [(alice.clone(), true), (alice, false)]);
     }

@@ -9,10 +9,11 @@ use std::ffi::{CStr, CString};
 
 use libc::{c_char, c_int, c_long, gid_t, size_t};
 
-use super::accounts::LookupFailed;
+use super::accounts::{self, LookupFailed, PasswdEntry};
 use super::local_accounts;
 use super::membership::{GroupList, MembershipFacts};
 use super::nsswitch::{FILES, sources};
+use twofactor_core::account::Account;
 
 /// The source of dynamic and other users that only systemd knows.
 pub const SYSTEMD: &str = "systemd";
@@ -25,9 +26,9 @@ const NOT_FOUND: c_int = 0;
 /// NSS_STATUS_SUCCESS.
 const SUCCESS: c_int = 1;
 
-/// `_nss_SOURCE_getpwnam_r` and `_nss_SOURCE_getgrnam_r`.
-type NssLookup<T> =
-    unsafe extern "C" fn(*const c_char, *mut T, *mut c_char, size_t, *mut c_int) -> c_int;
+/// `_nss_SOURCE_getpwnam_r` and `_nss_SOURCE_getgrnam_r`, and with a number for the name `_nss_SOURCE_getpwuid_r`.
+type NssLookup<T, K = *const c_char> =
+    unsafe extern "C" fn(K, *mut T, *mut c_char, size_t, *mut c_int) -> c_int;
 /// `_nss_SOURCE_initgroups_dyn`.
 type ListGroups = unsafe extern "C" fn(
     *const c_char,
@@ -39,20 +40,58 @@ type ListGroups = unsafe extern "C" fn(
     *mut c_int,
 ) -> c_int;
 
+/// [`accounts::by_bytes`] where the absence of an account lets a user in: `None` only where every source says that it has no
+/// account of that name. An account that is found costs no more than there.
+///
+/// # Errors
+/// [`LookupFailed`] also when a source does not answer, or has the name when it is asked alone.
+pub fn proven_account(name: &[u8]) -> Result<Option<Account>, LookupFailed> {
+    let found = accounts::by_bytes(name)?;
+    // What is no C string, or empty, no source is asked for.
+    let name = CString::new(name).ok().filter(|name| !name.is_empty());
+    match name.filter(|_| found.is_none()) {
+        Some(name) if !uids_of_name(&name)?.is_empty() => Err(LookupFailed(libc::EAGAIN)),
+        _ => Ok(found),
+    }
+}
+
+/// The first account with a uid, in the order in which the sources are asked.
+///
+/// # Errors
+/// [`LookupFailed`] when a source before it does not answer.
+pub fn first_of_uid(uid: u32) -> Result<Option<Account>, LookupFailed> {
+    for source in sources(&["passwd"])? {
+        let found = if source == FILES {
+            let text = local_accounts::text(local_accounts::PASSWD)?;
+            local_accounts::first_of_uid(&text, uid)
+        } else {
+            account_of(&source, uid)?
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
 /// The uids of the accounts of that name, from all sources of accounts.
 ///
 /// # Errors
 /// [`LookupFailed`] when one does not answer.
 pub fn uids_of(name: &str) -> Result<Vec<u32>, LookupFailed> {
-    let c_name = c_string(name)?;
+    uids_of_name(&c_string(name)?)
+}
+
+fn uids_of_name(c_name: &CStr) -> Result<Vec<u32>, LookupFailed> {
+    let name = c_name.to_string_lossy();
     let mut uids = Vec::new();
     for source in sources(&["passwd"])? {
         if source == FILES {
             let text = local_accounts::text(local_accounts::PASSWD)?;
-            uids.extend(local_accounts::uids_of(&text, name));
+            uids.extend(local_accounts::uids_of(&text, &name));
             continue;
         }
-        uids.extend(uid_of(&source, &c_name)?);
+        uids.extend(uid_of(&source, c_name)?);
     }
     Ok(uids)
 }
@@ -70,8 +109,23 @@ fn uid_of(source: &str, name: &CStr) -> Result<Option<u32>, LookupFailed> {
     // SAFETY: a source's function of this name has this type (nss.h).
     let finds =
         unsafe { std::mem::transmute::<*mut libc::c_void, NssLookup<libc::passwd>>(function) };
-    let found = find(finds, name, |entry: &libc::passwd| entry.pw_uid);
+    let found = find(finds, name.as_ptr(), |entry: &libc::passwd| entry.pw_uid);
     by_source(source, found)
+}
+
+/// The account with a uid that a source has, which is not `files`.
+fn account_of(source: &str, uid: u32) -> Result<Option<Account>, LookupFailed> {
+    type ByUid = NssLookup<libc::passwd, libc::uid_t>;
+    let function = function(source, "getpwuid_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
+    // SAFETY: a source's function of this name has this type (nss.h).
+    let finds = unsafe { std::mem::transmute::<*mut libc::c_void, ByUid>(function) };
+    let found = find(finds, uid, |entry: &libc::passwd| {
+        // SAFETY: a source fills in C strings, which lie in the buffer of the look-up; it is alive.
+        unsafe { PasswdEntry::copied(entry) }
+    });
+    let entry = by_source(source, found)?;
+    let entry = entry.map(|entry| entry.ok_or(LookupFailed(libc::EILSEQ)));
+    Ok(entry.transpose()?.map(|entry| entry.account))
 }
 
 /// Asks all sources of groups about a group and the names of one user, and adds what they say. What one of them says
@@ -129,7 +183,8 @@ pub fn members_of(source: &str, group: &str) -> Result<Option<(u32, Vec<String>)
     let finds = function(source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
     // SAFETY: a source's function of this name has this type (nss.h).
     let finds = unsafe { std::mem::transmute::<*mut libc::c_void, NssLookup<libc::group>>(finds) };
-    let found = find(finds, &c_string(group)?, |entry: &libc::group| {
+    let group = c_string(group)?;
+    let found = find(finds, group.as_ptr(), |entry: &libc::group| {
         let names = members(entry).into_iter().map(<[u8]>::to_vec);
         let names: Result<Vec<String>, _> = names.map(String::from_utf8).collect();
         names.map(|names| (entry.gr_gid, names))
@@ -151,7 +206,8 @@ pub fn add_of_source(
     let finds = function(source, "getgrnam_r")?.ok_or(LookupFailed(libc::ENOSYS))?;
     // SAFETY: a source's function of this name has this type (nss.h).
     let finds = unsafe { std::mem::transmute::<*mut libc::c_void, NssLookup<libc::group>>(finds) };
-    let found = find(finds, &c_string(group)?, |entry: &libc::group| {
+    let group = c_string(group)?;
+    let found = find(finds, group.as_ptr(), |entry: &libc::group| {
         let is_listed = |member: &&[u8]| users.iter().any(|user| user.as_bytes() == *member);
         (entry.gr_gid, members(entry).iter().any(is_listed))
     });
@@ -222,10 +278,11 @@ fn function(source: &str, name: &str) -> Result<Option<*mut libc::c_void>, Looku
     Ok((!found.is_null()).then_some(found))
 }
 
-/// Asks a source about one name. `read` takes what is wanted out of the entry; `None` where the source has none.
-fn find<T, R>(
-    function: NssLookup<T>,
-    name: &CStr,
+/// Asks a source about one name or number; a name is a C string that stays meanwhile. `read` takes what is wanted out of the
+/// entry; `None` where the source has none.
+fn find<T, K: Copy, R>(
+    function: NssLookup<T, K>,
+    key: K,
     read: impl FnOnce(&T) -> R,
 ) -> Result<Option<R>, LookupFailed> {
     let mut size = BUFFER.0;
@@ -236,7 +293,7 @@ fn find<T, R>(
         // SAFETY: all pointers are valid for the call, the length is the buffer's (nss.h).
         let status = unsafe {
             function(
-                name.as_ptr(),
+                key,
                 entry.as_mut_ptr(),
                 buffer.as_mut_ptr(),
                 buffer.len(),
