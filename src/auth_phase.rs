@@ -168,7 +168,8 @@ impl LoginContext<'_> {
                     &self.user,
                 );
             }
-            return self.not_asked(transaction, (&file, &loaded), decision);
+            let is_still = |_: &dyn PamTransaction| Ok(true);
+            return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
         }
         let address = std::str::from_utf8(&self.rhost)
             .ok()
@@ -180,7 +181,14 @@ impl LoginContext<'_> {
             address,
         };
         if let Some(decision) = self.decided(transaction, &loaded.policy, &request) {
-            return self.not_asked(transaction, (&file, &loaded), decision);
+            let is_still = |transaction: &dyn PamTransaction| {
+                let account = self.account()?;
+                let account = account.as_ref();
+                let request = LoginRequest { account, ..request };
+                let decision = self.decided(transaction, &loaded.policy, &request);
+                Ok(decision.is_some())
+            };
+            return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
         }
         self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());
@@ -273,12 +281,14 @@ impl LoginContext<'_> {
         }
     }
 
-    /// Nothing is asked. A stack that leaves the password to this module still needs it.
+    /// Nothing is asked. A stack that leaves the password to this module still needs it; the reason is looked at again after
+    /// that question.
     fn not_asked(
         &self,
         transaction: &mut dyn PamTransaction,
         (file, loaded): (&PolicyFile, &LoadedPolicy),
         decision: PolicyDecision,
+        is_still: &dyn Fn(&dyn PamTransaction) -> Result<bool, AttemptFailure>,
     ) -> Result<AuthResult, AuthAbort> {
         let line = match decision {
             PolicyDecision::Exempt(entry) => {
@@ -292,7 +302,9 @@ impl LoginContext<'_> {
             _ => self.debug(transaction, &line),
         }
         // A question may stay open for long.
-        if self.forward_whole(transaction, prompt_text::PASSWORD)? && !file.is_as(loaded)? {
+        if self.forward_whole(transaction, prompt_text::PASSWORD)?
+            && !(file.is_as(loaded)? && is_still(transaction)?)
+        {
             return Ok(self.policy_changed(transaction));
         }
         Ok(AuthResult::NotAsked)
@@ -314,8 +326,8 @@ impl LoginContext<'_> {
         Ok(wanted)
     }
 
-    /// The end of a login that asks for no code, by a policy that is another one since its question was asked. The password is yet to
-    /// be checked, or all questions look alike: the log alone is told.
+    /// The end of a login that asks for no code, by a policy, or an exemption of a group, that is another one since its question was
+    /// asked. The password is yet to be checked, or all questions look alike: the log alone is told.
     fn policy_changed(&self, transaction: &mut dyn PamTransaction) -> AuthResult {
         forget_claims(transaction);
         let line = self.line(LoginEvent::PolicyChanged);

@@ -120,7 +120,15 @@ impl LoginContext<'_> {
         judge: &dyn CodeJudge,
         pace: &UniformTiming,
     ) -> Result<QuestionGate, AuthAbort> {
-        let line = match judge.before()? {
+        let mut found = judge.before()?;
+        if !matches!(found, PreCheck::Throttle(_)) && self.forward_password(transaction, judge)? {
+            if !judge.has_policy_of_now()? {
+                return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
+            }
+            // A question may stay open for longer than the grace.
+            found = judge.before()?;
+        }
+        let line = match found {
             PreCheck::Throttle(ThrottleStatus::Open) => return Ok(QuestionGate::Open),
             // A user without a device is never locked out.
             PreCheck::Throttle(closed) if pace.is_even() => {
@@ -137,9 +145,6 @@ impl LoginContext<'_> {
             }
         };
         transaction.log(LogPriority::Info, line.as_str());
-        if self.forward_password(transaction, judge)? && !judge.has_policy_of_now()? {
-            return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
-        }
         Ok(QuestionGate::Ended(AuthResult::NotAsked))
     }
 

@@ -1,11 +1,13 @@
 //! The code from an earlier module's answer, and password and code in one answer.
 
+use std::fs;
+
 use harness::pam::{Drive, TAKES_PASSWORD, code};
 use harness::{Machine, PASSWORD};
 
 use harness::enrolled::{
     ON, PROMPT, add_account, add_recovery_codes, auth, enroll_token, logged, machine, run, said,
-    state_of,
+    state_of, state_path,
 };
 
 const ASKS_FIRST: (&str, &str) = ("echo_off", "Password required for alice.");
@@ -188,6 +190,40 @@ fn a_policy_changed_at_the_password_ends_the_login() {
         let line = format!("user={user} rhost=192.0.2.7 result=policy-changed");
         assert!(logged(&machine).contains(&line), "{policy}");
     }
+}
+
+/// A password that was typed for longer than the grace is no reason to ask for no code.
+#[test]
+fn grace_that_ends_at_the_password_lets_no_one_in() {
+    let machine = machine("enabled = true\ngrace = 3600\n");
+    let alice = enroll_token(&machine, "alice");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    let state = state_path("alice").display().to_string();
+    fs::copy(&state, "/var/lib/before").unwrap();
+    let from = || x("alice").rhost("192.0.2.7");
+    let both = |code: String| format!("{PASSWORD}{code}");
+    assert_eq!(auth(from().answer(both(alice.code()))), code::SUCCESS);
+    let ends = format!("cat /var/lib/before > {state}; echo {PASSWORD}");
+    assert_eq!(auth(from().answer_shell(&ends)), code::CONV_ERR);
+    assert_eq!(auth(from().answer(both(alice.code()))), code::SUCCESS);
+    let asked = run(from().answer_shell(&ends).answer(both(alice.code())));
+    let questions = vec![("echo_off", "Password: "), ("echo_off", BOTH)];
+    assert_eq!((asked.auth, said(&asked)), (code::SUCCESS, questions));
+}
+
+#[test]
+fn an_exemption_that_ends_at_the_password_refuses() {
+    let machine = machine("enabled = true\n[[exempt]]\ngroups = [\"robots\"]\n");
+    enroll_token(&machine, "alice");
+    machine.add_group("robots");
+    machine.add_to_group("alice", "robots");
+    stack(&machine, "", "forward_pass", CHECKS_PASSWORD);
+    assert_eq!(auth(x("alice").answer(PASSWORD)), code::SUCCESS);
+    machine.forget_log();
+    let ends = format!("sed -i '/^robots:/s/alice//' /etc/group; echo {PASSWORD}");
+    assert_eq!(auth(x("alice").answer_shell(&ends)), code::AUTH_ERR);
+    let line = "user=alice rhost= result=policy-changed";
+    assert!(logged(&machine).iter().any(|logged| logged == line));
 }
 
 /// The question that all get with `uniform_prompt`.
