@@ -21,20 +21,21 @@ use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::return_codes::AccountResult;
 use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
+use crate::unenrolled_mark::{self, UnenrolledMark};
 use crate::{code_log_lines, prompt_text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::{LoginEvent, NoInvitation};
 use twofactor_core::log::log_line::LogLine;
 
-/// Offers or demands a device. `marked` is the account that the authentication phase of this transaction found without
-/// one.
+/// Offers or demands a device. The authentication phase of this transaction has left these marks.
 pub fn run(
     transaction: &mut dyn PamTransaction,
     arguments: &ModuleArguments,
     messages: MessageMode,
-    marked: &str,
+    marks: &[UnenrolledMark],
 ) -> AccountResult {
+    let marked = unenrolled_mark::of(marks, arguments).map_or("", |mark| &mark.account);
     let user = transaction.user().unwrap_or_default();
     let about = LogLine::about(&user, &transaction.rhost().unwrap_or_default());
     let mut dialogue = LoginDialogue::new(transaction, messages);
@@ -50,6 +51,9 @@ pub fn run(
         dialogue.transaction().log(priority, line.as_str());
     }
     let (admission, how) = if is_open(&ended) {
+        // A stack may have a second account line. What this line did not find is not its to forget.
+        let others = |mark: &UnenrolledMark| !mark.is_of(arguments);
+        let _ = dialogue.transaction().keep_marks(&others);
         (AccountResult::Open, DialogueClose::Open)
     } else {
         (AccountResult::Refused, DialogueClose::Refused)

@@ -54,7 +54,7 @@ pub fn authenticate(
     // In one field a mark is made before the password is checked: that of an attempt that failed goes.
     let forgotten = match arguments.layout {
         PromptLayout::Code => forget_others(transaction, &user),
-        PromptLayout::PasswordThenCode => transaction.unmark(),
+        PromptLayout::PasswordThenCode => forget_own(transaction, arguments),
     };
     if forgotten.is_err() {
         return AuthResult::NoAnswer;
@@ -78,7 +78,7 @@ pub fn authenticate(
                 login.line(LoginEvent::AnotherUser).as_str(),
             );
             forget_claims(transaction);
-            match transaction.unmark() {
+            match forget_own(transaction, arguments) {
                 Ok(()) => AuthResult::Refused,
                 Err(NoAnswer) => AuthResult::NoAnswer,
             }
@@ -107,16 +107,24 @@ fn forget_claims(transaction: &mut dyn PamTransaction) {
 }
 
 /// An earlier attempt of this transaction may have been another user's. A mark of the same account stays: another line
-/// of the module, with another policy, may have made it.
+/// of the module, with another policy, may have made it. Where that cannot be told all stay, and the account phase refuses
+/// another user.
 fn forget_others(transaction: &mut dyn PamTransaction, user: &[u8]) -> Result<(), NoAnswer> {
-    let Some(marked) = transaction.marked_unenrolled() else {
+    if transaction.unenrolled_marks().is_empty() {
         return Ok(());
-    };
-    let name = std::str::from_utf8(user).unwrap_or_default();
-    match accounts::by_name(name) {
-        Ok(Some(account)) if account.name == marked => Ok(()),
-        _ => transaction.unmark(),
     }
+    match accounts::by_bytes(user) {
+        Ok(Some(account)) => transaction.keep_marks(&|mark| mark.account == account.name),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// Forgets what a line with these arguments found.
+fn forget_own(
+    transaction: &mut dyn PamTransaction,
+    arguments: &ModuleArguments,
+) -> Result<(), NoAnswer> {
+    transaction.keep_marks(&|mark| !mark.is_of(arguments))
 }
 
 fn is_enrolled(holder: &RecordHolder) -> bool {

@@ -27,6 +27,7 @@ mod session_phase;
 mod ticket_claim;
 mod ticket_issue;
 mod transaction;
+mod unenrolled_mark;
 mod unwind_guard;
 
 #[cfg(test)]
@@ -84,14 +85,15 @@ impl PamHooks for TwofactorModule {
     fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         guarded(|| {
             let mut transaction = LibpamTransaction(handle);
-            let Some(account) = transaction.marked_unenrolled() else {
+            let marks = transaction.unenrolled_marks();
+            if marks.is_empty() {
                 offer_new_device(&mut transaction, &words, flags.into());
                 ticket_issue::issue(&mut transaction);
                 return PamResultCode::PAM_IGNORE;
-            };
+            }
             let admission = match ModuleArguments::parse(&words) {
                 Ok(arguments) => {
-                    account_phase::run(&mut transaction, &arguments, flags.into(), &account)
+                    account_phase::run(&mut transaction, &arguments, flags.into(), &marks)
                 }
                 Err(error) => {
                     complain_of(&transaction, &error);

@@ -16,6 +16,7 @@ use crate::line_break;
 use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{EchoMode, LogPriority, NoAnswer, PamTransaction};
+use crate::unenrolled_mark::UnenrolledMark;
 
 #[cfg(test)]
 mod tests;
@@ -23,9 +24,11 @@ mod tests;
 const PAM_SUCCESS: c_int = 0;
 /// Names what this module keeps in a transaction. An application that outlives an upgrade may hold two versions of the
 /// module, which must not read each other's data.
-const MARK: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " unenrolled");
-/// Content of the data item: the marked account.
-type MarkedAccount = Option<String>;
+const MARKS: &str = concat!(
+    "pam_twofactor ",
+    env!("CARGO_PKG_VERSION"),
+    " unenrolled marks"
+);
 /// Names the other things that it keeps.
 const TICKET: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " ticket");
 const SESSION: &str = concat!("pam_twofactor ", env!("CARGO_PKG_VERSION"), " session");
@@ -194,25 +197,15 @@ impl PamTransaction for LibpamTransaction<'_> {
         claim.clone()
     }
 
-    fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {
-        let mark: MarkedAccount = Some(account.to_owned());
-        self.0.set_data(MARK, Box::new(mark)).map_err(|_| NoAnswer)
+    fn set_unenrolled_marks(&mut self, marks: Vec<UnenrolledMark>) -> Result<(), NoAnswer> {
+        let marks = self.0.set_data(MARKS, Box::new(marks));
+        marks.map_err(|_| NoAnswer)
     }
 
-    fn unmark(&mut self) -> Result<(), NoAnswer> {
-        match self.marked_unenrolled() {
-            None => Ok(()),
-            Some(_) => {
-                let none: MarkedAccount = None;
-                self.0.set_data(MARK, Box::new(none)).map_err(|_| NoAnswer)
-            }
-        }
-    }
-
-    fn marked_unenrolled(&self) -> Option<String> {
-        // SAFETY: this name belongs to this version of this module, which stores nothing but a `MarkedAccount` under it.
-        let mark: &MarkedAccount = unsafe { self.0.get_data(MARK) }.ok()?;
-        mark.clone()
+    fn unenrolled_marks(&self) -> Vec<UnenrolledMark> {
+        // SAFETY: this name belongs to this version of this module, which stores nothing but a `Vec<UnenrolledMark>` under it.
+        let marks: Option<&Vec<UnenrolledMark>> = unsafe { self.0.get_data(MARKS) }.ok();
+        marks.cloned().unwrap_or_default()
     }
 
     fn delay_failure(&mut self, seconds: u32) {

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::recovery_claim::RecoveryClaim;
 use crate::ticket_claim::TicketClaim;
+use crate::unenrolled_mark::UnenrolledMark;
 
 /// The application gave no answer: it cannot ask, was interrupted, or returned nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,18 +101,26 @@ pub trait PamTransaction {
     fn claim_recovery(&mut self, claim: Option<RecoveryClaim>);
     /// The user who has.
     fn recovery_claim(&self) -> Option<RecoveryClaim>;
-    /// Remembers, until the end of the transaction, that the authentication phase found this account without a device.
+    /// Remembers, until the end of the transaction, which accounts the authentication phase found without a device.
     ///
     /// # Errors
     /// [`NoAnswer`] when libpam refuses.
-    fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer>;
-    /// Forgets it.
+    fn set_unenrolled_marks(&mut self, marks: Vec<UnenrolledMark>) -> Result<(), NoAnswer>;
+    /// What is remembered.
+    fn unenrolled_marks(&self) -> Vec<UnenrolledMark>;
+    /// Forgets all marks but these.
     ///
     /// # Errors
     /// [`NoAnswer`] when libpam refuses.
-    fn unmark(&mut self) -> Result<(), NoAnswer>;
-    /// The account that was marked.
-    fn marked_unenrolled(&self) -> Option<String>;
+    fn keep_marks(&mut self, kept: &dyn Fn(&UnenrolledMark) -> bool) -> Result<(), NoAnswer> {
+        let mut marks = self.unenrolled_marks();
+        let all = marks.len();
+        marks.retain(kept);
+        if marks.len() == all {
+            return Ok(());
+        }
+        self.set_unenrolled_marks(marks)
+    }
     /// Asks libpam to wait so many seconds before it reports a failure (pam_fail_delay(3)).
     fn delay_failure(&mut self, seconds: u32);
     /// Writes a log line (pam_syslog(3)).

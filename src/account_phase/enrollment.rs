@@ -67,8 +67,6 @@ impl EnrollmentDialogue<'_> {
         let invite = self.begin(dialogue)?;
         let new = self.confirmed(dialogue, DeviceName::first(), self.mode)?;
         let (new, ticket) = self.store_first(dialogue, new, invite)?;
-        // A stack may have a second account line.
-        let _ = dialogue.transaction().unmark();
         self.log(dialogue, LoginEvent::Enrolled, &new.device.name);
         dialogue.say(enrollment_text::STORED);
         dialogue.say(&enrollment_text::recovery(

@@ -12,7 +12,7 @@ use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
 use super::code_judge::CodeJudge;
 use super::uniform_timing::{RemainingTries, UniformTiming};
-use super::{AuthAbort, LoginContext, expected_session};
+use super::{AuthAbort, LoginContext, expected_session, forget_own};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::{CodePrompt, EmptyAnswer};
@@ -251,8 +251,8 @@ impl LoginContext<'_> {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             transaction.set_password(password)?;
         }
-        // A user who has given a code has a device by now.
-        transaction.unmark()?;
+        // A user who has given a code has a device by now, in the state directory of this line.
+        forget_own(transaction, self.arguments)?;
         let line = self.about().accepted(accepted);
         transaction.log(LogPriority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {

@@ -15,6 +15,7 @@ use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, PamTransaction};
+use crate::unenrolled_mark::UnenrolledMark;
 use crate::{answer_source, prompt_text, ticket_issue};
 
 impl LoginContext<'_> {
@@ -112,7 +113,11 @@ impl LoginContext<'_> {
                 Some(account),
             ) => {
                 // Without the mark the account phase would let in a user who must enroll.
-                transaction.mark_unenrolled(&account.name)?;
+                let own = UnenrolledMark::new(self.arguments, &account.name);
+                let mut marks = transaction.unenrolled_marks();
+                marks.retain(|mark| !mark.is_of(self.arguments));
+                marks.push(own);
+                transaction.set_unenrolled_marks(marks)?;
             }
             // A name that no user has: no user will be there to enroll, and nothing is said that would tell.
             (PolicyDecision::EnrollmentRequired, None) => {

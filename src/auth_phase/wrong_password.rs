@@ -16,7 +16,7 @@ pub fn refuse(transaction: &mut dyn PamTransaction) -> AuthResult {
     recovery_offer::forget(transaction);
     expected_session::forget(transaction);
     notice_delivery::forget(transaction);
-    match transaction.unmark() {
+    match transaction.keep_marks(&|_| false) {
         Ok(()) => AuthResult::Refused,
         Err(NoAnswer) => AuthResult::NoAnswer,
     }
@@ -49,12 +49,12 @@ mod tests {
             login: RecoveryLogin::of(&factor.record, &by).unwrap(),
         });
         stage.expects_session = true;
-        stage.marked = Some(ENROLLED.into());
+        stage.mark(ENROLLED);
         let notice = ("TWOFACTOR_NOTICE".to_owned(), "-,3".to_owned());
         stage.variables.extend([notice]);
         assert_eq!(refuse(&mut stage), AuthResult::Refused);
         assert!(stage.claimed.is_none() && stage.recovered.is_none());
-        assert!(!stage.expects_session && stage.marked.is_none());
+        assert!(!stage.expects_session && stage.marks.is_empty());
         assert!(stage.variables.is_empty());
     }
 }

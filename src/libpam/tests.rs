@@ -7,6 +7,7 @@ mod fake;
 use std::ffi::CStr;
 
 use super::*;
+use crate::arguments::ModuleArguments;
 use fake::{FakeAnswer, FakeTransaction};
 use pam::constants::{PamFlag, PamResultCode};
 
@@ -68,7 +69,7 @@ fn what_libpam_does_not_know_is_none() {
     assert_eq!((application.service(), application.rhost()), (None, None));
     assert!(application.password().is_none());
     assert!(!application.has_terminal());
-    assert_eq!(application.marked_unenrolled(), None);
+    assert_eq!(application.unenrolled_marks(), []);
 }
 
 #[test]
@@ -142,17 +143,20 @@ fn messages_are_shown_whatever_comes_back() {
 fn a_mark_lasts_until_replaced_or_the_end() {
     let transaction = FakeTransaction::start(&[]);
     let mut application = application(&transaction);
-    application.unmark().unwrap();
-    application.mark_unenrolled("alice").unwrap();
-    application.mark_unenrolled("bob").unwrap();
-    assert_eq!(application.marked_unenrolled().as_deref(), Some("bob"));
-    application.unmark().unwrap();
-    assert_eq!(application.marked_unenrolled(), None);
-    application.mark_unenrolled("alice").unwrap();
+    let arguments = ModuleArguments::parse(&[]).unwrap();
+    let mark = |account| vec![UnenrolledMark::new(&arguments, account)];
+    application.keep_marks(&|_| false).unwrap();
+    application.set_unenrolled_marks(mark("alice")).unwrap();
+    application.set_unenrolled_marks(mark("bob")).unwrap();
+    assert_eq!(application.unenrolled_marks(), mark("bob"));
+    application.keep_marks(&|_| false).unwrap();
+    assert_eq!(application.unenrolled_marks(), []);
+    application.set_unenrolled_marks(mark("alice")).unwrap();
     transaction.fills_up();
-    assert_eq!(application.unmark(), Err(NoAnswer));
-    assert_eq!(application.mark_unenrolled("bob"), Err(NoAnswer));
-    assert_eq!(application.marked_unenrolled().as_deref(), Some("alice"));
+    assert_eq!(application.keep_marks(&|_| false), Err(NoAnswer));
+    assert_eq!(application.set_unenrolled_marks(mark("bob")), Err(NoAnswer));
+    assert_eq!(application.unenrolled_marks(), mark("alice"));
+    assert_eq!(application.keep_marks(&|_| true), Ok(()), "nothing to do");
 }
 
 #[test]

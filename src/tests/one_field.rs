@@ -224,9 +224,9 @@ fn in_one_field_the_mark_of_an_earlier_attempt_goes() {
     ] {
         let mut stage = with(ON, FirstPass::Unused, layout, None);
         stage.user = Some(NEWCOMER.into());
-        stage.marked = Some(NEWCOMER.to_owned());
+        stage.mark(NEWCOMER);
         assert_eq!(stage.run(&["hunter2"]), AuthResult::NotAsked);
-        assert_eq!(stage.marked.is_some(), stays);
+        assert_eq!(stage.marked().is_some(), stays);
     }
 }
 
@@ -234,8 +234,8 @@ fn in_one_field_the_mark_of_an_earlier_attempt_goes() {
 fn a_wrong_password_takes_back_mark_and_ticket() {
     let mut stage = with(ON, FirstPass::Unused, PromptLayout::PasswordThenCode, None);
     let user = NEWCOMER.into();
-    stage.marked = Some(NEWCOMER.to_owned());
+    stage.mark(NEWCOMER);
     stage.claimed = Some(TicketClaim { user, uid: 1 });
     assert_eq!(wrong_password::refuse(&mut stage), AuthResult::Refused);
-    assert_eq!((stage.marked, stage.claimed), (None, None));
+    assert_eq!((stage.marked(), &stage.claimed), (None, &None));
 }

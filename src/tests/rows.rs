@@ -3,9 +3,10 @@
 use std::fs;
 
 use super::stage::{ENROLLED, NEWCOMER, QUESTION, StagedTransaction, code};
-use crate::arguments::LogDetail;
+use crate::arguments::{LogDetail, PromptLayout};
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode};
+use crate::unenrolled_mark::UnenrolledMark;
 
 const ON: &str = "enabled = true\n";
 
@@ -94,7 +95,7 @@ fn a_service_without_a_name_follows_the_default() {
 fn the_unenrolled_are_not_asked_where_optional() {
     let mut stage = StagedTransaction::of(NEWCOMER, ON);
     assert_eq!(stage.run(&[]), AuthResult::NotAsked);
-    assert!(stage.said().is_empty() && stage.marked.is_none());
+    assert!(stage.said().is_empty() && stage.marks.is_empty());
     let line = about_newcomer("result=unenrolled");
     assert_eq!(stage.line(), (LogPriority::Info, line));
 }
@@ -124,7 +125,7 @@ fn users_who_may_enroll_are_marked_for_later() {
         let policy = format!("enabled = true\nenroll_at_login = \"{at_login}\"\n");
         let mut stage = StagedTransaction::of(NEWCOMER, &policy);
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
-        assert_eq!(stage.marked.as_deref(), Some(NEWCOMER));
+        assert_eq!(stage.marked(), Some(NEWCOMER));
         assert!(stage.delays.is_empty());
     }
 }
@@ -134,10 +135,7 @@ fn an_unknown_name_is_refused_where_mandatory() {
     let policy = "enabled = true\nenroll_at_login = \"require\"\n[throttle]\ndelay = 7\n";
     let mut stage = StagedTransaction::of("no-user-of-that-name", policy);
     assert_eq!(stage.run(&[]), AuthResult::Refused);
-    assert_eq!(
-        (stage.marked.clone(), stage.delays.clone()),
-        (None, vec![7])
-    );
+    assert_eq!((stage.marked(), stage.delays.clone()), (None, vec![7]));
     let line = "user=no-user-of-that-name rhost= result=device-required".into();
     assert_eq!(stage.line(), (LogPriority::Notice, line));
     let mut offered = StagedTransaction::of(
@@ -145,7 +143,7 @@ fn an_unknown_name_is_refused_where_mandatory() {
         "enabled = true\nenroll_at_login = \"offer\"\n",
     );
     assert_eq!(offered.run(&[]), AuthResult::NotAsked);
-    assert_eq!(offered.marked, None);
+    assert_eq!(offered.marked(), None);
 }
 
 #[test]
@@ -200,13 +198,47 @@ fn an_application_that_names_no_user_gets_no_verdict() {
 fn a_mark_is_kept_for_the_same_account_only() {
     let mut stage = StagedTransaction::of(NEWCOMER, ON);
     for (marked, kept) in [(NEWCOMER, Some(NEWCOMER)), (ENROLLED, None)] {
-        stage.marked = Some(marked.into());
+        stage.mark(marked);
         assert_eq!(stage.run(&[]), AuthResult::NotAsked);
-        assert_eq!(stage.marked.as_deref(), kept);
+        assert_eq!(stage.marked(), kept);
     }
     // A user who has given a code has a device.
     stage.user = Some(ENROLLED.into());
-    stage.marked = Some(ENROLLED.into());
+    stage.mark(ENROLLED);
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
-    assert_eq!(stage.marked, None);
+    assert_eq!(stage.marked(), None);
+}
+
+/// A user who must enroll by one line is let in by no line that finds a device elsewhere, or that cannot tell who the user is.
+#[test]
+fn a_mark_of_another_line_stays() {
+    let foreign = |stage: &StagedTransaction, what: &str| {
+        let mut arguments = stage.arguments.clone();
+        match what {
+            "policy" => arguments.policy = "/etc/other.toml".into(),
+            _ => arguments.state = "/srv/other".into(),
+        }
+        UnenrolledMark::new(&arguments, ENROLLED)
+    };
+    for what in ["policy", "state"] {
+        for (layout, answer) in [
+            (PromptLayout::Code, code(0)),
+            (
+                PromptLayout::PasswordThenCode,
+                format!("hunter2{}", code(0)),
+            ),
+        ] {
+            let mut stage = StagedTransaction::new(ON);
+            stage.arguments.layout = layout;
+            let foreign = foreign(&stage, what);
+            let own = UnenrolledMark::new(&stage.arguments, ENROLLED);
+            stage.marks = vec![foreign.clone(), own];
+            assert_eq!(stage.run(&[&answer]), AuthResult::Verified, "{what}");
+            assert_eq!(stage.marks, [foreign], "{what}");
+        }
+    }
+    let mut unknown = StagedTransaction::of("no-user-of-that-name", ON);
+    unknown.mark(ENROLLED);
+    assert_eq!(unknown.run(&[]), AuthResult::NotAsked);
+    assert_eq!(unknown.marked(), Some(ENROLLED));
 }

@@ -15,6 +15,7 @@ use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
+use crate::unenrolled_mark::UnenrolledMark;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::state::UserState;
 use twofactor_store::PolicyFile;
@@ -38,7 +39,7 @@ pub struct StagedTransaction {
     pub service: Option<Vec<u8>>,
     pub rhost: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
-    pub marked: Option<String>,
+    pub marks: Vec<UnenrolledMark>,
     pub has_daemon: bool,
     pub claimed: Option<TicketClaim>,
     pub recovered: Option<RecoveryClaim>,
@@ -78,7 +79,7 @@ impl StagedTransaction {
             service: Some(b"login".to_vec()),
             rhost: None,
             password: None,
-            marked: None,
+            marks: Vec::new(),
             has_daemon: true,
             claimed: None,
             recovered: None,
@@ -116,6 +117,16 @@ impl StagedTransaction {
         let arguments = self.arguments.clone();
         let messages = self.messages;
         auth_phase::authenticate(self, &arguments, messages)
+    }
+
+    /// Leaves the mark of an earlier attempt of the same line.
+    pub fn mark(&mut self, account: &str) {
+        self.marks = vec![UnenrolledMark::new(&self.arguments, account)];
+    }
+
+    /// The account of the last mark.
+    pub fn marked(&self) -> Option<&str> {
+        self.marks.last().map(|mark| mark.account.as_str())
     }
 
     /// Questions and messages, in order.
@@ -261,18 +272,13 @@ impl PamTransaction for StagedTransaction {
         self.recovered.clone()
     }
 
-    fn mark_unenrolled(&mut self, account: &str) -> Result<(), NoAnswer> {
-        self.marked = Some(account.to_owned());
+    fn set_unenrolled_marks(&mut self, marks: Vec<UnenrolledMark>) -> Result<(), NoAnswer> {
+        self.marks = marks;
         Ok(())
     }
 
-    fn unmark(&mut self) -> Result<(), NoAnswer> {
-        self.marked = None;
-        Ok(())
-    }
-
-    fn marked_unenrolled(&self) -> Option<String> {
-        self.marked.clone()
+    fn unenrolled_marks(&self) -> Vec<UnenrolledMark> {
+        self.marks.clone()
     }
 
     fn delay_failure(&mut self, seconds: u32) {

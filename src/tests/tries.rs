@@ -250,12 +250,12 @@ fn lock_out(stage: &mut StagedTransaction) {
 #[test]
 fn a_code_is_no_verdict_on_another_user() {
     let mut stage = StagedTransaction::new(ON);
-    stage.marked = Some(NEWCOMER.to_owned());
+    stage.mark(NEWCOMER);
     stage.arguments.files = FileChoice::Daemons;
     stage.meanwhile = Some(|stage| stage.user = Some(NEWCOMER.into()));
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Refused);
     // What the code would have admitted is not admitted to the other one.
-    assert_eq!((&stage.marked, &stage.claimed), (&None, &None));
+    assert_eq!((stage.marked(), &stage.claimed), (None, &None));
     assert!(!stage.expects_session && stage.recovered.is_none());
     let lines = results(&stage);
     assert_eq!(

@@ -1,10 +1,15 @@
 //! The account phase through libpam: one exact return code for each end, and what is shown where messages fail.
 
+use std::path::Path;
+
 use harness::pam::{Drive, PamOutcome, code};
+use twofactor_core::device::OtpKind;
+use twofactor_store::{FactorStore, MarkDisagreement};
 
 use crate::app::{ANOTHER, BEGIN, CODE, CODE_OF_LAST_KEY, CODE_OR_SKIP, DOES_NOT_SCAN, OFFER};
 use harness::enrolled::{
-    IGNORED, SERVICE, add_account, add_stack, enroll_token, logged, login, machine, run, said,
+    IGNORED, SERVICE, Token, add_account, add_stack, device, enroll_token, logged, login, machine,
+    run, said, write_record_in,
 };
 
 const OFFERED: &str = "enabled = true\nenroll_at_login = \"offer\"\n";
@@ -200,6 +205,40 @@ fn a_line_with_another_policy_opens_nothing() {
     assert_eq!(
         (outcome.auth, outcome.acct),
         (code::SUCCESS, code::PERM_DENIED),
+        "{outcome:?}"
+    );
+}
+
+/// A code of a device in another state directory is none of the device that the first line demands.
+#[test]
+fn a_code_of_another_line_opens_nothing() {
+    let machine = machine(REQUIRED);
+    let bob = add_account(&machine, "bob");
+    machine.write_file("/etc/other.toml", "enabled = true\n", 0o644);
+    let elsewhere = Path::new("/srv/state");
+    write_record_in(elsewhere, &bob, vec![device("token", OtpKind::Hotp)]);
+    let policy = Path::new("/etc/other.toml");
+    FactorStore::initialize(elsewhere, policy, MarkDisagreement::Settle).unwrap();
+    let ours = "pam_twofactor.so\n";
+    let other = "pam_twofactor.so policy=/etc/other.toml state=/srv/state\n";
+    machine.stack(
+        SERVICE,
+        &format!(
+            "auth required pam_permit.so\nauth required {ours}auth required {other}account required {ours}account required {other}account required pam_permit.so\n"
+        ),
+    );
+    let token = Token::new("bob");
+    let outcome = run(enrolls("bob").answer(token.code()).answer("").answer(""));
+    assert_eq!(
+        (outcome.auth, outcome.acct),
+        (code::SUCCESS, code::PERM_DENIED),
+        "{outcome:?}"
+    );
+    let drive = enrolls("bob").answer(token.code()).answer("");
+    let outcome = run(drive.answer_shell(CODE_OF_LAST_KEY).answer(""));
+    assert_eq!(
+        (outcome.auth, outcome.acct),
+        (code::SUCCESS, code::SUCCESS),
         "{outcome:?}"
     );
 }
