@@ -6,14 +6,14 @@ mod presence;
 mod replacement;
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fchmod, fdatasync, fstat, mkdirat,
     openat, openat2, statat,
 };
-use rustix::io::{Errno, pread, retry_on_intr};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, retry_on_intr};
 
 use file_error::failed;
 
@@ -25,6 +25,8 @@ pub use replacement::{
     remove_directory, remove_leftover, stage, write_file,
 };
 
+/// The first number of a file that is not one of the three standard ones.
+const FIRST_FREE: RawFd = 3;
 /// Largest file that is read, in bytes.
 pub const MAX_LEN: usize = 64 * 1024;
 
@@ -228,7 +230,21 @@ pub fn device(fd: impl AsFd) -> Result<u64, FileError> {
     fstat(fd).map(|stat| stat.st_dev).map_err(failed("fstat"))
 }
 
+/// The file under a number that is none of the three standard ones: there it would be the standard input, output or error of a program that has closed
+/// them: what a library says there would go into the file.
+pub(super) fn apart(fd: OwnedFd) -> Result<OwnedFd, FileError> {
+    numbered(fd, FIRST_FREE)
+}
+
+fn numbered(fd: OwnedFd, first: RawFd) -> Result<OwnedFd, FileError> {
+    if fd.as_raw_fd() >= first {
+        return Ok(fd);
+    }
+    fcntl_dupfd_cloexec(&fd, first).map_err(failed("fcntl"))
+}
+
 fn checked_file(fd: OwnedFd, access: FileAccess) -> Result<(OwnedFd, Stat), FileError> {
+    let fd = apart(fd)?;
     let stat = check(&fd, FileType::RegularFile, access)?;
     match usize::try_from(stat.st_size) {
         Ok(size) if size <= MAX_LEN => Ok((fd, stat)),
@@ -247,5 +263,24 @@ fn check_stat(stat: Stat, kind: FileType, access: FileAccess) -> Result<Stat, Fi
         () if stat.st_uid != 0 => Err(FileError::NotRoots),
         () if mode & access.forbidden() != 0 => Err(FileError::TooOpen(mode & 0o7777)),
         () => Ok(stat),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::{FdFlags, fcntl_getfd};
+
+    #[test]
+    fn a_file_with_a_standard_number_gets_another_one() {
+        let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let fd = file();
+        let number = fd.as_raw_fd();
+        let kept = numbered(fd, number).unwrap();
+        assert_eq!(kept.as_raw_fd(), number);
+        let moved = numbered(kept, number + 7).unwrap();
+        assert!(moved.as_raw_fd() >= number + 7);
+        assert_eq!(fcntl_getfd(&moved).unwrap(), FdFlags::CLOEXEC);
+        assert!(apart(file()).unwrap().as_raw_fd() >= FIRST_FREE);
     }
 }

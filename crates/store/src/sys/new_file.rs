@@ -47,7 +47,7 @@ impl<'d> NewFile<'d> {
         let file = match retry_on_intr(|| openat(directory, ".", flags, owner())) {
             Ok(fd) => Self {
                 directory,
-                fd,
+                fd: file::apart(fd)?,
                 temporary: None,
             },
             // Errors of file systems and kernels without O_TMPFILE (open(2)).
@@ -121,7 +121,7 @@ impl<'d> NewFile<'d> {
             .map_err(|errno| FileError::System("create", errno))?;
         Ok(Self {
             directory,
-            fd,
+            fd: file::apart(fd)?,
             temporary: Some(temporary),
         })
     }

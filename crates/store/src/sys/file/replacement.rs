@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, sy
 use rustix::io::{Errno, retry_on_intr};
 
 use super::file_error::failed;
-use super::{FileAccess, FileError, write_at};
+use super::{FileAccess, FileError, apart, write_at};
 
 /// Writes or replaces a whole file, atomically and durably: under the temporary name `.NAME.new`, flushed, then renamed, then the directory flushed.
 ///
@@ -164,6 +164,7 @@ fn create(
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = retry_on_intr(|| openat(&directory, name, flags, Mode::RUSR | Mode::WUSR))
         .map_err(failed("create"))?;
+    let fd = apart(fd)?;
     // The caller's umask is not ours to change, and may be anything.
     fchmod(&fd, access.file_mode()).map_err(failed("chmod"))?;
     write_at(&fd, bytes, 0)?;
