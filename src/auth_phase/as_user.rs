@@ -85,7 +85,7 @@ impl LoginContext<'_> {
         } else {
             PolicyDecision::DeviceRequired
         };
-        let is_enrolled = || Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
+        let is_enrolled = |_| Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
         self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
     }
 }

@@ -36,8 +36,14 @@ impl LoginContext<'_> {
         }
         let requirement = self.requirement(transaction, loaded, account);
         let decision = decide_without_device(policy, requirement);
-        let is_enrolled = || {
-            let holder = self.holder(store, account)?;
+        let is_enrolled = |was_asked: bool| {
+            let (state, policy) = (&self.arguments.state, &self.arguments.policy);
+            let holder = if was_asked {
+                // The state directory may be another one by now.
+                self.holder(&FactorStore::open_for_login(state, policy)?, account)?
+            } else {
+                self.holder(store, account)?
+            };
             Ok(holder.as_ref().is_some_and(is_enrolled))
         };
         self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
@@ -51,7 +57,7 @@ impl LoginContext<'_> {
         transaction: &mut dyn PamTransaction,
         loaded: &LoadedPolicy,
         decision: PolicyDecision,
-        is_enrolled: &dyn Fn() -> Result<bool, AttemptFailure>,
+        is_enrolled: &dyn Fn(bool) -> Result<bool, AttemptFailure>,
         (account, mut pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
@@ -88,7 +94,7 @@ impl LoginContext<'_> {
         if is_asked && !PolicyFile::new(&self.arguments.policy).is_as(loaded)? {
             return Ok(self.policy_changed(transaction));
         }
-        if is_enrolled()? {
+        if is_enrolled(is_asked)? {
             transaction.log(
                 LogPriority::Notice,
                 self.line(LoginEvent::EnrolledMeanwhile).as_str(),

@@ -1,6 +1,7 @@
 //! The number of tries, the messages in between, and the end.
 
 use std::fs;
+use std::process::Command;
 
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
 use crate::arguments::FileChoice;
@@ -244,6 +245,34 @@ fn lock_out(stage: &mut StagedTransaction) {
     state.failures = 5;
     state.last_failure = clock::now().unwrap();
     stage.set_state(&state);
+}
+
+/// The state directory is another one by now, in which the code may have been used, and the user may have a device.
+#[test]
+fn no_verdict_comes_from_a_replaced_directory() {
+    let copied = |stage: &mut StagedTransaction| {
+        let top = stage.scratch.top();
+        let away = top.with_extension("away");
+        fs::rename(&top, &away).unwrap();
+        let copy = Command::new("cp").arg("-a").arg(&away).arg(&top).status();
+        assert!(copy.unwrap().success());
+    };
+    let removed = |stage: &mut StagedTransaction| {
+        let top = stage.scratch.top();
+        fs::rename(&top, top.with_extension("away")).unwrap();
+    };
+    for replaces in [copied as fn(&mut StagedTransaction), removed] {
+        let mut stage = StagedTransaction::new(ON);
+        stage.meanwhile = Some(replaces);
+        assert_eq!(stage.run(&[&code(0)]), AuthResult::Unavailable);
+        let mut wrong = StagedTransaction::new(ON);
+        wrong.meanwhile = Some(replaces);
+        assert_eq!(wrong.run(&["000000"]), AuthResult::Unavailable);
+    }
+    let uniform = "enabled = true\nuniform_prompt = true\n";
+    let mut newcomer = StagedTransaction::of(NEWCOMER, uniform);
+    newcomer.meanwhile = Some(removed);
+    assert_eq!(newcomer.run(&["123456"]), AuthResult::Unavailable);
 }
 
 /// An application, or another module, has put another user there.

@@ -23,7 +23,7 @@ mod state_renaming;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::Stat;
+use rustix::fs::{CWD, Stat};
 
 use crate::sys::file::{self, FileOpening};
 use crate::sys::lock::{self, LockPause, WAIT};
@@ -190,13 +190,29 @@ impl<'s> StateFiles<'s> {
         }))
     }
 
-    /// Checks that the file is still the current one: what was written and flushed before is in every later one.
+    /// Checks that the file is still the current one: what was written and flushed before is in every later one. It is looked for
+    /// from the root on: the state directory itself may be another one by now, in which nothing of this is.
     pub(super) fn confirm(&self, held: &HeldFile) -> Result<(), StoreError> {
-        if self.is_current(&held.place, &held.stat)? {
-            Ok(())
-        } else {
-            Err(self.error(FileFault::TakenOver))
+        let is_in_place = match &held.place {
+            StatePlace::Base => {
+                let is_open = self.states.is_unclosed(&self.generations());
+                is_open.map_err(StoreError::file(&self.path))?
+                    && self.is_still(CWD, &self.path, &held.stat)?
+            }
+            StatePlace::Generation(directory, _) => {
+                let path = self.path.with_file_name(self.generations());
+                self.is_still(CWD, &path, &directory.stat)?
+                    && self.is_current(&held.place, &held.stat)?
+            }
+        };
+        if is_in_place {
+            return Ok(());
         }
+        Err(self.error(if self.is_current(&held.place, &held.stat)? {
+            FileFault::Changed
+        } else {
+            FileFault::TakenOver
+        }))
     }
 
     /// The temporary names that this holder and those before it may have left.

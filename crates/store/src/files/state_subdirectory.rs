@@ -104,10 +104,22 @@ impl StateSubdirectory {
         opened: &Stat,
     ) -> Result<bool, FileError> {
         // That the file is found under its name shows that the directory was there for the first look, too.
+        let is_open = self.is_unclosed(closing)?;
+        Ok(is_open
+            && match self.opened.get() {
+                Some(fd) => file::is_still(fd, name, opened)?,
+                None => file::is_still(&self.top, self.below(name), opened)?,
+            })
+    }
+
+    /// True if there is nothing under the name `closing`.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub(super) fn is_unclosed(&self, closing: &str) -> Result<bool, FileError> {
         match self.opened.get() {
-            Some(fd) => Ok(file::is_absent(fd, closing)? && file::is_still(fd, name, opened)?),
-            None => Ok(file::is_absent(&self.top, &self.below(closing))?
-                && file::is_still(&self.top, &self.below(name), opened)?),
+            Some(fd) => file::is_absent(fd, closing),
+            None => file::is_absent(&self.top, &self.below(closing)),
         }
     }
 

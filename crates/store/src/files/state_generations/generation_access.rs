@@ -1,6 +1,6 @@
 //! Opening, reading and locking one of the files, with the errors that name the state.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Dir, Stat};
@@ -97,8 +97,8 @@ impl<'s> StateFiles<'s> {
 
     pub(super) fn is_still(
         &self,
-        directory: &OwnedFd,
-        name: &str,
+        directory: impl AsFd,
+        name: impl AsRef<Path>,
         opened: &Stat,
     ) -> Result<bool, StoreError> {
         file::is_still(directory, name, opened).map_err(StoreError::file(&self.path))

@@ -1,6 +1,7 @@
 //! Presence of a name, without opening what it names.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Stat, statat};
 use rustix::io::Errno;
@@ -11,8 +12,12 @@ use super::FileError;
 ///
 /// # Errors
 /// [`FileError`]; a missing file is "no", not an error.
-pub fn is_still(directory: impl AsFd, name: &str, opened: &Stat) -> Result<bool, FileError> {
-    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+pub fn is_still(
+    directory: impl AsFd,
+    name: impl AsRef<Path>,
+    opened: &Stat,
+) -> Result<bool, FileError> {
+    match statat(directory, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok((stat.st_dev, stat.st_ino) == (opened.st_dev, opened.st_ino)),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(FileError::System("stat", errno)),
