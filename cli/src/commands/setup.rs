@@ -65,23 +65,12 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
     let user = trial_login::user(context, args)?;
     let stopped = put_back_stopped(context, args)?;
     let preview = MachinePreview::look();
-    let mut plan = plan(context, args, &preview, &user)?;
-    plan.notes.extend(stopped);
-    let lines = doctor::other_code_lines(preview.system(), &plan.services);
-    plan.notes.extend(lines.iter().map(|line| {
-        format!("{line} asks for a code, too. Remove that line once logins with the new code work")
-    }));
+    let plan = noted_plan(context, args, (&preview, &user), stopped)?;
     if !args.dry_run {
         make_ready(context, &preview)?;
         if !enable_disable::has_device(context, &user)? && context.format == OutputFormat::Text {
             enable_disable::offer_device(context, &user)?;
         }
-    }
-    if args.dry_run && context.store()?.is_none() {
-        plan.notes.push(
-            "there is no state directory yet: setup makes it, and shows then which users are asked"
-                .to_owned(),
-        );
     }
     let mut policy = policy_change(context, args)?;
     let planned = MachinePreview::of(plan.machine(&preview));
@@ -114,6 +103,28 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
         // The connection is gone, so that no trial login follows.
         Err(failure) => Err(restored_files::after(context, failure)),
     }
+}
+
+/// The plan with its notes: an earlier setup that is undone first, other lines that ask for a code, a state directory that is missing.
+fn noted_plan(
+    context: &CommandContext,
+    args: &SetupArgs,
+    (preview, user): (&MachinePreview, &str),
+    stopped: Option<String>,
+) -> Result<SetupPlan, CommandFailure> {
+    let mut plan = plan(context, args, preview, user)?;
+    plan.notes.extend(stopped);
+    let lines = doctor::other_code_lines(preview.system(), &plan.services);
+    plan.notes.extend(lines.iter().map(|line| {
+        format!("{line} asks for a code, too. Remove that line once logins with the new code work")
+    }));
+    if args.dry_run && context.store()?.is_none() {
+        plan.notes.push(
+            "there is no state directory yet: setup makes it, and shows then which users are asked"
+                .to_owned(),
+        );
+    }
+    Ok(plan)
 }
 
 /// Restores the files of an interrupted setup. A dry run only notes it.
