@@ -108,7 +108,7 @@ impl StateSubdirectory {
         Ok(is_open
             && match self.opened.get() {
                 Some(fd) => file::is_still(fd, name, opened)?,
-                None => file::is_still(&self.top, self.below(name), opened)?,
+                None => file::is_still(&self.top, &self.below(name), opened)?,
             })
     }
 

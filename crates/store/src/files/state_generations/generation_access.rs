@@ -98,7 +98,7 @@ impl<'s> StateFiles<'s> {
     pub(super) fn is_still(
         &self,
         directory: impl AsFd,
-        name: impl AsRef<Path>,
+        name: &(impl AsRef<Path> + ?Sized),
         opened: &Stat,
     ) -> Result<bool, StoreError> {
         file::is_still(directory, name, opened).map_err(StoreError::file(&self.path))

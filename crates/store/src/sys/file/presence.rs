@@ -14,7 +14,7 @@ use super::FileError;
 /// [`FileError`]; a missing file is "no", not an error.
 pub fn is_still(
     directory: impl AsFd,
-    name: impl AsRef<Path>,
+    name: &(impl AsRef<Path> + ?Sized),
     opened: &Stat,
 ) -> Result<bool, FileError> {
     match statat(directory, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
