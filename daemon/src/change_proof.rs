@@ -96,8 +96,12 @@ impl<'a> ProofContext<'a> {
         if self.enrolled().is_ok() {
             return self.prove(code, ChangeKind::OneDevice);
         }
-        let invited = self.record.as_ref().is_some_and(|it| it.invite.is_some());
-        let code = code.filter(|_| invited);
+        // Without an invitation that counts there is nothing to compare a code with.
+        let is_invited = match &self.record {
+            Some(record) => record.is_invited(clock::now()?),
+            None => false,
+        };
+        let code = code.filter(|_| is_invited);
         match (self.policy().first_device(), code) {
             (FirstDevice::Off, _) => Err(ChangeDenial::NotAllowed),
             (FirstDevice::Invite, None) => Err(ChangeResult::InvitationRequired.into()),

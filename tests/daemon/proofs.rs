@@ -67,6 +67,31 @@ fn an_invitation_expired_meanwhile_stores_nothing() {
     assert_eq!(record(), before);
 }
 
+/// Its code is as good as none: not compared, and not counted.
+#[test]
+fn an_expired_invitation_is_none() {
+    let machine = machine(QUICK);
+    add_account(&machine, "alice");
+    let _daemon = machine.daemon();
+    let invite = machine.command(&["--json", "invite", "alice"]).ok().stdout;
+    let invite: Value = serde_json::from_str(&invite).unwrap();
+    change_record("alice", |record| {
+        record.invite.as_mut().unwrap().expires = harness::otp::unix_time();
+    });
+    for (keys, wanted) in [
+        ("", "login_required"),
+        ("enroll_needs_invite = true\n", "invitation_required"),
+    ] {
+        machine.policy(&format!("{keys}{QUICK}"));
+        let mut talk = machine.talk_to_daemon("alice");
+        for code in [&invite["code"], &json!("AAAA-BBBB-CCCC-DDDD")] {
+            let begun = change(&mut talk, "Begin", json!({"code": code}));
+            assert_eq!(begun.0, wanted, "{keys}{code}");
+        }
+    }
+    assert_eq!(state_of("alice").daemon.in_a_row, 0);
+}
+
 #[test]
 fn words_of_the_log_are_no_names_of_devices() {
     let machine = machine(QUICK);

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
+use harness::enrolled::change_record;
 use harness::logins::{ASK_CODE, enrolled, machine, policy};
 use harness::twofactord::SOCKET;
 use harness::{Machine, PASSWORD};
@@ -168,6 +169,23 @@ fn all_devices_go_only_as_they_were_shown() {
     // No proof was looked at before: it still counts.
     let expected = ["changed", "changed", "changed", "removed", "unenrolled"];
     assert_eq!(results, expected);
+}
+
+/// A login alone is enough, so a code that is given besides changes nothing.
+#[test]
+fn a_login_counts_beside_an_expired_invitation() {
+    let machine = machine();
+    machine.add_user("alice");
+    policy(&machine, "", "");
+    let _daemon = machine.daemon();
+    let invite = machine.command(&["--json", "invite", "alice"]).ok().stdout;
+    let invite: Value = serde_json::from_str(&invite).unwrap();
+    change_record("alice", |record| {
+        record.invite.as_mut().unwrap().expires = harness::otp::unix_time();
+    });
+    let begin = ("io.twofactor.Begin", json!({"code": invite["code"]}));
+    let password = [("Password: ", PASSWORD)];
+    assert_eq!(in_session(&machine, &[begin], &password), ["pending"]);
 }
 
 #[test]
