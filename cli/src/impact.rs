@@ -14,7 +14,7 @@ mod exemption_scope;
 mod shut_out_risk;
 
 pub use device_deadlines::{DeviceDeadline, deadline};
-pub use exemption_scope::{ExemptionRules, ExemptionScope};
+pub use exemption_scope::ExemptionScope;
 pub use shut_out_risk::{ShutOutRisk, new_risks, newly_asking, shut_outs};
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::impact::affected_users::ListedUsers;
-use crate::impact::{self, AffectedUser, ExemptionRules, ExemptionScope, PolicyView};
+use crate::impact::{self, AffectedUser, ExemptionScope, PolicyView};
 use crate::suggested_command;
 
 /// The devices that stay.
@@ -165,8 +165,7 @@ fn exemption(policy: &Policy, user: &str) -> ExemptionScope {
     };
     let mut groups = KnownGroups::default();
     let mut own = groups.of(Some(&account));
-    let rules = ExemptionRules::of(policy);
-    rules.scope(&account, &mut |group| own.include(group)).0
+    ExemptionScope::of(policy, &account, &mut |group| own.include(group)).0
 }
 
 /// The requirement on the user once no device is left. One who cannot be looked up is taken for one that an entry names.

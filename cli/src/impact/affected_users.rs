@@ -10,7 +10,7 @@ use twofactor_store::account_rules::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
-use super::{AffectedUser, ExemptionRules, ExemptionScope};
+use super::{AffectedUser, ExemptionScope};
 use crate::command_failure::CommandFailure;
 use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
 use crate::suggested_command;
@@ -66,11 +66,10 @@ impl ListedUsers {
     /// The users as a policy meets them at this time, and a warning for each name or file that is unusable.
     pub fn under(&self, policy: &Policy, time: PolicyTime) -> (Vec<AffectedUser>, Vec<String>) {
         let mut groups = KnownGroups::for_many();
-        let rules = ExemptionRules::of(policy);
         let judge = |user: &KnownUser| {
             let mut own = groups.of(Some(&user.account));
             let (exemption, exempt_at) =
-                rules.scope(&user.account, &mut |group| own.include(group));
+                ExemptionScope::of(policy, &user.account, &mut |group| own.include(group));
             // A user with a device, or one who is not asked, does not depend on it.
             let depends = !user.enrollment.has_device() && exemption == ExemptionScope::No;
             let requirement = if policy.enabled && depends {
@@ -153,7 +152,6 @@ fn vanished(name: &str) -> String {
 /// # Errors
 /// A directory that cannot be read.
 pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser>, CommandFailure> {
-    let rules = ExemptionRules::of(policy);
     let of_file = |name: String| {
         // The name alone: no condition looks at the numbers.
         let account = Account {
@@ -161,7 +159,7 @@ pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser
             uid: u32::MAX,
             gid: u32::MAX,
         };
-        let (exemption, exempt_at) = rules.scope(&account, &mut |_| false);
+        let (exemption, exempt_at) = ExemptionScope::of(policy, &account, &mut |_| false);
         AffectedUser {
             enrollment: EnrollmentStatus::Unverified,
             role: AccountRole::User,

@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
-use twofactor_core::policy::{ExemptEntry, Policy, PolicyTime};
+use twofactor_core::policy::{Policy, PolicyTime};
 
 use crate::account_rules::KnownGroups;
 
@@ -31,19 +31,10 @@ pub fn decide_before_enrollment(
     decision::decide_before_enrollment(policy, request, &mut |group| own.include(group))
 }
 
-/// True if an `[[exempt]]` entry covers all logins of an account: one that names users or groups alone. A group that cannot be
-/// looked up has no members here.
+/// True if an `[[exempt]]` entry covers all logins of an account. A group that cannot be looked up has no members here.
 pub fn is_exempt_everywhere(policy: &Policy, account: &Account, groups: &mut KnownGroups) -> bool {
     let mut own = groups.of(Some(account));
-    let request = LoginRequest {
-        account: Some(account),
-        service: "",
-        address: None,
-    };
-    let everywhere =
-        |entry: &&ExemptEntry| entry.services().is_empty() && entry.networks().is_empty();
-    let mut entries = policy.exempt.iter().filter(everywhere);
-    entries.any(|entry| entry.covers(&request, &mut |group| own.include(group)))
+    policy.is_exempt_everywhere(account, &mut |group| own.include(group))
 }
 
 #[cfg(test)]
@@ -81,21 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn an_exemption_of_a_service_is_none_everywhere() {
+    fn groups_exempt_their_members_everywhere() {
         let root = accounts::by_name("root").unwrap().unwrap();
-        for (entry, exempt) in [
-            ("users = [\"root\"]", true),
-            ("groups = [\"root\"]", true),
-            ("users = [\"alice\"]", false),
-            ("groups = [\"no-such-group\"]", false),
-            ("users = [\"root\"]\nservices = [\"su\"]", false),
-            ("users = [\"root\"]\nnetworks = [\"0.0.0.0/0\"]", false),
-        ] {
-            let policy = format!("enabled = true\n[[exempt]]\n{entry}\n");
-            let policy = policy.parse().unwrap();
+        for (group, exempt) in [("root", true), ("daemon", false), ("no-such-group", false)] {
+            let policy = format!("enabled = true\n[[exempt]]\ngroups = [\"{group}\"]\n");
             let mut groups = KnownGroups::default();
-            let found = is_exempt_everywhere(&policy, &root, &mut groups);
-            assert_eq!(found, exempt, "{entry}");
+            let found = is_exempt_everywhere(&policy.parse().unwrap(), &root, &mut groups);
+            assert_eq!(found, exempt, "{group}");
         }
     }
 

@@ -9,7 +9,7 @@ use twofactor_store::LoadedPolicy;
 use twofactor_store::account_rules::KnownGroups;
 
 use super::user_status::{RequirementStatus, UserStatus};
-use crate::impact::{self, ExemptionRules, ExemptionScope};
+use crate::impact::{self, ExemptionScope};
 use crate::roster::{AccountRole, AdministratorGroups};
 
 /// Adds it to each user with an account. `used` are the services whose PAM files name the module.
@@ -18,7 +18,6 @@ pub fn add(listed: &mut [UserStatus], loaded: &LoadedPolicy, used: &[String], no
     let on: Vec<&String> = used.iter().filter(|name| policy.service_on(name)).collect();
     let administrators = AdministratorGroups::look_up();
     let mut groups = KnownGroups::for_many();
-    let rules = ExemptionRules::of(policy);
     let mut last = Arc::default();
     for user in listed {
         let Some(account) = user.account.clone() else {
@@ -29,7 +28,8 @@ pub fn add(listed: &mut [UserStatus], loaded: &LoadedPolicy, used: &[String], no
             continue;
         }
         let mut own = groups.of(Some(&account));
-        let (scope, exempt_at) = rules.scope(&account, &mut |group| own.include(group));
+        let (scope, exempt_at) =
+            ExemptionScope::of(policy, &account, &mut |group| own.include(group));
         user.exempt = scope == ExemptionScope::Everywhere;
         if user.enrolled == Some(true) && !user.exempt {
             let asking = on.iter().filter(|name| !exempt_at.contains(name));

@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::Policy;
 use super::decision::LoginRequest;
 use super::policy_error::quoted;
+use crate::account::Account;
 
 /// One `[[exempt]]` entry. It has at least one condition; all that it has must hold, and a
 /// condition holds when one element of its list does.
@@ -70,6 +72,46 @@ impl ExemptEntry {
             && holds(&self.services, |service| service == request.service)
             && holds(&self.networks, inside)
             && holds(&self.groups, |group| member(group))
+    }
+}
+
+impl Policy {
+    /// True if an entry covers all logins of an account: one that names users or groups alone. `member` says whether the account is
+    /// in the group of that name.
+    pub fn is_exempt_everywhere(
+        &self,
+        account: &Account,
+        member: &mut dyn FnMut(&str) -> bool,
+    ) -> bool {
+        let request = anywhere(account, "");
+        let everywhere =
+            |entry: &&ExemptEntry| entry.services.is_empty() && entry.networks.is_empty();
+        let mut entries = self.exempt.iter().filter(everywhere);
+        entries.any(|entry| entry.covers(&request, member))
+    }
+
+    /// The services that the entries name and at which one covers an account, from wherever the login comes.
+    pub fn exempting_services<'p>(
+        &'p self,
+        account: &Account,
+        member: &mut dyn FnMut(&str) -> bool,
+    ) -> Vec<&'p str> {
+        let services = self.exempt.iter().flat_map(ExemptEntry::services);
+        let mut is_exempt = |service| {
+            self.exemption(&anywhere(account, service), member)
+                .is_some()
+        };
+        let services = services.map(String::as_str);
+        services.filter(|service| is_exempt(service)).collect()
+    }
+}
+
+/// A login at a service without an address, which matches no network.
+const fn anywhere<'r>(account: &'r Account, service: &'r str) -> LoginRequest<'r> {
+    LoginRequest {
+        account: Some(account),
+        service,
+        address: None,
     }
 }
 

@@ -1,8 +1,7 @@
 //! Tests of the logins that an entry covers and how networks and remote hosts are read.
 
-use super::super::{Policy, parse};
+use super::super::parse;
 use super::*;
-use crate::account::Account;
 
 fn policy(entries: &str) -> Policy {
     parse(&format!("enabled = true\n{entries}")).unwrap()
@@ -344,4 +343,51 @@ fn names_are_not_networks() {
         refused("fe80::1%eth0"),
         format!("\"fe80::1%eth0\" is not a network; {allowed}, without %zone")
     );
+}
+
+/// A service that is off has its exemptions all the same: they count once it is switched on.
+#[test]
+fn an_exemption_everywhere_names_users_or_groups() {
+    let account = Account {
+        name: "alice".to_owned(),
+        uid: 1000,
+        gid: 1000,
+    };
+    let none: &[&str] = &[];
+    for (entry, everywhere, services) in [
+        ("users = [\"alice\"]", true, none),
+        ("groups = [\"robots\"]", true, none),
+        ("users = [\"bob\"]", false, none),
+        ("groups = [\"staff\"]", false, none),
+        (
+            "users = [\"alice\"]\nnetworks = [\"0.0.0.0/0\"]",
+            false,
+            none,
+        ),
+        ("users = [\"bob\"]\nservices = [\"su\"]", false, none),
+        (
+            "users = [\"alice\"]\nservices = [\"su\", \"sshd\"]",
+            false,
+            &["su", "sshd"],
+        ),
+        (
+            "groups = [\"robots\"]\nservices = [\"su\"]\n[[exempt]]\nservices = [\"sshd\"]\nnetworks = [\"10.0.0.0/8\"]",
+            false,
+            &["su"],
+        ),
+    ] {
+        let policy = policy(&format!(
+            "[services]\ndefault = false\n[[exempt]]\n{entry}\n"
+        ));
+        let mut member = |group: &str| group == "robots";
+        assert_eq!(
+            policy.is_exempt_everywhere(&account, &mut member),
+            everywhere,
+            "{entry}"
+        );
+        if !everywhere {
+            let found = policy.exempting_services(&account, &mut member);
+            assert_eq!(found, services, "{entry}");
+        }
+    }
 }
