@@ -17,12 +17,12 @@ pub mod wrong_password;
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
-    LoginRequest, PolicyDecision, UserEnrollment, switched_off,
+    AskedLogin, LoginRequest, PolicyDecision, decide, switched_off,
 };
 use twofactor_core::policy::{Policy, rhost_address};
+use twofactor_core::record::UserRecord;
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
-use twofactor_store::login_decision::decide_before_enrollment;
 use twofactor_store::sys::{accounts, clock, name_sources};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};
 
@@ -128,7 +128,7 @@ fn forget_own(
 }
 
 fn is_enrolled(holder: &RecordHolder) -> bool {
-    UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled
+    holder.record.as_ref().is_some_and(UserRecord::is_enrolled)
 }
 
 /// Reason that ends a login without a verdict.
@@ -188,23 +188,27 @@ impl LoginContext<'_> {
             service: &service,
             address,
         };
-        if let Some(decision) = self.decided(transaction, &loaded.policy, &request) {
-            let is_still = |transaction: &dyn PamTransaction| {
-                let account = self.account()?;
-                let account = account.as_ref();
-                let request = LoginRequest { account, ..request };
-                let decision = self.decided(transaction, &loaded.policy, &request);
-                Ok(decision.is_some())
-            };
-            return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
-        }
+        let asked = match self.decided(transaction, &loaded.policy, &request) {
+            Ok(asked) => asked,
+            Err(decision) => {
+                let is_still = |transaction: &dyn PamTransaction| {
+                    let account = self.account()?;
+                    let account = account.as_ref();
+                    let request = LoginRequest { account, ..request };
+                    let decided = self.decided(transaction, &loaded.policy, &request);
+                    Ok(decided.is_err())
+                };
+                return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
+            }
+        };
         self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());
         let pace = UniformTiming::of(&loaded.policy, time, began);
         let store = match self.source()? {
             FactorSource::Files(store) => store,
             FactorSource::Daemon(uid) => {
-                return self.through_daemon(transaction, &loaded, account.as_ref(), uid, pace);
+                let account = account.as_ref();
+                return self.through_daemon(transaction, (&loaded, asked), account, uid, pace);
             }
         };
         let holder = match self.holder(&store, account.as_ref()) {
@@ -223,7 +227,7 @@ impl LoginContext<'_> {
             let account = account.as_ref();
             return self.unenrolled_by_files(
                 transaction,
-                (&store, &loaded),
+                (&store, &loaded, asked),
                 &service,
                 account,
                 pace,
@@ -245,20 +249,21 @@ impl LoginContext<'_> {
         self.ask(transaction, &mut attempt, pace, account.as_ref())
     }
 
-    /// The policy's decision where it needs no record: an exemption.
-    fn decided(
+    /// The policy's decision, as far as it needs no record. Groups that cannot be used for it are logged.
+    fn decided<'p>(
         &self,
         transaction: &dyn PamTransaction,
-        policy: &Policy,
+        policy: &'p Policy,
         request: &LoginRequest<'_>,
-    ) -> Option<PolicyDecision> {
+    ) -> Result<AskedLogin<'p>, PolicyDecision> {
         let mut groups = KnownGroups::default();
-        let decision = decide_before_enrollment(policy, request, &mut groups);
+        let mut own = groups.of(request.account);
+        let decided = decide(policy, request, &mut |group| own.include(group));
         for group in groups.unusable() {
             let line = code_log_lines::unusable_group(self.about(), &group);
             transaction.log(LogPriority::Warning, line.as_str());
         }
-        decision
+        decided
     }
 
     /// The account of `PAM_USER`, `None` when no user has that name, as every source of accounts says: a source that fails

@@ -1,14 +1,11 @@
 //! The session phase: one line that tells users without a device that they can have one, and grace for sessions that began with a code.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{
-    self, LoginRequest, PolicyDecision, UserEnrollment, decide_without_device, switched_off,
-};
-use twofactor_core::policy::{DeviceRequirement, Policy, StartDay, rhost_address};
+use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide, switched_off};
+use twofactor_core::policy::{DeviceRequirement, StartDay, rhost_address};
 use twofactor_core::record::UserRecord;
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::AttemptFailure;
-use twofactor_store::login_decision::decide_before_enrollment;
 use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
@@ -74,7 +71,7 @@ fn line(
         opened => opened?,
     };
     let holder = store.holder(&account)?;
-    if UserEnrollment::of(holder.record.as_ref()) == UserEnrollment::Enrolled {
+    if holder.record.as_ref().is_some_and(UserRecord::is_enrolled) {
         session_grace_claim::begin(transaction, &store, &holder.account, &loaded)?;
         return Ok(None);
     }
@@ -95,9 +92,15 @@ fn without_device(
 ) -> Result<Option<String>, AttemptFailure> {
     let policy = &loaded.policy;
     let mut groups = KnownGroups::default();
+    let mut own = groups.of(Some(account));
     // A requirement in force changes nothing of what is said, so that no session waits for one to be looked up.
-    let decision = exemption(policy, request, &mut groups)
-        .unwrap_or_else(|| decide_without_device(policy, DeviceRequirement::None));
+    // No group is looked up for root, who counts as a member here, and is told nothing then: a directory that hangs may not delay
+    // the session that is to set it right.
+    let mut member = |group: &str| account.uid == ROOT || own.include(group);
+    let decision = match decide(policy, request, &mut member) {
+        Err(decision) => decision,
+        Ok(asked) => asked.without_device(DeviceRequirement::None),
+    };
     let from = match decision {
         PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
             days_left(loaded, account, &mut groups)
@@ -123,19 +126,6 @@ fn without_device(
         | PolicyDecision::Exempt(_)
         | PolicyDecision::CodeRequired => Ok(None),
     }
-}
-
-/// The exemption of the login. No group is looked up for root, who counts as a member here, and is told nothing then: a directory
-/// that hangs may not delay the session that is to set it right.
-fn exemption(
-    policy: &Policy,
-    request: &LoginRequest<'_>,
-    groups: &mut KnownGroups,
-) -> Option<PolicyDecision> {
-    if request.account.is_some_and(|account| account.uid == ROOT) {
-        return decision::decide_before_enrollment(policy, request, &mut |_| true);
-    }
-    decide_before_enrollment(policy, request, groups)
 }
 
 /// The day from which the account needs a device, and the days until then. Root is never told, for the same reason.

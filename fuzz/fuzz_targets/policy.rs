@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use twofactor_command::fuzzing::shown;
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide_before_enrollment};
+use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision};
 use twofactor_core::policy::{self, Policy, PolicyError, rhost_address};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -41,8 +41,8 @@ fn accepted(policy: &Policy, text: &str) {
         service: "no service\n",
         address: None,
     };
-    let decision = decide_before_enrollment(policy, &request, &mut |_| false);
-    let exempt = matches!(decision, Some(PolicyDecision::Exempt(_)));
+    let decided = decision::decide(policy, &request, &mut |_| false);
+    let exempt = matches!(decided, Err(PolicyDecision::Exempt(_)));
     assert!(!exempt, "{text:?}");
 }
 

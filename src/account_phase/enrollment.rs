@@ -4,12 +4,12 @@ use twofactor_core::account::Account;
 use twofactor_core::device::{CredentialId, DeviceName, OtpKind};
 use twofactor_core::enroll::{self, ConfirmedDevice, PendingDevice};
 use twofactor_core::log::audit_line::AuditEvent;
-use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::decision::{LoginRequest, PolicyDecision};
 use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus, is_blank};
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
-use twofactor_store::login_decision::decide;
+use twofactor_store::login_decision::RecordedUser;
 use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment, UserFactor};
 use twofactor_store::sys::{clock, host_name};
 
@@ -51,10 +51,15 @@ impl EnrollmentDialogue<'_> {
             address: attempt.address,
         };
         let record = attempt.store.holder(self.account)?.record;
-        let enrollment = UserEnrollment::of(record.as_ref());
         let mut groups = KnownGroups::default();
-        let time = attempt.loaded.time((attempt.clock)());
-        let decision = decide(policy, time, &request, &mut groups, enrollment);
+        let mut user = RecordedUser {
+            policy,
+            time: attempt.loaded.time((attempt.clock)()),
+            groups: groups.of(Some(self.account)),
+            has_device: record.is_some_and(|record| record.is_enrolled()),
+            requirement: None,
+        };
+        let decision = user.decision(&request);
         for name in groups.unanswered() {
             let line = code_log_lines::unanswered_name(self.about.clone(), name);
             transaction.log(LogPriority::Warning, line.as_str());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
+use twofactor_core::policy::decision::{AskedLogin, PolicyDecision};
 use twofactor_protocol::SOCKET;
 use twofactor_protocol::reply::{ReplyError, ServiceError};
 use twofactor_store::attempt::AttemptFailure;
@@ -48,7 +48,7 @@ impl LoginContext<'_> {
     pub(super) fn through_daemon(
         &self,
         transaction: &mut dyn PamTransaction,
-        loaded: &LoadedPolicy,
+        (loaded, asked): (&LoadedPolicy, AskedLogin<'_>),
         account: Option<&Account>,
         uid: u32,
         pace: UniformTiming,
@@ -74,7 +74,7 @@ impl LoginContext<'_> {
         }
         // Here no device can be given out: who may have one is let in, and who must have one is not.
         let requirement = self.requirement(transaction, loaded, account);
-        let decision = match decide_without_device(policy, requirement) {
+        let decision = match asked.without_device(requirement) {
             PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
             PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
             other => other,
@@ -98,6 +98,7 @@ mod tests {
     use crate::transaction::MessageMode;
     use std::time::Duration;
     use twofactor_core::policy::PolicyTime;
+    use twofactor_core::policy::decision::{LoginRequest, decide};
     use twofactor_store::PolicyFile;
 
     /// The daemon's answer about this user to a program that runs as `uid`, at arguments that name no file of the daemon's.
@@ -117,7 +118,13 @@ mod tests {
         };
         let pace = UniformTiming::of(&loaded.policy, time, Duration::ZERO);
         let account = accounts::by_name(user).unwrap();
-        match login.through_daemon(&mut stage, &loaded, account.as_ref(), uid, pace) {
+        let request = LoginRequest {
+            account: account.as_ref(),
+            service: "login",
+            address: None,
+        };
+        let asked = decide(&loaded.policy, &request, &mut |_| false).unwrap();
+        match login.through_daemon(&mut stage, (&loaded, asked), account.as_ref(), uid, pace) {
             Err(AuthAbort::Failed(failure)) => failure.to_string(),
             _ => panic!("a verdict"),
         }

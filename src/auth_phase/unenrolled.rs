@@ -3,7 +3,7 @@
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::policy::Policy;
-use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
+use twofactor_core::policy::decision::{AskedLogin, PolicyDecision};
 use twofactor_core::verify;
 use twofactor_store::attempt::{AttemptFailure, prove_unenrolled};
 use twofactor_store::sys::clock;
@@ -23,7 +23,7 @@ impl LoginContext<'_> {
     pub(super) fn unenrolled_by_files(
         &self,
         transaction: &mut dyn PamTransaction,
-        (store, loaded): (&FactorStore, &LoadedPolicy),
+        (store, loaded, asked): (&FactorStore, &LoadedPolicy, AskedLogin<'_>),
         service: &str,
         account: Option<&Account>,
         pace: UniformTiming,
@@ -35,7 +35,7 @@ impl LoginContext<'_> {
             prove_unenrolled(policy, files, service, clock::now()?)?;
         }
         let requirement = self.requirement(transaction, loaded, account);
-        let decision = decide_without_device(policy, requirement);
+        let decision = asked.without_device(requirement);
         let is_enrolled = |was_asked: bool| {
             let (state, policy) = (&self.arguments.state, &self.arguments.policy);
             let holder = if was_asked {

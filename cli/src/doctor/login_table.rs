@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
+use twofactor_core::policy::decision::LoginRequest;
 use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_store::account_rules::KnownGroups;
+use twofactor_store::login_decision::RecordedUser;
 use twofactor_store::sys::accounts;
 
 use super::doctor_finding::DoctorFinding;
@@ -248,27 +249,20 @@ fn demanded(
         return vec![PolicyDemand::Refused(LoginReason::Unusable); rows.len()];
     };
     let account = Some(&user.account);
-    let mut own = groups.of(account);
-    let mut before = |row: &ServiceRow<'_>| {
+    let mut recorded = RecordedUser {
+        policy,
+        time,
+        groups: groups.of(account),
+        has_device: !user.factor.lacks_device(),
+        requirement: None,
+    };
+    let demand = |row: &ServiceRow<'_>| {
         let request = LoginRequest {
             account,
             service: row.name,
             address: None,
         };
-        decision::decide_before_enrollment(policy, &request, &mut |group| own.include(group))
+        demand_on(policy, user, recorded.decision(&request))
     };
-    let decided: Vec<Option<PolicyDecision>> = rows.iter().map(&mut before).collect();
-    let enrollment = if user.factor.lacks_device() {
-        UserEnrollment::Unenrolled
-    } else {
-        UserEnrollment::Enrolled
-    };
-    let requirement = OnceCell::new();
-    let mut demand = |decided: Option<PolicyDecision>| {
-        let mut look_up = || *requirement.get_or_init(|| groups.requirement(policy, time, account));
-        let decision = decided
-            .unwrap_or_else(|| decision::decide_by_enrollment(policy, &mut look_up, enrollment));
-        demand_on(policy, user, decision)
-    };
-    decided.into_iter().map(&mut demand).collect()
+    rows.iter().map(demand).collect()
 }

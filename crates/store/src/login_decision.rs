@@ -1,34 +1,38 @@
 //! The policy's decision on a login, with the groups of the account looked up where they decide.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision, UserEnrollment};
-use twofactor_core::policy::{Policy, PolicyTime};
+use twofactor_core::policy::decision::{self, LoginRequest, PolicyDecision};
+use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
 
-use crate::account_rules::KnownGroups;
+use crate::account_rules::{GroupMemberships, KnownGroups};
 
-/// The whole decision.
-pub fn decide(
-    policy: &Policy,
-    time: PolicyTime,
-    request: &LoginRequest<'_>,
-    groups: &mut KnownGroups,
-    enrollment: UserEnrollment,
-) -> PolicyDecision {
-    if let Some(decision) = decide_before_enrollment(policy, request, groups) {
-        return decision;
-    }
-    let mut requirement = || groups.requirement(policy, time, request.account);
-    decision::decide_by_enrollment(policy, &mut requirement, enrollment)
+/// A user whose record was read: what is left to be looked up for the decision are groups, and the users of `[[require]]`.
+pub struct RecordedUser<'a> {
+    /// The policy whose `[[require]]` counts.
+    pub policy: &'a Policy,
+    /// The time of the login.
+    pub time: PolicyTime,
+    /// The groups of the account.
+    pub groups: GroupMemberships<'a>,
+    /// True if the user has a device.
+    pub has_device: bool,
+    /// The requirement of `[[require]]`, once it was looked up.
+    pub requirement: Option<DeviceRequirement>,
 }
 
-/// The part that needs no record, `None` when the user's enrollment decides.
-pub fn decide_before_enrollment(
-    policy: &Policy,
-    request: &LoginRequest<'_>,
-    groups: &mut KnownGroups,
-) -> Option<PolicyDecision> {
-    let mut own = groups.of(request.account);
-    decision::decide_before_enrollment(policy, request, &mut |group| own.include(group))
+impl RecordedUser<'_> {
+    /// The policy's decision on a login of this user.
+    pub fn decision(&mut self, request: &LoginRequest<'_>) -> PolicyDecision {
+        let mut member = |group: &str| self.groups.include(group);
+        match decision::decide(self.policy, request, &mut member) {
+            Err(decision) => decision,
+            Ok(asked) if self.has_device => asked.with_device(),
+            Ok(asked) => {
+                let look_up = || self.groups.requirement(self.policy, self.time);
+                asked.without_device(*self.requirement.get_or_insert_with(look_up))
+            }
+        }
+    }
 }
 
 /// True if an `[[exempt]]` entry covers all logins of an account. A group that cannot be looked up has no members here.
@@ -54,10 +58,14 @@ mod tests {
             now: None,
             changed: 0,
         };
-        let enrolled = UserEnrollment::Enrolled;
-        let decision = decide(&policy, time, &request, &mut groups, enrolled);
-        let before = decide_before_enrollment(&policy, &request, &mut groups);
-        assert_eq!(before.unwrap_or(PolicyDecision::CodeRequired), decision);
+        let mut user = RecordedUser {
+            policy: &policy,
+            time,
+            groups: groups.of(account),
+            has_device: true,
+            requirement: None,
+        };
+        let decision = user.decision(&request);
         (decision, groups.unusable().len())
     }
 

@@ -4,28 +4,6 @@ use std::net::IpAddr;
 
 use crate::account::Account;
 use crate::policy::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
-use crate::record::UserRecord;
-
-/// The user's enrollment, as far as the policy asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserEnrollment {
-    /// At least one device.
-    Enrolled,
-    /// No device.
-    Unenrolled,
-}
-
-impl UserEnrollment {
-    /// The status that a record shows; `None` where there is none.
-    #[must_use]
-    pub fn of(record: Option<&UserRecord>) -> Self {
-        if record.is_some_and(UserRecord::is_enrolled) {
-            Self::Enrolled
-        } else {
-            Self::Unenrolled
-        }
-    }
-}
 
 /// The decision of the policy on one login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,21 +44,49 @@ impl LoginRequest<'_> {
     }
 }
 
-/// The decision on a login. `member` tells the groups of the account for `[[exempt]]`, `requirement` what `[[require]]`
-/// asks of it. Each is called only where it decides: never for a user with a device.
-#[must_use]
-pub fn decide(
-    policy: &Policy,
-    request: &LoginRequest<'_>,
-    member: &mut dyn FnMut(&str) -> bool,
-    requirement: &mut dyn FnMut() -> DeviceRequirement,
-    enrollment: UserEnrollment,
-) -> PolicyDecision {
-    decide_before_enrollment(policy, request, member)
-        .unwrap_or_else(|| decide_by_enrollment(policy, requirement, enrollment))
+/// A login that is neither switched off nor exempt: the user's device decides.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedLogin<'p> {
+    policy: &'p Policy,
 }
 
-/// The part that depends on the policy's switches alone, `None` when they are on.
+impl AskedLogin<'_> {
+    /// The decision on a user with a device. Nothing else is looked up for it.
+    #[must_use]
+    pub const fn with_device(self) -> PolicyDecision {
+        PolicyDecision::CodeRequired
+    }
+
+    /// The decision on a user without a device, of whom `[[require]]` demands this.
+    #[must_use]
+    pub const fn without_device(self, requirement: DeviceRequirement) -> PolicyDecision {
+        decide_without_device(self.policy, requirement)
+    }
+}
+
+/// The decision on a login: the first row that holds. The rows about the user's device follow in [`AskedLogin`], so that neither a record
+/// nor the groups of `[[require]]` are looked at where the rows before them decide.
+///
+/// `member` says whether the account is in the group of that name. A group that is not found, or cannot be looked up right now, has no
+/// members. It is called only where the group decides: its directory may be slow, or away.
+///
+/// # Errors
+/// The decision, where the device does not matter.
+pub fn decide<'p>(
+    policy: &'p Policy,
+    request: &LoginRequest<'_>,
+    member: &mut dyn FnMut(&str) -> bool,
+) -> Result<AskedLogin<'p>, PolicyDecision> {
+    if let Some(decision) = switched_off(policy, request.service) {
+        return Err(decision);
+    }
+    match policy.exemption(request, member) {
+        Some(entry) => Err(PolicyDecision::Exempt(entry)),
+        None => Ok(AskedLogin { policy }),
+    }
+}
+
+/// The row that needs no account: that of the policy's switches; `None` when they are on.
 #[must_use]
 pub fn switched_off(policy: &Policy, service: &str) -> Option<PolicyDecision> {
     match (policy.enabled, policy.service_on(service)) {
@@ -90,34 +96,7 @@ pub fn switched_off(policy: &Policy, service: &str) -> Option<PolicyDecision> {
     }
 }
 
-/// The part that does not depend on the user's enrollment, `None` when that decides.
-#[must_use]
-pub fn decide_before_enrollment(
-    policy: &Policy,
-    request: &LoginRequest<'_>,
-    member: &mut dyn FnMut(&str) -> bool,
-) -> Option<PolicyDecision> {
-    switched_off(policy, request.service).or_else(|| {
-        policy
-            .exemption(request, member)
-            .map(PolicyDecision::Exempt)
-    })
-}
-
-/// The part that depends on the enrollment. `requirement` is called only for a user without a device.
-#[must_use]
-pub fn decide_by_enrollment(
-    policy: &Policy,
-    requirement: &mut dyn FnMut() -> DeviceRequirement,
-    enrollment: UserEnrollment,
-) -> PolicyDecision {
-    match enrollment {
-        UserEnrollment::Enrolled => PolicyDecision::CodeRequired,
-        UserEnrollment::Unenrolled => decide_without_device(policy, requirement()),
-    }
-}
-
-/// The part about a user without a device: the strictest of `enforcement`, `enroll_at_login` and `[[require]]`.
+/// The rows about a user without a device: the strictest of `enforcement`, `enroll_at_login` and `[[require]]`.
 #[must_use]
 pub const fn decide_without_device(
     policy: &Policy,
@@ -147,30 +126,38 @@ pub fn is_strictest(policy: &Policy) -> bool {
 mod tests {
     use super::*;
 
-    fn ask(policy: &str, service: &str, enrollment: UserEnrollment) -> PolicyDecision {
+    #[derive(Clone, Copy)]
+    enum StagedUser {
+        Enrolled,
+        Unenrolled,
+    }
+    use StagedUser::{Enrolled, Unenrolled};
+
+    fn with_request<T>(service: &str, then: impl FnOnce(&LoginRequest<'_>) -> T) -> T {
         let alice = Account {
             name: "alice".to_owned(),
             uid: 1000,
             gid: 1000,
         };
-        let request = LoginRequest {
+        then(&LoginRequest {
             account: Some(&alice),
             service,
             address: None,
-        };
+        })
+    }
+
+    fn ask(policy: &str, service: &str, user: StagedUser) -> PolicyDecision {
         let policy = crate::policy::parse(policy).unwrap();
-        decide(
-            &policy,
-            &request,
-            &mut |_| false,
-            &mut || DeviceRequirement::None,
-            enrollment,
-        )
+        let decided = with_request(service, |request| decide(&policy, request, &mut |_| false));
+        match (decided, user) {
+            (Err(decision), _) => decision,
+            (Ok(asked), Enrolled) => asked.with_device(),
+            (Ok(asked), Unenrolled) => asked.without_device(DeviceRequirement::None),
+        }
     }
 
     #[test]
     fn the_first_row_that_holds_decides() {
-        use UserEnrollment::{Enrolled, Unenrolled};
         let off = "enabled = false\nenforcement = \"mandatory\"";
         assert_eq!(ask(off, "login", Enrolled), PolicyDecision::Disabled);
         assert_eq!(ask(off, "login", Unenrolled), PolicyDecision::Disabled);
@@ -201,9 +188,9 @@ mod tests {
             let policy = format!(
                 "enabled = true\nenforcement = \"{enforcement}\"\nenroll_at_login = \"{at_login}\""
             );
-            assert_eq!(ask(&policy, "login", UserEnrollment::Unenrolled), decision);
+            assert_eq!(ask(&policy, "login", Unenrolled), decision);
             assert_eq!(
-                ask(&policy, "login", UserEnrollment::Enrolled),
+                ask(&policy, "login", Enrolled),
                 PolicyDecision::CodeRequired
             );
         }
@@ -241,56 +228,44 @@ mod tests {
         }
     }
 
+    /// A group that cannot decide is not asked for: its directory may be slow, or away.
     #[test]
-    fn r47_a_requirement_comes_after_exemption_and_device() {
-        let request = LoginRequest {
-            account: None,
-            service: "su",
-            address: None,
-        };
-        let decided = |lines: &str, enrollment| {
-            let policy = crate::policy::parse(lines).unwrap();
-            let mut asked = false;
-            let mut requirement = || {
-                asked = true;
-                DeviceRequirement::InForce
+    fn groups_are_asked_for_where_they_decide() {
+        use PolicyDecision::{Disabled, Exempt, ServiceOff};
+        let group = "[[exempt]]\ngroups = [\"a\"]";
+        for (policy, is_member, decision, asked) in [
+            ("enabled = false", true, Some(Disabled), 0),
+            (
+                "enabled = true\n[services]\nsu = false",
+                true,
+                Some(ServiceOff),
+                0,
+            ),
+            ("enabled = true", true, Some(Exempt(0)), 1),
+            ("enabled = true", false, None, 1),
+            (
+                "enabled = true\n[[exempt]]\nusers = [\"alice\"]",
+                true,
+                Some(Exempt(0)),
+                0,
+            ),
+        ] {
+            let policy = crate::policy::parse(&format!("{policy}\n{group}")).unwrap();
+            let mut count = 0;
+            let mut member = |_: &str| {
+                count += 1;
+                is_member
             };
-            let member = &mut |_: &str| true;
-            let decision = decide(&policy, &request, member, &mut requirement, enrollment);
-            (decision, asked)
-        };
-        use UserEnrollment::{Enrolled, Unenrolled};
-        let off = "enabled = false";
-        assert_eq!(decided(off, Unenrolled), (PolicyDecision::Disabled, false));
-        let service = "enabled = true\n[services]\nsu = false";
-        assert_eq!(
-            decided(service, Unenrolled),
-            (PolicyDecision::ServiceOff, false)
-        );
-        let exempt = "enabled = true\n[[exempt]]\ngroups = [\"a\"]";
-        assert_eq!(
-            decided(exempt, Unenrolled),
-            (PolicyDecision::Exempt(0), false)
-        );
-        let on = "enabled = true";
-        assert_eq!(decided(on, Enrolled), (PolicyDecision::CodeRequired, false));
-        assert_eq!(
-            decided(on, Unenrolled),
-            (PolicyDecision::DeviceRequired, true)
-        );
+            let decided = with_request("su", |request| decide(&policy, request, &mut member));
+            assert_eq!((decided.err(), count), (decision, asked), "{policy:?}");
+        }
     }
 
     /// R14, R15, R16, R26: on and enrolled: asked; on and not enrolled: let through, unless mandatory.
     #[test]
     fn r14_r15_the_enrolled_are_asked_and_others_not() {
         let on = "enabled = true";
-        assert_eq!(
-            ask(on, "login", UserEnrollment::Enrolled),
-            PolicyDecision::CodeRequired
-        );
-        assert_eq!(
-            ask(on, "login", UserEnrollment::Unenrolled),
-            PolicyDecision::NotRequired
-        );
+        assert_eq!(ask(on, "login", Enrolled), PolicyDecision::CodeRequired);
+        assert_eq!(ask(on, "login", Unenrolled), PolicyDecision::NotRequired);
     }
 }

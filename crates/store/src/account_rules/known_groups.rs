@@ -133,6 +133,11 @@ impl GroupMemberships<'_> {
         let own = || accounts::group_ids(account).unwrap_or_default();
         self.own.get_or_insert_with(own).contains(&gid)
     }
+
+    /// The requirement of `[[require]]` on the account, if it has no device.
+    pub fn requirement(&mut self, policy: &Policy, time: PolicyTime) -> DeviceRequirement {
+        self.groups.requirement(policy, time, self.account)
+    }
 }
 
 /// Every group of `[[exempt]]` that has no members now. Looks up all of them.
