@@ -1,9 +1,9 @@
 //! The session phase: one line that tells users without a device that they can have one, and grace for sessions that began with a code.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::decision::{LoginRequest, PolicyDecision, decide, switched_off};
-use twofactor_core::policy::{DeviceRequirement, StartDay, rhost_address};
-use twofactor_core::record::UserRecord;
+use twofactor_core::policy::decision::{LoginRequest, decide, switched_off};
+use twofactor_core::policy::{DeviceRequirement, LoginProspect, StartDay, rhost_address};
+use twofactor_core::record::{EnrollmentStatus, UserRecord};
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::sys::{accounts, clock, process};
@@ -101,31 +101,29 @@ fn without_device(
         Err(decision) => decision,
         Ok(asked) => asked.without_device(DeviceRequirement::None),
     };
-    let from = match decision {
-        PolicyDecision::NotRequired | PolicyDecision::EnrollmentOffered => {
-            days_left(loaded, account, &mut groups)
-        }
-        _ => None,
+    let enrollment = if policy.enroll_needs_invite && is_invited(record)? {
+        EnrollmentStatus::Invited
+    } else {
+        EnrollmentStatus::NotEnrolled
     };
-    let opening = prompt_text::availability(from);
-    match decision {
+    let prospect = LoginProspect::of(policy, decision, enrollment);
+    let text = match prospect {
         // In mandatory mode a session without a device is one that was opened with a key.
-        PolicyDecision::NotRequired | PolicyDecision::DeviceRequired => {
-            Ok(Some(opening + &prompt_text::can_enroll(&account.name)))
+        LoginProspect::LetIn | LoginProspect::Refused => prompt_text::can_enroll(&account.name),
+        LoginProspect::LetInUninvited | LoginProspect::RefusedUninvited => {
+            prompt_text::CAN_BE_INVITED.to_owned()
         }
-        PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired
-            if policy.enroll_needs_invite && !is_invited(record)? =>
-        {
-            Ok(Some(opening + prompt_text::CAN_BE_INVITED))
+        LoginProspect::MayEnroll | LoginProspect::MustEnroll => {
+            prompt_text::CAN_ENROLL_AT_LOGIN.to_owned()
         }
-        PolicyDecision::EnrollmentOffered | PolicyDecision::EnrollmentRequired => {
-            Ok(Some(opening + prompt_text::CAN_ENROLL_AT_LOGIN))
-        }
-        PolicyDecision::Disabled
-        | PolicyDecision::ServiceOff
-        | PolicyDecision::Exempt(_)
-        | PolicyDecision::CodeRequired => Ok(None),
-    }
+        LoginProspect::NotAsked | LoginProspect::CodeAsked => return Ok(None),
+    };
+    let from = if prospect.demands_device() {
+        None
+    } else {
+        days_left(loaded, account, &mut groups)
+    };
+    Ok(Some(prompt_text::availability(from) + &text))
 }
 
 /// The day from which the account needs a device, and the days until then. Root is never told, for the same reason.

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;
-use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, Policy};
+use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, LoginProspect, Policy};
 use twofactor_core::record::EnrollmentStatus;
 
 use crate::roster::AccountRole;
@@ -56,13 +55,12 @@ pub struct PolicyView<'a> {
 }
 
 impl AffectedUser {
-    /// The decision of a policy on this person's login, where it is asked for.
-    fn decision(&self, policy: &Policy) -> PolicyDecision {
-        if self.enrollment.has_device() {
-            PolicyDecision::CodeRequired
-        } else {
-            decision::decide_without_device(policy, self.requirement)
+    /// End of this person's next login by a policy, at a service that is on.
+    fn prospect(&self, policy: &Policy) -> LoginProspect {
+        if !policy.enabled || self.exemption == ExemptionScope::Everywhere {
+            return LoginProspect::NotAsked;
         }
+        LoginProspect::where_asked(policy, self.enrollment, self.requirement)
     }
 }
 
@@ -104,17 +102,14 @@ pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImp
     } = view;
     let mut impact = PolicyImpact::default();
     for person in people {
-        let list = match (after.enabled, person.exemption) {
-            (false, _) | (true, ExemptionScope::Everywhere) => &mut impact.not_asked,
-            (true, ExemptionScope::No) => match person.decision(after) {
-                PolicyDecision::CodeRequired => &mut impact.asked,
-                PolicyDecision::DeviceRequired => &mut impact.refused,
-                PolicyDecision::EnrollmentRequired if !may_enroll(after, person.enrollment) => {
-                    &mut impact.refused
-                }
-                PolicyDecision::EnrollmentRequired => &mut impact.must_enroll,
-                _ => &mut impact.not_asked,
-            },
+        let list = match person.prospect(after) {
+            LoginProspect::CodeAsked => &mut impact.asked,
+            LoginProspect::Refused | LoginProspect::RefusedUninvited => &mut impact.refused,
+            LoginProspect::MustEnroll => &mut impact.must_enroll,
+            LoginProspect::NotAsked
+            | LoginProspect::LetIn
+            | LoginProspect::MayEnroll
+            | LoginProspect::LetInUninvited => &mut impact.not_asked,
         };
         list.push(person.name.clone());
     }
@@ -185,12 +180,12 @@ impl PolicyImpact {
             lines.push(format!("  Services         {}", services(after, used)));
             lines.push(format!("  Asked for a code {}", names(&self.asked)));
             lines.push(format!("  Not asked        {}", names(&self.not_asked)));
-            match decision::decide_without_device(after, DeviceRequirement::None) {
-                PolicyDecision::DeviceRequired => lines.push(format!(
+            match without_device(after) {
+                LoginProspect::Refused => lines.push(format!(
                     "  Refused          all users without a device{}",
                     such_as(&self.refused)
                 )),
-                PolicyDecision::EnrollmentRequired if after.enroll_needs_invite => {
+                LoginProspect::RefusedUninvited => {
                     lines.push(format!(
                         "  Must enroll      {}, at the next login with a password and the code of the invitation",
                         names(&self.must_enroll)
@@ -200,15 +195,15 @@ impl PolicyImpact {
                         such_as(&self.refused)
                     ));
                 }
-                PolicyDecision::EnrollmentRequired => lines.push(format!(
+                LoginProspect::MustEnroll => lines.push(format!(
                     "  Must enroll      all users without a device{}, at the next login with a password",
                     such_as(&self.must_enroll)
                 )),
-                PolicyDecision::EnrollmentOffered if after.enroll_needs_invite => lines.push(
+                LoginProspect::LetInUninvited => lines.push(
                     "  May enroll       invited users without a device, at each login with a password"
                         .to_owned(),
                 ),
-                PolicyDecision::EnrollmentOffered => lines.push(
+                LoginProspect::MayEnroll => lines.push(
                     "  May enroll       all users without a device, at each login with a password"
                         .to_owned(),
                 ),
@@ -233,9 +228,10 @@ impl PolicyImpact {
     }
 }
 
-/// True if a user without a device may get one at a login.
-fn may_enroll(policy: &Policy, status: EnrollmentStatus) -> bool {
-    !policy.enroll_needs_invite || status == EnrollmentStatus::Invited
+/// End of the next login of a user without device, invitation and requirement.
+const fn without_device(policy: &Policy) -> LoginProspect {
+    let enrollment = EnrollmentStatus::NotEnrolled;
+    LoginProspect::where_asked(policy, enrollment, DeviceRequirement::None)
 }
 
 /// The lines about warnings for people.

@@ -1,7 +1,6 @@
 //! The effect of the removal of devices on their user and on all users, before it is made.
 
-use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{DeviceRequirement, Policy};
+use twofactor_core::policy::{DeviceRequirement, LoginProspect, Policy};
 use twofactor_core::record::{EnrollmentStatus, UserRecord};
 use twofactor_core::state::UserState;
 use twofactor_store::FactorStore;
@@ -96,9 +95,14 @@ impl RemovalEffect {
         let after = risks(&changed(people, user, left, requirement));
         let new = impact::new_risks(&before, &after).into_iter();
         let dangers = new.map(|danger| danger.when_removed().to_owned());
+        let prospect = if !policy.enabled || exemption == ExemptionScope::Everywhere {
+            LoginProspect::NotAsked
+        } else {
+            LoginProspect::where_asked(&policy, left.enrollment, requirement)
+        };
         Ok(Self {
-            text: remains(&policy, user, left, (exemption, requirement)),
-            next_login: Some(next_login(&policy, left, (exemption, requirement))),
+            text: remains(&policy, user, left, prospect),
+            next_login: Some(next_login(prospect)),
             dangers: dangers.collect(),
         })
     }
@@ -139,22 +143,16 @@ impl RemovalEffect {
 }
 
 /// The word for the user's next login.
-fn next_login(
-    policy: &Policy,
-    left: &RemainingDevices,
-    (exemption, requirement): (ExemptionScope, DeviceRequirement),
-) -> &'static str {
-    if !policy.enabled || exemption == ExemptionScope::Everywhere {
-        return "no-code";
-    }
-    if !left.names.is_empty() {
-        return "code";
-    }
-    match decision::decide_without_device(policy, requirement) {
-        PolicyDecision::DeviceRequired => "refused",
-        PolicyDecision::EnrollmentRequired if policy.enroll_needs_invite => "refused",
-        PolicyDecision::EnrollmentRequired => "enroll",
-        _ => "no-code",
+const fn next_login(prospect: LoginProspect) -> &'static str {
+    match prospect {
+        LoginProspect::CodeAsked => "code",
+        // An invitation is used up by then.
+        LoginProspect::Refused | LoginProspect::RefusedUninvited => "refused",
+        LoginProspect::MustEnroll => "enroll",
+        LoginProspect::NotAsked
+        | LoginProspect::LetIn
+        | LoginProspect::MayEnroll
+        | LoginProspect::LetInUninvited => "no-code",
     }
 }
 
@@ -193,34 +191,30 @@ fn remains(
     policy: &Policy,
     user: &str,
     left: &RemainingDevices,
-    (exemption, requirement): (ExemptionScope, DeviceRequirement),
+    prospect: LoginProspect,
 ) -> String {
-    match (left.names.as_slice(), policy.enabled, exemption) {
-        ([], true, ExemptionScope::No) => format!(
-            "{user} will have no device left. From then on {user} {}.\n",
-            match decision::decide_without_device(policy, requirement) {
-                PolicyDecision::DeviceRequired => {
-                    "is refused wherever a code is asked for, until a device is enrolled"
-                }
-                // An invitation is used up by then.
-                PolicyDecision::EnrollmentRequired if policy.enroll_needs_invite =>
-                    "is refused wherever a code is asked for, until invited (twofactor invite) or enrolled",
-                PolicyDecision::EnrollmentRequired =>
-                    "has to enroll a device at the next login with a password",
-                _ => "logs in without a code",
-            }
-        ),
-        ([], true, ExemptionScope::Everywhere) => {
-            format!(
-                "{user} will have no device left. {user} is exempt and not asked in any case.\n"
-            )
-        }
-        ([], false, _) => format!(
-            "{user} will have no device left. Nothing changes at logins while two-factor login is switched off.\n"
-        ),
-        (names, ..) => format!(
-            "{user} keeps: {}. The recovery codes stay, too.\n",
-            names.join(", ")
-        ),
+    if !left.names.is_empty() {
+        let names = left.names.join(", ");
+        return format!("{user} keeps: {names}. The recovery codes stay, too.\n");
     }
+    let consequence = match prospect {
+        _ if !policy.enabled => {
+            "Nothing changes at logins while two-factor login is switched off.".to_owned()
+        }
+        LoginProspect::NotAsked => format!("{user} is exempt and not asked in any case."),
+        LoginProspect::Refused => format!(
+            "From then on {user} is refused wherever a code is asked for, until a device is enrolled."
+        ),
+        LoginProspect::RefusedUninvited => format!(
+            "From then on {user} is refused wherever a code is asked for, until invited (twofactor invite) or enrolled."
+        ),
+        LoginProspect::MustEnroll => {
+            format!("From then on {user} has to enroll a device at the next login with a password.")
+        }
+        LoginProspect::CodeAsked
+        | LoginProspect::LetIn
+        | LoginProspect::MayEnroll
+        | LoginProspect::LetInUninvited => format!("From then on {user} logs in without a code."),
+    };
+    format!("{user} will have no device left. {consequence}\n")
 }

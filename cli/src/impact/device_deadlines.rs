@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use twofactor_core::policy::decision::{self, PolicyDecision};
 use twofactor_core::policy::{DeviceRequirement, Policy, StartDay};
 
-use super::{AffectedUser, PolicyImpact, PolicyView, names, new_risks, shut_outs};
+use super::{AffectedUser, PolicyImpact, PolicyView, names, new_risks, shut_outs, without_device};
 use crate::formatting::count;
 
 /// A day from which users need a device.
@@ -79,11 +78,7 @@ impl PolicyImpact {
     /// The lines about `[[require]]`, for people. Users who are refused by `after` anyway stand in a line of their own.
     pub(super) fn requirements(&self, after: &Policy) -> Vec<String> {
         let mut lines = Vec::new();
-        let of_all = decision::decide_without_device(after, DeviceRequirement::None);
-        let already = matches!(
-            of_all,
-            PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
-        );
+        let already = without_device(after).demands_device();
         if !already && !self.must_enroll.is_empty() {
             lines.push(format!(
                 "  Must enroll      {}, at the next login with a password ([[require]])",

@@ -3,11 +3,11 @@
 //! A risk of a change is known, and stops nothing, only if it was one before the change: of the policy and the users as they
 //! were, at the same service, and no weaker.
 
-use twofactor_core::policy::decision::{self, PolicyDecision};
-use twofactor_core::policy::{DeviceRequirement, Policy};
+use twofactor_core::policy::decision;
+use twofactor_core::policy::{LoginProspect, Policy};
 use twofactor_core::record::EnrollmentStatus;
 
-use super::{AffectedUser, ExemptionScope, PolicyView, may_enroll};
+use super::{AffectedUser, ExemptionScope, PolicyView, without_device};
 use crate::roster::AccountRole;
 
 /// The service that people far from the console depend on.
@@ -90,48 +90,35 @@ impl ShutOutRisk {
     }
 }
 
-/// What a user can do at a login, from the worst to the best.
+/// Means of a user to get in and repair things, from the worst to the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum LoginProspect {
-    /// Nothing, or give a code of a device that never gave a right one.
+enum RepairAccess {
+    /// None, or a code of a device that never gave a right one.
     Refused,
-    /// Enroll a device.
+    /// Enrolling a device.
     Enrolls,
-    /// Log in.
+    /// A login.
     LogsIn,
 }
 
-impl LoginProspect {
+impl RepairAccess {
     fn of(policy: &Policy, person: &AffectedUser) -> Self {
-        if person.exemption == ExemptionScope::Everywhere {
-            return Self::LogsIn;
-        }
-        match person.decision(policy) {
-            PolicyDecision::CodeRequired if is_verified(person) && !person.is_locked => {
-                Self::LogsIn
-            }
-            PolicyDecision::CodeRequired | PolicyDecision::DeviceRequired => Self::Refused,
-            PolicyDecision::EnrollmentRequired => Self::enrolling(policy, person.enrollment),
-            _ => Self::LogsIn,
+        match person.prospect(policy) {
+            LoginProspect::CodeAsked if !is_verified(person) || person.is_locked => Self::Refused,
+            prospect => Self::by(prospect),
         }
     }
 
-    /// Of an administrator that no list names: without a device, and without a requirement that is known.
-    fn of_unlisted(policy: &Policy) -> Self {
-        match decision::decide_without_device(policy, DeviceRequirement::None) {
-            PolicyDecision::DeviceRequired => Self::Refused,
-            PolicyDecision::EnrollmentRequired => {
-                Self::enrolling(policy, EnrollmentStatus::NotEnrolled)
-            }
-            _ => Self::LogsIn,
-        }
-    }
-
-    fn enrolling(policy: &Policy, status: EnrollmentStatus) -> Self {
-        if may_enroll(policy, status) {
-            Self::Enrolls
-        } else {
-            Self::Refused
+    /// By a login that ends so, where a device gives right codes.
+    const fn by(prospect: LoginProspect) -> Self {
+        match prospect {
+            LoginProspect::Refused | LoginProspect::RefusedUninvited => Self::Refused,
+            LoginProspect::MustEnroll => Self::Enrolls,
+            LoginProspect::NotAsked
+            | LoginProspect::CodeAsked
+            | LoginProspect::LetIn
+            | LoginProspect::MayEnroll
+            | LoginProspect::LetInUninvited => Self::LogsIn,
         }
     }
 }
@@ -143,14 +130,15 @@ pub fn shut_outs(view: PolicyView<'_>) -> Vec<ShutOutRisk> {
         return Vec::new();
     }
     let sshd = policy.service_on(SSHD) && !people.iter().any(is_verified);
-    let prospects = administrators(people).map(|person| LoginProspect::of(policy, person));
-    let best = prospects
+    let access = administrators(people).map(|person| RepairAccess::of(policy, person));
+    // An administrator that no list names has no device, and no requirement that is known.
+    let best = access
         .max()
-        .unwrap_or_else(|| LoginProspect::of_unlisted(policy));
+        .unwrap_or_else(|| RepairAccess::by(without_device(policy)));
     let administrators = match best {
-        LoginProspect::Refused => Some(ShutOutRisk::AdministratorsRefused),
-        LoginProspect::Enrolls => Some(ShutOutRisk::AdministratorsEnroll),
-        LoginProspect::LogsIn => None,
+        RepairAccess::Refused => Some(ShutOutRisk::AdministratorsRefused),
+        RepairAccess::Enrolls => Some(ShutOutRisk::AdministratorsEnroll),
+        RepairAccess::LogsIn => None,
     };
     let sshd = sshd.then_some(ShutOutRisk::Sshd);
     sshd.into_iter().chain(administrators).collect()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::DeviceRequirement;
-use twofactor_core::policy::decision::{PolicyDecision, decide_without_device};
+use twofactor_core::policy::{DeviceRequirement, LoginProspect};
+use twofactor_core::record::EnrollmentStatus;
 use twofactor_store::LoadedPolicy;
 use twofactor_store::account_rules::KnownGroups;
 
@@ -57,10 +57,9 @@ fn requirement(
     now: u64,
 ) -> RequirementStatus {
     let requirement = groups.requirement(&loaded.policy, loaded.time(Ok(now)), Some(account));
-    let required = matches!(
-        decide_without_device(&loaded.policy, requirement),
-        PolicyDecision::DeviceRequired | PolicyDecision::EnrollmentRequired
-    );
+    let prospect =
+        LoginProspect::where_asked(&loaded.policy, EnrollmentStatus::NotEnrolled, requirement);
+    let required = prospect.demands_device();
     let later = match requirement {
         DeviceRequirement::Later(day) => Some(day),
         DeviceRequirement::None | DeviceRequirement::InForce => None,

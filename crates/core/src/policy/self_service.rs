@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
+use super::{DeviceRequirement, LoginProspect, Policy};
+use crate::record::EnrollmentStatus;
 
 /// The rights of users and accounts at the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,10 +75,12 @@ impl Policy {
     /// later; `requirement` is that of `[[require]]` on this user.
     #[must_use]
     pub fn allows_unset_last(&self, requirement: DeviceRequirement) -> bool {
-        let is_mandatory = self.enforcement == Enforcement::Mandatory
-            || self.enroll_at_login == EnrollAtLogin::Require
-            || requirement != DeviceRequirement::None;
-        self.self_service.manage && self.self_service.unset_last && !is_mandatory
+        let some_day = match requirement {
+            DeviceRequirement::None => DeviceRequirement::None,
+            DeviceRequirement::Later(_) | DeviceRequirement::InForce => DeviceRequirement::InForce,
+        };
+        let then = LoginProspect::where_asked(self, EnrollmentStatus::NotEnrolled, some_day);
+        self.self_service.manage && self.self_service.unset_last && !then.demands_device()
     }
 }
 
