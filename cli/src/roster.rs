@@ -7,6 +7,7 @@ mod account_lookup;
 mod account_role;
 mod group_members;
 mod local_users;
+mod roster_names;
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,8 @@ use crate::parallel;
 pub use account_lookup::{AccountLookup, RecordOwner};
 pub use account_role::{AccountRole, AdministratorGroups};
 pub use group_members::names as group_members;
-pub use local_users::{REGULAR_UIDS, accounts as local_accounts};
+pub use local_users::REGULAR_UIDS;
+pub use roster_names::{RosterFault, RosterNames};
 
 /// A name of the roster, looked up.
 pub enum RosterEntry {
@@ -55,20 +57,6 @@ impl<'s> UserRoster<'s> {
             store,
             names: names.into_iter().collect(),
         }
-    }
-
-    /// The names of all records.
-    ///
-    /// # Errors
-    /// A directory that cannot be read.
-    pub fn recorded(store: Option<&'s FactorStore>) -> Result<Self, store::StoreError> {
-        let names = store.map(FactorStore::users).transpose()?;
-        Ok(Self::new(store, names.unwrap_or_default()))
-    }
-
-    /// Adds names that need not have a record.
-    pub fn add(&mut self, names: impl IntoIterator<Item = String>) {
-        self.names.extend(names);
     }
 
     /// Looks up each name and passes it to `look`; the results are in the order of the names.

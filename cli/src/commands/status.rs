@@ -25,7 +25,7 @@ use crate::context::CommandContext;
 use crate::doctor::login_effect;
 use crate::impact;
 use crate::output::OutputFormat;
-use crate::roster::{self, UserRoster};
+use crate::roster::{RosterNames, UserRoster};
 pub use change_status::{ChangeStatus, lines as told_lines, told_by_daemon};
 use enrollment_totals::EnrollmentTotals;
 pub use lock_status::{DaemonStatus, LockStatus};
@@ -98,22 +98,23 @@ fn listed(
     used: &[String],
 ) -> Result<Vec<UserStatus>, CommandFailure> {
     let store = context.store()?;
-    let recorded = store.as_ref().map(FactorStore::users).transpose()?;
-    let recorded: BTreeSet<String> = recorded.unwrap_or_default().into_iter().collect();
-    let roster = match user {
+    let (recorded, names) = match user {
         Some(user) => {
+            let recorded = store.as_ref().map(FactorStore::users).transpose()?;
             let name = match &store {
                 Some(store) => context.shown_name(store, user)?,
                 None => context.account(user)?.name,
             };
-            UserRoster::new(store.as_ref(), [name])
+            let recorded = recorded.unwrap_or_default();
+            (recorded.into_iter().collect(), BTreeSet::from([name]))
         }
         None => {
-            let mut roster = UserRoster::new(store.as_ref(), recorded.iter().cloned());
-            roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
-            roster
+            let names = RosterNames::read(store.as_ref())?;
+            let all = names.all();
+            (names.recorded, all)
         }
     };
+    let roster = UserRoster::new(store.as_ref(), names);
     let now = clock::now()?;
     let mut users = roster.look_up(|entry| UserStatus::of(entry, loaded, now));
     for user in &mut users {

@@ -14,7 +14,10 @@ use twofactor_store::{self as store, FactorSnapshot, FactorStore};
 use super::doctor_finding::DoctorFinding;
 use crate::command_failure::for_user;
 use crate::formatting::span;
-use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
+use crate::roster::{
+    self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, RosterFault, RosterNames,
+    UserRoster,
+};
 use crate::suggested_command;
 
 /// A user whose account, record and state were examined.
@@ -53,24 +56,12 @@ pub fn check(
     now: u64,
 ) -> (Vec<ExaminedUser>, Vec<DoctorFinding>) {
     let mut findings = Vec::new();
-    let local = roster::local_accounts().unwrap_or_else(|failure| {
-        let fix = "See what the system says: dmesg";
-        findings.push(DoctorFinding::of("passwd", "/etc/passwd", failure, fix));
-        Vec::new()
-    });
+    // Of one user the records of others are not listed.
+    let listed = store.filter(|_| only.is_none());
+    let names = RosterNames::readable(listed, |fault| findings.push(unreadable(fault)));
     let roster = match only {
         Some(account) => UserRoster::new(store, [account.name.clone()]),
-        None => {
-            let mut roster = UserRoster::recorded(store).unwrap_or_else(|error| {
-                let path = error.path.display().to_string();
-                let fix = "See what the system says: dmesg";
-                let finding = DoctorFinding::of("state-directory", path, error.into(), fix);
-                findings.push(finding);
-                UserRoster::new(store, [])
-            });
-            roster.add(local.iter().map(|(name, _)| name.clone()));
-            roster
-        }
+        None => UserRoster::new(store, names.all()),
     };
     let administrators = AdministratorGroups::look_up();
     let found = roster.look_up(|entry| match entry {
@@ -95,8 +86,20 @@ pub fn check(
         findings.extend(found);
         users.extend(user);
     }
-    findings.extend(shared(&users, &local, only));
+    findings.extend(shared(&users, &names.local, only));
     (users, findings)
+}
+
+/// A source of names that cannot be read.
+fn unreadable(fault: RosterFault) -> DoctorFinding {
+    let fix = "See what the system says: dmesg";
+    match fault {
+        RosterFault::Accounts(failure) => DoctorFinding::of("passwd", "/etc/passwd", failure, fix),
+        RosterFault::Records(error) => {
+            let path = error.path.display().to_string();
+            DoctorFinding::of("state-directory", path, error.into(), fix)
+        }
+    }
 }
 
 fn unknown(name: &str, error: LookupFailed) -> DoctorFinding {

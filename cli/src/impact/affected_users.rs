@@ -12,7 +12,9 @@ use twofactor_store::sys::clock;
 
 use super::{AffectedUser, ExemptionScope};
 use crate::command_failure::CommandFailure;
-use crate::roster::{self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, UserRoster};
+use crate::roster::{
+    self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, RosterNames, UserRoster,
+};
 use crate::suggested_command;
 
 /// The users who can be listed, before a policy judges them.
@@ -38,8 +40,8 @@ impl ListedUsers {
     /// # Errors
     /// A listing that cannot be read, and a user database that does not answer.
     pub fn read(store: &FactorStore) -> Result<Self, CommandFailure> {
-        let mut roster = UserRoster::recorded(Some(store))?;
-        roster.add(roster::local_accounts()?.into_iter().map(|(name, _)| name));
+        let names = RosterNames::read(Some(store))?;
+        let roster = UserRoster::new(Some(store), names.all());
         let now = clock::now()?;
         let administrators = AdministratorGroups::look_up();
         let found = roster.look_up(|entry| match entry {

@@ -3,14 +3,15 @@
 use std::ops::Range;
 use std::path::Path;
 
+use twofactor_store::sys::local_accounts::PASSWD;
+
 use crate::command_failure::CommandFailure;
 
-/// The local accounts. Accounts of a directory are not listed: there may be very many.
-const PASSWD: &str = "/etc/passwd";
 /// Uids of regular users: from the first, before the last (Debian policy 9.2.2, systemd's UIDS-GIDS).
 pub const REGULAR_UIDS: Range<u32> = 1000..65_534;
 
-/// Name and uid of the local accounts that users log in with, root included.
+/// Name and uid of the local accounts that users log in with, root included. Accounts of a directory are not listed: there may be very
+/// many.
 ///
 /// # Errors
 /// A file that cannot be read is an error: it must not pass for one without users.

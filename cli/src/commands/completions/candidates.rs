@@ -12,7 +12,7 @@ use crate::context::CommandContext;
 use crate::doctor::is_service;
 use crate::escaping::is_hostile;
 use crate::invoking_user;
-use crate::roster;
+use crate::roster::RosterNames;
 
 /// The most candidates that are offered.
 const LIMIT: usize = 1000;
@@ -73,12 +73,9 @@ fn context(request: &CompletionRequest) -> CommandContext {
 
 /// The local users, and for root all users with a record or a state.
 fn users(request: &CompletionRequest) -> Vec<String> {
-    let local = roster::local_accounts().unwrap_or_default().into_iter();
     let store = context(request).store().ok().flatten();
-    let recorded = store
-        .and_then(|store| store.users().ok())
-        .unwrap_or_default();
-    local.map(|(name, _)| name).chain(recorded).collect()
+    let names = RosterNames::readable(store.as_ref(), |_| {});
+    names.all().into_iter().collect()
 }
 
 /// The names of a user's devices, which only root can read.
