@@ -57,7 +57,7 @@ impl AskedLogin<'_> {
         PolicyDecision::CodeRequired
     }
 
-    /// The decision on a user without a device, of whom `[[require]]` demands this.
+    /// The decision on a user without a device with this requirement of `[[require]]`.
     #[must_use]
     pub const fn without_device(self, requirement: DeviceRequirement) -> PolicyDecision {
         decide_without_device(self.policy, requirement)

@@ -50,7 +50,7 @@ impl LoginProspect {
         }
     }
 
-    /// The end of a login that is neither switched off nor exempt, of a user of whom `[[require]]` demands this.
+    /// The end of a login that is neither switched off nor exempt, of a user with this requirement of `[[require]]`.
     #[must_use]
     pub const fn where_asked(
         policy: &Policy,
