@@ -72,10 +72,8 @@ impl FileFactors {
             account, record, ..
         } = store.holder(account)?;
         if !record.is_some_and(|record| record.is_enrolled()) {
-            if loaded.policy.fleet.enabled {
-                let files = (self.state.as_path(), Some(account.name.as_str()));
-                prove_unenrolled(&loaded.policy, files, SERVICE, clock::now()?)?;
-            }
+            let user = (Some(account.name.as_str()), Some(account.uid));
+            prove_unenrolled(&loaded.policy, &self.state, user, SERVICE, clock::now)?;
             return Ok(None);
         }
         let mut attempt = LoginAttempt::new(&file, loaded, &store, &account, SERVICE);
@@ -318,6 +316,33 @@ fn accepted_code(accepted: CodeAcceptance) -> AcceptedCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twofactor_store::UnmirroredUsers;
+    use twofactor_store::attempt::OutageRefusal;
+    use twofactor_store::fleet_contact::FleetContact;
+    use twofactor_store::testing::{ScratchStore, account};
+
+    /// The record is one of the uid.
+    #[test]
+    fn another_name_of_a_noted_user_has_a_device() {
+        let scratch = ScratchStore::new();
+        scratch.store();
+        let (state, now) = (scratch.top(), clock::now().unwrap());
+        let met = FleetContact {
+            met: now,
+            mirrored: now,
+            hosts: 2,
+        };
+        met.write(&state).unwrap();
+        let notes = UnmirroredUsers::open(&state.join("fleet")).unwrap();
+        notes.note("root").unwrap();
+        let policy = "enabled = true\n[fleet]\nenabled = true\n";
+        std::fs::write(scratch.policy(), policy).unwrap();
+        let files = FileFactors::new(&scratch.policy(), &state, TicketStore::default());
+        let asked = |name, uid| files.of_enrolled(&account(name, uid), |_| Ok(()));
+        let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+        assert_eq!(asked("toor", 0), refused);
+        assert_eq!(asked("bob", 64002), Ok(None));
+    }
 
     #[test]
     fn a_code_that_will_be_right_soon_is_a_wrong_one() {

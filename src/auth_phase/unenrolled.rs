@@ -29,11 +29,11 @@ impl LoginContext<'_> {
         pace: UniformTiming,
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
-        if policy.fleet.enabled {
-            let name = account.map(|it| it.name.as_str());
-            let files = (self.arguments.state.as_path(), name);
-            prove_unenrolled(policy, files, service, clock::now()?)?;
-        }
+        // Where the account is not found, its name may have a note all the same.
+        let given = || std::str::from_utf8(&self.user).ok();
+        let name = account.map(|it| it.name.as_str()).or_else(given);
+        let user = (name, account.map(|it| it.uid));
+        prove_unenrolled(policy, &self.arguments.state, user, service, clock::now)?;
         let requirement = self.requirement(transaction, loaded, account);
         let decision = asked.without_device(requirement);
         let is_enrolled = |was_asked: bool| {

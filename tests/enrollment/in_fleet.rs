@@ -14,8 +14,9 @@ use crate::app::CODE_OF_LAST_KEY;
 /// The host has joined; its policy says so or not yet.
 fn join(machine: &Machine) {
     let directory = format!("{STATE_DIR}/fleet");
+    let notes = format!("{directory}/unmirrored");
     machine
-        .run("install", &["-d", "-m", "0700", &directory])
+        .run("install", &["-d", "-m", "0700", &directory, &notes])
         .ok();
     machine.write_file(format!("{directory}/host"), "", 0o600);
 }

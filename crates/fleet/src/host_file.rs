@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use rustix::fs::CWD;
+use twofactor_store::UnmirroredUsers;
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_store::sys::lock;
 
@@ -156,7 +157,7 @@ impl FleetDirectory {
         }
     }
 
-    /// Opens it, and makes it where it is missing.
+    /// Opens it, and makes it where it is missing, with a place for notes of users: logins on a host of a fleet do without none.
     ///
     /// # Errors
     /// [`HostError`].
@@ -169,6 +170,7 @@ impl FleetDirectory {
             Ok(fd)
         };
         let fd = make().map_err(HostError::file(&path))?;
+        UnmirroredUsers::open(&path).map_err(HostError::file(&path))?;
         Ok(Self { path, fd })
     }
 

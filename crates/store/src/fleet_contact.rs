@@ -9,6 +9,9 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 /// The directory within the state directory that belongs to the fleet.
 pub const FLEET_DIRECTORY: &str = "fleet";
 
+/// Name of the file there that says that the host is in a fleet.
+pub(crate) const HOST_FILE: &str = "host";
+
 /// Name of the note.
 const NAME: &str = "contact";
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use harness::Machine;
-use harness::fault::{Fault, Harm, Traced};
+use harness::fault::{Call, Fault, Harm, Traced};
 use harness::otp::unix_time;
 use harness::pam::{Drive, code};
 use serde_json::Value;
@@ -17,8 +17,8 @@ use twofactor_store::FactorStore;
 
 use super::table::{Column, TableRow, described, print, state_path, stride};
 use harness::enrolled::{
-    IGNORED, add_recovery_codes, enroll_phone, enroll_token, login, machine, record_path,
-    state_path as state_file,
+    IGNORED, add_account, add_recovery_codes, enroll_phone, enroll_token, login, machine,
+    record_path, state_path as state_file,
 };
 
 /// One answer in each login, and no lock-out in the way.
@@ -126,6 +126,52 @@ fn one_enoent_makes_no_user_unenrolled() {
         assert_ne!(result, Some(code::SUCCESS), "{call} at {position}");
     }
     assert!(struck > 80, "{struck}");
+}
+
+/// A host of a fleet, with a note of these users, whose records could not be put in place.
+fn join_with_notes(machine: &Machine, noted: &[&str]) {
+    let fleet = format!("{STATE_DIR}/fleet");
+    let notes = format!("{fleet}/unmirrored");
+    machine
+        .run("install", &["-d", "-m", "0700", &fleet, &notes])
+        .ok();
+    machine.write_file(format!("{fleet}/host"), "", 0o600);
+    for user in noted {
+        machine.write_file(format!("{notes}/{user}"), "", 0o600);
+    }
+}
+
+/// Strikes each of these calls of a login by "no such file", and tells the results.
+fn without_a_file(
+    of: &dyn Fn(Option<Fault>) -> Traced,
+    is_struck: &dyn Fn(&Call) -> bool,
+) -> Vec<Option<i32>> {
+    let whole = of(None);
+    let harm = Harm::Error(libc::ENOENT);
+    let positions = (0..whole.calls.len()).filter(|at| is_struck(&whole.calls[*at]));
+    let all = positions.map(|position| of(Some(Fault { position, harm })));
+    all.filter(|traced| traced.struck.is_some())
+        .map(|traced| result(&traced))
+        .collect()
+}
+
+/// Not found once, the note of a user whose record could not be put in place is not gone; also where the policy has no fleet any more.
+#[test]
+fn one_enoent_hides_no_note() {
+    let machine = machine(POLICY);
+    add_account(&machine, "bob");
+    join_with_notes(&machine, &["bob"]);
+    for policy in [POLICY, &format!("{POLICY}[fleet]\nenabled = true\n")] {
+        machine.policy(policy);
+        let refused = result(&login("bob").traced(None));
+        assert_eq!(refused, Some(code::AUTHINFO_UNAVAIL));
+        let all = without_a_file(
+            &|fault| login("bob").traced(fault),
+            &Call::is_about_files_or_memory,
+        );
+        assert!(all.len() > 20, "{}", all.len());
+        assert!(!all.contains(&Some(IGNORED)), "{all:?}");
+    }
 }
 
 /// Content of the files before each fault.

@@ -12,6 +12,7 @@ use twofactor_fleet::store_values::ChangeAnswer;
 use twofactor_store::UnmirroredUsers;
 use twofactor_store::attempt::{AttemptFailure, OutageRefusal, prove_unenrolled};
 use twofactor_store::fleet_contact::FleetContact;
+use twofactor_store::sys::accounts;
 use twofactor_store::testing;
 
 use super::cluster::EtcdCluster;
@@ -89,7 +90,9 @@ pub fn unenrolled(host: &TestHost, user: &str, service: &str) -> Result<(), Atte
     policy.fleet.enabled = true;
     let state = host.files.top();
     let now = FleetContact::read(&state).unwrap().unwrap().met;
-    prove_unenrolled(&policy, (&state, Some(user)), service, now)
+    let account = accounts::by_name(user).unwrap();
+    let user = (Some(user), account.map(|it| it.uid));
+    prove_unenrolled(&policy, &state, user, service, || Ok(now))
 }
 
 #[test]

@@ -18,6 +18,8 @@ use super::{
 };
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
+use crate::sys::accounts;
+use crate::sys::clock::BeforeEpoch;
 
 /// Seconds since the last contact after which an outage is known to last, for users without a device.
 const KNOWN_OUTAGE: u64 = 180;
@@ -105,32 +107,29 @@ fn without_lasting_codes(record: &mut UserRecord) {
 }
 
 /// Checks that a user who has no device on this host has none on any. In a fleet that is believed only of copies that were those of the
-/// store at the last contact, and of no user whose record could not be copied. `name` is that of the account; without one there is no
-/// record that could be copied.
+/// store at the last contact, and of no user whose record could not be copied; this host's notes of such users count also where the policy
+/// has no fleet any more. `name` is that of the account, or the one that was given where no account is found; `uid` is the account's.
 ///
 /// # Errors
-/// [`AttemptFailure::Outage`] where it is not known.
+/// [`AttemptFailure::Outage`] where it is not known; [`AttemptFailure`].
 pub fn prove_unenrolled(
     policy: &Policy,
-    (state, name): (&Path, Option<&str>),
+    state: &Path,
+    (name, uid): (Option<&str>, Option<u32>),
     service: &str,
-    now: u64,
+    now: impl FnOnce() -> Result<u64, BeforeEpoch>,
 ) -> Result<(), AttemptFailure> {
     let fleet = &policy.fleet;
-    if !fleet.enabled {
-        return Ok(());
-    }
-    let is_noted = name.map_or(Ok(false), |name| UnmirroredUsers::has(state, name));
     // At the console, too: who has a device here gets in there by a code.
-    if is_noted.map_err(OutageRefusal::Notes)? {
+    if is_unmirrored(state, name, uid)? {
         return Err(OutageRefusal::Unmirrored.into());
     }
     // The console takes the files as they are, however old, but not against what they say.
-    if fleet.is_local(service) {
+    if !fleet.enabled || fleet.is_local(service) {
         return Ok(());
     }
     let contact = contact(state)?.ok_or(OutageRefusal::NeverMet)?;
-    let age = contact.age(now).ok_or(OutageRefusal::NeverMet)?;
+    let age = contact.age(now()?).ok_or(OutageRefusal::NeverMet)?;
     if !contact.is_mirror_fresh() {
         return Err(OutageRefusal::StaleMirror.into());
     }
@@ -143,4 +142,28 @@ pub fn prove_unenrolled(
         return Err(OutageRefusal::TooLong(age).into());
     }
     Ok(())
+}
+
+/// True if a user is noted whose record could not be put in place, by this name or by another name of this uid.
+fn is_unmirrored(
+    state: &Path,
+    name: Option<&str>,
+    uid: Option<u32>,
+) -> Result<bool, AttemptFailure> {
+    let Some(notes) = UnmirroredUsers::found(state).map_err(OutageRefusal::Notes)? else {
+        return Ok(false);
+    };
+    let is_noted = name.map_or(Ok(false), |name| notes.have(name));
+    if is_noted.map_err(OutageRefusal::Notes)? {
+        return Ok(true);
+    }
+    // Hardly ever is there one.
+    let noted = notes.users().map_err(OutageRefusal::Notes)?;
+    if noted.iter().any(|it| Some(it.as_str()) == name) {
+        return Ok(true);
+    }
+    match uid {
+        Some(uid) => Ok(accounts::named_with_uid(&noted, uid)?.is_some()),
+        None => Ok(false),
+    }
 }

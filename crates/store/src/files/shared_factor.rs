@@ -9,12 +9,9 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 
 use super::{FactorStore, FileFault, StoreError};
-use crate::fleet_contact::FLEET_DIRECTORY;
+use crate::fleet_contact::{FLEET_DIRECTORY, HOST_FILE};
 use crate::sys::file::{self, FileAccess};
 use crate::sys::lock_heartbeat::LockHeartbeat;
-
-/// Name of the file that says that the host is in a fleet, in the fleet's directory.
-const HOST_FILE: &str = "host";
 
 /// A change of one user's factor.
 pub enum SharedChange<'a> {

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, Dir};
 use rustix::io::Errno;
 
 use super::file_names;
-use crate::fleet_contact::FLEET_DIRECTORY;
+use crate::fleet_contact::{FLEET_DIRECTORY, HOST_FILE};
 use crate::sys::file::{self, FileAccess, FileError};
 
 const NAME: &str = "unmirrored";
@@ -81,23 +81,45 @@ impl UnmirroredUsers {
         Ok(users)
     }
 
-    /// True if a user is noted in a state directory. One whose name can have no file was not noted, and no mirror was whole then.
+    /// Opens those of a state directory; `None` where the host is in no fleet, and there is no place for them. A host that is in one has
+    /// them: where they are missing, or are said to be, it is not known who is noted.
+    ///
+    /// # Errors
+    /// [`FileError`] when they cannot be looked at.
+    pub fn found(state: &Path) -> Result<Option<Self>, FileError> {
+        let open = |at: &OwnedFd, name: &str| {
+            file::open_directory(at, Path::new(name), FileAccess::Private)
+        };
+        let state = file::open_directory(CWD, state, FileAccess::Private)?;
+        let fleet = match open(&state, FLEET_DIRECTORY) {
+            Err(error) if error.is_missing() && file::is_absent(&state, FLEET_DIRECTORY)? => {
+                return Ok(None);
+            }
+            fleet => fleet?,
+        };
+        match open(&fleet, NAME) {
+            Err(error) if error.is_missing() && file::is_absent(&fleet, HOST_FILE)? => Ok(None),
+            notes => Ok(Some(Self { fd: notes? })),
+        }
+    }
+
+    /// True if a user is noted. One whose name can have no file was not noted, and no mirror was whole then.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn have(&self, user: &str) -> Result<bool, FileError> {
+        let Some(name) = file_names::state_file(user) else {
+            return Ok(false);
+        };
+        Ok(!file::is_absent(&self.fd, &name)?)
+    }
+
+    /// True if a user is noted in a state directory.
     ///
     /// # Errors
     /// [`FileError`] when that cannot be told.
     pub fn has(state: &Path, user: &str) -> Result<bool, FileError> {
-        let Some(name) = file_names::state_file(user) else {
-            return Ok(false);
-        };
-        let state = file::open_directory(CWD, state, FileAccess::Private)?;
-        let fleet = Path::new(FLEET_DIRECTORY);
-        match file::open_directory(&state, fleet, FileAccess::Private) {
-            // It was never in a fleet, and had no place for a note.
-            Err(error) if error.is_missing() && file::is_absent(&state, FLEET_DIRECTORY)? => {
-                Ok(false)
-            }
-            fleet => Ok(!file::is_absent(fleet?, &format!("{NAME}/{name}"))?),
-        }
+        Self::found(state)?.map_or(Ok(false), |notes| notes.have(user))
     }
 }
 
@@ -118,6 +140,9 @@ mod tests {
         std::fs::create_dir(&fleet).unwrap();
         std::fs::set_permissions(&fleet, private).unwrap();
         assert!(!UnmirroredUsers::has(state, "alice").unwrap());
+        // A host of a fleet has notes.
+        std::fs::write(fleet.join(HOST_FILE), "").unwrap();
+        assert!(UnmirroredUsers::has(state, "alice").is_err());
         let notes = UnmirroredUsers::open(&fleet).unwrap();
         notes.note("alice").unwrap();
         notes.note("alice").unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::{FLEET_DIRECTORY, FleetContact};
-use crate::testing::token;
+use crate::testing::{account, token};
 use twofactor_core::policy::OutageRule;
 use twofactor_core::recovery::{CodeScope, OneTimeCode, RecoverySet};
 use twofactor_core::verify::FailureCounter;
@@ -224,9 +224,19 @@ fn a_limit_is_shared_away_from_the_console() {
 
 /// Whether bob is known to have no device anywhere.
 fn unenrolled(machine: &AttemptMachine, service: &str, now: u64) -> Option<OutageRefusal> {
+    is_refused(machine, &account("bob", 64002), service, now)
+}
+
+fn is_refused(
+    machine: &AttemptMachine,
+    account: &Account,
+    service: &str,
+    now: u64,
+) -> Option<OutageRefusal> {
     let loaded = machine.file.load().unwrap();
-    let place = (machine.store.path(), Some("bob"));
-    match prove_unenrolled(&loaded.policy, place, service, now) {
+    let state = machine.store.path();
+    let user = (Some(account.name.as_str()), Some(account.uid));
+    match prove_unenrolled(&loaded.policy, state, user, service, || Ok(now)) {
         Err(AttemptFailure::Outage(refusal)) => Some(refusal),
         proved => {
             assert_eq!(proved, Ok(()));
@@ -312,16 +322,66 @@ fn a_record_that_could_not_be_copied_is_no_absence() {
     }
 }
 
+/// The record is found by the uid; a name of it that has no note is one more way in.
 #[test]
-fn a_name_without_an_account_has_no_note() {
+fn another_name_of_a_noted_user_is_no_absence() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    let fleet = machine.store.path().join(FLEET_DIRECTORY);
+    UnmirroredUsers::open(&fleet).unwrap().note("root").unwrap();
+    let alias = account("toor", 0);
+    for service in ["sshd", "login"] {
+        let refusal = is_refused(&machine, &alias, service, NOW);
+        assert_eq!(refusal, Some(OutageRefusal::Unmirrored), "{service}");
+    }
+    assert_eq!(unenrolled(&machine, "sshd", NOW), None);
+}
+
+/// The files of a host that is in a fleet still are copies.
+#[test]
+fn notes_count_where_the_policy_has_no_fleet_any_more() {
+    let machine = in_fleet("");
+    let fleet = machine.store.path().join(FLEET_DIRECTORY);
+    machine.met(MET);
+    UnmirroredUsers::open(&fleet).unwrap().note("bob").unwrap();
+    machine.set_policy(ON);
+    for service in ["sshd", "login"] {
+        let refusal = unenrolled(&machine, service, 10 * NOW);
+        assert_eq!(refusal, Some(OutageRefusal::Unmirrored), "{service}");
+    }
+    UnmirroredUsers::open(&fleet).unwrap().forget_all().unwrap();
+    assert_eq!(unenrolled(&machine, "sshd", 10 * NOW), None);
+}
+
+/// A host of a fleet has its notes.
+#[test]
+fn lost_notes_are_no_absence() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    assert_eq!(unenrolled(&machine, "sshd", NOW), None);
+    fs::write(machine.store.path().join("fleet/host"), "").unwrap();
+    for service in ["sshd", "login"] {
+        let refusal = unenrolled(&machine, service, NOW);
+        assert!(
+            matches!(refusal, Some(OutageRefusal::Notes(_))),
+            "{service}"
+        );
+    }
+}
+
+/// The database of users may not tell everything.
+#[test]
+fn a_note_counts_without_an_account() {
     let machine = in_fleet("");
     machine.met(MET);
     let policy = machine.file.load().unwrap().policy;
     let state = machine.store.path();
-    assert_eq!(
-        prove_unenrolled(&policy, (state, None), "sshd", NOW),
-        Ok(())
-    );
+    let proved = |name| prove_unenrolled(&policy, state, (name, None), "sshd", || Ok(NOW));
+    let fleet = state.join(FLEET_DIRECTORY);
+    UnmirroredUsers::open(&fleet).unwrap().note("bob").unwrap();
+    assert_eq!((proved(None), proved(Some("carol"))), (Ok(()), Ok(())));
+    let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+    assert_eq!(proved(Some("bob")), refused);
     assert_eq!(policy.fleet.on_outage, OutageRule::Local);
 }
 
