@@ -15,6 +15,7 @@ use twofactor_core::account::Account;
 use twofactor_core::state::UserState;
 use twofactor_store::FactorStore;
 
+use super::stopped::CODE_OF_LAST_KEY;
 use super::table::{Column, TableRow, described, print, state_path, stride};
 use harness::enrolled::{
     IGNORED, add_account, add_recovery_codes, enroll_phone, enroll_token, login, machine,
@@ -172,6 +173,24 @@ fn one_enoent_hides_no_note() {
         assert!(all.len() > 20, "{}", all.len());
         assert!(!all.contains(&Some(IGNORED)), "{all:?}");
     }
+}
+
+/// A device that this host alone knows would not be asked for on the others.
+#[test]
+fn one_enoent_stores_no_device_on_one_host_alone() {
+    let machine = machine("enabled = true\nenroll_at_login = \"offer\"\n");
+    add_account(&machine, "bob");
+    join_with_notes(&machine, &[]);
+    let enrolls = |fault| {
+        let drive = login("bob").phases("auth,acct").answer("yes");
+        let drive = drive.answer_shell(CODE_OF_LAST_KEY).answer("");
+        let traced = drive.traced(fault);
+        assert!(!record_path("bob").exists(), "{fault:?}");
+        traced
+    };
+    let is_look = |call: &Call| call.name() == "newfstatat";
+    let all = without_a_file(&enrolls, &is_look);
+    assert!(all.len() > 5, "{}", all.len());
 }
 
 /// Content of the files before each fault.

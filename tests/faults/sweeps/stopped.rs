@@ -27,7 +27,7 @@ const POLICY: &str = "enabled = true\ntries = 1\nenroll_at_login = \"offer\"\n\
 const HANGS: Duration = Duration::from_secs(300);
 
 /// For `Drive::answer_shell`: the code of the key that was shown last.
-const CODE_OF_LAST_KEY: &str =
+pub const CODE_OF_LAST_KEY: &str =
     "oathtool --totp -b \"$(sed -n 's/^Key: //p' | tail -n 1 | tr -d ' ')\"";
 
 /// Commands of the administrator while a process is stopped.

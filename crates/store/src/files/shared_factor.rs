@@ -80,9 +80,11 @@ impl FactorStore {
     /// [`StoreError`] when that cannot be told.
     pub fn is_in_fleet(&self) -> Result<bool, StoreError> {
         let path = self.fleet_file();
+        // A host that is wrongly taken for one in no fleet changes what its users have by itself: one answer is not enough.
         let is_absent = || {
             let top = file::open_directory(rustix::fs::CWD, &self.path, FileAccess::Private)?;
-            file::is_absent(top, &format!("{FLEET_DIRECTORY}/{HOST_FILE}"))
+            let name = format!("{FLEET_DIRECTORY}/{HOST_FILE}");
+            Ok(file::is_absent(&top, &name)? && file::is_absent(&top, &name)?)
         };
         Ok(!is_absent().map_err(StoreError::file(&path))?)
     }
