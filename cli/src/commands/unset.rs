@@ -212,7 +212,7 @@ impl RequestedRemoval<'_> {
     ) -> Result<(Option<String>, String), CommandFailure> {
         let store = self.store;
         let (fault, question) = match found {
-            Ok(None) if self.is_brought_again(name)? => (
+            Ok(None) if store.is_brought_again(name)? => (
                 format!(
                     "The record of {name} is gone on this host, and what is left of it keeps the one of the fleet away."
                 ),
@@ -269,7 +269,7 @@ impl RequestedRemoval<'_> {
         let name = target.name.as_str();
         let is_device_kept = match found {
             Ok(Some(record)) => !record.is_enrolled(),
-            Ok(None) => self.is_brought_again(name)?,
+            Ok(None) => self.store.is_brought_again(name)?,
             Err(_) => false,
         };
         if target.account.is_none() || is_device_kept {
@@ -277,11 +277,6 @@ impl RequestedRemoval<'_> {
         }
         let left = RemainingDevices::NOTHING;
         RemovalEffect::of(self.context, self.store, name, &left, self.danger)
-    }
-
-    /// True if a record is lost on this host alone: the fleet has one, which comes once the rest is gone here.
-    fn is_brought_again(&self, name: &str) -> Result<bool, CommandFailure> {
-        Ok(self.store.has_traces(name)? && self.store.is_unmirrored(name)?)
     }
 
     /// Keeps other commands from changing the policy and from removing devices until the end, and looks once more: while the

@@ -12,14 +12,13 @@ use data_encoding::HEXLOWER;
 use rustix::fs::{CWD, Dir};
 use rustix::io::Errno;
 use twofactor_core::record::UserRecord;
+use twofactor_store::fleet_mark::{self, file_of};
 use twofactor_store::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_store::sys::lock;
 
 use crate::host_error::{HostError, HostFault};
 use crate::host_settings::form;
 use crate::record_mark::{MarkKind, RecordMark, UserMarks};
-
-const NAME: &str = "records";
 
 /// The marks of this host.
 pub struct MirrorMarks {
@@ -34,8 +33,9 @@ impl MirrorMarks {
     /// # Errors
     /// [`HostError`].
     pub fn open(fleet: &Path) -> Result<Self, HostError> {
-        let path = fleet.join(NAME);
-        let fd = file::durable_directory(fleet, NAME).map_err(HostError::file(&path))?;
+        let path = fleet.join(fleet_mark::DIRECTORY);
+        let fd = file::durable_directory(fleet, fleet_mark::DIRECTORY)
+            .map_err(HostError::file(&path))?;
         Ok(Self {
             path,
             fd,
@@ -184,11 +184,6 @@ impl MirrorMarks {
         users.sort_unstable();
         Ok(users)
     }
-}
-
-/// No two names have one file, and no name leaves the directory.
-fn file_of(user: &str) -> String {
-    HEXLOWER.encode(user.as_bytes())
 }
 
 fn user_of(file: &str) -> Option<String> {

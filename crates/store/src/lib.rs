@@ -10,6 +10,7 @@ pub mod daemon_client;
 pub mod files;
 pub mod fleet_client;
 pub mod fleet_contact;
+pub mod fleet_mark;
 pub mod fleet_relay;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

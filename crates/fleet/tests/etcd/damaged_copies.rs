@@ -7,7 +7,7 @@ use super::damaged::{bypass, damage, put, value};
 use super::fleet::{RoundEnd, RoundJudge};
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::test_hosts::{TestHost, founded, soon};
-use super::versions::ACCOUNT;
+use super::versions::{ACCOUNT, unenrolled};
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::etcd_gateway_message::AttemptKeys;
 use twofactor_fleet::fleet_membership::MembershipRun;
@@ -17,6 +17,7 @@ use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_attempt::FleetAttempt;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::UnmirroredUsers;
+use twofactor_store::attempt::{AttemptFailure, OutageRefusal};
 
 /// The backup knows the phone of alice, who was removed since. Neither its record nor its state tells that.
 #[test]
@@ -131,6 +132,31 @@ fn leftovers_of_one_host_are_removed_there_alone() {
     assert_eq!(b.beat(), Ok(1));
     assert!(b.record(user).is_some());
     assert!(!store.is_unmirrored(user).unwrap());
+}
+
+/// The service, which goes on, looks at no record that has not changed: without a note the user would have no device here until it ends.
+#[test]
+fn a_user_whose_leftovers_are_removed_is_refused() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, b) = founded(&cluster);
+    let (user, uid) = ACCOUNT;
+    a.enroll(user, uid);
+    assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
+    let store = b.files.store();
+    std::fs::remove_file(store.record_path(user)).unwrap();
+    assert_eq!(b.beat(), Ok(0));
+    let (code, removed) = b.run(&["unset", user]);
+    assert_eq!((code, &removed["next_login"]), (Some(0), &Value::Null));
+    assert!(!store.has_traces(user).unwrap());
+    let refused = Err(AttemptFailure::Outage(OutageRefusal::Unmirrored));
+    assert_eq!(unenrolled(&b, user, "sshd"), refused);
+    assert_eq!(unenrolled(&b, "alice", "sshd"), Ok(()));
+    assert_eq!(b.beat(), Ok(1));
+    assert!(b.record(user).is_some());
+    assert!(!store.is_unmirrored(user).unwrap());
+    // The fleet never had this user, so none is waited for.
+    b.files.store().discard("alice").unwrap();
+    assert!(!store.is_unmirrored("alice").unwrap());
 }
 
 /// What the fleet has of a user can be used on the other hosts.

@@ -6,6 +6,7 @@ use twofactor_core::account::Account;
 use super::state_generations::StateFiles;
 use super::{FactorStore, SharedChange, StoreError, UnmirroredUsers, file_names, uid_index};
 use crate::fleet_contact::FLEET_DIRECTORY;
+use crate::fleet_mark;
 
 impl FactorStore {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
@@ -53,10 +54,40 @@ impl FactorStore {
             Ok(Some(record)) => SharedChange::Remove { old: Some(record) },
             // Also one that cannot be read is one on the other hosts.
             Err(_) => SharedChange::Remove { old: None },
-            Ok(None) if self.has_traces(name)? || !self.is_unmirrored(name)? => return Ok(()),
+            Ok(None) if self.has_traces(name)? => return self.note_discarded(name),
+            Ok(None) if !self.is_unmirrored(name)? => return Ok(()),
             Ok(None) => SharedChange::RemoveUnusable,
         };
         self.share(name, &change, &mut || ()).map(drop)
+    }
+
+    /// Notes, durably, that the fleet may have a record of which this host removes what it has left: until that is put in place again, its
+    /// user is not one without a device.
+    fn note_discarded(&self, name: &str) -> Result<(), StoreError> {
+        if !self.has_fleet_mark(name)? {
+            return Ok(());
+        }
+        let fleet = self.path.join(FLEET_DIRECTORY);
+        UnmirroredUsers::open(&fleet)
+            .and_then(|notes| notes.note(name))
+            .map_err(StoreError::file(&fleet))
+    }
+
+    /// True if the service of the fleet brings a record under this name to this host again, once nothing of it is left here.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be told.
+    pub fn is_brought_again(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.has_traces(name)? && (self.is_unmirrored(name)? || self.has_fleet_mark(name)?))
+    }
+
+    /// True if this host is in a fleet, and had a record of it under this name.
+    fn has_fleet_mark(&self, name: &str) -> Result<bool, StoreError> {
+        if !self.is_in_fleet()? {
+            return Ok(false);
+        }
+        let marked = fleet_mark::is_there(&self.path, name);
+        marked.map_err(StoreError::file(&self.path.join(FLEET_DIRECTORY)))
     }
 
     /// True if the fleet has a record under this name that this host could not put in place.
