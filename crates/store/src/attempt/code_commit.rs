@@ -11,7 +11,8 @@ use twofactor_core::verify::{self, AnswerForm, address_grace};
 
 use super::code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
 use super::{
-    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, outage_limit,
+    AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, OutageRefusal,
+    outage_limit,
 };
 
 impl LoginAttempt<'_> {
@@ -25,7 +26,7 @@ impl LoginAttempt<'_> {
         against: CredentialSet,
         host: JudgingHost,
     ) -> Result<AttemptResult, AttemptFailure> {
-        self.file.refresh(&mut self.loaded)?;
+        self.refresh_for(against, host)?;
         let now = (self.clock)()?;
         let mut state = rebase(&mut locked, now)?;
         let policy = match host {
@@ -62,6 +63,22 @@ impl LoginAttempt<'_> {
         // If the state was taken over meanwhile, nothing may be told of the code.
         locked.confirm()?;
         Ok(AttemptResult::Compared(outcome))
+    }
+
+    /// Reads the policy again where its file has changed. A code that the fleet has to judge is not judged by this host because it was
+    /// asked for before the policy had one. Invitations are judged by each host.
+    fn refresh_for(
+        &mut self,
+        against: CredentialSet,
+        host: JudgingHost,
+    ) -> Result<(), AttemptFailure> {
+        let had_fleet = self.loaded.policy.fleet.enabled;
+        let has_fleet = self.current_policy()?.fleet.enabled;
+        let is_invitation = matches!(against, CredentialSet::Invitation(_));
+        if has_fleet && !had_fleet && host == JudgingHost::Alone && !is_invitation {
+            return Err(OutageRefusal::FleetMeanwhile.into());
+        }
+        Ok(())
     }
 }
 

@@ -83,6 +83,7 @@ impl LoginAttempt<'_> {
             AnswerForm::Code => CodeLayout::Code,
             AnswerForm::PasswordThenCode => CodeLayout::AfterPassword,
         };
+        self.current_policy()?;
         let is_local = self.loaded.policy.fleet.is_local(self.service);
         let judged = match judged(client, &tail, layout) {
             // The way in to a host whose fleet is out of order does not depend on what is wrong with it.

@@ -39,6 +39,12 @@ impl LoginAttempt<'_> {
         (input, form): (&[u8], AnswerForm),
         counter: FailureCounter,
     ) -> Result<AttemptResult, AttemptFailure> {
+        let recorded = lock_recorded(self.store, self.holder, None)?;
+        let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
+            return Ok(AttemptResult::Gone);
+        };
+        // A host may have waited for its fleet, and for the lock: what it may judge is what the policy says now.
+        self.current_policy()?;
         let is_local = self.loaded.policy.fleet.is_local(self.service);
         let hosts = match contact(self.store.path()) {
             // The console judges with what it has.
@@ -46,10 +52,6 @@ impl LoginAttempt<'_> {
             known => known
                 .map_err(AttemptFailure::from)
                 .and_then(|known| self.known_hosts(known).map(Some)),
-        };
-        let recorded = lock_recorded(self.store, self.holder, None)?;
-        let Some((locked, loaded)) = recorded.filter(|(_, it)| it.record.is_enrolled()) else {
-            return Ok(AttemptResult::Gone);
         };
         let policy = &self.loaded.policy;
         let mut record = loaded.record.clone();

@@ -23,18 +23,29 @@ pub enum OutageRefusal {
     Notes(FileError),
     /// No host changes what users have by itself.
     NoChange,
+    /// The policy has got a fleet since this code was asked for.
+    FleetMeanwhile,
 }
 
 impl fmt::Display for OutageRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::Unmirrored {
-            return f.write_str("the fleet has a record of the user which this host cannot use");
-        }
-        if let Self::Notes(error) = self {
-            return write!(
-                f,
-                "the notes of records that this host lacks are unusable: {error}"
-            );
+        match self {
+            Self::Unmirrored => {
+                return f
+                    .write_str("the fleet has a record of the user which this host cannot use");
+            }
+            Self::Notes(error) => {
+                return write!(
+                    f,
+                    "the notes of records that this host lacks are unusable: {error}"
+                );
+            }
+            Self::FleetMeanwhile => {
+                return f.write_str(
+                    "the policy has got a fleet, which this code was not asked for; the next one is",
+                );
+            }
+            _ => {}
         }
         f.write_str("the store of the fleet cannot be reached, and ")?;
         match self {
@@ -42,7 +53,7 @@ impl fmt::Display for OutageRefusal {
             Self::NeverMet => f.write_str("this host is not known to have met it"),
             Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
             // Said above: it is so with a store that answers, too.
-            Self::Unmirrored | Self::Notes(_) => Ok(()),
+            Self::Unmirrored | Self::Notes(_) | Self::FleetMeanwhile => Ok(()),
             Self::StaleMirror => f.write_str(
                 "the copies of its records are too old to say that a user has no device",
             ),

@@ -3,6 +3,9 @@
 use super::*;
 use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::state::encode_file;
+use twofactor_core::verify::FailureCounter;
+
+use super::outage::{MET, in_fleet};
 
 fn attempt(session: &mut LoginAttempt<'_>, code: &str) -> Result<AttemptResult, AttemptFailure> {
     session.attempt(code.as_bytes(), AnswerForm::Code)
@@ -124,6 +127,34 @@ fn a_policy_that_was_broken_denies_without_counting() {
     fs::remove_file(machine.policy_path()).unwrap();
     let missing = attempt(&mut session, &code(STEP)).unwrap_err();
     assert!(matches!(missing, AttemptFailure::Store(error) if error.is_missing()));
+    assert_eq!(machine.files(), before);
+}
+
+/// What a host may judge alone is what the policy says when it judges.
+#[test]
+fn a_denial_that_came_meanwhile_counts() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    let mut session = machine.session();
+    machine.set_policy(&format!(
+        "{ON}[fleet]\nenabled = true\non_outage = \"deny\"\n"
+    ));
+    let typed = code(STEP);
+    let answer = (typed.as_bytes(), AnswerForm::Code);
+    let denied = Err(AttemptFailure::Outage(OutageRefusal::Denied));
+    let judged = session.outage_attempt(answer, FailureCounter::Logins);
+    assert_eq!(judged, denied);
+    assert_eq!(machine.counters().0, 0);
+}
+
+#[test]
+fn a_host_that_joins_judges_no_code_of_its_fleet() {
+    let machine = AttemptMachine::with_policy(ON);
+    let before = machine.files();
+    let mut session = machine.session();
+    machine.set_policy(&format!("{ON}[fleet]\nenabled = true\n"));
+    let refused = Err(AttemptFailure::Outage(OutageRefusal::FleetMeanwhile));
+    assert_eq!(attempt(&mut session, &code(STEP)), refused);
     assert_eq!(machine.files(), before);
 }
 

@@ -401,4 +401,6 @@ fn a_refusal_of_an_outage_says_why() {
     let unmirrored = OutageRefusal::Unmirrored.to_string();
     assert!(!unmirrored.contains("cannot be reached"), "{unmirrored}");
     assert!(unmirrored.contains("cannot use"), "{unmirrored}");
+    let meanwhile = OutageRefusal::FleetMeanwhile.to_string();
+    assert!(meanwhile.contains("has got a fleet"), "{meanwhile}");
 }
