@@ -117,7 +117,7 @@ mod tests {
         enroll_devices(&store, &alice, &[phone()]);
         let mut locked = store.lock(&alice).unwrap();
         let mut own = locked.state().clone();
-        own.begin_outage();
+        own.begin_outage(9);
         own.failures = 3;
         locked.write(own).unwrap();
         drop(locked);

@@ -26,7 +26,7 @@ pub const CAPACITY: usize = MAX_DEVICES + 1;
 pub const MAX_GRACE: usize = 4;
 /// Most refused answers remembered.
 pub const MAX_REFUSED: usize = 3;
-/// Bytes of the format that nothing uses yet.
+/// Bytes of the format for the mark of an outage.
 pub const RESERVE_LEN: usize = 14;
 /// Bytes of a time.
 const TIME_LEN: usize = 5;

@@ -54,7 +54,7 @@ pub fn of_mirror(record: &UserRecord, local: &UserState, shared: &UserState) -> 
     if local.outage_mark().is_some() {
         let counted = local.counted_alone();
         state.end_outage();
-        state.begin_outage();
+        state.begin_outage(local.outage_since().unwrap_or_default());
         state.name_outage(local.outage_name().unwrap_or_default());
         state.failures = shared.failures.saturating_add(counted);
         state.unreported = shared.unreported.saturating_add(counted);

@@ -1,10 +1,10 @@
 //! The mark of a state whose host judged codes by itself while it was cut off from its fleet. The next join with the fleet's state ends it.
 //!
-//! It is kept in bytes of the reserve, which every program since 0.2.0 keeps as they are.
+//! It is kept in the bytes of the reserve, which every program since 0.2.0 keeps as they are.
 
 use sha2::{Digest, Sha256};
 
-use super::UserState;
+use super::{RESERVE_LEN, UserState};
 
 /// First byte of the reserve of a state that is marked.
 const MARKED: u8 = 1;
@@ -67,6 +67,16 @@ impl UserState {
         digest.finalize().into()
     }
 
+    /// When this host first judged a code by itself, in seconds since 1970-01-01 UTC; `None` where that is not known.
+    #[must_use]
+    pub fn outage_since(&self) -> Option<u64> {
+        let [MARKED, _, _, _, _, _, _, _, _, _, k, l, m, n] = self.reserve else {
+            return None;
+        };
+        let since = u32::from_le_bytes([k, l, m, n]);
+        (since != 0).then_some(since.into())
+    }
+
     /// Names the outage of a state that is marked.
     pub const fn name_outage(&mut self, name: OutageName) {
         let [a, b, c, d, e, _, _, _, _, _, k, l, m, n] = self.reserve;
@@ -81,10 +91,22 @@ impl UserState {
         }
     }
 
-    /// Marks a state before the host judges by itself. A mark that is there stays.
-    pub fn begin_outage(&mut self) {
+    /// Marks a state before the host judges by itself. A mark that is there stays, and so does its time. `now` is in seconds since
+    /// 1970-01-01 UTC; 0 for a time that is not known.
+    pub fn begin_outage(&mut self, now: u64) {
         if self.outage_mark().is_none() {
+            self.end_outage();
             self.set_outage_mark(self.failures);
+        }
+        if self.outage_since().is_none() {
+            self.set_outage_since(now);
+        }
+    }
+
+    /// Begins the outage of a state that is marked no later than now: the clock was set back.
+    pub fn rebase_outage(&mut self, now: u64) {
+        if self.outage_since().is_some_and(|since| since > now) {
+            self.set_outage_since(now);
         }
     }
 
@@ -95,10 +117,15 @@ impl UserState {
         }
     }
 
-    /// Removes the mark, and the name.
+    /// Removes the mark, the name and the time.
     pub const fn end_outage(&mut self) {
-        let [_, _, _, _, _, _, _, _, _, _, k, l, m, n] = self.reserve;
-        self.reserve = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, k, l, m, n];
+        self.reserve = [0; RESERVE_LEN];
+    }
+
+    fn set_outage_since(&mut self, now: u64) {
+        let [a, b, c, d, e, f, g, h, i, j, _, _, _, _] = self.reserve;
+        let [k, l, m, n] = u32::try_from(now).unwrap_or(u32::MAX).to_le_bytes();
+        self.reserve = [a, b, c, d, e, f, g, h, i, j, k, l, m, n];
     }
 
     fn set_outage_mark(&mut self, known: u32) {
@@ -112,15 +139,43 @@ impl UserState {
 mod tests {
     use super::*;
 
+    const NOW: u64 = 1_800_000_000;
+
+    /// One that an earlier version began has none, and what that left in its place counts for no other outage.
+    #[test]
+    fn an_outage_has_the_time_of_its_first_code() {
+        let mut state = UserState::new(7);
+        assert_eq!(state.outage_since(), None);
+        state.reserve[10..].copy_from_slice(&[9; 4]);
+        assert_eq!(state.outage_since(), None);
+        state.begin_outage(NOW);
+        state.name_outage([1, 2, 3, 4, 5]);
+        state.begin_outage(NOW + 9);
+        state.know_counted(1);
+        assert_eq!(state.outage_since(), Some(NOW));
+        assert_eq!(state.outage_name(), Some([1, 2, 3, 4, 5]));
+        state.rebase_outage(NOW);
+        assert_eq!(state.outage_since(), Some(NOW));
+        state.rebase_outage(NOW - 1);
+        assert_eq!(state.outage_since(), Some(NOW - 1));
+        state.end_outage();
+        assert_eq!((state.outage_since(), state.outage_mark()), (None, None));
+        state.rebase_outage(NOW);
+        state.begin_outage(0);
+        assert_eq!((state.outage_since(), state.outage_mark()), (None, Some(0)));
+        state.begin_outage(u64::MAX);
+        assert_eq!(state.outage_since(), Some(u32::MAX.into()));
+    }
+
     #[test]
     fn a_mark_keeps_the_failures_that_all_know_of() {
         let mut state = UserState::new(7);
         state.reserve = [9; 14];
         assert_eq!(state.outage_mark(), None);
         state.failures = 3;
-        state.begin_outage();
+        state.begin_outage(NOW);
         state.failures = 4;
-        state.begin_outage();
+        state.begin_outage(NOW);
         state.keep_outage();
         assert_eq!(state.outage_mark(), Some(3));
         state.failures = 0;
@@ -128,7 +183,7 @@ mod tests {
         assert_eq!(state.outage_mark(), Some(0));
         state.end_outage();
         assert_eq!(state.outage_mark(), None);
-        assert_eq!(state.reserve[10..], [9; 4], "the rest of the reserve stays");
+        assert_eq!(state.reserve, [0; RESERVE_LEN]);
     }
 
     #[test]
@@ -136,16 +191,16 @@ mod tests {
         let mut state = UserState::new(7);
         assert_eq!((state.outage_name(), state.counted_alone()), (None, 0));
         state.failures = 3;
-        state.begin_outage();
+        state.begin_outage(NOW);
         assert_eq!((state.outage_name(), state.counted_alone()), (None, 0));
         state.name_outage([1, 2, 3, 4, 5]);
         state.failures = 7;
-        state.begin_outage();
+        state.begin_outage(NOW);
         state.keep_outage();
         assert_eq!(state.outage_name(), Some([1, 2, 3, 4, 5]));
         assert_eq!((state.outage_mark(), state.counted_alone()), (Some(3), 4));
         state.end_outage();
-        state.begin_outage();
+        state.begin_outage(NOW);
         assert_eq!(state.outage_name(), None, "the next one is another");
     }
 
@@ -154,7 +209,7 @@ mod tests {
         let mut state = UserState::new(7);
         state.know_counted(2);
         assert_eq!(state.outage_mark(), None);
-        state.begin_outage();
+        state.begin_outage(NOW);
         state.failures = 5;
         state.know_counted(3);
         assert_eq!(state.counted_alone(), 2);

@@ -133,7 +133,7 @@ mod tests {
     fn failures_of_an_outage_are_added_once() {
         let (mut shared, mut own) = (UserState::new(0), UserState::new(7));
         own.failures = 2;
-        own.begin_outage();
+        own.begin_outage(0);
         (own.failures, own.unreported, own.last_failure) = (5, 5, 90);
         (shared.failures, shared.last_failure) = (4, 80);
         let record = UserRecord::new("alice".to_owned(), 7);

@@ -196,7 +196,8 @@ pub fn rebased(state: &UserState, now: u64) -> Option<UserState> {
     let daemon = state.daemon.rebased(now);
     let ahead = state.last_failure > now
         || state.grace.iter().any(|grace| grace.since > now)
-        || state.session_grace.is_ahead(now);
+        || state.session_grace.is_ahead(now)
+        || state.outage_since().is_some_and(|since| since > now);
     (ahead || daemon.is_some()).then(|| {
         let mut rebased = state.clone();
         rebased.daemon = daemon.unwrap_or(state.daemon);
@@ -205,6 +206,7 @@ pub fn rebased(state: &UserState, now: u64) -> Option<UserState> {
         if rebased.session_grace.is_ahead(now) {
             rebased.session_grace.clear();
         }
+        rebased.rebase_outage(now);
         rebased
     })
 }

@@ -64,7 +64,7 @@ fn a_change_brings_no_old_failures() {
 fn failures_of_an_outage_are_added_once_by_a_mirror() {
     let (mut local, mut shared) = (UserState::new(1000), UserState::new(0));
     local.failures = 2;
-    local.begin_outage();
+    local.begin_outage(9);
     local.name_outage([1, 2, 3, 4, 5]);
     (local.failures, shared.failures) = (5, 4);
     let record = UserRecord::new("alice".to_owned(), 1000);

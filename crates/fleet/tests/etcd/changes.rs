@@ -99,7 +99,7 @@ fn an_outage_that_is_pushed_twice_counts_once() {
     let alice = testing::account("alice", 64001);
     let mut locked = store.lock(&alice).unwrap();
     let mut own = locked.state().clone();
-    own.begin_outage();
+    own.begin_outage(9);
     own.failures = 3;
     locked.write(own).unwrap();
     drop(locked);

@@ -36,7 +36,7 @@ impl LoginAttempt<'_> {
             _ => Cow::Borrowed(&self.loaded.policy),
         };
         if host != JudgingHost::Alone {
-            state.begin_outage();
+            state.begin_outage(now);
         }
         let terms = JudgementTerms {
             policy: &policy,

@@ -49,9 +49,11 @@ impl LoginAttempt<'_> {
         let hosts = match contact(self.store.path()) {
             // The console judges with what it has.
             _ if is_local => Ok(None),
-            known => known
-                .map_err(AttemptFailure::from)
-                .and_then(|known| self.known_hosts(known).map(Some)),
+            known => known.map_err(AttemptFailure::from).and_then(|known| {
+                let hosts = self.known_hosts(known)?;
+                self.check_alone(locked.state())?;
+                Ok(Some(hosts))
+            }),
         };
         let policy = &self.loaded.policy;
         let mut record = loaded.record.clone();
@@ -85,6 +87,20 @@ impl LoginAttempt<'_> {
             return Err(OutageRefusal::TooLong(age).into());
         }
         Ok(contact.hosts)
+    }
+
+    /// A user whose state cannot be joined with that of the fleet is judged by this host alone for no longer than all users of a host
+    /// that is cut off. Where it is not known since when that is so, it begins with this code.
+    fn check_alone(&self, state: &UserState) -> Result<(), AttemptFailure> {
+        let limit = u64::from(self.loaded.policy.fleet.outage_local_for);
+        let Some(since) = state.outage_since().filter(|_| limit != 0) else {
+            return Ok(());
+        };
+        let alone = (self.clock)()?.saturating_sub(since);
+        if alone > limit {
+            return Err(OutageRefusal::AloneTooLong(alone).into());
+        }
+        Ok(())
     }
 }
 

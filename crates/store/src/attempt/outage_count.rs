@@ -54,7 +54,7 @@ mod tests {
         let mut state = UserState::new(7);
         state.devices.push(fresh(&phone()));
         state.failures = 2;
-        state.begin_outage();
+        state.begin_outage(0);
         state.name_outage([1, 2, 3, 4, 5]);
         state.failures = 5;
         state

@@ -13,6 +13,8 @@ pub enum OutageRefusal {
     NeverMet,
     /// The last contact was too long ago.
     TooLong(u64),
+    /// This host has judged codes of the user by itself for so many seconds, and could not bring that to the store.
+    AloneTooLong(u64),
     /// That the user has no device is not known for sure.
     StaleMirror,
     /// The fleet has a record of the user that could not be put in place on this host.
@@ -52,6 +54,10 @@ impl fmt::Display for OutageRefusal {
             Self::Denied => f.write_str("fleet.on_outage is deny"),
             Self::NeverMet => f.write_str("this host is not known to have met it"),
             Self::TooLong(seconds) => write!(f, "was met {seconds} seconds ago for the last time"),
+            Self::AloneTooLong(seconds) => write!(
+                f,
+                "this host has judged codes of the user by itself for {seconds} seconds"
+            ),
             // Said above: it is so with a store that answers, too.
             Self::Unmirrored | Self::Notes(_) | Self::FleetMeanwhile => Ok(()),
             Self::StaleMirror => f.write_str(

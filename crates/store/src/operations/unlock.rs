@@ -62,8 +62,9 @@ pub fn unlock(
     let mut state = unlocked(locked.state());
     if state.outage_mark().is_some() {
         // What is counted from now on is a count of its own, which begins with the first wrong code.
+        let since = state.outage_since().unwrap_or_default();
         state.end_outage();
-        state.begin_outage();
+        state.begin_outage(since);
     }
     locked.write(state).map_err(failed)?;
     locked.flush().map_err(failed)?;

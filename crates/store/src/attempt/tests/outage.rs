@@ -77,6 +77,51 @@ fn a_host_judges_alone_as_long_as_it_may() {
     }
 }
 
+/// The host meets its fleet all the time, but what the fleet has of this user cannot be used.
+#[test]
+fn one_user_is_judged_alone_no_longer_than_all() {
+    for (lines, age, refusal) in [
+        ("outage_local_for = 60", 60, None),
+        (
+            "outage_local_for = 60",
+            61,
+            Some(OutageRefusal::AloneTooLong(61)),
+        ),
+        ("outage_local_for = 0", 86_401, None),
+    ] {
+        let machine = in_fleet(lines);
+        machine.met(MET);
+        assert_eq!(machine.cut_off("sshd", "000"), Ok(wrong()));
+        assert_eq!(machine.stored().state.outage_since(), Some(NOW));
+        TIME.set(NOW + age);
+        machine.met(FleetContact {
+            met: NOW + age,
+            mirrored: NOW + age,
+            hosts: 2,
+        });
+        let right = code(STEP + age / 30);
+        let judged = machine.cut_off("sshd", &right);
+        match refusal {
+            None => assert!(matches!(
+                judged,
+                Ok(AttemptResult::Compared(CodeOutcome::Accepted(_)))
+            )),
+            Some(refusal) => assert_eq!(judged, Err(AttemptFailure::Outage(refusal))),
+        }
+        // The console judges in every outage, and the time stays that of the first code.
+        let later = code(STEP + age / 30 + 1);
+        let judged = machine.cut_off("login", &later);
+        assert!(
+            matches!(
+                judged,
+                Ok(AttemptResult::Compared(CodeOutcome::Accepted(_)))
+            ),
+            "{judged:?}"
+        );
+        assert_eq!(machine.stored().state.outage_since(), Some(NOW));
+    }
+}
+
 #[test]
 fn a_host_that_never_met_its_fleet_judges_nothing() {
     let machine = in_fleet("");
@@ -391,6 +436,7 @@ fn a_refusal_of_an_outage_says_why() {
         (OutageRefusal::Denied, "on_outage is deny"),
         (OutageRefusal::NeverMet, "not known to have met it"),
         (OutageRefusal::TooLong(7), "was met 7 seconds ago"),
+        (OutageRefusal::AloneTooLong(7), "by itself for 7 seconds"),
         (OutageRefusal::StaleMirror, "too old to say"),
         (OutageRefusal::NoChange, "no host changes by itself"),
     ] {

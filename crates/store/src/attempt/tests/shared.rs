@@ -90,7 +90,7 @@ fn what_an_outage_counted_is_added_once() {
     let mut store = SharedStore::of(&a);
     let mut locked = a.store.lock(&a.alice).unwrap();
     let mut own = locked.state().clone();
-    own.begin_outage();
+    own.begin_outage(NOW);
     (own.failures, own.unreported, own.last_failure) = (3, 3, NOW);
     locked.write(own).unwrap();
     drop(locked);

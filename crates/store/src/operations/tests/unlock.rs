@@ -122,7 +122,7 @@ fn unlock_tells_the_failures_of_the_whole_fleet() {
 fn after_unlock_a_host_that_is_cut_off_counts_anew() {
     let alone = |state: &mut UserState| {
         state.failures = 2;
-        state.begin_outage();
+        state.begin_outage(NOW);
         state.name_outage([7; 5]);
         state.failures = 5;
         state.daemon = state.daemon.charged(NOW);
