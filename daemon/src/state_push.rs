@@ -3,6 +3,7 @@
 //! A code that was judged while the policy had no fleet has no mark: where the service sees a policy with the fleet for the first time, the
 //! states of all users are merged once.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_fleet::deadline::WorkDeadline;
+use twofactor_fleet::etcd_gateway::TimeLeft as _;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::host_handle::HostHandle;
@@ -24,6 +26,16 @@ use crate::store_breaker::concerns_all;
 
 /// Longest time for one user. The user's lock is held meanwhile, for which logins wait 5 s.
 const PUSH: Duration = Duration::from_secs(3);
+/// Shortest time.
+const SHORTEST: Duration = Duration::from_millis(250);
+/// Time that is left of a code's half, by which it is judged alone at the latest, after a lock that it waits for.
+const AFTER_LOCK: Duration = Duration::from_millis(200);
+
+/// Time for one user where the policy has this deadline of codes: a code that waits for the user's lock is not too late then.
+fn push_time(deadline_ms: u32) -> Duration {
+    let half = Duration::from_millis(deadline_ms.into()) / 2;
+    half.saturating_sub(AFTER_LOCK).clamp(SHORTEST, PUSH)
+}
 
 /// Asks the thread that merges states to do so.
 #[derive(Clone)]
@@ -88,10 +100,10 @@ impl PushProgress {
     fn push(&mut self, host: &FleetHost, files: &BeatFiles) -> Result<(), AttemptFailure> {
         // Before the text is read: what is written meanwhile is a later version.
         let version = PolicyVersion::of(&files.policy);
-        let is_in_fleet = PolicyFile::new(&files.policy).load()?.policy.fleet.enabled;
+        let fleet = PolicyFile::new(&files.policy).load()?.policy.fleet;
         let store = FactorStore::open(&files.state, &files.policy)?;
         let users = store.users()?;
-        if !is_in_fleet {
+        if !fleet.enabled {
             self.policy = None;
             self.left.clear();
         } else if version.is_none() || self.policy != version {
@@ -104,7 +116,7 @@ impl PushProgress {
             } else {
                 PushedStates::Marked
             };
-            match push_one(host, &store, user, which) {
+            match push_one(host, &store, (user, which), push_time(fleet.deadline_ms)) {
                 Ok(PushEnd::Merged) => {
                     self.left.remove(user);
                 }
@@ -131,8 +143,8 @@ enum PushEnd {
 fn push_one(
     host: &FleetHost,
     store: &FactorStore,
-    user: &str,
-    which: PushedStates,
+    (user, which): (&str, PushedStates),
+    limit: Duration,
 ) -> Result<PushEnd, AttemptFailure> {
     let Some(record) = store.record_named(user)? else {
         return Ok(PushEnd::Merged);
@@ -142,17 +154,57 @@ fn push_one(
         uid: record.uid,
         gid: record.uid,
     };
+    let is_late = Cell::new(false);
     let pushed = push_outage(store, &account, which, |push| {
-        host.merge_state(push, &WorkDeadline::after(PUSH))
+        let time = WorkDeadline::after(limit);
+        let merged = host.merge_state(push, &time);
+        is_late.set(time.left().is_zero());
+        merged
     })?;
     let Err(fault) = pushed else {
         return Ok(PushEnd::Merged);
     };
     daemon_log::not_pushed(user, &fault);
-    Ok(match fault {
-        CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason) if concerns_all(&reason) => {
+    Ok(end_of(&fault, is_late.get()))
+}
+
+/// What came of a user whose state the store did not take. That its time is over says nothing of the store, where that is short.
+fn end_of(fault: &CommitFault, is_late: bool) -> PushEnd {
+    match fault {
+        CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason)
+            if concerns_all(reason) && !is_late =>
+        {
             PushEnd::Stop
         }
         _ => PushEnd::Left,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twofactor_fleet::outage_reason::OutageReason;
+
+    #[test]
+    fn a_push_ends_before_the_half_of_a_code() {
+        for (deadline, limit) in [
+            (500, 250),
+            (900, 250),
+            (1000, 300),
+            (3000, 1300),
+            (4000, 1800),
+        ] {
+            assert_eq!(push_time(deadline), Duration::from_millis(limit));
+        }
+        assert_eq!(push_time(u32::MAX), PUSH);
+    }
+
+    #[test]
+    fn only_a_store_that_is_gone_stops_all() {
+        let gone = CommitFault::Outage(OutageReason::NoFleet);
+        assert_eq!(end_of(&gone, false), PushEnd::Stop);
+        assert_eq!(end_of(&gone, true), PushEnd::Left);
+        let one = CommitFault::Outage(OutageReason::NoState);
+        assert_eq!(end_of(&one, false), PushEnd::Left);
+    }
 }
