@@ -235,7 +235,7 @@ impl LoginContext<'_> {
     }
 
     /// Does what follows from a right code, whose use is on the disk.
-    fn accepted(
+    pub(super) fn accepted(
         &self,
         transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
@@ -245,7 +245,10 @@ impl LoginContext<'_> {
     ) -> Result<AuthResult, AuthAbort> {
         self.claim_recovery(transaction, account, judge.recovery_login(accepted));
         expected_session::expect(transaction, judge.policy());
-        ticket_issue::claim_with_code(transaction, self.arguments, judge.policy(), account);
+        // A code that this host judged alone may be used up in the fleet: no change that counts on all hosts follows from it.
+        if judge.outage().is_none() {
+            ticket_issue::claim_with_code(transaction, self.arguments, judge.policy(), account);
+        }
         let changes = notice_delivery::told_here(transaction, || judge.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();

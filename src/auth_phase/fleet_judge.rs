@@ -90,7 +90,12 @@ mod tests {
     use twofactor_store::testing::{ScratchStore, alice, fresh, record_of, token};
     use twofactor_store::{FactorStore, PolicyFile};
 
+    use super::super::LoginContext;
     use super::*;
+    use crate::arguments::FileChoice;
+    use crate::return_codes::AuthResult;
+    use crate::tests::stage::{ENROLLED, StagedTransaction};
+    use crate::transaction::MessageMode;
 
     /// A machine in a fleet, on which alice has a token and recovery codes, and was told of no change yet.
     struct JudgeMachine {
@@ -198,6 +203,33 @@ mod tests {
         judge.outage = Some("no route".to_owned());
         assert_eq!(judge.outage(), Some("no route"));
         assert_eq!(judge.recovery_login(&accepted), None);
+    }
+
+    /// With a ticket its user could make changes that count on all hosts.
+    #[test]
+    fn a_code_judged_alone_claims_no_ticket() {
+        for (outage, is_claimed) in [(None, true), (Some(String::new()), false)] {
+            let machine = JudgeMachine::new();
+            let (mut judge, result) = machine.after(&token().code(0).reveal());
+            let AttemptResult::Compared(CodeOutcome::Accepted(accepted)) = result else {
+                panic!("{result:?}");
+            };
+            judge.outage = outage;
+            let mut stage = StagedTransaction::new("enabled = true\n");
+            stage.arguments.files = FileChoice::Daemons;
+            let arguments = stage.arguments.clone();
+            let login = LoginContext {
+                user: ENROLLED.into(),
+                rhost: Vec::new(),
+                arguments: &arguments,
+                messages: MessageMode::Unwanted,
+                uniform: false,
+            };
+            let account = Some(&machine.alice);
+            let ending = login.accepted(&mut stage, &judge, account, &accepted, b"");
+            assert!(matches!(ending, Ok(AuthResult::Verified)));
+            assert_eq!(stage.claimed.is_some(), is_claimed);
+        }
     }
 
     /// These are not the files of the service.
