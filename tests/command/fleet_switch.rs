@@ -27,12 +27,14 @@ fn machine() -> Machine {
     machine
 }
 
-/// The file by which a host knows its place in a fleet.
+/// The file by which a host knows its place in a fleet, and the notes of its mirror.
 pub fn join(machine: &Machine, text: &str) {
     let directory = Path::new(STATE_DIR).join("fleet");
-    if !directory.exists() {
-        fs::create_dir(&directory).unwrap();
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    for path in [&directory, &directory.join("unmirrored")] {
+        if !path.exists() {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
     }
     machine.write_file(directory.join("host"), text, 0o600);
 }
