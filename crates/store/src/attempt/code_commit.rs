@@ -35,8 +35,11 @@ impl LoginAttempt<'_> {
             }
             _ => Cow::Borrowed(&self.loaded.policy),
         };
-        if host != JudgingHost::Alone {
-            state.begin_outage(now);
+        match host {
+            JudgingHost::Alone => {}
+            // At local services no clock was compared with the store's, and one that is wrong would end the outage early.
+            JudgingHost::CutOff(None) => state.begin_outage(0),
+            JudgingHost::CutOff(Some(_)) => state.begin_outage(now),
         }
         let terms = JudgementTerms {
             policy: &policy,

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
-use crate::sys::accounts;
 use crate::sys::clock::BeforeEpoch;
+use crate::sys::{accounts, local_accounts};
 
 /// Seconds since the last contact after which an outage is known to last, for users without a device.
 const KNOWN_OUTAGE: u64 = 180;
@@ -180,8 +180,24 @@ fn is_unmirrored(
     if noted.iter().any(|it| Some(it.as_str()) == name) {
         return Ok(true);
     }
-    match uid {
-        Some(uid) => Ok(accounts::named_with_uid(&noted, uid)?.is_some()),
-        None => Ok(false),
+    uid.map_or(Ok(false), |uid| is_noted_uid(&noted, uid))
+}
+
+/// True if one of these names is of this uid. One that cannot be looked up is of a source that is away: it is taken for another
+/// user's where passwd(5) has the uid, so that the note of one user shuts no local one out.
+fn is_noted_uid(noted: &[String], uid: u32) -> Result<bool, AttemptFailure> {
+    let mut unanswered = None;
+    for name in noted {
+        match accounts::by_name(name) {
+            Ok(Some(account)) if account.uid == uid => return Ok(true),
+            Ok(_) => {}
+            Err(error) => unanswered = Some(error),
+        }
+    }
+    match unanswered {
+        Some(error) if local_accounts::first_of_uid(&local_accounts::passwd()?, uid).is_none() => {
+            Err(error.into())
+        }
+        _ => Ok(false),
     }
 }
