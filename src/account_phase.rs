@@ -51,9 +51,6 @@ pub fn run(
         dialogue.transaction().log(priority, line.as_str());
     }
     let (admission, how) = if is_open(&ended) {
-        // A stack may have a second account line. What this line did not find is not its to forget.
-        let others = |mark: &UnenrolledMark| !mark.is_of(arguments);
-        let _ = dialogue.transaction().keep_marks(&others);
         (AccountResult::Open, DialogueClose::Open)
     } else {
         (AccountResult::Refused, DialogueClose::Refused)
@@ -267,6 +264,12 @@ fn admit(
         Err(stop @ (EnrollmentAbort::Skipped | EnrollmentAbort::Uninvited(_))) => stop,
         Err(EnrollmentAbort::Failed(failure)) if newcomer.mode == EnrollmentMode::Offered => {
             EnrollmentAbort::Unstored(failure)
+        }
+        Ok(()) => {
+            // A stack may have a second account line. What was skipped here is not its to forget.
+            let others = |mark: &UnenrolledMark| !mark.is_in(&arguments.state);
+            let _ = dialogue.transaction().keep_marks(&others);
+            return Ok(());
         }
         ended => return ended,
     };

@@ -182,9 +182,10 @@ impl LoginContext<'_> {
         let address = std::str::from_utf8(&self.rhost)
             .ok()
             .and_then(rhost_address);
-        let account = self.account()?;
+        // One that is not found is named by no entry.
+        let found = accounts::by_bytes(&self.user)?;
         let request = LoginRequest {
-            account: account.as_ref(),
+            account: found.as_ref(),
             service: &service,
             address,
         };
@@ -192,7 +193,7 @@ impl LoginContext<'_> {
             Ok(asked) => asked,
             Err(decision) => {
                 let is_still = |transaction: &dyn PamTransaction| {
-                    let account = self.account()?;
+                    let account = accounts::by_bytes(&self.user)?;
                     let account = account.as_ref();
                     let request = LoginRequest { account, ..request };
                     let decided = self.decided(transaction, &loaded.policy, &request);
@@ -200,6 +201,10 @@ impl LoginContext<'_> {
                 };
                 return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
             }
+        };
+        let account = match found {
+            None => self.account()?,
+            known => known,
         };
         self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());

@@ -3,7 +3,7 @@
 //!
 //! A stack may have several lines, each with a policy and a state directory of its own. None takes back what another one found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::arguments::ModuleArguments;
 
@@ -28,7 +28,12 @@ impl UnenrolledMark {
 
     /// True if a line with these arguments made it: one with the same policy and state directory.
     pub fn is_of(&self, arguments: &ModuleArguments) -> bool {
-        self.policy == arguments.policy && self.state == arguments.state
+        self.policy == arguments.policy && self.is_in(&arguments.state)
+    }
+
+    /// True if it says that there is no device in this state directory, whatever policy asked for one.
+    pub fn is_in(&self, state: &Path) -> bool {
+        self.state == state
     }
 }
 

@@ -12,7 +12,7 @@ use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
 use super::code_judge::CodeJudge;
 use super::uniform_timing::{RemainingTries, UniformTiming};
-use super::{AuthAbort, LoginContext, expected_session, forget_own};
+use super::{AuthAbort, LoginContext, expected_session};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::{CodePrompt, EmptyAnswer};
@@ -28,6 +28,8 @@ type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
 enum QuestionGate {
     /// The question is asked.
     Open,
+    /// The same, after one for the password alone.
+    OpenAgain,
     /// Each answer is refused like a wrong code, right or not.
     RefuseAll,
     /// The login has ended without it.
@@ -48,6 +50,8 @@ impl LoginContext<'_> {
             rest.left = left;
             match self.question_gate(transaction, judge, &pace)? {
                 QuestionGate::Open => {}
+                // That was a password alone, and no first pass with a code.
+                QuestionGate::OpenAgain => rest.prompt.repeat(),
                 QuestionGate::RefuseAll => {
                     return self.refuse_all(transaction, judge.policy(), pace, rest);
                 }
@@ -121,15 +125,17 @@ impl LoginContext<'_> {
         pace: &UniformTiming,
     ) -> Result<QuestionGate, AuthAbort> {
         let mut found = judge.before()?;
+        let mut open = QuestionGate::Open;
         if !matches!(found, PreCheck::Throttle(_)) && self.forward_password(transaction, judge)? {
             if !judge.has_policy_of_now()? {
                 return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
             }
             // A question may stay open for longer than the grace.
             found = judge.before()?;
+            open = QuestionGate::OpenAgain;
         }
         let line = match found {
-            PreCheck::Throttle(ThrottleStatus::Open) => return Ok(QuestionGate::Open),
+            PreCheck::Throttle(ThrottleStatus::Open) => return Ok(open),
             // A user without a device is never locked out.
             PreCheck::Throttle(closed) if pace.is_even() => {
                 self.log_closed(transaction, closed);
@@ -255,7 +261,7 @@ impl LoginContext<'_> {
             transaction.set_password(password)?;
         }
         // A user who has given a code has a device by now, in the state directory of this line.
-        forget_own(transaction, self.arguments)?;
+        transaction.keep_marks(&|mark| !mark.is_in(&self.arguments.state))?;
         let line = self.about().accepted(accepted);
         transaction.log(LogPriority::Info, line.as_str());
         match (self.messages, self.arguments.layout) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use harness::pam::{Drive, PamOutcome, code};
+use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
 use twofactor_store::{FactorStore, MarkDisagreement};
 
@@ -239,6 +240,30 @@ fn a_code_of_another_line_opens_nothing() {
     assert_eq!(
         (outcome.auth, outcome.acct),
         (code::SUCCESS, code::SUCCESS),
+        "{outcome:?}"
+    );
+}
+
+/// What an earlier account line only offers a later one may demand.
+#[test]
+fn a_skipped_offer_opens_no_later_line() {
+    let machine = machine(OFFERED);
+    add_account(&machine, "bob");
+    machine.write_file("/etc/strict.toml", REQUIRED, 0o644);
+    let (state, policy) = (Path::new(STATE_DIR), Path::new("/etc/strict.toml"));
+    FactorStore::initialize(state, policy, MarkDisagreement::Settle).unwrap();
+    let ours = "pam_twofactor.so\n";
+    let strict = "pam_twofactor.so policy=/etc/strict.toml\n";
+    machine.stack(
+        SERVICE,
+        &format!(
+            "auth required pam_permit.so\nauth required {ours}account required {ours}account required {strict}account required pam_permit.so\n"
+        ),
+    );
+    let outcome = run(enrolls("bob").answer("").answer("").answer(""));
+    assert_eq!(
+        (outcome.auth, outcome.acct),
+        (code::SUCCESS, code::PERM_DENIED),
         "{outcome:?}"
     );
 }
