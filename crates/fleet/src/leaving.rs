@@ -20,7 +20,7 @@ use crate::outage_reason::OutageReason;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::StoreKey;
 
-/// Leaves the fleet. After an interruption the same call goes on.
+/// Leaves the fleet. After an interruption the same call goes on, unless the fleet has changed a user since.
 ///
 /// # Errors
 /// [`MembershipError`], also where this host lacks a record of the fleet: its user would pass here for one without a device.
@@ -73,9 +73,9 @@ fn refuse_old_copies(
         return Ok(());
     };
     let cure = if has_left {
-        "no fleet brings it any more, since this host was taken out: compare its users, then twofactor fleet leave --without-store"
+        "this host has left or was taken out, so that it does not come any more: compare the users, then twofactor fleet leave --without-store"
     } else {
-        "twofactord brings it within a minute"
+        "twofactord brings it within a minute, or twofactor fleet status says why not; to leave without it: twofactor fleet leave --without-store"
     };
     Err(MembershipError::Refused(format!(
         "this host lacks what the fleet has of {} users, as of {first}; {cure}",
