@@ -208,7 +208,10 @@ impl UserModel {
             self.prove(call)?;
             return Ok(self.factor());
         }
-        let code = call.code.filter(|_| self.invitation.is_some());
+        // One that has expired is none.
+        let invitation = self.invitation.as_ref();
+        let is_invited = invitation.is_some_and(|it| call.now < it.expires);
+        let code = call.code.filter(|_| is_invited);
         match (call.rules.first_device, code) {
             ("off", _) => Err("NotAllowed"),
             (_, Some(code)) => self.prove_invitation(code, call.now),
