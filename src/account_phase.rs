@@ -22,7 +22,7 @@ use crate::login_dialogue::{DialogueClose, LoginDialogue};
 use crate::return_codes::AccountResult;
 use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
 use crate::unenrolled_mark::{self, UnenrolledMark};
-use crate::{code_log_lines, prompt_text};
+use crate::{code_log_lines, login_text};
 use enrollment::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::{LoginEvent, NoInvitation};
@@ -254,7 +254,7 @@ fn admit(
         }
         PolicyDecision::CodeRequired => return Err(EnrollmentAbort::Enrolled),
         PolicyDecision::DeviceRequired => {
-            dialogue.say(prompt_text::DEVICE_REQUIRED);
+            dialogue.say(login_text::DEVICE_REQUIRED);
             return Err(EnrollmentAbort::Refused(LoginEvent::DeviceRequired));
         }
         PolicyDecision::EnrollmentOffered => {}

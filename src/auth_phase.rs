@@ -29,7 +29,7 @@ use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};
 use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::code_log_lines;
 use crate::login_service;
-use crate::prompt_text;
+use crate::login_text;
 use crate::return_codes::AuthResult;
 use crate::ticket_issue;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
@@ -86,7 +86,7 @@ pub fn authenticate(
         Ok(ending) => ending,
         Err(AuthAbort::Failed(failure)) => {
             login.log_failed(transaction, &failure);
-            login.last_word(transaction, prompt_text::UNUSABLE);
+            login.last_word(transaction, login_text::UNUSABLE);
             AuthResult::Unavailable
         }
         Err(AuthAbort::NoAnswer) => {
@@ -320,7 +320,7 @@ impl LoginContext<'_> {
             _ => self.debug(transaction, &line),
         }
         // A question may stay open for long.
-        if self.forward_whole(transaction, prompt_text::PASSWORD)?
+        if self.forward_whole(transaction, login_text::PASSWORD)?
             && !(file.is_as(loaded)? && is_still(transaction)?)
         {
             return Ok(self.policy_changed(transaction));

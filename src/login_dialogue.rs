@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use crate::line_break;
 use crate::login_service;
+use crate::login_text;
 use crate::notice_delivery;
-use crate::prompt_text;
 use crate::transaction::{EchoMode, MessageMode, NoAnswer, PamTransaction};
 
 /// Services whose questions stand on a web page.
@@ -135,7 +135,7 @@ impl<'a> LoginDialogue<'a> {
             && !self.paragraphs.is_empty()
             && is_told_by_question(self.transaction, self.messages);
         if is_asked {
-            let question = self.before(prompt_text::GO_ON);
+            let question = self.before(login_text::GO_ON);
             if self.transaction.ask(&question, EchoMode::Shown).is_ok() {
                 return self.paragraphs.clear();
             }

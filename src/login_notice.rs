@@ -5,8 +5,8 @@ use twofactor_core::record::recent_changes::{
 };
 use twofactor_core::verify::{CodeAcceptance, Credential};
 
-use crate::prompt_text::CodesLeft;
-use crate::{factor_change_text, prompt_text};
+use crate::login_text::CodesLeft;
+use crate::{factor_change_text, login_text};
 
 /// The notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl LoginNotice {
 
     /// The text, on a terminal of so many columns.
     pub fn lines(&self, columns: Option<usize>) -> Vec<String> {
-        let mut lines = prompt_text::accepted(self.left, self.failures);
+        let mut lines = login_text::accepted(self.left, self.failures);
         lines.extend(factor_change_text::lines(&self.changes, columns));
         lines
     }

@@ -11,7 +11,7 @@ use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
 use crate::arguments::ModuleArguments;
 use crate::login_service;
-use crate::prompt_text;
+use crate::login_text;
 use crate::session_grace_claim;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;
@@ -109,12 +109,12 @@ fn without_device(
     let prospect = LoginProspect::of(policy, decision, enrollment);
     let text = match prospect {
         // In mandatory mode a session without a device is one that was opened with a key.
-        LoginProspect::LetIn | LoginProspect::Refused => prompt_text::can_enroll(&account.name),
+        LoginProspect::LetIn | LoginProspect::Refused => login_text::can_enroll(&account.name),
         LoginProspect::LetInUninvited | LoginProspect::RefusedUninvited => {
-            prompt_text::CAN_BE_INVITED.to_owned()
+            login_text::CAN_BE_INVITED.to_owned()
         }
         LoginProspect::MayEnroll | LoginProspect::MustEnroll => {
-            prompt_text::CAN_ENROLL_AT_LOGIN.to_owned()
+            login_text::CAN_ENROLL_AT_LOGIN.to_owned()
         }
         LoginProspect::NotAsked | LoginProspect::CodeAsked => return Ok(None),
     };
@@ -123,7 +123,7 @@ fn without_device(
     } else {
         days_left(loaded, account, &mut groups)
     };
-    Ok(Some(prompt_text::availability(from) + &text))
+    Ok(Some(login_text::availability(from) + &text))
 }
 
 /// The day from which the account needs a device, and the days until then. Root is never told, for the same reason.

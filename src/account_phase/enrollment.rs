@@ -18,7 +18,7 @@ use super::shown_invitation::{ShownInvitation, StillAllowed};
 use super::{EnrollmentAbort, EnrollmentMode, account, enrollment_text, withdrawn};
 use crate::login_dialogue::{DialogueMedium, LoginDialogue};
 use crate::transaction::{LogPriority, PamTransaction};
-use crate::{code_log_lines, login_origin, prompt_text};
+use crate::{code_log_lines, login_origin, login_text};
 use twofactor_core::log::event::{LoginEvent, NoInvitation};
 use twofactor_core::log::log_line::LogLine;
 
@@ -89,7 +89,7 @@ impl EnrollmentDialogue<'_> {
                         self.medium(),
                     ));
                     // A message may get into a log; a question does not.
-                    let _ = dialogue.ask(prompt_text::GO_ON);
+                    let _ = dialogue.ask(login_text::GO_ON);
                 }
             }
             Err(EnrollmentAbort::Failed(failure)) => {
@@ -193,11 +193,11 @@ impl EnrollmentDialogue<'_> {
                     dialogue
                         .transaction()
                         .log(LogPriority::Notice, line.as_str());
-                    dialogue.say(prompt_text::rejected(&why));
+                    dialogue.say(login_text::rejected(&why));
                 }
                 AttemptResult::Refused(closed) => return Err(self.throttled(dialogue, closed)),
                 // Invitations are not remembered.
-                AttemptResult::Repeated => dialogue.say(prompt_text::WRONG),
+                AttemptResult::Repeated => dialogue.say(login_text::WRONG),
                 AttemptResult::Gone => return Err(self.gone(dialogue, NoInvitation::Missing)),
             }
         }
@@ -221,7 +221,7 @@ impl EnrollmentDialogue<'_> {
         dialogue
             .transaction()
             .log(LogPriority::Warning, line.as_str());
-        dialogue.say(&prompt_text::closed(closed));
+        dialogue.say(&login_text::closed(closed));
         EnrollmentAbort::Skipped
     }
 

@@ -19,7 +19,7 @@ use crate::code_prompt::{CodePrompt, EmptyAnswer};
 use crate::login_dialogue::is_told_by_question;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
-use crate::{notice_delivery, prompt_text, ticket_issue};
+use crate::{login_text, notice_delivery, ticket_issue};
 
 /// An answer's judgement, or the reason why it was neither compared nor counted.
 type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
@@ -108,7 +108,7 @@ impl LoginContext<'_> {
         RemainingTries {
             prompt: CodePrompt::new(match self.arguments.layout {
                 PromptLayout::Code => &policy.prompt,
-                PromptLayout::PasswordThenCode => prompt_text::PASSWORD_AND_CODE,
+                PromptLayout::PasswordThenCode => login_text::PASSWORD_AND_CODE,
             }),
             refused: None,
             all: policy.tries,
@@ -193,7 +193,7 @@ impl LoginContext<'_> {
             }
             Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
                 self.log_closed(transaction, closed);
-                return Ok(ControlFlow::Continue(prompt_text::WRONG));
+                return Ok(ControlFlow::Continue(login_text::WRONG));
             }
             Ok(AttemptResult::Refused(closed)) => {
                 return Ok(ControlFlow::Break(self.closed(transaction, closed)));
@@ -214,7 +214,7 @@ impl LoginContext<'_> {
             return Ok(ControlFlow::Continue(pace.words_of(cause)));
         }
         let is_told = self.may_tell() && self.messages == MessageMode::Wanted;
-        if let Some(text) = prompt_text::passed_over(cause).filter(|_| is_told) {
+        if let Some(text) = login_text::passed_over(cause).filter(|_| is_told) {
             self.tell_at_the_end(transaction, text);
         }
         Ok(ControlFlow::Break(AuthResult::Refused))
@@ -234,7 +234,7 @@ impl LoginContext<'_> {
             CodeRejection::Wrong | CodeRejection::ClockDiffers { .. }
                 if self.may_tell() && judge.has_recovery_codes() =>
             {
-                prompt_text::WRONG_OF_MANY
+                login_text::WRONG_OF_MANY
             }
             _ => pace.words(why),
         }
@@ -279,7 +279,7 @@ impl LoginContext<'_> {
 
     fn closed(&self, transaction: &mut dyn PamTransaction, gate: ThrottleStatus) -> AuthResult {
         self.log_closed(transaction, gate);
-        self.last_word(transaction, &prompt_text::closed(gate));
+        self.last_word(transaction, &login_text::closed(gate));
         AuthResult::NoMoreTries
     }
 
@@ -302,7 +302,7 @@ impl LoginContext<'_> {
     fn refuse(&self, transaction: &mut dyn PamTransaction, prompt: &mut CodePrompt, why: &str) {
         let why = match self.arguments.layout {
             PromptLayout::Code => why,
-            PromptLayout::PasswordThenCode => prompt_text::WRONG,
+            PromptLayout::PasswordThenCode => login_text::WRONG,
         };
         prompt.repeat();
         if is_told_by_question(transaction, self.messages) {

@@ -5,7 +5,7 @@ use twofactor_core::account::Account;
 use super::code_judge::CodeJudge;
 use super::{AuthAbort, LoginContext};
 use crate::arguments::PromptLayout;
-use crate::prompt_text;
+use crate::login_text;
 use crate::transaction::PamTransaction;
 
 impl LoginContext<'_> {
@@ -22,7 +22,7 @@ impl LoginContext<'_> {
         transaction: &mut dyn PamTransaction,
         judge: &dyn CodeJudge,
     ) -> Result<bool, AuthAbort> {
-        let is_asked = self.forward_whole(transaction, prompt_text::PASSWORD)?;
+        let is_asked = self.forward_whole(transaction, login_text::PASSWORD)?;
         if let Some(answer) = transaction
             .password()
             .filter(|_| self.arguments.layout == PromptLayout::PasswordThenCode)

@@ -1,4 +1,4 @@
-//! How a login that is refused tells why at its end: in a message, or in one more question. The words are in `prompt_text.rs`.
+//! How a login that is refused tells why at its end: in a message, or in one more question. The words are in `login_text.rs`.
 
 use super::LoginContext;
 use super::uniform_timing::RemainingTries;
@@ -6,7 +6,7 @@ use crate::arguments::{FirstPass, PromptLayout};
 use crate::line_break;
 use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::login_service;
-use crate::prompt_text;
+use crate::login_text;
 use crate::transaction::{EchoMode, MessageMode, PamTransaction};
 
 impl LoginContext<'_> {
@@ -24,7 +24,7 @@ impl LoginContext<'_> {
             DialogueMedium::Page if self.arguments.first_pass != FirstPass::Only => {
                 // Whatever is answered, the login is refused.
                 let _ =
-                    transaction.ask(&format!("{text} {}", prompt_text::GO_BACK), EchoMode::Shown);
+                    transaction.ask(&format!("{text} {}", login_text::GO_BACK), EchoMode::Shown);
             }
             DialogueMedium::Page => {}
         }
@@ -39,7 +39,7 @@ impl LoginContext<'_> {
                 MessageMode::Wanted => "\n",
                 MessageMode::Unwanted => "",
             };
-            let question = format!("{lead}{text}\n{}", prompt_text::GO_ON);
+            let question = format!("{lead}{text}\n{}", login_text::GO_ON);
             let question = line_break::for_terminal(transaction, &question);
             // Whatever is answered, the login is refused.
             if transaction.ask(&question, EchoMode::Hidden).is_ok() {
@@ -66,7 +66,7 @@ impl LoginContext<'_> {
             return;
         };
         if self.may_tell() && rest.all > 1 {
-            self.tell_at_the_end(transaction, &format!("{why}\n{}", prompt_text::LAST_TRY));
+            self.tell_at_the_end(transaction, &format!("{why}\n{}", login_text::LAST_TRY));
         } else {
             transaction.complain(why);
         }

@@ -16,7 +16,7 @@ use crate::code_prompt::EmptyAnswer;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, PamTransaction};
 use crate::unenrolled_mark::UnenrolledMark;
-use crate::{answer_source, prompt_text, ticket_issue};
+use crate::{answer_source, login_text, ticket_issue};
 
 impl LoginContext<'_> {
     /// The files of this host have no device of the user.
@@ -74,7 +74,7 @@ impl LoginContext<'_> {
         pace.wait();
         let is_asked = match self.arguments.layout {
             PromptLayout::PasswordThenCode => {
-                self.forward_whole(transaction, prompt_text::PASSWORD_AND_CODE)?
+                self.forward_whole(transaction, login_text::PASSWORD_AND_CODE)?
             }
             PromptLayout::Code
                 if policy.uniform_prompt && self.arguments.first_pass != FirstPass::Only =>
@@ -87,7 +87,7 @@ impl LoginContext<'_> {
         pace.answered();
         pace.wait();
         if decision == PolicyDecision::DeviceRequired {
-            self.last_word(transaction, prompt_text::DEVICE_REQUIRED);
+            self.last_word(transaction, login_text::DEVICE_REQUIRED);
             return Ok(AuthResult::Refused);
         }
         // A question may stay open for long.
@@ -185,7 +185,7 @@ impl LoginContext<'_> {
                 policy,
                 &pace,
                 &mut rest.prompt,
-                prompt_text::WRONG,
+                login_text::WRONG,
             );
             if self.arguments.first_pass == FirstPass::Only {
                 self.tell_last_try(transaction, &rest);

@@ -12,7 +12,7 @@ use twofactor_store::sys::clock;
 
 use crate::answer_source::NonCodeAnswer;
 use crate::code_prompt::CodePrompt;
-use crate::prompt_text;
+use crate::login_text;
 
 /// A question comes a multiple of this after the login began or its last answer was given, a refusal a multiple of it after
 /// the answer. The wait that only a user with a device has takes a fraction of it: the flush to the disk, and the lock
@@ -74,15 +74,15 @@ impl UniformTiming {
     /// Text for a refused code. That the clock is behind is said of any code, right or wrong, of a user with a device.
     pub const fn words(&self, why: &CodeRejection) -> &'static str {
         match why {
-            CodeRejection::ClockSetBack { .. } if self.is_even() => prompt_text::WRONG,
-            _ => prompt_text::rejected(why),
+            CodeRejection::ClockSetBack { .. } if self.is_even() => login_text::WRONG,
+            _ => login_text::rejected(why),
         }
     }
 
     /// Text for an answer that is no guess, and of which the login does not end.
     pub fn words_of(&self, cause: NonCodeAnswer) -> &'static str {
-        let told = prompt_text::passed_over(cause).filter(|_| !self.is_even());
-        told.unwrap_or(prompt_text::WRONG)
+        let told = login_text::passed_over(cause).filter(|_| !self.is_even());
+        told.unwrap_or(login_text::WRONG)
     }
 }
 
@@ -161,9 +161,9 @@ mod tests {
             NonCodeAnswer::UserName,
             NonCodeAnswer::RepeatedCode,
         ] {
-            assert_eq!(even.words_of(cause), prompt_text::WRONG);
+            assert_eq!(even.words_of(cause), login_text::WRONG);
             let told = UniformTiming(None).words_of(cause);
-            assert_eq!(Some(told), prompt_text::passed_over(cause));
+            assert_eq!(Some(told), login_text::passed_over(cause));
         }
     }
 
@@ -175,12 +175,12 @@ mod tests {
         };
         assert_eq!(
             UniformTiming(Some(Duration::ZERO)).words(&why),
-            prompt_text::WRONG
+            login_text::WRONG
         );
-        assert_ne!(UniformTiming(None).words(&why), prompt_text::WRONG);
+        assert_ne!(UniformTiming(None).words(&why), login_text::WRONG);
         assert_eq!(
             UniformTiming(Some(Duration::ZERO)).words(&CodeRejection::Spent),
-            prompt_text::rejected(&CodeRejection::Spent)
+            login_text::rejected(&CodeRejection::Spent)
         );
     }
 }

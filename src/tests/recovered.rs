@@ -2,7 +2,7 @@
 
 use super::stage::{ENROLLED, StagedTransaction, WRONG, code};
 use crate::arguments::PromptLayout;
-use crate::prompt_text;
+use crate::login_text;
 use crate::return_codes::AuthResult;
 use crate::transaction::MessageMode;
 use twofactor_core::record::UserRecord;
@@ -51,7 +51,7 @@ fn a_wrong_code_tells_of_recovery_codes_that_are_left() {
     assert!(
         stage
             .said()
-            .contains(&("complains", prompt_text::WRONG_OF_MANY))
+            .contains(&("complains", login_text::WRONG_OF_MANY))
     );
     // Not where the password is yet to be checked, and not where all are told the same.
     let hidden: [fn(&mut StagedTransaction); 2] = [

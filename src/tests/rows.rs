@@ -110,7 +110,7 @@ fn the_unenrolled_are_refused_if_mandatory() {
     };
     assert_eq!(how, "complains");
     let text = text.to_owned();
-    assert_eq!(text, crate::prompt_text::DEVICE_REQUIRED);
+    assert_eq!(text, crate::login_text::DEVICE_REQUIRED);
     let line = about_newcomer("result=device-required");
     assert_eq!(stage.line(), (LogPriority::Notice, line));
     stage.messages = MessageMode::Unwanted;

@@ -137,7 +137,7 @@ fn the_page_for_users_has_what_the_module_says() {
     let quoted = quoted.filter(|cell| !cell.starts_with("Permission denied"));
     let quoted: Vec<&str> = quoted.flat_map(sentences).collect();
     let source = [
-        "prompt_text.rs",
+        "login_text.rs",
         "account_phase/enrollment_text.rs",
         "account_phase/new_device_text.rs",
     ]
