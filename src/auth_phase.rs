@@ -1,11 +1,10 @@
 //! The authentication phase: who is asked, for what, how often, and how it ends.
 
 mod as_user;
-mod code_judge;
 mod code_questions;
-mod daemon_judge;
+mod daemon_verdict_source;
 mod expected_session;
-mod fleet_judge;
+mod fleet_verdict_source;
 mod login_log;
 mod non_code_parts;
 mod recovery_offer;
@@ -13,6 +12,7 @@ mod refusal_dialogue;
 mod requirement;
 mod unenrolled;
 pub mod uniform_timing;
+mod verdict_source;
 pub mod wrong_password;
 
 use twofactor_core::account::Account;
@@ -34,7 +34,7 @@ use crate::return_codes::AuthResult;
 use crate::ticket_issue;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};
 use as_user::FactorSource;
-use fleet_judge::FleetJudge;
+use fleet_verdict_source::FleetVerdictSource;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::log_line::LogLine;
 use uniform_timing::UniformTiming;
@@ -248,8 +248,8 @@ impl LoginContext<'_> {
         };
         if attempt.loaded.policy.fleet.enabled {
             let name = account.as_ref().map_or("", |account| &account.name);
-            let mut judge = FleetJudge::new(attempt, name);
-            return self.ask(transaction, &mut judge, pace, account.as_ref());
+            let mut source = FleetVerdictSource::new(attempt, name);
+            return self.ask(transaction, &mut source, pace, account.as_ref());
         }
         self.ask(transaction, &mut attempt, pace, account.as_ref())
     }

@@ -11,7 +11,7 @@ use twofactor_store::daemon_client::{DaemonClient, DaemonFault};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::{FactorStore, LoadedPolicy};
 
-use super::daemon_judge::DaemonJudge;
+use super::daemon_verdict_source::DaemonVerdictSource;
 use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
 use crate::arguments::FileChoice;
@@ -69,8 +69,8 @@ impl LoginContext<'_> {
         if self.arguments.files != FileChoice::Daemons {
             return Err(AttemptFailure::from(client.fault(DaemonFault::OtherFiles)).into());
         }
-        if let Some(mut judge) = DaemonJudge::of_enrolled(policy, &client)? {
-            return self.ask(transaction, &mut judge, pace, account);
+        if let Some(mut source) = DaemonVerdictSource::of_enrolled(policy, &client)? {
+            return self.ask(transaction, &mut source, pace, account);
         }
         // Here no device can be given out: who may have one is let in, and who must have one is not.
         let requirement = self.requirement(transaction, loaded, account);
@@ -85,7 +85,7 @@ impl LoginContext<'_> {
         } else {
             PolicyDecision::DeviceRequired
         };
-        let is_enrolled = |_| Ok(DaemonJudge::of_enrolled(policy, &client)?.is_some());
+        let is_enrolled = |_| Ok(DaemonVerdictSource::of_enrolled(policy, &client)?.is_some());
         self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
     }
 }

@@ -10,8 +10,8 @@ use twofactor_core::verify::{
 };
 use twofactor_store::attempt::{AttemptResult, PreCheck, RunningSession};
 
-use super::code_judge::CodeJudge;
 use super::uniform_timing::{RemainingTries, UniformTiming};
+use super::verdict_source::VerdictSource;
 use super::{AuthAbort, LoginContext, expected_session};
 use crate::answer_source::{self, LoginAnswer, NonCodeAnswer};
 use crate::arguments::{FirstPass, PromptLayout};
@@ -41,24 +41,24 @@ impl LoginContext<'_> {
     pub(super) fn ask(
         &self,
         transaction: &mut dyn PamTransaction,
-        judge: &mut dyn CodeJudge,
+        source: &mut dyn VerdictSource,
         mut pace: UniformTiming,
         account: Option<&Account>,
     ) -> Result<AuthResult, AuthAbort> {
-        let mut rest = self.all_tries(judge.policy(), account);
+        let mut rest = self.all_tries(source.policy(), account);
         for left in (1..=rest.left).rev() {
             rest.left = left;
-            match self.question_gate(transaction, judge, &pace)? {
+            match self.question_gate(transaction, source, &pace)? {
                 QuestionGate::Open => {}
                 // That was a password alone, and no first pass with a code.
                 QuestionGate::OpenAgain => rest.prompt.repeat(),
                 QuestionGate::RefuseAll => {
-                    return self.refuse_all(transaction, judge.policy(), pace, rest);
+                    return self.refuse_all(transaction, source.policy(), pace, rest);
                 }
                 QuestionGate::Ended(ending) => return Ok(ending),
             }
             pace.wait();
-            let echo = judge.policy().echo;
+            let echo = source.policy().echo;
             let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, echo)?
             else {
                 transaction.log(
@@ -68,16 +68,16 @@ impl LoginContext<'_> {
                 return Ok(AuthResult::Refused);
             };
             pace.answered();
-            let judged = self.judged(transaction, judge, &input, &rest)?;
+            let judged = self.judged(transaction, source, &input, &rest)?;
             let was_closed = matches!(judged, Ok(AttemptResult::Refused(_)));
             let is_empty = matches!(judged, Err(NonCodeAnswer::Empty));
             let bytes = input.into_bytes();
-            match self.after_answer(transaction, judge, &pace, judged, (account, &bytes))? {
+            match self.after_answer(transaction, source, &pace, judged, (account, &bytes))? {
                 ControlFlow::Break(ending) => return Ok(ending),
                 ControlFlow::Continue(words) => {
                     self.refuse_in_time(
                         transaction,
-                        judge.policy(),
+                        source.policy(),
                         &pace,
                         &mut rest.prompt,
                         words,
@@ -121,17 +121,17 @@ impl LoginContext<'_> {
     fn question_gate(
         &self,
         transaction: &mut dyn PamTransaction,
-        judge: &dyn CodeJudge,
+        source: &dyn VerdictSource,
         pace: &UniformTiming,
     ) -> Result<QuestionGate, AuthAbort> {
-        let mut found = judge.before()?;
+        let mut found = source.before()?;
         let mut open = QuestionGate::Open;
-        if !matches!(found, PreCheck::Throttle(_)) && self.forward_password(transaction, judge)? {
-            if !judge.has_policy_of_now()? {
+        if !matches!(found, PreCheck::Throttle(_)) && self.forward_password(transaction, source)? {
+            if !source.has_policy_of_now()? {
                 return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
             }
             // A question may stay open for longer than the grace.
-            found = judge.before()?;
+            found = source.before()?;
             open = QuestionGate::OpenAgain;
         }
         let line = match found {
@@ -158,7 +158,7 @@ impl LoginContext<'_> {
     fn judged(
         &self,
         transaction: &dyn PamTransaction,
-        judge: &mut dyn CodeJudge,
+        source: &mut dyn VerdictSource,
         input: &LoginAnswer,
         rest: &RemainingTries<'_>,
     ) -> Result<JudgedAnswer, AuthAbort> {
@@ -168,8 +168,8 @@ impl LoginContext<'_> {
         {
             return Ok(Err(cause));
         }
-        let judged = judge.attempt(input.bytes(), self.form());
-        self.log_outage(transaction, judge.outage());
+        let judged = source.attempt(input.bytes(), self.form());
+        self.log_outage(transaction, source.outage());
         Ok(Ok(judged?))
     }
 
@@ -177,18 +177,18 @@ impl LoginContext<'_> {
     fn after_answer(
         &self,
         transaction: &mut dyn PamTransaction,
-        judge: &dyn CodeJudge,
+        source: &dyn VerdictSource,
         pace: &UniformTiming,
         judged: JudgedAnswer,
         (account, input): (Option<&Account>, &[u8]),
     ) -> Result<ControlFlow<AuthResult, &'static str>, AuthAbort> {
         let cause = match judged {
             Ok(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) => {
-                let ending = self.accepted(transaction, judge, account, &accepted, input)?;
+                let ending = self.accepted(transaction, source, account, &accepted, input)?;
                 return Ok(ControlFlow::Break(ending));
             }
             Ok(AttemptResult::Compared(CodeOutcome::Rejected(why))) => {
-                let words = self.rejected(transaction, judge, pace, &why);
+                let words = self.rejected(transaction, source, pace, &why);
                 return Ok(ControlFlow::Continue(words));
             }
             Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
@@ -224,7 +224,7 @@ impl LoginContext<'_> {
     fn rejected(
         &self,
         transaction: &dyn PamTransaction,
-        judge: &dyn CodeJudge,
+        source: &dyn VerdictSource,
         pace: &UniformTiming,
         why: &CodeRejection,
     ) -> &'static str {
@@ -232,7 +232,7 @@ impl LoginContext<'_> {
         transaction.log(LogPriority::Notice, line.as_str());
         match why {
             CodeRejection::Wrong | CodeRejection::ClockDiffers { .. }
-                if self.may_tell() && judge.has_recovery_codes() =>
+                if self.may_tell() && source.has_recovery_codes() =>
             {
                 login_text::WRONG_OF_MANY
             }
@@ -244,18 +244,18 @@ impl LoginContext<'_> {
     pub(super) fn accepted(
         &self,
         transaction: &mut dyn PamTransaction,
-        judge: &dyn CodeJudge,
+        source: &dyn VerdictSource,
         account: Option<&Account>,
         accepted: &CodeAcceptance,
         input: &[u8],
     ) -> Result<AuthResult, AuthAbort> {
-        self.claim_recovery(transaction, account, judge.recovery_login(accepted));
-        expected_session::expect(transaction, judge.policy());
+        self.claim_recovery(transaction, account, source.recovery_login(accepted));
+        expected_session::expect(transaction, source.policy());
         // A code that this host judged alone may be used up in the fleet: no change that counts on all hosts follows from it.
-        if judge.outage().is_none() {
-            ticket_issue::claim_with_code(transaction, self.arguments, judge.policy(), account);
+        if source.outage().is_none() {
+            ticket_issue::claim_with_code(transaction, self.arguments, source.policy(), account);
         }
-        let changes = notice_delivery::told_here(transaction, || judge.changes_to_tell());
+        let changes = notice_delivery::told_here(transaction, || source.changes_to_tell());
         if self.arguments.layout == PromptLayout::PasswordThenCode {
             let password = input.get(..accepted.password_len).unwrap_or_default();
             transaction.set_password(password)?;
@@ -267,7 +267,7 @@ impl LoginContext<'_> {
         match (self.messages, self.arguments.layout) {
             (MessageMode::Unwanted, _) => {}
             (MessageMode::Wanted, PromptLayout::Code) => {
-                notice_delivery::tell(transaction, accepted, judge.few_recovery_codes(), &changes);
+                notice_delivery::tell(transaction, accepted, source.few_recovery_codes(), &changes);
             }
             // The password is yet to be checked: only its owner may be told.
             (MessageMode::Wanted, PromptLayout::PasswordThenCode) => {

@@ -2,7 +2,7 @@
 
 use twofactor_core::account::Account;
 
-use super::code_judge::CodeJudge;
+use super::verdict_source::VerdictSource;
 use super::{AuthAbort, LoginContext};
 use crate::arguments::PromptLayout;
 use crate::login_text;
@@ -20,14 +20,14 @@ impl LoginContext<'_> {
     pub(super) fn forward_password(
         &self,
         transaction: &mut dyn PamTransaction,
-        judge: &dyn CodeJudge,
+        source: &dyn VerdictSource,
     ) -> Result<bool, AuthAbort> {
         let is_asked = self.forward_whole(transaction, login_text::PASSWORD)?;
         if let Some(answer) = transaction
             .password()
             .filter(|_| self.arguments.layout == PromptLayout::PasswordThenCode)
         {
-            let len = judge.password_len(&answer)?;
+            let len = source.password_len(&answer)?;
             let password = answer.get(..len).filter(|_| len < answer.len());
             password.map_or(Ok(()), |password| transaction.set_password(password))?;
         }

@@ -1,4 +1,4 @@
-//! The judge of a code in a program that runs as a user: the daemon.
+//! The source of a verdict in a program that runs as a user: the daemon.
 
 use std::cell::Cell;
 
@@ -12,17 +12,17 @@ use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, PreCheck, closed};
 use twofactor_store::daemon_client::DaemonClient;
 
-use super::code_judge::CodeJudge;
+use super::verdict_source::VerdictSource;
 
 /// The daemon, for the user that this process runs as.
-pub struct DaemonJudge {
+pub struct DaemonVerdictSource {
     policy: Policy,
     client: DaemonClient,
     /// Its answer before the first prompt.
     first: Cell<Option<ThrottleStatus>>,
 }
 
-impl DaemonJudge {
+impl DaemonVerdictSource {
     /// Asks the daemon; `None` where the user has no device.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ fn gate(client: &DaemonClient) -> Result<Option<ThrottleStatus>, AttemptFailure>
     })
 }
 
-impl CodeJudge for DaemonJudge {
+impl VerdictSource for DaemonVerdictSource {
     fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -125,20 +125,20 @@ mod tests {
 
     /// No daemon listens there.
     #[test]
-    fn a_judge_keeps_the_policy_and_the_answer_whole() {
-        let judge = DaemonJudge {
+    fn a_source_keeps_the_policy_and_the_answer_whole() {
+        let source = DaemonVerdictSource {
             policy: "enabled = true\ntries = 7\n".parse().unwrap(),
             client: DaemonClient::new(Path::new("/nonexistent"), "alice"),
             first: Cell::new(Some(ThrottleStatus::LockedUntilUnlock)),
         };
-        assert_eq!(judge.policy().tries, 7);
-        assert_eq!(judge.password_len(b"hunter2123456").unwrap(), 13);
+        assert_eq!(source.policy().tries, 7);
+        assert_eq!(source.password_len(b"hunter2123456").unwrap(), 13);
         let locked = PreCheck::Throttle(ThrottleStatus::LockedUntilUnlock);
-        assert_eq!(judge.before().unwrap(), locked);
-        assert!(judge.before().is_err());
-        assert!(!judge.has_recovery_codes());
+        assert_eq!(source.before().unwrap(), locked);
+        assert!(source.before().is_err());
+        assert!(!source.has_recovery_codes());
         // That there is no device is what a daemon says, and not its silence.
-        assert!(DaemonJudge::of_enrolled(&judge.policy, &judge.client).is_err());
+        assert!(DaemonVerdictSource::of_enrolled(&source.policy, &source.client).is_err());
     }
 
     fn code(password_length: u64) -> VerifyAnswer {

@@ -1,4 +1,4 @@
-//! The judge of a code in a fleet: the store that all hosts share, through the service of the fleet; this host's files during an outage.
+//! The source of a verdict in a fleet: the store that all hosts share, through the service of the fleet; this host's files during an outage.
 
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
@@ -6,17 +6,17 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{AnswerForm, CodeAcceptance, FailureCounter, ThrottleStatus};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
-use super::code_judge::CodeJudge;
+use super::verdict_source::VerdictSource;
 
 /// The fleet, and the files of this host.
-pub struct FleetJudge<'a> {
+pub struct FleetVerdictSource<'a> {
     files: LoginAttempt<'a>,
     name: &'a str,
     outage: Option<String>,
 }
 
-impl<'a> FleetJudge<'a> {
-    /// The judge of a user's codes; `name` is the login name.
+impl<'a> FleetVerdictSource<'a> {
+    /// The source of the verdicts on a user's codes; `name` is the login name.
     pub const fn new(files: LoginAttempt<'a>, name: &'a str) -> Self {
         Self {
             files,
@@ -26,7 +26,7 @@ impl<'a> FleetJudge<'a> {
     }
 }
 
-impl CodeJudge for FleetJudge<'_> {
+impl VerdictSource for FleetVerdictSource<'_> {
     fn policy(&self) -> &Policy {
         self.files.policy()
     }
@@ -98,7 +98,7 @@ mod tests {
     use crate::transaction::MessageMode;
 
     /// A machine in a fleet, on which alice has a token and recovery codes, and was told of no change yet.
-    struct JudgeMachine {
+    struct SourceMachine {
         _scratch: ScratchStore,
         file: PolicyFile,
         store: FactorStore,
@@ -106,7 +106,7 @@ mod tests {
         codes: Vec<PlainCode>,
     }
 
-    impl JudgeMachine {
+    impl SourceMachine {
         fn new() -> Self {
             let scratch = ScratchStore::new();
             let (file, store) = (PolicyFile::new(&scratch.policy()), scratch.store());
@@ -125,18 +125,18 @@ mod tests {
             }
         }
 
-        fn judge(&self) -> FleetJudge<'_> {
+        fn source(&self) -> FleetVerdictSource<'_> {
             let loaded = self.file.load().unwrap();
             let mut files = LoginAttempt::new(&self.file, loaded, &self.store, &self.alice, "sshd");
             files.address = Some([192, 0, 2, 7].into());
-            FleetJudge::new(files, "alice")
+            FleetVerdictSource::new(files, "alice")
         }
 
-        /// A judge after what was typed, which this host has judged.
-        fn after(&self, typed: &str) -> (FleetJudge<'_>, AttemptResult) {
-            let mut judge = self.judge();
-            let result = judge.files.attempt(typed.as_bytes(), AnswerForm::Code);
-            (judge, result.unwrap())
+        /// A source after what was typed, which this host has judged.
+        fn after(&self, typed: &str) -> (FleetVerdictSource<'_>, AttemptResult) {
+            let mut source = self.source();
+            let result = source.files.attempt(typed.as_bytes(), AnswerForm::Code);
+            (source, result.unwrap())
         }
     }
 
@@ -161,60 +161,60 @@ mod tests {
 
     #[test]
     fn grace_is_that_of_the_host_and_a_lockout_is_not() {
-        let machine = JudgeMachine::new();
+        let machine = SourceMachine::new();
         for _ in 0..6 {
             machine.after("no code");
         }
-        let (judge, _) = machine.after("no code");
-        let locked = judge.files.before().unwrap();
+        let (source, _) = machine.after("no code");
+        let locked = source.files.before().unwrap();
         assert!(matches!(
             locked,
             PreCheck::Throttle(ThrottleStatus::LockedFor(_))
         ));
         assert_eq!(
-            judge.before().unwrap(),
+            source.before().unwrap(),
             PreCheck::Throttle(ThrottleStatus::Open)
         );
-        let machine = JudgeMachine::new();
-        let (judge, _) = machine.after(&token().code(0).reveal());
-        assert!(matches!(judge.before().unwrap(), PreCheck::Grace(_)));
+        let machine = SourceMachine::new();
+        let (source, _) = machine.after(&token().code(0).reveal());
+        assert!(matches!(source.before().unwrap(), PreCheck::Grace(_)));
     }
 
     #[test]
     fn what_this_host_knows_is_told() {
-        let machine = JudgeMachine::new();
-        let (judge, _) = machine.after("no code");
-        assert!(judge.has_recovery_codes());
-        assert!(!machine.judge().has_recovery_codes());
-        assert_eq!(judge.changes_to_tell().len(), 1);
-        assert_eq!(judge.policy().tries, 7);
-        assert_eq!(judge.password_len(b"hunter2123456").unwrap(), 13);
+        let machine = SourceMachine::new();
+        let (source, _) = machine.after("no code");
+        assert!(source.has_recovery_codes());
+        assert!(!machine.source().has_recovery_codes());
+        assert_eq!(source.changes_to_tell().len(), 1);
+        assert_eq!(source.policy().tries, 7);
+        assert_eq!(source.password_len(b"hunter2123456").unwrap(), 13);
     }
 
     #[test]
     fn a_code_judged_alone_changes_no_device() {
-        let machine = JudgeMachine::new();
-        let (mut judge, result) = machine.after(&machine.codes[0].grouped());
+        let machine = SourceMachine::new();
+        let (mut source, result) = machine.after(&machine.codes[0].grouped());
         let AttemptResult::Compared(CodeOutcome::Accepted(accepted)) = result else {
             panic!("{result:?}");
         };
-        assert_eq!(judge.outage(), None);
-        assert!(judge.recovery_login(&accepted).is_some());
-        judge.outage = Some("no route".to_owned());
-        assert_eq!(judge.outage(), Some("no route"));
-        assert_eq!(judge.recovery_login(&accepted), None);
+        assert_eq!(source.outage(), None);
+        assert!(source.recovery_login(&accepted).is_some());
+        source.outage = Some("no route".to_owned());
+        assert_eq!(source.outage(), Some("no route"));
+        assert_eq!(source.recovery_login(&accepted), None);
     }
 
     /// With a ticket its user could make changes that count on all hosts.
     #[test]
     fn a_code_judged_alone_claims_no_ticket() {
         for (outage, is_claimed) in [(None, true), (Some(String::new()), false)] {
-            let machine = JudgeMachine::new();
-            let (mut judge, result) = machine.after(&token().code(0).reveal());
+            let machine = SourceMachine::new();
+            let (mut source, result) = machine.after(&token().code(0).reveal());
             let AttemptResult::Compared(CodeOutcome::Accepted(accepted)) = result else {
                 panic!("{result:?}");
             };
-            judge.outage = outage;
+            source.outage = outage;
             let mut stage = StagedTransaction::new("enabled = true\n");
             stage.arguments.files = FileChoice::Daemons;
             let arguments = stage.arguments.clone();
@@ -226,7 +226,7 @@ mod tests {
                 uniform: false,
             };
             let account = Some(&machine.alice);
-            let ending = login.accepted(&mut stage, &judge, account, &accepted, b"");
+            let ending = login.accepted(&mut stage, &source, account, &accepted, b"");
             assert!(matches!(ending, Ok(AuthResult::Verified)));
             assert_eq!(stage.claimed.is_some(), is_claimed);
         }
@@ -235,11 +235,11 @@ mod tests {
     /// These are not the files of the service.
     #[test]
     fn files_elsewhere_are_judged_by_no_service() {
-        let machine = JudgeMachine::new();
-        let (mut judge, _) = machine.after("no code");
-        judge.outage = Some("of the code before".to_owned());
-        let judged = judge.attempt(token().code(0).reveal().as_bytes(), AnswerForm::Code);
+        let machine = SourceMachine::new();
+        let (mut source, _) = machine.after("no code");
+        source.outage = Some("of the code before".to_owned());
+        let judged = source.attempt(token().code(0).reveal().as_bytes(), AnswerForm::Code);
         assert!(matches!(judged, Err(AttemptFailure::Daemon(_))));
-        assert_eq!(judge.outage(), None);
+        assert_eq!(source.outage(), None);
     }
 }

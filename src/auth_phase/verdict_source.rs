@@ -1,5 +1,5 @@
-//! The judge of a code, as the questions need it: the files, for root, the daemon (`daemon_judge.rs`), or the service of a fleet
-//! (`fleet_judge.rs`).
+//! The side that gives the verdict on a typed code, as the questions need it: the files, for root, the daemon
+//! (`daemon_verdict_source.rs`), or the service of a fleet (`fleet_verdict_source.rs`). The rule itself is in `verify` of the core.
 
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
@@ -7,8 +7,8 @@ use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{AnswerForm, CodeAcceptance};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
 
-/// The judge of a code.
-pub trait CodeJudge {
+/// The source of a verdict on a typed code.
+pub trait VerdictSource {
     /// The policy as it was last read.
     fn policy(&self) -> &Policy;
 
@@ -56,7 +56,7 @@ pub trait CodeJudge {
     }
 }
 
-impl CodeJudge for LoginAttempt<'_> {
+impl VerdictSource for LoginAttempt<'_> {
     fn policy(&self) -> &Policy {
         &self.loaded.policy
     }
