@@ -13,8 +13,8 @@ use twofactor_core::verify::{
     AnswerForm, CodeAcceptance, CodeOutcome, FailureCounter, ThrottleStatus,
 };
 
+mod charged_answer;
 mod code_commit;
-mod code_judgement;
 mod credentials;
 mod daemon_answer;
 mod failure;
@@ -32,7 +32,7 @@ mod tests;
 
 use code_commit::lock_recorded;
 
-pub use code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
+pub use charged_answer::{ChargeStop, ChargedAnswer, VerdictTerms};
 pub use credentials::{CredentialSet, ProofCodes, SharedPurpose};
 pub use daemon_answer::closed;
 pub use failure::AttemptFailure;

@@ -15,8 +15,7 @@ use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::attempt::{
-    AttemptResult, ChargeStop, CodeJudgement, CredentialSet, JudgementTerms, OutageCount,
-    SharedEpoch,
+    AttemptResult, ChargeStop, ChargedAnswer, CredentialSet, OutageCount, SharedEpoch, VerdictTerms,
 };
 use twofactor_store::testing::{alice, fresh, phone, record_of};
 
@@ -29,7 +28,7 @@ const WINDOW: u8 = 1;
 
 /// A code of a login, judged as on one machine.
 pub struct LoginCodeJudge<'a> {
-    terms: JudgementTerms<'a>,
+    terms: VerdictTerms<'a>,
     typed: &'a str,
 }
 
@@ -55,13 +54,13 @@ impl AttemptJudge for LoginCodeJudge<'_> {
             self.forget_unused(&mut state);
         }
         let answer = (self.typed.as_bytes(), AnswerForm::Code);
-        let begun = CodeJudgement::begin(self.terms, state, answer, |key| getrandom::fill(key));
-        let judgement = match begun {
-            Ok(judgement) => judgement,
+        let begun = ChargedAnswer::begin(self.terms, state, answer, |key| getrandom::fill(key));
+        let charged = match begun {
+            Ok(charged) => charged,
             Err(ChargeStop::Ended(result)) => return AttemptDecision::Unchanged(result),
             Err(ChargeStop::Failed(error)) => panic!("{error}"),
         };
-        let (outcome, state) = judgement.verdict(|_| {});
+        let (outcome, state) = charged.verdict(|_| {});
         AttemptDecision::Judged {
             state: Box::new(state),
             outcome: match outcome {
@@ -144,7 +143,7 @@ impl EnrolledFleet {
         let keys = keys(user, host);
         let standing = self.fleet.standing(host);
         let judge = LoginCodeJudge {
-            terms: JudgementTerms {
+            terms: VerdictTerms {
                 policy: &self.policy,
                 record: &self.record,
                 against: CredentialSet::Devices(FailureCounter::Logins),

@@ -9,7 +9,7 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::{self, AnswerForm, address_grace};
 
-use super::code_judgement::{ChargeStop, CodeJudgement, JudgementTerms};
+use super::charged_answer::{ChargeStop, ChargedAnswer, VerdictTerms};
 use super::{
     AttemptFailure, AttemptResult, CredentialSet, JudgingHost, LoginAttempt, OutageRefusal,
     outage_limit,
@@ -41,25 +41,25 @@ impl LoginAttempt<'_> {
             JudgingHost::CutOff(None) => state.begin_outage(0),
             JudgingHost::CutOff(Some(_)) => state.begin_outage(now),
         }
-        let terms = JudgementTerms {
+        let terms = VerdictTerms {
             policy: &policy,
             record,
             against,
             now,
         };
-        let judgement = match CodeJudgement::begin(terms, state, answer, |key| random::fill(key)) {
-            Ok(judgement) => judgement,
+        let charged = match ChargedAnswer::begin(terms, state, answer, |key| random::fill(key)) {
+            Ok(charged) => charged,
             Err(ChargeStop::Ended(result)) => return Ok(result),
             Err(ChargeStop::Failed(error)) => return Err(error.into()),
         };
-        locked.write(judgement.charge().clone())?;
-        let (outcome, mut state) = judgement.verdict(|state| {
+        locked.write(charged.charge().clone())?;
+        let (outcome, mut state) = charged.verdict(|state| {
             address_grace::begin(state, &self.origin(), now);
             self.await_session(state, now);
         });
         state.keep_outage();
         self.known.recovery_codes_left = verify::recovery_codes_left(record, &state);
-        if state != *judgement.charge() {
+        if state != *charged.charge() {
             locked.write(state)?;
         }
         locked.flush()?;

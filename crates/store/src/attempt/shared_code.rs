@@ -15,8 +15,8 @@ use twofactor_core::verify::{self, AnswerForm, CodeOutcome, counting_part, merge
 use super::code_commit::{lock_recorded, rebase};
 use super::outage_count::{OutageCount, name_outage};
 use super::{
-    AttemptFailure, AttemptResult, ChargeStop, CodeJudgement, JudgementTerms, LoginAttempt,
-    SharedPurpose,
+    AttemptFailure, AttemptResult, ChargeStop, ChargedAnswer, LoginAttempt, SharedPurpose,
+    VerdictTerms,
 };
 use crate::files::{LockedFactor, nothing_reusable};
 use crate::sys::lock_heartbeat::{LONGEST, with_heartbeat};
@@ -42,7 +42,7 @@ pub enum SharedVerdict {
 
 /// A code that waits for its decision, while the lock of its user is held.
 pub struct SharedCode<'a> {
-    terms: JudgementTerms<'a>,
+    terms: VerdictTerms<'a>,
     purpose: SharedPurpose,
     own: UserState,
     input: &'a [u8],
@@ -85,7 +85,7 @@ impl SharedCode<'_> {
         epoch: SharedEpoch,
     ) -> Result<SharedVerdict, AttemptFailure> {
         self.next = None;
-        let JudgementTerms { record, now, .. } = self.terms;
+        let VerdictTerms { record, now, .. } = self.terms;
         // What was removed or replaced on another host does not count before this host's record says so.
         let mut left = counting_part(record, shared);
         if left.devices.is_empty() {
@@ -102,15 +102,15 @@ impl SharedCode<'_> {
         // The clock of another host may be ahead.
         let state = verify::rebased(&state, now).unwrap_or(state);
         let answer = (self.input, self.form);
-        let terms = JudgementTerms {
+        let terms = VerdictTerms {
             record: &left,
             ..self.terms
         };
-        let begun = CodeJudgement::begin(terms, state, answer, |key| random::fill(key));
+        let begun = ChargedAnswer::begin(terms, state, answer, |key| random::fill(key));
         match begun {
-            Ok(judgement) => {
+            Ok(charged) => {
                 // Grace is granted by the process that logs the user in.
-                let (outcome, state) = judgement.verdict(|_| {});
+                let (outcome, state) = charged.verdict(|_| {});
                 self.next = Some(state.clone());
                 Ok(SharedVerdict::Compared(outcome, Box::new(state)))
             }
@@ -158,7 +158,7 @@ impl LoginAttempt<'_> {
         name_outage(&mut locked)?;
         let own = locked.state().clone();
         let mut code = SharedCode {
-            terms: JudgementTerms {
+            terms: VerdictTerms {
                 policy: &self.loaded.policy,
                 record: &loaded.record,
                 against: purpose.against(),

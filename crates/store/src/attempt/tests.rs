@@ -1,6 +1,7 @@
 //! Whole attempts on real files, with a clock that the test sets.
 
 mod attempt;
+mod charged_answer;
 mod counts;
 mod daemon;
 mod failures;
@@ -8,7 +9,6 @@ mod first_format;
 mod fleet;
 mod flushes;
 mod grace_period;
-mod judgement;
 mod meanwhile;
 mod outage;
 mod refusals;

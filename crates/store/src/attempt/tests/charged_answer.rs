@@ -11,7 +11,7 @@ fn judged(
     typed: &str,
     against: CredentialSet,
 ) -> (AttemptResult, UserState) {
-    let terms = JudgementTerms {
+    let terms = VerdictTerms {
         policy,
         record,
         against,
@@ -22,10 +22,10 @@ fn judged(
         Ok::<(), Infallible>(())
     };
     let answer = (typed.as_bytes(), AnswerForm::Code);
-    match CodeJudgement::begin(terms, state.clone(), answer, fill) {
-        Ok(judgement) => {
-            assert_ne!(judgement.charge(), state, "{typed}");
-            let (outcome, next) = judgement.verdict(|_| {});
+    match ChargedAnswer::begin(terms, state.clone(), answer, fill) {
+        Ok(charged) => {
+            assert_ne!(charged.charge(), state, "{typed}");
+            let (outcome, next) = charged.verdict(|_| {});
             (AttemptResult::Compared(outcome), next)
         }
         Err(ChargeStop::Ended(result)) => (result, state.clone()),
@@ -76,7 +76,7 @@ fn wrong_codes_lock_out_on_the_states_that_follow() {
 #[test]
 fn the_charge_is_what_counts_without_a_verdict() {
     let (policy, record, state) = facts();
-    let terms = JudgementTerms {
+    let terms = VerdictTerms {
         policy: &policy,
         record: &record,
         against: LOGIN,
@@ -84,19 +84,19 @@ fn the_charge_is_what_counts_without_a_verdict() {
     };
     let right = code(STEP);
     let fill = |_: &mut RefusedKey| Ok::<(), Infallible>(());
-    let step = CodeJudgement::begin(terms, state, (right.as_bytes(), AnswerForm::Code), fill);
-    let judgement = step.ok().unwrap();
-    assert_eq!(judgement.charge().failures, 1);
-    assert!(judgement.charge().has_committed());
+    let step = ChargedAnswer::begin(terms, state, (right.as_bytes(), AnswerForm::Code), fill);
+    let charged = step.ok().unwrap();
+    assert_eq!(charged.charge().failures, 1);
+    assert!(charged.charge().has_committed());
     let mut granted = 0;
-    let (outcome, _) = judgement.verdict(|_| granted += 1);
+    let (outcome, _) = charged.verdict(|_| granted += 1);
     assert!(matches!(outcome, CodeOutcome::Accepted(_)) && granted == 1);
 }
 
 #[test]
 fn without_randomness_nothing_is_compared() {
     let (policy, record, state) = facts();
-    let terms = JudgementTerms {
+    let terms = VerdictTerms {
         policy: &policy,
         record: &record,
         against: LOGIN,
@@ -104,7 +104,7 @@ fn without_randomness_nothing_is_compared() {
     };
     for typed in [code(STEP), "000000".to_owned()] {
         let answer = (typed.as_bytes(), AnswerForm::Code);
-        let step = CodeJudgement::begin(terms, state.clone(), answer, |_| Err("none"));
+        let step = ChargedAnswer::begin(terms, state.clone(), answer, |_| Err("none"));
         assert_eq!(step.err(), Some(ChargeStop::Failed("none")));
     }
 }

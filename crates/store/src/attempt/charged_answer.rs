@@ -1,4 +1,5 @@
-//! The decision on a typed code as a function of one state: first the charge, then the verdict with the state that follows.
+//! A typed answer on one state: it is charged first, then compared, and the verdict comes with the state that follows. The rule by which
+//! it is right is `verify::verdict` of the core.
 //!
 //! It reads and writes no file. The caller says where the state comes from, and tells nothing before the state that follows is
 //! stored.
@@ -13,9 +14,9 @@ use twofactor_core::verify::{
 
 use super::{AttemptResult, CredentialSet};
 
-/// All that a decision depends on beside the state and the answer.
+/// All that the verdict depends on beside the state and the answer.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgementTerms<'a> {
+pub struct VerdictTerms<'a> {
     /// The policy.
     pub policy: &'a Policy,
     /// The record of the user.
@@ -27,8 +28,8 @@ pub struct JudgementTerms<'a> {
 }
 
 /// An answer that is charged, and not compared yet.
-pub struct CodeJudgement<'a> {
-    terms: JudgementTerms<'a>,
+pub struct ChargedAnswer<'a> {
+    terms: VerdictTerms<'a>,
     charged: ChargedState,
     answer: TypedAnswer,
     key: RefusedKey,
@@ -43,18 +44,18 @@ pub enum ChargeStop<E> {
     Failed(E),
 }
 
-impl<'a> CodeJudgement<'a> {
+impl<'a> ChargedAnswer<'a> {
     /// Charges an answer. `fill` is asked for randomness only where an answer may have to be remembered as refused.
     ///
     /// # Errors
     /// [`ChargeStop`]. Nothing has been compared, so that it tells nothing of the code.
     pub fn begin<E>(
-        terms: JudgementTerms<'a>,
+        terms: VerdictTerms<'a>,
         state: UserState,
         (input, form): (&[u8], AnswerForm),
         fill: impl FnOnce(&mut RefusedKey) -> Result<(), E>,
     ) -> Result<Self, ChargeStop<E>> {
-        let JudgementTerms {
+        let VerdictTerms {
             policy,
             record,
             against,
@@ -93,7 +94,7 @@ impl<'a> CodeJudgement<'a> {
     /// code of a login grants on this host: grace.
     #[must_use]
     pub fn verdict(&self, grant: impl FnOnce(&mut UserState)) -> (CodeOutcome, UserState) {
-        let JudgementTerms {
+        let VerdictTerms {
             policy,
             record,
             against,
