@@ -6,6 +6,7 @@
 pub mod address_grace;
 mod answer_tail;
 mod code_scan;
+mod one_time_use;
 pub mod refused_codes;
 mod repeated_code;
 mod resync;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use answer_tail::AnswerTail;
 pub use code_scan::LOOK_AHEAD;
+pub use one_time_use::recovery_codes_left;
 pub use repeated_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
 pub use state_merge::{counting_part, merged_with_own};
@@ -28,6 +30,6 @@ pub use throttle::{
 };
 pub use typed_answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use verdict::{
-    CodeAcceptance, CodeOutcome, CodeRejection, Credential, Verdict, code_lengths,
-    recovery_codes_left, unlocked, verdict,
+    CodeAcceptance, CodeOutcome, CodeRejection, Credential, Verdict, code_lengths, unlocked,
+    verdict,
 };

@@ -1,4 +1,4 @@
-//! The verdict on a typed code: here it is decided whether it is right, and that it is used from then on.
+//! The verdict on a typed code: the decision if it is right. What makes it a used one is in `one_time_use.rs`.
 
 use crate::device::{Device, OtpKind};
 use crate::otp::Digits;
@@ -7,7 +7,8 @@ use crate::record::UserRecord;
 use crate::recovery::{CodeForm, SCRATCH_LEN, same};
 use crate::state::{DaemonFailures, RefusedAnswers, UserState, furthest_ahead};
 
-use super::code_scan::{bounded_drift, scan, steps_off};
+use super::code_scan::{scan, steps_off};
+use super::one_time_use;
 use super::throttle::ChargedState;
 use super::typed_answer::{AnswerCandidate, TypedAnswer};
 
@@ -189,15 +190,7 @@ fn judge_device(
     let name = device.name.to_string();
     let found = scan(device, entry, typed, policy.window, now);
     if let Some(matched) = found.fresh {
-        let offset = match device.kind {
-            OtpKind::Totp { interval } => signed_difference(matched, interval.step(now)),
-            OtpKind::Hotp => signed_difference(matched, entry.next),
-        };
-        if let OtpKind::Totp { .. } = device.kind {
-            entry.drift = bounded_drift(offset, policy.window);
-        }
-        entry.next = matched.saturating_add(1);
-        entry.last_used = now;
+        let offset = one_time_use::use_device_code(device, entry, matched, policy.window, now);
         return JudgedCode::Match(Credential::Device { name, offset });
     }
     match (
@@ -243,26 +236,16 @@ pub(super) fn judge_recovery(
     }
     match hit {
         None => JudgedCode::Nothing,
-        Some(position) if state.is_spent(set.id, position) => {
+        Some(position) if one_time_use::is_recovery_code_used(set, state, position) => {
             JudgedCode::Known(CodeRejection::Spent)
         }
         Some(position) => {
-            state.spend(set.id, position);
+            one_time_use::use_recovery_code(set, state, position);
             JudgedCode::Match(Credential::RecoveryCode {
-                left: recovery_codes_left(record, state),
+                left: one_time_use::recovery_codes_left(record, state),
             })
         }
     }
-}
-
-/// Number of unspent recovery codes of the current set.
-#[must_use]
-pub fn recovery_codes_left(record: &UserRecord, state: &UserState) -> usize {
-    record.recovery.as_ref().map_or(0, |set| {
-        (0..set.hashes.len())
-            .filter(|position| !state.is_spent(set.id, *position))
-            .count()
-    })
 }
 
 pub(super) fn judge_bypass(
@@ -279,12 +262,12 @@ pub(super) fn judge_bypass(
         .is_some_and(|hash| bool::from(same(&hash, &bypass.hash)));
     if !hit {
         JudgedCode::Nothing
-    } else if state.bypass == Some(bypass.id) {
+    } else if one_time_use::is_bypass_code_used(bypass, state) {
         JudgedCode::Known(CodeRejection::Spent)
     } else if now >= bypass.expires {
         JudgedCode::Refused(CodeRejection::BypassExpired)
     } else {
-        state.bypass = Some(bypass.id);
+        one_time_use::use_bypass_code(bypass, state);
         JudgedCode::Match(Credential::Bypass)
     }
 }
@@ -340,9 +323,4 @@ pub fn unlocked(policy: &Policy, record: &UserRecord, state: &UserState, now: u6
         }
     }
     state
-}
-
-fn signed_difference(a: u64, b: u64) -> i64 {
-    let distance = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
-    if a >= b { distance } else { -distance }
 }
