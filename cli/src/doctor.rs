@@ -31,6 +31,7 @@ mod program_limits;
 pub mod record_owners;
 mod sshd_dialogue;
 mod sshd_match_lines;
+mod sshd_program;
 mod sshd_settings;
 pub mod sshd_user_settings;
 mod stack_change_faults;

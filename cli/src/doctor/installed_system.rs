@@ -1,4 +1,4 @@
-//! The parts of the machine that doctor reads: libpam's directories, PAM files, modules, and what sshd says of itself.
+//! The parts of the machine that doctor reads: libpam's directories, PAM files, modules, and sshd.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -6,33 +6,18 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::fs::{Dir, Mode, OFlags};
-use twofactor_store::sys::clock;
 
 use super::daemon_check::DaemonPresence;
 use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
-use super::sshd_settings::SshdSettings;
+use super::sshd_program::SshdProgram;
 
 /// Directories of libraries, themselves or in a directory for each architecture.
 const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];
-/// Places of sshd (it wants to be called by its full path).
-const SSHD_PATHS: [&str; 4] = [
-    "/usr/sbin/sshd",
-    "/usr/local/sbin/sshd",
-    "/sbin/sshd",
-    "/usr/bin/sshd",
-];
-/// Longest time that sshd may take to tell its settings.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest file that is read, in bytes.
 const MAX_LEN: u64 = 4 << 20;
-/// An address that belongs to no host (RFC 5737): `Match` blocks for special networks do not apply to it.
-pub const ELSEWHERE: &str = "192.0.2.1";
-
 /// The machine.
 #[derive(Clone)]
 pub struct InstalledSystem {
@@ -42,12 +27,10 @@ pub struct InstalledSystem {
     pub modules: PathBuf,
     /// The daemon that programs of users ask.
     pub daemon: DaemonPresence,
-    /// Path of sshd.
-    pub sshd: Option<&'static str>,
+    /// The sshd.
+    pub sshd: SshdProgram,
     /// PAM files that are not written yet: their texts by path.
     planned: BTreeMap<String, String>,
-    /// Settings that sshd is to get, as its option `-o` takes them.
-    sshd_settings: Vec<&'static str>,
 }
 
 impl InstalledSystem {
@@ -73,11 +56,8 @@ impl InstalledSystem {
             services: services.collect(),
             daemon: DaemonPresence::look(),
             modules: modules.unwrap_or_else(|| PathBuf::from("/usr/lib/security")),
-            sshd: SSHD_PATHS
-                .into_iter()
-                .find(|path| Path::new(path).is_file()),
+            sshd: SshdProgram::look(),
             planned: BTreeMap::new(),
-            sshd_settings: Vec::new(),
         }
     }
 
@@ -90,7 +70,7 @@ impl InstalledSystem {
     ) -> Self {
         Self {
             planned: texts,
-            sshd_settings,
+            sshd: self.sshd.planned(sshd_settings),
             ..self.clone()
         }
     }
@@ -126,69 +106,6 @@ impl InstalledSystem {
     /// Path at which the module belongs.
     pub fn ours(&self) -> PathBuf {
         self.modules.join(OURS)
-    }
-
-    /// True if there is an sshd.
-    pub const fn has_sshd(&self) -> bool {
-        self.sshd.is_some()
-    }
-
-    /// The settings with which sshd meets a user who comes from elsewhere.
-    pub fn sshd(&self, user: &str) -> Result<SshdSettings, String> {
-        let Some(program) = self.sshd else {
-            return Err("sshd is not installed".to_owned());
-        };
-        if user.contains(',') {
-            return Err(format!("{user}: sshd takes no such name"));
-        }
-        let who = format!("user={user},host={ELSEWHERE},addr={ELSEWHERE},laddr=127.0.0.1,lport=22");
-        let mut command = Command::new(program);
-        command
-            .args(["-T", "-C", &who])
-            .args(
-                self.sshd_settings
-                    .iter()
-                    .flat_map(|setting| ["-o", setting]),
-            )
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (output, errors, passed) =
-            run(command).map_err(|error| format!("{program}: {error}"))?;
-        if passed {
-            Ok(SshdSettings::parse(&output))
-        } else {
-            let lines: Vec<&str> = errors.lines().map(str::trim).collect();
-            Err(lines.join("; "))
-        }
-    }
-}
-
-impl InstalledSystem {
-    /// Lets sshd check its configuration (`sshd -t`).
-    ///
-    /// # Errors
-    /// The answer of sshd.
-    pub fn test_sshd(&self) -> Result<(), String> {
-        let Some(program) = self.sshd else {
-            return Err("sshd is not installed".to_owned());
-        };
-        let mut command = Command::new(program);
-        command
-            .arg("-t")
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let (_, errors, passed) = run(command).map_err(|error| format!("{program}: {error}"))?;
-        if passed {
-            return Ok(());
-        }
-        let lines: Vec<&str> = errors.lines().map(str::trim).collect();
-        Err(lines.join("; "))
     }
 }
 
@@ -276,44 +193,6 @@ fn strings_ending(program: &[u8], end: &str) -> Vec<String> {
     strings.filter_map(path).collect()
 }
 
-/// Output, errors, and whether the program succeeded; it is ended when it takes too long.
-fn run(mut command: Command) -> Result<(String, String, bool), String> {
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let reader = |pipe: Option<Box<dyn std::io::Read + Send>>| {
-        std::thread::Builder::new().spawn(move || {
-            let mut text = Vec::new();
-            if let Some(pipe) = pipe {
-                // The lines that could be read count.
-                let _ = pipe.take(MAX_LEN).read_to_end(&mut text);
-            }
-            String::from_utf8_lossy(&text).into_owned()
-        })
-    };
-    let output = reader(child.stdout.take().map(|pipe| Box::new(pipe) as _));
-    let errors = reader(child.stderr.take().map(|pipe| Box::new(pipe) as _));
-    let (Ok(output), Ok(errors)) = (output, errors) else {
-        // It may have ended in this moment.
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err("no thread can be started to read its answer".to_owned());
-    };
-    let deadline = clock::monotonic() + PATIENCE;
-    let status = loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
-            Some(status) => break status,
-            None if clock::monotonic() > deadline => {
-                // It may have ended in this moment.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err("does not answer".to_owned());
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
-    Ok((text(output), text(errors), status.success()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,18 +222,5 @@ mod tests {
         assert!(system.modules.join("pam_unix.so").is_file());
         assert!(system.open("other").is_some());
         assert!(system.names().contains("other"));
-    }
-
-    #[test]
-    fn a_program_that_takes_too_long_or_fails_is_told() {
-        let mut failing = Command::new("/bin/sh");
-        failing
-            .args(["-c", "echo out; echo bad >&2; exit 3"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        assert_eq!(
-            run(failing),
-            Ok(("out\n".to_owned(), "bad\n".to_owned(), false))
-        );
     }
 }

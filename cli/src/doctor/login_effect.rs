@@ -138,7 +138,7 @@ fn sshd_warnings(context: &CommandContext, system: &InstalledSystem) -> Vec<Stri
         Ok(users) => users,
         Err(failure) => return vec![format!("the users cannot be listed: {}", failure.what)],
     };
-    let answers = SshdUserSettings::ask(system, &users);
+    let answers = SshdUserSettings::ask(&system.sshd, &users);
     let mut warnings: Vec<String> = Vec::new();
     for settings in answers.settings() {
         let stacks = read(system, settings.service());

@@ -82,7 +82,7 @@ impl LoginTable {
         let shown = pam_services.shown(policy);
         let has_sshd = shown.iter().any(|(name, _)| *name == SSHD);
         let accounts = listed.iter().map(|user| &user.account);
-        let sshd = has_sshd.then(|| SshdUserSettings::ask(system, accounts));
+        let sshd = has_sshd.then(|| SshdUserSettings::ask(&system.sshd, accounts));
         let mut rows: Vec<ServiceRow> = Vec::new();
         for (name, stacks) in shown {
             let sshd = sshd.as_ref().filter(|sshd| sshd.service() == name);

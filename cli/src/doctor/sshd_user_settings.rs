@@ -8,10 +8,10 @@ use twofactor_store::sys::accounts;
 use twofactor_store::sys::group_listing::GroupListing;
 
 use super::doctor_finding::{DoctorFinding, FindingLevel};
-use super::installed_system::InstalledSystem;
 use super::pam::{ConfigError, ServiceStacks};
 use super::sshd_dialogue::SshdDialogue;
 use super::sshd_match_lines::MatchedNames;
+use super::sshd_program::SshdProgram;
 use super::sshd_settings::{SSHD, SshdSettings};
 use super::stack_checks::{is_named_on, names_module};
 use crate::impact;
@@ -35,13 +35,13 @@ pub struct SshdUserSettings {
 
 impl SshdUserSettings {
     /// Asks for the settings of these accounts.
-    pub fn ask<'a>(system: &InstalledSystem, users: impl IntoIterator<Item = &'a Account>) -> Self {
+    pub fn ask<'a>(sshd: &SshdProgram, users: impl IntoIterator<Item = &'a Account>) -> Self {
         let mut found = Self::default();
-        if !system.has_sshd() {
+        if !sshd.is_installed() {
             return found;
         }
         let users: Vec<&Account> = users.into_iter().collect();
-        let classes = UserClasses::of(system);
+        let classes = UserClasses::of(sshd);
         let mut known: BTreeMap<UserClass, usize> = BTreeMap::new();
         let mut progress = ProgressLine::new("Asked sshd about", users.len());
         for user in users {
@@ -49,7 +49,7 @@ impl SshdUserSettings {
             let class = classes.as_ref().map(|classes| classes.class(user));
             let position = match class.as_ref().and_then(|class| known.get(class)) {
                 Some(position) => *position,
-                None => match system.sshd(&user.name) {
+                None => match sshd.settings_of(&user.name) {
                     Ok(settings) => found.position(settings),
                     // It will say the same to all the others.
                     Err(error) => {
@@ -151,12 +151,8 @@ struct UserClasses {
 
 impl UserClasses {
     /// `None` where they cannot be told: then sshd is asked about each user.
-    fn of(system: &InstalledSystem) -> Option<Self> {
-        // Its configuration is where distributions have it.
-        let is_packaged = system
-            .sshd
-            .is_some_and(|path| !path.starts_with("/usr/local/"));
-        let names = is_packaged.then(MatchedNames::read)??;
+    fn of(sshd: &SshdProgram) -> Option<Self> {
+        let names = sshd.is_packaged().then(MatchedNames::read)??;
         let mut groups = Vec::new();
         for group in &names.groups {
             let id = accounts::group_id(group).ok()?;

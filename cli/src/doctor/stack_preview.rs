@@ -107,7 +107,7 @@ impl MachinePreview {
 
     /// True if there is an sshd.
     pub const fn has_sshd(&self) -> bool {
-        self.system.has_sshd()
+        self.system.sshd.is_installed()
     }
 
     /// The PAM file of a service, or the one at an absolute path.
@@ -186,7 +186,7 @@ impl MachinePreview {
     /// # Errors
     /// The answer of sshd.
     pub fn test_sshd(&self) -> Result<(), String> {
-        self.system.test_sshd()
+        self.system.sshd.check_configuration()
     }
 
     /// Reasons that keep sshd from asking this user for a code, with its settings as they are and these texts.
@@ -198,7 +198,7 @@ impl MachinePreview {
         changed: &ChangedTexts,
         user: &str,
     ) -> Result<Vec<DoctorFinding>, String> {
-        let settings = self.system.sshd(user)?;
+        let settings = self.system.sshd.settings_of(user)?;
         let files = PreviewedFiles {
             files: &self.system,
             changed,
