@@ -1,10 +1,9 @@
 //! `doctor`: the faults of this machine, their fixes, and the questions of the next login of each user.
 //!
 //! `pam` reads stacks as libpam does and `stack_simulation` logs in without calling a module; `stack_checks`,
-//! `other_service`, `sshd_settings`, `user_findings`, `record_owners` and `machine_checks` find problems,
+//! `other_service`, `sshd`, `user_findings`, `record_owners` and `machine_checks` find problems,
 //! `login_table` says what each user is asked, `installed_system` reads the machine.
 
-mod client_names;
 mod daemon_check;
 mod doctor_finding;
 mod doctor_report;
@@ -29,11 +28,7 @@ mod policy_demand;
 mod polkit_sandbox;
 mod program_limits;
 pub mod record_owners;
-mod sshd_dialogue;
-mod sshd_match_lines;
-mod sshd_program;
-mod sshd_settings;
-pub mod sshd_user_settings;
+pub mod sshd;
 mod stack_change_faults;
 mod stack_checks;
 pub mod stack_preview;

@@ -12,7 +12,7 @@ use rustix::fs::{Dir, Mode, OFlags};
 use super::daemon_check::DaemonPresence;
 use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall};
-use super::sshd_program::SshdProgram;
+use super::sshd::SshdProgram;
 
 /// Directories of libraries, themselves or in a directory for each architecture.
 const LIBRARIES: [&str; 4] = ["/usr/lib", "/lib", "/usr/lib64", "/lib64"];

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::module_facts::{ModuleRole, unknown_argument};
 use super::pam::{ConfigError, ReturnCode, ServiceStacks};
-use super::sshd_settings::{DIALOGUE, KEY, PASSWORD, SshdSettings};
+use super::sshd::{DIALOGUE, KEY, PASSWORD, SshdSettings};
 use super::stack_simulation::{SimulatedLogin, StackSimulation, TypedPassword};
 
 /// Login of one user at one service. The serialized form is an interface.

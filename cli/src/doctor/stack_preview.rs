@@ -9,7 +9,7 @@ use super::installed_system::InstalledSystem;
 use super::module_facts::OURS;
 use super::pam::{ConfigFile, ConfigFiles, ModuleCall, StackOrigin, read};
 use super::pam_services::{PamServices, is_service};
-use super::sshd_dialogue::SshdDialogue;
+use super::sshd::SshdDialogue;
 use super::stack_checks::{self, ACCOUNT_LINE, CheckedService, names_module};
 
 /// Texts by path that stand for the files there.

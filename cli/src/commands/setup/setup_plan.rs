@@ -10,7 +10,7 @@ use super::setup_journal::FileChange;
 use super::supported_system::{COMMON, DIRECTORY};
 use super::{config_files, sshd_dropin, stack_edit, supported_system};
 use crate::command_failure::CommandFailure;
-use crate::doctor::sshd_user_settings;
+use crate::doctor::sshd;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::doctor::{DoctorFinding, InstalledSystem};
 use crate::example_files;
@@ -323,7 +323,7 @@ fn text_of(preview: &MachinePreview, texts: &ChangedTexts, name: &str) -> Option
 /// Refuses because sshd gives no settings.
 pub fn silent_sshd(error: &str) -> CommandFailure {
     CommandFailure::refused(format!("sshd does not print its settings: {error}"))
-        .next(format!("{}.", sshd_user_settings::silence_cure(error)))
+        .next(format!("{}.", sshd::silence_cure(error)))
 }
 
 /// Refuses because another file overrides sshd's settings.

@@ -7,13 +7,13 @@ use twofactor_core::policy::Policy;
 use twofactor_store::sys::accounts;
 use twofactor_store::sys::group_listing::GroupListing;
 
-use super::doctor_finding::{DoctorFinding, FindingLevel};
-use super::pam::{ConfigError, ServiceStacks};
-use super::sshd_dialogue::SshdDialogue;
-use super::sshd_match_lines::MatchedNames;
-use super::sshd_program::SshdProgram;
-use super::sshd_settings::{SSHD, SshdSettings};
-use super::stack_checks::{is_named_on, names_module};
+use super::super::doctor_finding::{DoctorFinding, FindingLevel};
+use super::super::pam::{ConfigError, ServiceStacks};
+use super::super::stack_checks::{is_named_on, names_module};
+use super::dialogue::SshdDialogue;
+use super::match_lines::MatchedNames;
+use super::program::SshdProgram;
+use super::settings::{SSHD, SshdSettings};
 use crate::impact;
 use crate::progress::ProgressLine;
 

@@ -1,7 +1,7 @@
 //! Questions of sshd's PAM file, as far as they count for sshd's settings.
 
-use super::pam::{ConfigError, ServiceStacks};
-use super::stack_simulation::StackSimulation;
+use super::super::pam::{ConfigError, ServiceStacks};
+use super::super::stack_simulation::StackSimulation;
 
 /// Questions of the auth lines of sshd's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twofactor_store::sys::clock;
 
-use super::sshd_settings::SshdSettings;
+use super::settings::SshdSettings;
 
 /// Places of sshd (it wants to be called by its full path).
 const SSHD_PATHS: [&str; 4] = [

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::doctor_finding::DoctorFinding;
-use super::module_facts::OURS;
-use super::sshd_dialogue::SshdDialogue;
+use super::super::doctor_finding::DoctorFinding;
+use super::super::module_facts::OURS;
+use super::dialogue::SshdDialogue;
 
 /// Best place for the settings: the first value that sshd finds counts.
 pub(super) const PLACE: &str = "in /etc/ssh/sshd_config.d/01-twofactor.conf";

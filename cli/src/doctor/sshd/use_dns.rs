@@ -2,8 +2,8 @@
 
 use twofactor_core::policy::{ExemptEntry, Policy};
 
-use super::doctor_finding::{DoctorFinding, FindingLevel};
-use super::sshd_settings::{PLACE, RELOAD, SshdSettings};
+use super::super::doctor_finding::{DoctorFinding, FindingLevel};
+use super::settings::{PLACE, RELOAD, SshdSettings};
 
 impl SshdSettings {
     /// Finding on the policy's addresses, where sshd may give PAM a name in place of one.
