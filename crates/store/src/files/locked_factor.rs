@@ -3,11 +3,16 @@
 mod record_change;
 mod removal;
 
+use std::cell::RefCell;
+
 use crate::sys::file;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::record::UserRecord;
-use twofactor_core::state::{self, COUNTER_UNKNOWN, DeviceState, StateSlot, UserState};
+use twofactor_core::state::{
+    self, COUNTER_UNKNOWN, DaemonFailures, DeviceState, RefusedAnswers, StateSlot, UserState,
+};
+use twofactor_core::verify::merged_with_own;
 
 use super::known_devices::knows_all;
 use super::state_generations::{HeldFile, LockWaiting, StateFiles};
@@ -89,7 +94,8 @@ impl<'s> LockedFactor<'s> {
     }
 
     /// A state in which nothing works that may have been used before: TOTP codes only from steps later than any
-    /// that could have been accepted, HOTP not before `twofactor resync`, recovery and bypass codes not at all.
+    /// that could have been accepted, HOTP not before `twofactor resync`, recovery and bypass codes not at all. In a fleet the store
+    /// is told of that, and goes back in nothing.
     pub(super) fn rebuilt(
         store: &'s FactorStore,
         account: &Account,
@@ -101,9 +107,12 @@ impl<'s> LockedFactor<'s> {
                 file::FileError::System("open", rustix::io::Errno::NOENT),
             ));
         };
-        let state = nothing_reusable(&record, window, now);
-        let change = SharedChange::State(&|_| state.clone());
-        let _ = store.share(&account.name, &change, &mut || ())?;
+        let state = rebuilt_everywhere(
+            store,
+            account,
+            &record,
+            nothing_reusable(&record, window, now),
+        )?;
         let files = StateFiles::of(store, &account.name)?;
         match Self::find(store, account, LockWaiting::Patient) {
             Ok(Some(mut locked)) if locked.sequence < u64::MAX => {
@@ -284,6 +293,35 @@ fn refuse_while_moving(
         }),
         _ => Ok(()),
     }
+}
+
+/// The state in the place of one that is lost, once it is told in the fleet, where this host is in one. What the store knows stays: of
+/// other devices, of codes that are newer than this host's record, and of counters that are further. The codes of this record may have been
+/// used here while this host was cut off. Wrong codes end, as by each unlock.
+fn rebuilt_everywhere(
+    store: &FactorStore,
+    account: &Account,
+    record: &UserRecord,
+    lost: UserState,
+) -> Result<UserState, StoreError> {
+    let told = RefCell::new(None);
+    let step = |shared: &UserState| {
+        let mut state = merged_with_own(shared, &lost, record);
+        (state.failures, state.last_failure) = (0, 0);
+        state.daemon = DaemonFailures::NONE;
+        state.refused = RefusedAnswers::default();
+        told.replace(Some(state.clone()));
+        state
+    };
+    let _ = store.share(&account.name, &SharedChange::State(&step), &mut || ())?;
+    let Some(told) = told.into_inner() else {
+        return Ok(lost);
+    };
+    // Devices are those of the record that is here.
+    let mut state = merged_with_own(&lost, &told, record);
+    state.uid = lost.uid;
+    state.unreported = told.unreported;
+    Ok(state)
 }
 
 /// The state of a record whose own state is lost.

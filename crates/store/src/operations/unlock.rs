@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
-use twofactor_core::device::{DeviceName, OtpKind};
+use twofactor_core::device::{Device, DeviceName, OtpKind};
 use twofactor_core::log::audit_line::FactorChange;
 use twofactor_core::policy::Policy;
-use twofactor_core::state::{UserState, furthest_ahead};
+use twofactor_core::state::UserState;
 use twofactor_core::verify;
 
 use crate::files::SharedChange;
@@ -90,8 +90,8 @@ fn forgotten(own: &UserState, shared: Option<&UserState>, now: u64) -> Forgotten
     }
 }
 
-/// Makes a new state in which nothing works that may have been used before; only where the state cannot be used. `window` is
-/// the policy's, `now` in seconds since 1970-01-01 UTC.
+/// Makes a new state in which nothing works that may have been used before; only where the state cannot be used. In a fleet that counts
+/// on all hosts, and what they know stays. `window` is the policy's, `now` in seconds since 1970-01-01 UTC.
 ///
 /// # Errors
 /// [`ChangeCause::Failed`], also where there is no valid record.
@@ -106,6 +106,7 @@ pub fn rebuild_state(
     let locked = locked.map_err(|error| factor.failed(error, FactorChange::StateRebuilt))?;
     factor.report(FactorChange::StateRebuilt);
     let record = locked.record().map_err(failed)?;
+    let next = |device: &Device| locked.state().device(device.id).map_or(0, |it| it.next);
     let mut rebuilt = RebuiltState {
         wait: 0,
         counters_lost: Vec::new(),
@@ -114,8 +115,9 @@ pub fn rebuild_state(
         match device.kind {
             OtpKind::Hotp => rebuilt.counters_lost.push(device.name),
             OtpKind::Totp { interval } => {
-                let steps = furthest_ahead(window) + 1;
-                let wait = steps * u64::from(interval.seconds());
+                // In a fleet a later one may have been used elsewhere.
+                let steps = next(&device).saturating_sub(interval.step(now));
+                let wait = steps.saturating_mul(u64::from(interval.seconds()));
                 rebuilt.wait = rebuilt.wait.max(wait);
             }
         }

@@ -92,8 +92,14 @@ fn in_fleet(
     shared(&mut there);
     locked.write(here).unwrap();
     drop(locked);
-    let fleet = SharedStates(Mutex::new(there));
-    (scratch, store.with_fleet(Arc::new(fleet)))
+    let (store, _) = with_states(store, there);
+    (scratch, store)
+}
+
+/// The same store in a fleet that has this state, and the fleet.
+fn with_states(store: FactorStore, there: UserState) -> (FactorStore, Arc<SharedStates>) {
+    let fleet = Arc::new(SharedStates(Mutex::new(there)));
+    (store.with_fleet(fleet.clone()), fleet)
 }
 
 /// They were made on other hosts.
@@ -170,6 +176,52 @@ fn a_state_that_cannot_be_used_is_made_anew() {
         assert_eq!(state.device(id(2)).unwrap().next, COUNTER_UNKNOWN);
         assert_eq!(unlocked(&store), Ok(NONE));
     }
+}
+
+/// The store of the fleet knows more than this host, whose record may be an older one.
+#[test]
+fn a_new_state_takes_nothing_from_the_fleet() {
+    let (scratch, store) = with(&[phone(), token()]);
+    join_fleet(&scratch);
+    let mut there = store.peek(&alice()).unwrap().unwrap();
+    there.uid = 0;
+    // A host with a wider window accepted that; the token was removed, and all codes were replaced and used.
+    there.devices.retain(|entry| entry.id == id(1));
+    (there.devices[0].next, there.devices[0].drift) = (NOW / 30 + 9, 3);
+    there.spend(id(77), 4);
+    there.bypass = Some(id(78));
+    (there.failures, there.unreported) = (4, 6);
+    fs::remove_file(scratch.state()).unwrap();
+    let (store, fleet) = with_states(store, there.clone());
+    let rebuilt = rebuild_state(&factor(&store), WINDOW, NOW).unwrap();
+    let shared = fleet.0.lock().unwrap().clone();
+    assert_eq!(shared.devices, there.devices);
+    assert_eq!(
+        (shared.recovery, shared.bypass),
+        (there.recovery, there.bypass)
+    );
+    assert_eq!((shared.failures, shared.unreported), (0, 6));
+    assert_eq!(rebuilt.wait, 9 * 30);
+    let here = store.peek(&alice()).unwrap().unwrap();
+    let next = |number| here.device(id(number)).unwrap().next;
+    assert_eq!((next(1), next(2)), (NOW / 30 + 9, COUNTER_UNKNOWN));
+    assert_eq!((here.uid, here.failures, here.unreported), (1000, 0, 6));
+}
+
+/// Codes that the lost state knew as used may be unknown to the store: this host may have been cut off.
+#[test]
+fn what_a_lost_state_used_is_used_in_the_fleet() {
+    let (scratch, store) = with(&[phone(), token()]);
+    new_recovery_codes(&factor(&store), NOW, &mut RootChange).unwrap();
+    join_fleet(&scratch);
+    let there = store.peek(&alice()).unwrap().unwrap();
+    fs::write(scratch.state(), "damaged").unwrap();
+    let (store, fleet) = with_states(store, there);
+    rebuild_state(&factor(&store), WINDOW, NOW).unwrap();
+    let shared = fleet.0.lock().unwrap().clone();
+    let next = |number| shared.device(id(number)).unwrap().next;
+    assert_eq!((next(1), next(2)), (NOW / 30 + 5, COUNTER_UNKNOWN));
+    assert_eq!(shared.recovery.bits, 0b11_1111_1111);
 }
 
 #[test]
