@@ -89,7 +89,21 @@ mod tests {
         assert_eq!(closest("ssh", services), Some("sshd"));
         assert_eq!(closest("suod", services), Some("sudo"));
         assert_eq!(closest("cockpit", services), None);
-        assert_eq!(closest(&"x".repeat(41), ["x"]), None);
         assert_eq!(closest("x", []), None);
+        assert_eq!(closest("", ["x"]), None);
+    }
+
+    #[test]
+    fn long_words_may_have_an_error_in_three_letters() {
+        assert_eq!(closest("trewdnums", ["trewxyzms"]), Some("trewxyzms"));
+        assert_eq!(closest("trewdnums", ["trwxyzbms"]), None);
+    }
+
+    #[test]
+    fn words_beyond_the_longest_are_not_compared() {
+        let [longest, longer, much_longer] = [40, 41, 42].map(|letters| "x".repeat(letters));
+        assert_eq!(closest(&longest, [&*longest]), Some(&*longest));
+        assert_eq!(closest(&longer, [&*longer]), None);
+        assert_eq!(closest(&much_longer, [&*much_longer]), None);
     }
 }

@@ -217,4 +217,17 @@ mod tests {
             assert!(words.iter().all(|word| word.bytes().all(plain)));
         }
     }
+
+    #[test]
+    fn what_shows_a_secret_or_checks_a_code_changed_nothing() {
+        let spoken = |event: CommandEvent| (event.verb(), event.action());
+        assert_eq!(spoken(CommandEvent::Show), ("revealed", None));
+        assert_eq!(spoken(CommandEvent::Export), ("revealed", Some("export")));
+        assert_eq!(spoken(CommandEvent::Backup), ("revealed", Some("backup")));
+        assert_eq!(spoken(CommandEvent::Verify), ("verified", None));
+        let others = CommandEvent::ALL.iter().map(|event| event.verb());
+        let changes = others.filter(|verb| *verb == CommandEvent::CHANGED);
+        assert_eq!(changes.count(), CommandEvent::ALL.len() - 4);
+        assert_eq!(spoken(CommandEvent::Unset), ("changed", Some("unset")));
+    }
 }

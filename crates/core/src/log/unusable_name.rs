@@ -57,4 +57,11 @@ mod tests {
         let said = "user=Al\\x20ice result=unusable-user error=\"no account has that name\" hint=";
         assert!(none.as_str().starts_with(said), "{}", none.as_str());
     }
+
+    #[test]
+    fn a_group_that_is_not_there_is_named() {
+        let line = unusable_group(LogLine::default().with("user", &"alice"), "ops", &NO_GROUP);
+        let said = "user=alice result=unusable-group group=ops error=\"there is no such group\" hint=\"the group has no members";
+        assert!(line.as_str().starts_with(said), "{}", line.as_str());
+    }
 }
