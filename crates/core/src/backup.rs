@@ -48,7 +48,7 @@ pub struct BackupEntry {
 /// A backup that was read.
 #[derive(Debug, Clone)]
 pub struct Backup {
-    /// When it was made, in seconds since 1970-01-01 UTC.
+    /// Time of the backup, in seconds since 1970-01-01 UTC.
     pub made: u64,
     /// The users, each once.
     pub entries: Vec<BackupEntry>,

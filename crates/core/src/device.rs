@@ -25,7 +25,7 @@ pub struct Device {
     pub digits: Digits,
     /// The shared secret.
     pub secret: Secret,
-    /// When it was enrolled, in seconds since 1970-01-01 UTC.
+    /// Time of enrollment, in seconds since 1970-01-01 UTC.
     pub created: u64,
 }
 

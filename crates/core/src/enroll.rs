@@ -122,11 +122,11 @@ pub fn in_fours(key: &str) -> Zeroizing<String> {
     text
 }
 
-/// The verdict of a login at `now`, for a record that holds nothing but the new device: what its state becomes when
-/// `typed` is a code of it, which is used up then.
+/// The verdict of a login at `now` (seconds since 1970-01-01 UTC), for a record that holds nothing but the new device. Returns
+/// the state of the device if `typed` is a code of it, which is used up then.
 ///
 /// # Errors
-/// The reason why it is not.
+/// The reason why `typed` is not accepted.
 pub fn confirm(
     policy: &Policy,
     account: &Account,

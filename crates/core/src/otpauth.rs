@@ -55,8 +55,7 @@ impl KeyUri<'_> {
         self.with_issuer(IssuerPlace::LabelAndParameter)
     }
 
-    /// Builds it with the issuer in the label only, where the format has it for readers of the first hour, and where all
-    /// others look when the parameter is missing: a shorter URI makes a smaller QR code.
+    /// Builds the URI without the parameter `issuer`. Apps then read the issuer from the label. A shorter URI makes a smaller QR code.
     #[must_use]
     pub fn build_shorter(&self) -> Zeroizing<String> {
         self.with_issuer(IssuerPlace::Label)

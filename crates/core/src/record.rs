@@ -33,7 +33,7 @@ pub struct UserRecord {
     pub user: String,
     /// Numeric user id; a record of another uid is refused.
     pub uid: u32,
-    /// At most [`MAX_DEVICES`], names and ids unique. Only a user who is invited to enroll has none.
+    /// At most [`crate::device::MAX_DEVICES`], names and ids unique. Only a user who is invited to enroll has none.
     pub devices: Vec<Device>,
     /// The current set of recovery codes.
     pub recovery: Option<RecoverySet>,
@@ -66,7 +66,7 @@ impl UserRecord {
         !self.devices.is_empty()
     }
 
-    /// Adds a device. The first one answers the invitation.
+    /// Adds a device and removes the invitation.
     pub fn enroll(&mut self, device: Device) {
         self.devices.push(device);
         self.invite = None;

@@ -3,8 +3,8 @@
 //! Only salted hashes are kept. A code has 80 random bits, so one round of SHA-256 is enough: there is no
 //! dictionary to try (NIST SP 800-63B section 5.1.2.2 asks for salted hashing below 112 bits, and for throttling).
 //!
-//! Scratch codes that come from google-authenticator are weaker, 8 digits: 5 of them make one guess right with a
-//! probability of 5 in 10^8, beside 3 in 10^6 for a phone with 6 digits and the usual window.
+//! Scratch codes from google-authenticator are weaker: 8 digits. With 5 of them, one guess is right with a probability of 5 in
+//! 10^8. With a phone of 6 digits and the usual window it is 3 in 10^6.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ pub struct RecoverySet {
     pub salt: CodeSalt,
     /// One hash for each code, 1 to 32.
     pub hashes: Vec<CodeHash>,
-    /// When it was made, in seconds since 1970-01-01 UTC.
+    /// Time at which the set was made, in seconds since 1970-01-01 UTC.
     pub created: u64,
 }
 
@@ -148,7 +148,7 @@ pub fn list(codes: &[PlainCode]) -> Zeroizing<String> {
 }
 
 impl RecoverySet {
-    /// Makes a new set and returns its codes in the clear: the only time they are seen.
+    /// Makes a new set at `now` (seconds since 1970-01-01 UTC). Returns its codes in the clear: the only time they are seen.
     ///
     /// # Errors
     /// When the kernel gives no randomness.
@@ -172,7 +172,8 @@ impl RecoverySet {
         Ok((set, codes))
     }
 
-    /// A set of scratch codes from elsewhere; each must be [`SCRATCH_LEN`] ASCII digits, or it never matches.
+    /// A set of scratch codes from elsewhere, made at `now` (seconds since 1970-01-01 UTC). A code that is not [`SCRATCH_LEN`]
+    /// ASCII digits never matches.
     ///
     /// # Errors
     /// When the kernel gives no randomness.

@@ -51,11 +51,11 @@ pub struct UserState {
     pub failures: u32,
     /// Wrong codes since the last success, to be told to the user.
     pub unreported: u32,
-    /// When the last failure was charged, seconds since 1970-01-01 UTC; 0 when there is none.
+    /// Time of the last charged failure, in seconds since 1970-01-01 UTC; 0 if there is none.
     pub last_failure: u64,
     /// At most [`CAPACITY`].
     pub devices: Vec<DeviceState>,
-    /// Which recovery codes are spent.
+    /// The recovery codes that are spent.
     pub recovery: SpentCodes,
     /// The bypass code that was used, if any.
     pub bypass: Option<CredentialId>,
@@ -91,7 +91,7 @@ pub struct DeviceState {
     pub next: u64,
     /// Learned offset of the device's clock, in steps.
     pub drift: i8,
-    /// When a code of it was last accepted, seconds since 1970-01-01 UTC; 0 for never.
+    /// Time at which a code of it was last accepted, in seconds since 1970-01-01 UTC; 0 for never.
     pub last_used: u64,
     /// True once the record with the device is in place, false again before it is removed. A device that is committed
     /// and has no record was lost, not removed.
@@ -112,9 +112,9 @@ pub struct SpentCodes {
 pub struct GracePeriod {
     /// `PAM_RHOST` of the login that was accepted.
     pub address: IpAddr,
-    /// Which service, as [`service_fingerprint`].
+    /// Fingerprint of the service ([`service_fingerprint`]).
     pub service: u32,
-    /// When the code was accepted, seconds since 1970-01-01 UTC.
+    /// Time at which the code was accepted, in seconds since 1970-01-01 UTC.
     pub since: u64,
 }
 

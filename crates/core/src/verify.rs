@@ -1,4 +1,4 @@
-//! What is said of a typed code: the verdict, and the rules that it needs, pure functions of policy, record, state, input and time.
+//! The verdict on a typed code, and the rules that it needs: pure functions of policy, record, state, input and time.
 //!
 //! Nothing here reads a clock or a file, or writes anything; callers store the state that a verdict returns before they act on
 //! the outcome.

@@ -59,7 +59,7 @@ impl PendingDevice {
         })
     }
 
-    /// The successor of a device: its name and settings, with a new key.
+    /// The successor of a device, made at `now` (seconds since 1970-01-01 UTC): its name and settings, with a new key.
     ///
     /// # Errors
     /// When the kernel gives no randomness.
@@ -78,7 +78,8 @@ impl PendingDevice {
         &self.device
     }
 
-    /// Compares a code with the device, by the rules of a login at `now`. After [`TRIES`] wrong codes none is right.
+    /// Compares a code with the device, by the rules of a login at `now` (seconds since 1970-01-01 UTC). After [`TRIES`] wrong
+    /// codes none is right.
     ///
     /// # Errors
     /// [`UnconfirmedCode`].

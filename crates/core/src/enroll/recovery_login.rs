@@ -25,7 +25,7 @@ enum RecoveryKind {
 }
 
 impl RecoveryLogin {
-    /// That of an accepted code. `None` for a code of a device, and for a bypass code that is good for one login only.
+    /// The recovery login of an accepted code. `None` for a code of a device, and for a bypass code that permits no new device.
     #[must_use]
     pub fn of(record: &UserRecord, by: &Credential) -> Option<Self> {
         let bypass = record.bypass.as_ref();

@@ -13,16 +13,16 @@ pub struct AuditEvent<'a> {
     pub user: &'a str,
     /// The change.
     pub change: FactorChange<'a>,
-    /// Whether it counts.
+    /// Result of the change: made, or not known to be made.
     pub end: ChangeEnd,
 }
 
 /// The end of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeEnd {
-    /// It was made.
+    /// The change was made.
     Made,
-    /// It may count in the fleet of the host, and is not known to be made here.
+    /// The change may have been made in the fleet; it is not known to be made on this host.
     Unsure,
 }
 

@@ -121,7 +121,7 @@ worded_enum! {
     NoInvitation {
         /// None was given, or it was withdrawn.
         Missing = "none",
-        /// It is too old.
+        /// It has expired.
         Expired = "expired",
     }
 }

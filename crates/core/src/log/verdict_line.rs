@@ -1,4 +1,4 @@
-//! What a verdict is called in the log, and the fields that its line has: module, daemon and command take both from here.
+//! Log event and fields of each verdict. Module, daemon and command share them.
 
 use crate::verify::{CodeAcceptance, CodeRejection, Credential, ThrottleStatus};
 

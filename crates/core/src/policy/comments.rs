@@ -5,8 +5,8 @@
 /// wrong, with other places of its faults.
 ///
 /// `None` where a string of several lines may be in it, in which a `#` begins no comment. A comment is kept after a string with
-/// an escape, after a carriage return, which has to stand before the end of the line, and where it holds a control character:
-/// TOML allows the tab alone (TOML 1.0.0, "Comment").
+/// an escape, after a carriage return, and if it holds a control character. A carriage return is allowed only before the end of a
+/// line, and of control characters only the tab (TOML 1.0.0, "Comment").
 pub(super) fn left_out(text: &str) -> Option<String> {
     let mut kept = String::with_capacity(text.len() / 4);
     for line in text.split_inclusive('\n') {

@@ -10,7 +10,7 @@ use crate::policy::{DeviceRequirement, Enforcement, EnrollAtLogin, Policy};
 pub enum PolicyDecision {
     /// Two-factor login is switched off.
     Disabled,
-    /// It is switched off for this service.
+    /// Two-factor login is switched off for this service.
     ServiceOff,
     /// An `[[exempt]]` entry matches: which one, counted from 0.
     Exempt(usize),

@@ -1,4 +1,4 @@
-//! How the next login of a user ends, as far as policy and devices decide it: for reports and warnings before it.
+//! Forecast of a user's next login from policy and devices, for reports and warnings.
 
 use super::decision::{PolicyDecision, decide_without_device};
 use super::{DeviceRequirement, Policy};

@@ -70,7 +70,7 @@ pub struct Policy {
     pub uniform_prompt: bool,
     /// Properties of new devices.
     pub new_devices: NewDevices,
-    /// Which PAM services ask.
+    /// The PAM services that ask for a code.
     pub services: ServiceTable,
     /// Limits on guessing.
     pub throttle: ThrottlePolicy,
@@ -100,7 +100,7 @@ pub enum Enforcement {
 pub enum EnrollAtLogin {
     /// None.
     Off,
-    /// It is offered, and can be skipped unless a device is mandatory.
+    /// Enrollment is offered, and can be skipped unless a device is mandatory.
     Offer,
     /// A login without it is refused.
     Require,

@@ -20,7 +20,7 @@ pub fn sibling(service: &str) -> Option<&'static str> {
     })
 }
 
-/// Which PAM services ask for a code.
+/// The PAM services that ask for a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceTable {
     /// For services that `named` does not hold; such a one is also on where its [`sibling`] is named and on.

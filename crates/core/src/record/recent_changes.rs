@@ -17,7 +17,7 @@ const MAX_ORIGIN_NAME: usize = 64;
 /// One change, as it is told. It holds nothing secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentChange {
-    /// When it was made, in seconds since 1970-01-01 UTC.
+    /// Time of the change, in seconds since 1970-01-01 UTC.
     pub time: u64,
     /// Kind of the change.
     pub kind: ChangeWord,

@@ -42,7 +42,7 @@ const PROVISIONAL: u8 = 1;
 /// Flag of a device with a record.
 const COMMITTED: u8 = 1;
 
-/// Which of the two slots.
+/// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateSlot {
     /// At the beginning of the file.
@@ -89,10 +89,10 @@ pub struct StoredState {
 /// Standing of a file among those of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlotStanding {
-    /// It holds what was known when it was made, and all that came since.
+    /// The slot holds what was known when it was made, and all that came since.
     #[default]
     Settled,
-    /// It was made to take the place of another file, and does not hold yet what that one holds.
+    /// The slot was made to take the place of another file, and does not hold yet what that one holds.
     Provisional,
 }
 

@@ -18,7 +18,7 @@ pub(super) const ENCODED_LEN: usize = 4 + super::TIME_LEN + 4 + 2 * PERIODS;
 pub struct DaemonFailures {
     /// Wrong codes since the last success, at a login or through the daemon; attempts under way included.
     pub in_a_row: u32,
-    /// When the last of them was charged, seconds since 1970-01-01 UTC; 0 when there is none.
+    /// Time of the last of them, in seconds since 1970-01-01 UTC; 0 if there is none.
     pub last: u64,
     /// The newest period with a wrong code, counted from 1970-01-01 UTC.
     pub(super) newest: u32,
@@ -69,7 +69,7 @@ impl DaemonFailures {
         all
     }
 
-    /// The counter with one wrong code more.
+    /// The counter with one more wrong code, typed at `now` (seconds since 1970-01-01 UTC).
     #[must_use]
     pub fn charged(&self, now: u64) -> Self {
         let mut charged = self.aged(now);

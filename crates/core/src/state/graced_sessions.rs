@@ -25,7 +25,7 @@ pub struct SessionGrace {
 pub struct AwaitedSession {
     /// Fingerprint of the process that asked for the code.
     pub process: u64,
-    /// That of its parent.
+    /// Fingerprint of the parent process.
     pub parent: u64,
     /// Audit session of the process when it asked; the highest number for none.
     pub seen: u32,
@@ -43,7 +43,7 @@ pub struct GracedSession {
 }
 
 impl SessionGrace {
-    /// That of a user who never logged in.
+    /// No grace: the value of a user who never logged in.
     pub const NONE: Self = Self {
         boot: 0,
         awaited: None,

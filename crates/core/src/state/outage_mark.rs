@@ -67,7 +67,7 @@ impl UserState {
         digest.finalize().into()
     }
 
-    /// When this host first judged a code by itself, in seconds since 1970-01-01 UTC; `None` where that is not known.
+    /// Time at which this host first judged a code by itself, in seconds since 1970-01-01 UTC; `None` if it is not known.
     #[must_use]
     pub fn outage_since(&self) -> Option<u64> {
         let [MARKED, _, _, _, _, _, _, _, _, _, k, l, m, n] = self.reserve else {
@@ -103,7 +103,7 @@ impl UserState {
         }
     }
 
-    /// Begins the outage of a state that is marked no later than now: the clock was set back.
+    /// Moves a begin of the outage after `now` (seconds since 1970-01-01 UTC) back to `now`: the clock was set back.
     pub fn rebase_outage(&mut self, now: u64) {
         if self.outage_since().is_some_and(|since| since > now) {
             self.set_outage_since(now);

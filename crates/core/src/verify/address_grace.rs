@@ -28,7 +28,7 @@ fn place(address: IpAddr) -> Option<IpAddr> {
     (!shared).then_some(address)
 }
 
-/// Seconds left of a running grace period, `None` when there is none.
+/// Seconds left of a running grace period at `now` (seconds since 1970-01-01 UTC); `None` if there is none.
 #[must_use]
 pub fn running(state: &UserState, origin: &GraceOrigin<'_>, now: u64) -> Option<u64> {
     let address = place(origin.address?)?;
@@ -67,7 +67,8 @@ fn left(grace: &GracePeriod, seconds: u32, now: u64) -> Option<u64> {
     u64::from(seconds).checked_sub(age).filter(|left| *left > 0)
 }
 
-/// Begins a grace period after an accepted code. Where [`MAX_GRACE`] are kept, the oldest makes room.
+/// Begins a grace period after a code that was accepted at `now` (seconds since 1970-01-01 UTC). Where [`MAX_GRACE`] are kept,
+/// the oldest makes room.
 pub fn begin(state: &mut UserState, origin: &GraceOrigin<'_>, now: u64) {
     let address = origin.address.filter(|_| origin.seconds > 0);
     let Some(address) = address.and_then(place) else {

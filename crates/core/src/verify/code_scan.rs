@@ -16,8 +16,8 @@ pub const NEAR: i64 = 20;
 /// Matches of one device for one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CodeScan {
-    /// The moving factor that is accepted. Two in sight may have the same code by chance: of steps the newer one, so that
-    /// the other one does not stay acceptable; of counters the next one, so that the codes between them still work.
+    /// The moving factor that is accepted. Two may have the same code by chance. Of two steps it is the newer one, so that the
+    /// other does not stay acceptable; of two counters the lower one, so that the codes between them still work.
     pub fresh: Option<u64>,
     /// A match that was used before, or is older than one that was.
     pub used: Option<u64>,
@@ -37,7 +37,7 @@ impl CodeScan {
     }
 }
 
-/// Compares with all codes of `device`: the work does not depend on whether or where one matches.
+/// Compares with all codes of `device` at `now` (seconds since 1970-01-01 UTC). The work does not depend on whether or where one matches.
 pub fn scan(
     device: &Device,
     state: &DeviceState,
@@ -51,8 +51,8 @@ pub fn scan(
     }
 }
 
-/// For a code that was refused: by how many steps it lies off now, when it is a code of a TOTP device from shortly
-/// before or after the window. The clocks of server and device differ, then.
+/// The distance of a refused code from `now` (seconds since 1970-01-01 UTC), in steps, if it is a code of a TOTP device from
+/// shortly before or after the window. The clocks of server and device differ then.
 pub fn steps_off(device: &Device, typed: &AnswerCandidate, now: u64) -> Option<i64> {
     let (totp, interval) = device.totp()?;
     let step_now = interval.step(now);

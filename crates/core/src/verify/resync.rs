@@ -22,8 +22,9 @@ pub fn resync(
         .map(|counter| counter + 2)
 }
 
-/// The offset of a TOTP device's clock, in steps, from two codes that it showed one after the other, the second just now
-/// (RFC 6238 section 6). Codes that were used, or are older than a used one, say nothing. `None` when they are not there.
+/// The offset of a TOTP device's clock, in steps, from two successive codes, the second shown at `now` (seconds since 1970-01-01
+/// UTC; RFC 6238 section 6). Codes that were used, or are older than a used one, do not count. `None` if no offset gives both
+/// codes.
 #[must_use]
 pub fn clock_offset(
     device: &Device,
@@ -47,8 +48,8 @@ pub fn clock_offset(
         .min_by_key(|offset| offset.abs())
 }
 
-/// New state of a device whose codes are `offset` steps off now, with the code of this moment used. `None` when
-/// the clocks differ by more than may be learned.
+/// New state of a device whose codes are `offset` steps off at `now` (seconds since 1970-01-01 UTC), with the code of this moment
+/// used. `None` when the clocks differ by more than may be learned.
 #[must_use]
 pub fn with_offset(
     interval: Interval,

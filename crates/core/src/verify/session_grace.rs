@@ -1,8 +1,8 @@
 //! Grace within a session: for a while after a login with a code, the same user is not asked by local services of the session that began
 //! with it.
 //!
-//! The session does not exist yet when the code is given. So the login leaves word of its process; the session, once it is there, claims
-//! what that process left, once.
+//! The session does not exist yet when the code is given. So the login stores a fingerprint of its process in the state, and the
+//! session claims it once, when it begins.
 
 use super::address_grace::adopt_policy;
 use crate::state::UserState;
@@ -24,13 +24,14 @@ pub struct SessionTerms {
 pub struct LoginProcess {
     /// Its fingerprint.
     pub process: u64,
-    /// That of its parent.
+    /// Fingerprint of the parent process.
     pub parent: u64,
     /// Its audit session; the highest number for none.
     pub seen: u32,
 }
 
-/// Leaves word of a login with a code. One login of a user is awaited at a time, the last one.
+/// Stores the process of a login with a code, for its session to claim. Only the last login of a user is kept. `now`: seconds
+/// since 1970-01-01 UTC.
 pub fn await_session(state: &mut UserState, terms: &SessionTerms, login: LoginProcess, now: u64) {
     if terms.seconds == 0 {
         return;
@@ -49,7 +50,7 @@ pub fn await_session(state: &mut UserState, terms: &SessionTerms, login: LoginPr
     });
 }
 
-/// Seconds left of the grace that the session `id` of this process can claim.
+/// Seconds left at `now` (seconds since 1970-01-01 UTC) of the grace that the session `id` of this process can claim.
 #[must_use]
 pub fn claimable(
     state: &UserState,
@@ -66,7 +67,8 @@ pub fn claimable(
     left(login.since, terms.seconds, now)
 }
 
-/// Claims it, if there is any: the login is awaited no more. Where [`MAX_SESSIONS`] are kept, the oldest makes room.
+/// Claims that grace, if there is any, and removes the stored process. The oldest of [`MAX_SESSIONS`] sessions makes room. `now`:
+/// seconds since 1970-01-01 UTC.
 pub fn claim(
     state: &mut UserState,
     terms: &SessionTerms,
@@ -85,7 +87,7 @@ pub fn claim(
     Some(left)
 }
 
-/// Seconds left of the grace of this session, `None` when there is none.
+/// Seconds left of the grace of this session at `now` (seconds since 1970-01-01 UTC); `None` if there is none.
 #[must_use]
 pub fn running(state: &UserState, terms: &SessionTerms, id: u32, now: u64) -> Option<u64> {
     let all = all_running(state, terms, now);

@@ -9,23 +9,23 @@ use super::typed_answer::TypedAnswer;
 /// a password before it; any program of the user can guess at the daemon.
 const DAEMON_LIMIT: u32 = 100;
 
-/// The throttle's answer to an attempt: compared, or not.
+/// The throttle's answer to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleStatus {
-    /// It is.
+    /// The code is compared.
     Open,
-    /// Not for so many seconds, at least 1.
+    /// No code is compared for so many seconds, at least 1.
     LockedFor(u64),
-    /// Not until an administrator unlocks the user (NIST SP 800-63B section 5.2.2).
+    /// No code is compared until an administrator unlocks the user (NIST SP 800-63B section 5.2.2).
     LockedUntilUnlock,
 }
 
-/// Which failures an attempt is one of.
+/// Counter that an attempt is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureCounter {
-    /// Those of logins, which lock out at logins.
+    /// Failures at logins, which lock out at logins.
     Logins,
-    /// Those through the daemon, which lock out there.
+    /// Failures through the daemon, which lock out there.
     Daemon,
 }
 
@@ -130,7 +130,7 @@ pub fn gate(throttle: &ThrottlePolicy, state: &UserState, now: u64) -> ThrottleS
     locked_for(throttle, state.failures, state.last_failure, now)
 }
 
-/// The lock-out after so many failures in a row, of which the last was charged at `last`.
+/// The lock-out after so many failures in a row, the last at `last`; both times in seconds since 1970-01-01 UTC.
 fn locked_for(throttle: &ThrottlePolicy, failures: u32, last: u64, now: u64) -> ThrottleStatus {
     let lockout = lockout(throttle, failures);
     let end = last.saturating_add(lockout);
@@ -141,7 +141,7 @@ fn locked_for(throttle: &ThrottlePolicy, failures: u32, last: u64, now: u64) -> 
     }
 }
 
-/// The same for an attempt through the daemon.
+/// The throttle's answer to an attempt through the daemon at `now` (seconds since 1970-01-01 UTC).
 #[must_use]
 pub fn daemon_gate(throttle: &ThrottlePolicy, state: &UserState, now: u64) -> ThrottleStatus {
     let failures = &state.daemon;
@@ -155,7 +155,7 @@ pub fn daemon_gate(throttle: &ThrottlePolicy, state: &UserState, now: u64) -> Th
     locked_for(throttle, failures.in_a_row, failures.last, now)
 }
 
-/// Counts an attempt of a login at `now` as failed.
+/// Counts an attempt of a login at `now` (seconds since 1970-01-01 UTC) as failed.
 ///
 /// # Errors
 /// The [`ThrottleStatus`] that is closed. Nothing is counted then.
@@ -167,7 +167,7 @@ pub fn charge(
     charge_to(throttle, state, FailureCounter::Logins, now)
 }
 
-/// Counts an attempt at `now` as one of these failures.
+/// Counts an attempt at `now` (seconds since 1970-01-01 UTC) as a failure of this counter.
 ///
 /// # Errors
 /// The [`ThrottleStatus`] that is closed. Nothing is counted then.
@@ -189,8 +189,8 @@ pub fn charge_to(
 
 /// The state to write when the clock was set back behind what the state knows, `None` when it was not.
 ///
-/// A lock-out would otherwise last until the clock gets there again: it is counted anew from `now`, so it is never
-/// shortened. Grace periods that begin in the future end, and with one of a session those of all.
+/// A lock-out would otherwise last until the clock gets there again. It is counted anew from `now` (seconds since 1970-01-01
+/// UTC), so it is never shortened. Grace periods that begin in the future end, and with one of a session those of all.
 #[must_use]
 pub fn rebased(state: &UserState, now: u64) -> Option<UserState> {
     let daemon = state.daemon.rebased(now);

@@ -23,7 +23,7 @@ pub enum AnswerForm {
 /// The codes that an input may mean. One input is one attempt, whatever their number.
 pub struct TypedAnswer {
     candidates: Vec<AnswerCandidate>,
-    /// Which of them is remembered when it is refused.
+    /// Index of the candidate that is stored among the refused answers.
     remembered: Option<usize>,
 }
 
@@ -78,8 +78,8 @@ impl TypedAnswer {
         self.candidates.iter()
     }
 
-    /// True if the input looks like a code at all: digits of a code's length, or base32 of a recovery code's, with a
-    /// digit in it, since a password of 16 letters is likelier than a recovery code without any.
+    /// True if the input looks like a code at all: digits of a code's length, or base32 of a recovery code's length with a digit
+    /// in it. A password of 16 letters is likelier than a recovery code without a digit.
     #[must_use]
     pub fn looks_like_a_code(&self) -> bool {
         self.candidates

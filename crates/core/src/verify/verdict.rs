@@ -64,9 +64,9 @@ pub enum Credential {
 /// Reason why a code was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeRejection {
-    /// It belongs to nothing.
+    /// The code matches no device, recovery code or bypass code.
     Wrong,
-    /// It is a device's code, but of a time outside the window: so many steps off now. A probable clock error.
+    /// A device's code of a time shortly outside the window: a probable clock error.
     ClockDiffers {
         /// Name of the device.
         device: String,
@@ -109,10 +109,10 @@ pub fn code_lengths(record: &UserRecord) -> Vec<Digits> {
 /// one, that code works as any right code does.)
 ///
 /// The last code of a device, used ones of a window, and spent ones are no guesses, and give their charge back. **They are
-/// refused whatever else they match**: each would be a guess at all other devices that nothing counts, again and again until
-/// it is right. A right code has one chance in a million to be the last one of a device; right after a login there may be
-/// more used codes in the window, for as long as that is. Older codes of a counter, nine of which are in sight at all times,
-/// would be too many: they are charged, as wrong ones are, and may be right for something else.
+/// refused whatever else they match**: each would be a guess at all other devices that nothing counts, again and again until it
+/// is right. A right code of 6 digits has one chance in a million to be the last one of a device. Right after a login the window
+/// may hold more used codes. Older codes of a counter, nine of which are in sight at all times, would be too many: they are
+/// charged, as wrong ones are, and may be right for something else.
 #[must_use]
 pub fn verdict(
     policy: &Policy,
@@ -272,7 +272,7 @@ pub(super) fn judge_bypass(
     }
 }
 
-/// Tells a code that belongs to nothing from the effects of a wrong clock.
+/// The reason for a code that matches nothing: wrong, or the effect of a wrong clock at `now` (seconds since 1970-01-01 UTC).
 fn unknown(
     policy: &Policy,
     record: &UserRecord,
@@ -300,9 +300,9 @@ fn unknown(
     CodeRejection::Wrong
 }
 
-/// The state after an administrator's unlock: no failures count any more, no code counts as refused, and a device whose last code lies further ahead
-/// than any device can be, because the clock was set back, works again as after a rebuild. What the user is told at the
-/// next success stays.
+/// The state after an administrator's unlock at `now` (seconds since 1970-01-01 UTC): no failures count any more, and no code
+/// counts as refused. After the clock was set back, the last code of a device may lie further ahead than any device can be; such
+/// a device works again as after a rebuild. The message to the user at the next success stays.
 #[must_use]
 pub fn unlocked(policy: &Policy, record: &UserRecord, state: &UserState, now: u64) -> UserState {
     let mut state = state.clone();

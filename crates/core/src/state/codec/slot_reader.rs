@@ -94,7 +94,7 @@ fn daemon_failures(reader: &mut SlotReader<'_>) -> Option<DaemonFailures> {
     Some(failures)
 }
 
-/// The fields of [`FIRST_FORMAT`]. It knew no pending devices: whatever it names has a record. Of its grace periods the
+/// The fields of format 1 (`FIRST_FORMAT`). It knew no pending devices: each device in it has a record. Of its grace periods the
 /// newest are kept.
 pub(super) fn first_fields(reader: &mut SlotReader<'_>) -> Option<UserState> {
     let mut state = counters(reader)?;
