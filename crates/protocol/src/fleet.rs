@@ -25,7 +25,7 @@ pub enum CodePurpose {
     Program,
     /// A change through the users' daemon, by a code of a device or a recovery code. Wrong ones count as those of programs.
     Proof,
-    /// The same, by a code of a device alone.
+    /// A change through the users' daemon, by a code of a device alone. Wrong ones count as those of programs.
     DeviceProof,
 }
 

@@ -21,19 +21,19 @@ pub enum CodeLayout {
 pub enum VerifyAnswer {
     /// The code works, and its use is on the disk.
     Accepted(AcceptedCode),
-    /// It belongs to nothing.
+    /// The code matches no device, recovery code or bypass code.
     Wrong,
-    /// It was refused lately, and is neither compared nor counted again.
+    /// The code was refused lately, and is neither compared nor counted again.
     Repeated,
-    /// It, or a newer one, was used; the name of the device.
+    /// The code, or a newer one, was used; the name of the device.
     Used(String),
-    /// It is older than one that was accepted, since the clock was set back.
+    /// The code is older than one that was accepted, since the clock was set back.
     Clock(LaggingClock),
     /// A recovery or bypass code that was used.
     Spent,
     /// A bypass code, too late.
     Expired,
-    /// It was not looked at: for so many seconds, or until an administrator unlocks the user.
+    /// The code was not compared. No code is for so many seconds, or until an administrator unlocks the user (`None`).
     Locked(Option<u64>),
     /// The user has no device.
     Unenrolled,

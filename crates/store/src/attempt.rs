@@ -1,4 +1,4 @@
-//! One attempt with a typed code, from the lock to the flush: the same for a login and for `twofactor verify`.
+//! One attempt with a typed code, from the lock to the flush. A login and `twofactor verify` share it.
 
 use crate::files::{FactorStore, LoadedPolicy, LoadedRecord, PolicyFile};
 use crate::sys::clock::{self, BeforeEpoch};
@@ -115,22 +115,22 @@ impl KnownFactor {
 /// Result of a typed code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptResult {
-    /// It was compared; the state that follows from it is on the disk.
+    /// The code was compared; the state that follows from it is on the disk.
     Compared(CodeOutcome),
-    /// It was not looked at.
+    /// The code was not compared.
     Refused(ThrottleStatus),
-    /// It is one of the codes that were refused last: not compared, and not counted.
+    /// The code is one of those that were refused last: not compared, and not counted.
     Repeated,
-    /// The credential that it would be compared with was removed while it was typed.
+    /// The credential of the code was removed while it was typed.
     Gone,
 }
 
 /// A host, as far as it judges by its own file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum JudgingHost {
-    /// It is in no fleet.
+    /// The host is in no fleet.
     Alone,
-    /// It is cut off from its fleet, of so many hosts where that limits its wrong codes.
+    /// The host is cut off from its fleet. The number of hosts is given if it limits the wrong codes.
     CutOff(Option<u32>),
 }
 

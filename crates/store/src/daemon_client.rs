@@ -39,11 +39,11 @@ pub enum DaemonFault {
     NotRoot(u32),
     /// The connection broke, or there was no answer in time.
     Lost(Errno),
-    /// It was closed before the answer.
+    /// The connection was closed before the answer.
     Closed,
-    /// It was closed before the call, which did not arrive.
+    /// The connection was closed before the call, which did not arrive.
     Ended,
-    /// The answer is none.
+    /// The reply is an error, or no answer to the call.
     Reply(ReplyError),
     /// The arguments of the module name other files than the daemon's.
     OtherFiles,
@@ -102,9 +102,9 @@ pub struct DaemonClient {
 /// Meaning of the answer that the daemon is busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BusyAnswer {
-    /// The question is put again.
+    /// The call is sent again.
     Again,
-    /// It is the answer.
+    /// The call fails.
     Final,
 }
 
@@ -120,8 +120,8 @@ impl DaemonClient {
         }
     }
 
-    /// The same, where one question may take so long in all, and is put once: so late another would get no answer, which is
-    /// something else than a busy daemon.
+    /// A client that sends each call once and waits at most `patience`. A second call would get no answer in time, which would
+    /// not be reported as busy.
     #[must_use]
     pub const fn asking_once(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -173,7 +173,7 @@ impl DaemonClient {
         self.ask_with_heartbeat(request, read, &mut || ())
     }
 
-    /// The same by a process that holds a user's lock, and shows that it moves while it waits.
+    /// [`DaemonClient::ask`] for a process that holds a user's lock: calls `heartbeat` while it waits.
     ///
     /// # Errors
     /// [`DaemonError`].

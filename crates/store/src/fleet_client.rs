@@ -44,7 +44,7 @@ impl FleetClient {
         }
     }
 
-    /// The same, of a service that listens elsewhere.
+    /// A client of a service that listens at `socket`.
     #[cfg(test)]
     pub(crate) fn listening_at(self, socket: &Path) -> Self {
         let client = DaemonClient::new(socket, &self.user).asking_once(MARGIN);

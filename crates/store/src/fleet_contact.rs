@@ -21,9 +21,9 @@ const MIRROR_LAG: u64 = 60;
 /// Time of this host's last contact with its fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetContact {
-    /// When the store was last known to be that of the fleet: seconds since 1970-01-01 UTC.
+    /// Time at which the store was last known to be that of the fleet, in seconds since 1970-01-01 UTC.
     pub met: u64,
-    /// When all records were last copied from there.
+    /// Time at which all records were last copied from there, in seconds since 1970-01-01 UTC.
     pub mirrored: u64,
     /// Hosts of the fleet, this one included.
     pub hosts: u32,
@@ -78,7 +78,7 @@ impl FleetContact {
         is_whole.then_some(contact)
     }
 
-    /// Seconds since the last contact; `None` where the note is ahead of the clock, and tells nothing.
+    /// Seconds from the last contact to `now` (seconds since 1970-01-01 UTC); `None` if the note is ahead of the clock, and tells nothing.
     #[must_use]
     pub fn age(&self, now: u64) -> Option<u64> {
         now.checked_sub(self.met.max(self.mirrored))

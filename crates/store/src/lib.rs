@@ -1,7 +1,8 @@
 //! The machine's knowledge about logins: accounts, the clock, and the files with policy, records and states.
 //!
-//! Imports flow one way: [`sys`] asks the operating system, [`account_rules`] looks up users and groups of the policy, [`files`] keeps what
-//! is stored, [`attempt`] makes one attempt to log in, and [`operations`] change what a user has. Nothing here knows of terminals or of PAM.
+//! Imports flow one way. [`sys`] asks the operating system. [`account_rules`] looks up users and groups of the policy. [`files`]
+//! keeps records and states. [`attempt`] makes one attempt to log in. [`operations`] change a user's factor. Nothing here knows
+//! of terminals or of PAM.
 #![deny(unsafe_code)]
 
 pub mod account_rules;

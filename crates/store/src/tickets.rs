@@ -41,7 +41,7 @@ pub enum TicketIssue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TicketContent {
     session: u32,
-    /// When it was written ([`clock::since_boot`]).
+    /// Time at which it was written ([`clock::since_boot`]).
     issued: u64,
 }
 
@@ -155,7 +155,8 @@ impl TicketContent {
         })
     }
 
-    /// One from the future was written before the machine was started anew.
+    /// True if the ticket is valid for the session at `now` ([`clock::since_boot`]). A ticket from the future was written before
+    /// the last boot.
     const fn holds(self, session: u32, now: u64) -> bool {
         self.session == session && self.issued <= now && now - self.issued < VALID
     }

@@ -70,7 +70,7 @@ pub enum CodeRejection {
     ClockDiffers {
         /// Name of the device.
         device: String,
-        /// Negative: the code is older than now.
+        /// Distance from now, in steps; negative: the code is older.
         steps: i64,
     },
     /// Right, but it or a newer one was used already (RFC 6238 section 5.2).

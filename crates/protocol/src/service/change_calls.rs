@@ -92,9 +92,9 @@ pub struct CodeCall {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
-    /// Of the time.
+    /// Codes of the time.
     Totp,
-    /// Of a counter.
+    /// Codes of a counter.
     Hotp,
 }
 
@@ -171,7 +171,7 @@ pub struct ChangeReply {
     /// Its key in base32, with `pending`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// The same as the URI that an app reads.
+    /// The URI that an app reads, with key and settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// The QR code of the URI as a drawing.

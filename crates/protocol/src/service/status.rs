@@ -21,9 +21,9 @@ pub struct DeviceEntry {
     /// Seconds for which a code is shown; none for `hotp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<u32>,
-    /// When it was enrolled, in seconds since 1970-01-01 UTC.
+    /// Time of enrollment, in seconds since 1970-01-01 UTC.
     pub enrolled: u64,
-    /// When a code of it was last accepted, in the same unit.
+    /// Time at which a code of it was last accepted, in seconds since 1970-01-01 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<u64>,
 }
@@ -31,7 +31,7 @@ pub struct DeviceEntry {
 /// A change of the factor that the user is told of at logins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeEntry {
-    /// When it was made, in seconds since 1970-01-01 UTC.
+    /// Time of the change, in seconds since 1970-01-01 UTC.
     pub time: u64,
     /// Its kind, by its word in the record.
     pub change: Cow<'static, str>,

@@ -70,7 +70,7 @@ impl KnownGroups {
         }
     }
 
-    /// Those of an account, or of a name without one, which is in no group.
+    /// The groups of an account, or of a name without one, which is in no group.
     pub const fn of<'a>(&'a mut self, account: Option<&'a Account>) -> GroupMemberships<'a> {
         GroupMemberships {
             groups: self,
@@ -79,7 +79,7 @@ impl KnownGroups {
         }
     }
 
-    /// Those that were asked for and are unusable.
+    /// The groups that were asked for and are unusable.
     #[must_use]
     pub fn unusable(&self) -> Vec<UnusableGroup> {
         let unusable = |(name, id): &(String, Result<u32, GroupFault>)| {
@@ -119,8 +119,8 @@ impl KnownGroups {
 impl GroupMemberships<'_> {
     /// True if the account is in the group of that name.
     ///
-    /// A group that is not found, or cannot be looked up right now, has no members: an exemption that cannot be shown to
-    /// hold does not hold, so a code is asked for, and that is all that may come of it.
+    /// A group that is not found, or cannot be looked up right now, has no members. An exemption that cannot be shown to hold
+    /// does not hold, so a code is asked for; nothing worse may come of it.
     pub fn include(&mut self, group: &str) -> bool {
         // A name without an account waits as long as one with.
         let (Ok(gid), Some(account)) = (self.groups.id(group), self.account) else {

@@ -1,9 +1,8 @@
 //! Users and groups of `[[require]]`, looked up for users without a device.
 //!
-//! It is the opposite of an exemption on purpose: what cannot be looked up counts as a match, since a directory that is
-//! away must not let in users without a code. Only where every source of the name service says that there is no such
-//! user, group or member, there is none; what a source says when it is asked alone counts, since it may have failed when
-//! the C library asked. All names of a uid count: an alias is no way around.
+//! It is the opposite of an exemption on purpose: what cannot be looked up counts as a match, since a directory that is away must
+//! not let in users without a code. A user, group or member is missing only if every source of the name service says so. Each
+//! source is asked alone, since it may have failed when the C library asked. All names of a uid count: an alias is no way around.
 
 use std::sync::Arc;
 
@@ -141,7 +140,7 @@ fn is_member(group: &str, gid: Option<u32>, names: &[Account]) -> Result<bool, L
     asked.map(|()| false)
 }
 
-/// What is known under a name, looked up where it is not.
+/// The known value of a name, looked up at the first call.
 fn look_up<T: Clone>(known: &mut Vec<(String, T)>, name: &str, find: impl FnOnce() -> T) -> T {
     if let Some((_, found)) = known.iter().find(|(known, _)| known == name) {
         return found.clone();

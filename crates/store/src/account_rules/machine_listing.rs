@@ -1,4 +1,4 @@
-//! What is known of very many accounts: files are read once, and not for each account.
+//! The accounts and groups of a machine with very many accounts: files are read once, and not for each account.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};

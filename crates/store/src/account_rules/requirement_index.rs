@@ -22,7 +22,7 @@ pub(super) struct NameLookups {
 /// The entries of one policy at one time, in the order in which they are asked: those in force, then by their days.
 #[derive(Debug)]
 pub(super) struct RequirementIndex {
-    /// What it was made of.
+    /// The entries of the policy and the time that the index was made of.
     made_of: (Vec<RequireEntry>, PolicyTime),
     entries: Vec<IndexedEntry>,
     /// Position of the first entry that has a login name.

@@ -104,8 +104,8 @@ pub(super) fn lock_recorded<'s>(
     Ok(record.map(|record| (locked, record)))
 }
 
-/// The state, corrected and stored when the clock was set back. It is flushed at once, since a caller that goes no
-/// further would leave a slot in flight that the next process takes for flushed.
+/// The state, corrected and stored if `now` (seconds since 1970-01-01 UTC) shows that the clock was set back. It is flushed at
+/// once, since a caller that goes no further would leave a slot in flight that the next process takes for flushed.
 pub(super) fn rebase(locked: &mut LockedFactor<'_>, now: u64) -> Result<UserState, AttemptFailure> {
     if let Some(state) = verify::rebased(locked.state(), now) {
         locked.write(state)?;

@@ -6,9 +6,9 @@ use twofactor_core::verify::FailureCounter;
 /// Codes that are a proof for a change through the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofCodes {
-    /// Those of devices, and recovery codes.
+    /// Codes of devices, and recovery codes.
     All,
-    /// Those of devices. A recovery code is a wrong one, and stays unused.
+    /// Codes of devices. A recovery code is a wrong code, and stays unused.
     OfDevices,
 }
 

@@ -89,8 +89,8 @@ impl LoginAttempt<'_> {
         Ok(contact.hosts)
     }
 
-    /// A user whose state cannot be joined with that of the fleet is judged by this host alone for no longer than all users of a host
-    /// that is cut off. Where it is not known since when that is so, it begins with this code.
+    /// Limits the time for which this host judges a user by itself if the state cannot be joined with that of the fleet. The
+    /// limit is that of a host that is cut off. If the beginning is not known, the time begins with this code.
     fn check_alone(&self, state: &UserState) -> Result<(), AttemptFailure> {
         let limit = u64::from(self.loaded.policy.fleet.outage_local_for);
         let Some(since) = state.outage_since().filter(|_| limit != 0) else {
@@ -104,7 +104,7 @@ impl LoginAttempt<'_> {
     }
 }
 
-/// True if root made a bypass code on this host, for the time in which it is cut off, which still works.
+/// True if a bypass code that root made on this host for an outage still works at `now` (seconds since 1970-01-01 UTC).
 fn has_open_code(record: &UserRecord, state: &UserState, now: u64) -> bool {
     let mut codes = record.bypass.iter();
     codes.any(|code| {
@@ -112,7 +112,7 @@ fn has_open_code(record: &UserRecord, state: &UserState, now: u64) -> bool {
     })
 }
 
-/// Of a host that may not judge, the code of its root is judged all the same: no other host accepts that.
+/// Keeps the bypass code of this host alone. It is judged in any outage, since no other host accepts it.
 fn leave_bypass_alone(record: &mut UserRecord) {
     record.recovery = None;
     record.devices.clear();
@@ -124,12 +124,13 @@ fn without_lasting_codes(record: &mut UserRecord) {
     record.devices.retain(|device| device.kind != OtpKind::Hotp);
 }
 
-/// Checks that a user who has no device on this host has none on any. In a fleet that is believed only of copies that were those of the
-/// store at the last contact, and of no user whose record could not be copied; this host's notes of such users count also where the policy
-/// has no fleet any more. `name` is that of the account, or the one that was given where no account is found; `uid` is the account's.
+/// Checks that a user who has no device on this host has none on any. In a fleet the copies of records must have been those of
+/// the store at the last contact, and the user's record must not be one that could not be copied. This host's notes of such users
+/// count also if the policy has no fleet any more. `name` is that of the account, or the one that was given if no account is
+/// found; `uid` is the account's.
 ///
 /// # Errors
-/// [`AttemptFailure::Outage`] where it is not known; [`AttemptFailure`].
+/// [`AttemptFailure::Outage`] if this is not known; [`AttemptFailure`].
 pub fn prove_unenrolled(
     policy: &Policy,
     state: &Path,
@@ -138,11 +139,11 @@ pub fn prove_unenrolled(
     now: impl FnOnce() -> Result<u64, BeforeEpoch>,
 ) -> Result<(), AttemptFailure> {
     let fleet = &policy.fleet;
-    // At the console, too: who has a device here gets in there by a code.
+    // Also at the console: a user who has a device here logs in there with a code.
     if is_unmirrored(state, name, uid)? {
         return Err(OutageRefusal::Unmirrored.into());
     }
-    // The console takes the files as they are, however old, but not against what they say.
+    // At the console the copies may be of any age. A note of a record that could not be copied still refuses.
     if !fleet.enabled || fleet.is_local(service) {
         return Ok(());
     }
@@ -162,7 +163,7 @@ pub fn prove_unenrolled(
     Ok(())
 }
 
-/// True if a user is noted whose record could not be put in place, by this name or by another name of this uid.
+/// True if this name, or another name of this uid, is noted as a user whose record could not be put in place.
 fn is_unmirrored(
     state: &Path,
     name: Option<&str>,
@@ -175,7 +176,7 @@ fn is_unmirrored(
     if is_noted.map_err(OutageRefusal::Notes)? {
         return Ok(true);
     }
-    // Hardly ever is there one.
+    // There is hardly ever a note.
     let noted = notes.users().map_err(OutageRefusal::Notes)?;
     if noted.iter().any(|it| Some(it.as_str()) == name) {
         return Ok(true);
@@ -183,8 +184,8 @@ fn is_unmirrored(
     uid.map_or(Ok(false), |uid| is_noted_uid(&noted, uid))
 }
 
-/// True if one of these names is of this uid. One that cannot be looked up is of a source that is away: it is taken for another
-/// user's where passwd(5) has the uid, so that the note of one user shuts no local one out.
+/// True if one of these names is of this uid. A name that cannot be looked up is of a source that is away. If passwd(5) has the
+/// uid, it is taken for another user's, so that the note of one user shuts no local user out.
 fn is_noted_uid(noted: &[String], uid: u32) -> Result<bool, AttemptFailure> {
     let mut unanswered = None;
     for name in noted {

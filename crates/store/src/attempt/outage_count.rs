@@ -14,12 +14,12 @@ use crate::sys::random;
 pub struct OutageCount {
     /// The outage, up to a code that was accepted in it: that ends the wrong codes before it.
     pub id: OutageId,
-    /// How many, from its beginning on; at least 1.
+    /// Number of wrong codes since the outage began, at least 1.
     pub counted: u32,
 }
 
 impl OutageCount {
-    /// That of a host's own state; `None` where nothing was counted, or the outage has no name yet.
+    /// The count of a host's own state; `None` if nothing was counted, or the outage has no name yet.
     #[must_use]
     pub fn of(own: &UserState) -> Option<Self> {
         let (id, counted) = (own.outage_id()?, own.counted_alone());

@@ -13,7 +13,7 @@ use super::outage_count::{OutageCount, name_outage};
 use super::shared_code::write_through;
 use crate::files::FactorStore;
 
-/// What is made known to all hosts of a user.
+/// Update of a user's shared state with the codes that this host has judged by itself.
 pub struct StatePush<'a> {
     /// The name of the record.
     pub user: &'a str,
@@ -27,9 +27,9 @@ pub struct StatePush<'a> {
 /// States that are made known to all hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushedStates {
-    /// Those with the mark of an outage.
+    /// States with the mark of an outage.
     Marked,
-    /// All: before this host's policy had a fleet, codes were judged without a mark.
+    /// All states: before this host's policy had a fleet, codes were judged without a mark.
     All,
 }
 

@@ -15,7 +15,7 @@ pub enum OutageRefusal {
     TooLong(u64),
     /// This host has judged codes of the user by itself for so many seconds, and could not bring that to the store.
     AloneTooLong(u64),
-    /// That the user has no device is not known for sure.
+    /// The copies of the records are too old to prove that the user has no device.
     StaleMirror,
     /// The fleet has a record of the user that could not be put in place on this host.
     Unmirrored,

@@ -58,7 +58,8 @@ impl LoginAttempt<'_> {
         ))
     }
 
-    /// A running grace period, decided under the lock. Where the lock is not free the code is asked for.
+    /// A grace period that runs at `now` (seconds since 1970-01-01 UTC), decided under the lock. If the lock is not free, the
+    /// code is asked for.
     fn grace(&self, peeked: &UserState, now: u64) -> Result<Option<PreCheck>, AttemptFailure> {
         let session = self.graced_session();
         let running = |state: &UserState, now| {

@@ -1,4 +1,4 @@
-//! Grace within a session, with the facts of this process: which login is awaited, which session it is.
+//! Grace within a session, with the facts of this process: its login and its audit session.
 
 use super::{AttemptFailure, LoginAttempt};
 use crate::files::{FactorStore, LoadedPolicy};
@@ -14,7 +14,7 @@ use twofactor_core::verify::session_grace::{self, LoginProcess, SessionTerms};
 pub enum SessionRole {
     /// A session may begin with it.
     Begins,
-    /// It may be within one: a local service.
+    /// The login may be within a session: a local service.
     Within,
     /// Neither.
     Apart,
@@ -40,7 +40,8 @@ impl LoginAttempt<'_> {
         Some((terms(&self.loaded)?, id))
     }
 
-    /// Leaves word of this login in the state, for the session that begins with it. Where the process cannot be told nothing is left.
+    /// Stores the fingerprint of the login's process in the state, for the session that begins with it. Stores nothing if the
+    /// process cannot be identified. `now`: seconds since 1970-01-01 UTC.
     pub(super) fn await_session(&self, state: &mut UserState, now: u64) {
         if self.role != SessionRole::Begins || self.loaded.policy.grace_session == 0 {
             return;

@@ -57,8 +57,8 @@ struct ClaimedName<'s> {
 type BulkResults = Vec<Result<BulkEnrollment, StoreError>>;
 
 impl FactorStore {
-    /// Makes record and state of up to [`BATCH`] accounts that have neither, in the order of all changes: a state in which
-    /// no device is committed, the index, the record, the state in which they are. A crash leaves a newcomer with a
+    /// Makes record and state of up to [`BATCH`] accounts that have neither. The order is that of all changes: a state in which
+    /// no device is committed, the index, the record, the state in which they are committed. A crash leaves a newcomer with a
     /// record, or with nothing that tells of one.
     ///
     /// # Errors

@@ -76,8 +76,8 @@ impl FactorStore {
         Ok(store)
     }
 
-    /// [`FactorStore::open`] for one login, with fewer system calls: `users` and `state` are checked when a file in them is
-    /// wanted, and opened where it is not found, or is to be changed otherwise than in place.
+    /// [`FactorStore::open`] for one login, with fewer system calls. `users` and `state` are checked when a file in them is
+    /// wanted. They are opened if it is not found, or is to be changed otherwise than in place.
     ///
     /// # Errors
     /// [`StoreError`] as for [`FactorStore::open`]; what is wrong with `users` and `state` is an error of the first use.
@@ -169,8 +169,8 @@ impl FactorStore {
 
     /// Makes a new state for an account whose state is missing, damaged, or does not know its devices.
     ///
-    /// Nothing that may have been used before works in it: TOTP codes are accepted again after `2 * window + 3` steps,
-    /// HOTP codes after `twofactor resync`, recovery and bypass codes not at all.
+    /// No code works in it that may have been used before `now` (seconds since 1970-01-01 UTC). TOTP codes are accepted again
+    /// after `2 * window + 3` steps, HOTP codes after `twofactor resync`, recovery and bypass codes not at all.
     ///
     /// # Errors
     /// [`StoreError`] when there is no valid record, or the state cannot be written.

@@ -101,8 +101,8 @@ impl FactorStore {
     }
 }
 
-/// `None` when two system calls have said that there is no such file: a user who has no record is not asked for a code,
-/// so a single call that fails for another reason must not be believed.
+/// `None` if two system calls have said that there is no such file. A user without a record is not asked for a code, so a single
+/// call that fails for another reason must not be believed.
 fn read_if_there(
     users: &StateSubdirectory,
     name: &str,

@@ -1,7 +1,7 @@
 //! The record that counts for an account: by name, and by uid where the name has none.
 //!
-//! That a user has no device is believed only where it is proven: no record of the name, no entry of the uid in the
-//! index, and no state that says that there was a record.
+//! The absence of a device has to be proven: no record of the name, no entry of the uid in the index, and no state that says that
+//! there was a record.
 
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;

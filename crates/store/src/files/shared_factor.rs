@@ -40,9 +40,9 @@ pub enum SharedChange<'a> {
 pub enum ShareFault {
     /// The fleet has another record of the user than this host.
     Conflict,
-    /// It was not made: a sentence that says why.
+    /// The change was not made: a sentence that says why.
     NotMade(String),
-    /// It may have been made: a sentence that says why that is not known.
+    /// The change may have been made: a sentence that says why that is not known.
     Unknown(String),
 }
 
@@ -67,7 +67,7 @@ pub trait SharedFactors: Send + Sync {
 }
 
 impl FactorStore {
-    /// The same store, whose changes are made in this fleet first.
+    /// This store, with changes made in this fleet first.
     #[must_use]
     pub fn with_fleet(mut self, fleet: Arc<dyn SharedFactors>) -> Self {
         self.fleet = Some(fleet);

@@ -1,18 +1,18 @@
 //! The files of one user's state: finding the current one, locking it, and taking it over from a holder that does not
 //! move.
 //!
-//! `state/NAME` is the base. A process that has waited a second for its lock, while the state did not change, closes it:
-//! it makes the directory `state/NAME+`. The files in there are generations, named by numbers from 1 on; the highest
-//! counts. Each is claimed with link(2), which fails where another process did it, is locked by its maker, and is
-//! provisional until it holds what the highest file below it held that is not provisional itself, and is flushed. Then the
-//! lower ones are removed. A generation whose lock is held for too long is taken over in the same way.
+//! `state/NAME` is the base. A process that has waited a second for its lock, while the state did not change, closes it: it makes
+//! the directory `state/NAME+`. The files in there are generations, named by numbers from 1 on; the highest counts. Each is
+//! claimed with link(2), which fails if another process did it, and is locked by its maker. It is provisional until it holds the
+//! content of the highest file below it that is not provisional itself, and is flushed. Then the lower ones are removed. A
+//! generation whose lock is held for too long is taken over in the same way.
 //!
-//! The holder of a file looks after its flush whether it is still the current one: that the base is not closed, or that
-//! the next generation does not exist; and that the name is still its file. Otherwise it says nothing about the code.
-//! What it wrote before that look is copied by every later generation, since a generation is filled after it was made.
+//! After its flush the holder of a file looks whether it is still the current one: the base is not closed, or the next generation
+//! does not exist, and the name is still its file. Otherwise it says nothing about the code. What it wrote before that look is
+//! copied by every later generation, since a generation is filled after it was made.
 //!
-//! Numbers only grow, and the highest file is never removed, so that nothing comes back. `tests/takeover_model.rs` tries
-//! all orders of steps, stops and kills of three processes.
+//! Numbers only grow, and the highest file is never removed, so that nothing comes back. `tests/takeover_model.rs` tries all
+//! orders of steps, stops and kills of two processes, and of three with `make races`.
 
 mod generation_access;
 mod generation_claim;

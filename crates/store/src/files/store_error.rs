@@ -15,7 +15,7 @@ use super::file_names;
 /// A file that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreError {
-    /// Which file or directory.
+    /// The file or directory.
     pub path: PathBuf,
     /// The cause.
     pub cause: FileFault,
@@ -24,24 +24,24 @@ pub struct StoreError {
 /// Reason why a file cannot be used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FileFault {
-    /// It cannot be opened, read or written, or is not safe to use.
+    /// The file cannot be opened, read or written, or is not safe to use.
     File(FileError),
-    /// It is not UTF-8.
+    /// The file is not UTF-8.
     NotUtf8,
-    /// It is not a valid policy.
+    /// The file is not a valid policy.
     Policy(PolicyError),
-    /// It is not a valid record.
+    /// The file is not a valid record.
     Record(RecordError),
-    /// It is not a valid state.
+    /// The file is not a valid state.
     State(StateError),
-    /// It belongs to another user id: the name was given to another user.
+    /// The file belongs to another user id: the name was given to another user.
     OtherUid {
         /// In the file.
         recorded: u32,
         /// In the passwd database.
         current: u32,
     },
-    /// It is the record of a user of another name, this one.
+    /// The file is the record of a user of this other name.
     OtherUser(String),
     /// A record has no state beside it.
     MissingState,
@@ -52,7 +52,7 @@ pub enum FileFault {
     /// The state was taken over by another process while this one did not move: nothing may be concluded from what was
     /// read.
     TakenOver,
-    /// It was changed by another process since it was read.
+    /// Another process changed the file after it was read.
     Changed,
     /// The state can be written no more often.
     Exhausted,

@@ -1,9 +1,9 @@
-//! Which names have a record under a user id: so that a renamed user, an alias or a changed canonical name is asked
-//! for the code of the same record.
+//! The names that have a record under a user id, so that a renamed user, an alias or a changed canonical name is asked for the
+//! code of the same record.
 //!
-//! Each entry is a small file in `users/` that holds the file name of a state: `+UID` for the first name,
-//! `+UID+1` to `+UID+7` for further names of the same uid, which are looked at only where `+UID+` exists. The character
-//! `+` occurs in no file name that is made of a user's name. Entries are made and removed without a lock of their own.
+//! Each entry is a small file in `users/` that holds the file name of a state. `+UID` is for the first name, `+UID+1` to `+UID+7`
+//! for further names of the same uid. Those are looked at only if `+UID+` exists. The character `+` occurs in no file name that
+//! is made of a user's name. Entries are made and removed without a lock of their own.
 
 use std::os::fd::OwnedFd;
 

@@ -12,10 +12,10 @@
 //! 6. The record gets the new name.
 //! 7. The index loses the old name.
 //!
-//! A record that says another name than that of its file, and whose own file is not there, is on its way. It counts for
-//! the uid that it says, with the state that is under either name: up to step 6 it is found by the old name, and by uid,
-//! from then on by the new one. So a login in between is asked as before. Only where the uid changes it is refused
-//! between steps 2 and 3, since record and state say different uids.
+//! A record that says another name than that of its file, and whose own file is not there, is on its way. It counts for the uid
+//! that it says, with the state that is under either name. Up to step 6 it is found by the old name and by uid, from then on by
+//! the new name. So a login in between is asked as before. Only where the uid changes it is refused between steps 2 and 3, since
+//! record and state say different uids.
 
 use crate::sys::file::{self, FileError};
 use crate::sys::new_file::{self, LinkDurability};

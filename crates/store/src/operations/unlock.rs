@@ -73,7 +73,8 @@ pub fn unlock(
     Ok(failures)
 }
 
-/// The wrong codes that counted: in a fleet those of all hosts, and what this one counted by itself, which they do not know of.
+/// The wrong codes that counted at `now` (seconds since 1970-01-01 UTC). In a fleet these are the ones of all hosts, and those
+/// that this host alone has counted.
 fn forgotten(own: &UserState, shared: Option<&UserState>, now: u64) -> ForgottenFailures {
     let alone = own.outage_mark().is_some();
     let (logins, daemon) = match shared {

@@ -76,7 +76,7 @@ pub fn sleep_until(end: Duration) {
 pub enum ClockStatus {
     /// A time service keeps it right.
     Synchronized,
-    /// It is not kept right, or not any more.
+    /// No time service keeps it right, or none any more.
     Unsynchronized,
     /// The kernel does not tell.
     Unknown,

@@ -230,8 +230,8 @@ pub fn device(fd: impl AsFd) -> Result<u64, FileError> {
     fstat(fd).map(|stat| stat.st_dev).map_err(failed("fstat"))
 }
 
-/// The file under a number that is none of the three standard ones: there it would be the standard input, output or error of a program that has closed
-/// them: what a library says there would go into the file.
+/// The file under a number above the three standard ones. A program may have closed those; a file under such a number would get
+/// what a library writes to standard output or error.
 pub(super) fn apart(fd: OwnedFd) -> Result<OwnedFd, FileError> {
     numbered(fd, FIRST_FREE)
 }

@@ -16,7 +16,7 @@ pub fn minute(seconds: u64) -> Option<String> {
     minute_of(&broken_down(seconds)?)
 }
 
-/// The same with the time zone, for readers elsewhere: `2026-02-03 04:05 UTC+01:00`.
+/// The minute with its time zone, for readers elsewhere: `2026-02-03 04:05 UTC+01:00`.
 #[must_use]
 pub fn minute_with_zone(seconds: u64) -> Option<String> {
     let tm = broken_down(seconds)?;

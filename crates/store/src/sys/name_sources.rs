@@ -1,8 +1,8 @@
 //! The sources of the name service (nsswitch.conf(5)), asked one by one.
 //!
-//! A look-up of the C library asks one source after another, and says that there is nothing where a source failed and a
-//! later one did not know the name; getgrouplist(3) reports no failure at all. Where the absence of a name lets a user in,
-//! each source has to say so. A source that failed then and finds the name now has found it: what it says counts.
+//! A look-up of the C library asks one source after another. It finds nothing if one source failed and a later one does not know
+//! the name; getgrouplist(3) reports no failure at all. Where the absence of a name lets a user in, each source has to say so. A
+//! source that failed then and finds the name now has found it: what it says counts.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};

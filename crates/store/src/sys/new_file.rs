@@ -1,6 +1,6 @@
 //! Names that are made only where there are none.
 //!
-//! That is atomic without a lock: of two processes that make the same name one is told that it exists.
+//! link(2) and rename(2) without replacement are atomic: of two processes that make the same name, one gets EEXIST.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -207,10 +207,10 @@ pub fn rename_new(directory: impl AsFd, from: &str, to: &str) -> Result<bool, Fi
     }
 }
 
-/// When the content of a new file is on the disk.
+/// Time at which the content of a new file is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkDurability {
-    /// Before it has its name.
+    /// Before the file has its name.
     Now,
     /// After a flush of the file system, for many files at once.
     Later,

@@ -24,7 +24,7 @@ pub struct PeerOrigin {
 enum PeerProcess {
     /// A descriptor of it (pidfd_open(2)), whatever process has its number by now.
     Held(OwnedFd),
-    /// It has ended.
+    /// The process has ended.
     Gone,
     /// The kernel gives no such descriptor (before Linux 6.5).
     Unheld,
@@ -37,8 +37,8 @@ pub fn peer_origin(socket: impl AsFd, peer: PeerCredentials) -> PeerOrigin {
     origin(&held(socket), || read_origin(peer))
 }
 
-/// The same where it cannot be proven later: a kernel before 6.5 says which process has the number now, and nothing about the one
-/// that connected. `None` with a later kernel, which proves it at any time.
+/// The peer's origin at the time of the connection, for a kernel before 6.5. That kernel says which process has the number now,
+/// and cannot prove later that it is the one that connected. `None` with a newer kernel, which proves it at any time.
 pub fn origin_at_once(socket: impl AsFd, peer: PeerCredentials) -> Option<PeerOrigin> {
     static IS_HELD: OnceLock<bool> = OnceLock::new();
     let is_held = IS_HELD.get_or_init(|| !matches!(held(socket), PeerProcess::Unheld));

@@ -4,14 +4,14 @@
 /// The number that stands for "none" among audit sessions (linux/audit.h).
 const NO_SESSION: u32 = u32::MAX;
 
-/// The audit session of a process, in which pam_loginuid(8) has put it and all that it starts, if it is one of a user with this uid;
-/// `None` where there is none, or where it cannot be read.
+/// The audit session of a process and of all that it starts, set by pam_loginuid(8), if it belongs to a user with this uid.
+/// `None` if there is none, or if it cannot be read.
 #[must_use]
 pub fn audit_session(pid: i32, uid: u32) -> Option<u32> {
     session_in(&format!("/proc/{pid}"), uid)
 }
 
-/// That of this process.
+/// The audit session of this process, as [`audit_session`].
 #[must_use]
 pub fn own_audit_session(uid: u32) -> Option<u32> {
     session_in("/proc/self", uid)
@@ -49,7 +49,7 @@ pub fn terminal(pid: i32) -> Option<TerminalNumber> {
     terminal_in(&format!("/proc/{pid}"))
 }
 
-/// That of this process.
+/// The terminal that controls this process, if there is one.
 #[must_use]
 pub fn own_terminal() -> Option<TerminalNumber> {
     terminal_in("/proc/self")
@@ -70,7 +70,7 @@ pub fn audit_session_number() -> Option<u32> {
 pub struct ProcessId {
     /// Its number.
     pub pid: u32,
-    /// When it started, in ticks since the boot (proc_pid_stat(5)).
+    /// Time of its start, in ticks since the boot (proc_pid_stat(5)).
     pub started: u64,
 }
 
@@ -134,9 +134,9 @@ pub fn ordinary_uid() -> Option<u32> {
     (!uid.is_root()).then(|| uid.as_raw())
 }
 
-/// The effective uid where the program was not started as root, and `None` where it was: then it costs no system call. A process that has
-/// given up root's uid since can open root's files only where it kept CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH (capabilities(7)),
-/// with which it may read them anyway; all others find them closed, and ask [`ordinary_uid`] then.
+/// The effective uid if the program was not started as root. `None` if it was, without a system call. A process that has given up
+/// root's uid since can open root's files only with CAP_DAC_OVERRIDE or CAP_DAC_READ_SEARCH (capabilities(7)), with which it may
+/// read them anyway. All others find them closed, and ask [`ordinary_uid`] then.
 #[must_use]
 pub fn ordinary_uid_at_start() -> Option<u32> {
     // SAFETY: getauxval(3) takes any number, and reads what the kernel gave this program when it started.

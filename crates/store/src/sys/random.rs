@@ -2,8 +2,8 @@
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// Fills `bytes` by getrandom(2). Where that is not to be had, as in a sandbox, the crate of the same name looks for another
-/// source; asked first, it would make one more call in each process, to find out.
+/// Fills `bytes` by getrandom(2), and by the crate of that name if the call fails (sandbox). The crate would first probe for the
+/// call, which costs one more call in each process.
 ///
 /// # Errors
 /// The kernel gives no randomness.

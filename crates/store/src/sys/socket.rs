@@ -138,7 +138,7 @@ impl TimedConnection {
         self.tried(what, Duration::MAX, call)
     }
 
-    /// The same, where each call waits at most so long.
+    /// As [`Self::until_end`]; each call waits at most for `longest`.
     fn tried<T>(
         &self,
         what: Timeout,

@@ -13,8 +13,8 @@ use crate::files::state_generations::StateFiles;
 use crate::files::{FileFault, ShareResult, SharedChange, StoreError, file_names, uid_index};
 
 impl LockedFactor<'_> {
-    /// Replaces record and state. First a state that knows the devices of the old record and of the new one, in which
-    /// none of those that are new is committed; then the index and the record; then the state of the new record alone.
+    /// Replaces record and state, in three steps. First comes a state that knows the devices of both records, with no new one
+    /// committed. Then come the index and the record, and then the state of the new record alone.
     ///
     /// A crash in between leaves the old record or the new one, with a state that knows it, and in which no device is
     /// committed that has no record.
@@ -148,8 +148,8 @@ impl LockedFactor<'_> {
         self.confirm()
     }
 
-    /// This process did not move after the record was in place, and another one has taken the state over: what was to be
-    /// done is done, unless that one has changed the record.
+    /// Another process has taken the state over, since this one did not move after the record was in place. The last step is done
+    /// all the same, unless that process has changed the record.
     fn settle_anew(&self, record: &UserRecord) -> Result<(), StoreError> {
         let mut current = Self::existing(self.store, &self.account)?;
         let kept = current.record()?.map(|kept| kept.to_toml());
@@ -214,7 +214,7 @@ impl LockedFactor<'_> {
         state
             .devices
             .retain(|entry| was(entry) || has(record, entry));
-        // Of a lost record one device tells as well as all: there is room for one beside those of a record.
+        // One entry is enough to show that a record was lost, and the state has room for one more than a record.
         while old.is_none() && state.devices.len() > state::CAPACITY {
             let Some(surplus) = state.devices.iter().rposition(|entry| !has(record, entry)) else {
                 break;

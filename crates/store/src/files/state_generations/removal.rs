@@ -31,8 +31,8 @@ impl StateFiles<'_> {
             file::write_file(states, &self.name, bytes, FileAccess::Private)
                 .map_err(StoreError::file(&self.path))
         };
-        // A holder of the old base must not find it open when the generations are gone; and a process that is about to
-        // note a move in the base finds that they are gone before the new one is there.
+        // A holder of the old base must not find it open when the generations are gone. A process that is about to note a move in
+        // the base finds that they are gone before the new base is there.
         replace(&state::encode_moved(state))?;
         self.remove_generations()?;
         replace(&state::encode_file(state))

@@ -11,7 +11,7 @@ use super::MAX_LEN;
 pub enum FileError {
     /// A system call failed.
     System(&'static str, Errno),
-    /// It is something else than a regular file (or directory), for example a link or a FIFO.
+    /// Something else than a regular file (or directory), for example a link or a FIFO.
     WrongType,
     /// A user other than root owns it.
     NotRoots,
