@@ -153,9 +153,9 @@ enum EnrollmentAbort {
     /// Another login or an administrator changed the devices of this account meanwhile: what was asked of this login is
     /// no longer enough.
     Enrolled,
-    /// It needs an invitation, and there is none that counts; for the rest as if it was skipped.
+    /// The enrollment needs an invitation, and there is none that counts. Otherwise as if it was skipped.
     Uninvited(NoInvitation),
-    /// It was offered, and could not be done. That is no reason to refuse a user who did not have to.
+    /// An offered enrollment failed. The login continues, since no device is required.
     Unstored(AttemptFailure),
     /// The permission is gone.
     Withdrawn(EnrollmentPermission),

@@ -46,9 +46,9 @@ pub enum NonCodeAnswer {
     Repeated,
     /// A code that was refused already, in this login or lately.
     RepeatedCode,
-    /// It is the password: sshd's password method gave it to us, or a person typed it into the wrong field.
+    /// The password: sshd's password method passed it on, or a person typed it into the wrong field.
     Password,
-    /// It is the user's name: a client gave it to a question that shows its answer.
+    /// The user's name: a client gave it to a question that shows its answer.
     UserName,
     /// Nothing but white space and hyphens.
     Empty,

@@ -27,9 +27,9 @@ pub struct ModuleArguments {
 /// The files that a line names, beside those of twofactord, whose tickets and answers hold for its own alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileChoice {
-    /// Those of twofactord.
+    /// The files of twofactord.
     Daemons,
-    /// Others.
+    /// Other files.
     Other,
 }
 
@@ -47,9 +47,9 @@ pub enum LogDetail {
 pub enum FirstPass {
     /// Nothing: the code is asked for.
     Unused,
-    /// It is tried first (`try_first_pass`).
+    /// The password is tried first (`try_first_pass`).
     Try,
-    /// It is the only input; nothing is asked (`use_first_pass`).
+    /// The password is the only input; nothing is asked (`use_first_pass`).
     Only,
 }
 

@@ -35,8 +35,8 @@ pub fn lines(changes: &[RecentChange], columns: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-/// Those that have a sentence, the newest first: the newest one, and of the others those that change devices first. A stranger who has
-/// added a device cannot have that left out by making other changes after it.
+/// The changes that are reported: the newest, and of the others first those that change devices. A stranger who has added a
+/// device cannot hide that by making other changes after it.
 fn chosen(changes: &[RecentChange]) -> Vec<&RecentChange> {
     let Some((newest, earlier)) = changes.split_last() else {
         return Vec::new();

@@ -33,8 +33,8 @@ impl DialogueMedium {
 
 /// True where what ends a login has to be told in a question.
 ///
-/// sudo wants no messages. sshd sends them as the instruction of a request without questions, which OpenSSH's client shows at
-/// its log level INFO only: not with `-q`, not with `LogLevel ERROR`, and in no window of an askpass program. Questions are always
+/// sudo wants no messages. sshd sends them as the instruction of a request without questions. OpenSSH's client shows that at its
+/// log level INFO only: not with `-q`, not with `LogLevel ERROR`, and in no window of an askpass program. Questions are always
 /// shown.
 pub fn is_told_by_question(transaction: &dyn PamTransaction, messages: MessageMode) -> bool {
     messages == MessageMode::Unwanted || login_service::is_sshd(transaction)
@@ -68,7 +68,7 @@ enum MessageDelay {
 pub enum DialogueClose {
     /// The login goes on.
     Open,
-    /// It is refused.
+    /// The login is refused.
     Refused,
 }
 

@@ -1,7 +1,7 @@
 //! Telling a notice once sshd has opened the session, and not before.
 //!
-//! sshd sends what PAM says after the last answer to the client at once, as a banner, and shows it once more at the beginning of
-//! a session on a terminal (loginmsg in its sources). So it is told in the phase that sets credentials, which sshd runs in
+//! sshd sends messages of PAM after the last answer to the client at once, as a banner. It shows them once more at the beginning
+//! of a session on a terminal (loginmsg in its sources). So it is told in the phase that sets credentials, which sshd runs in
 //! another process: only a variable of PAM's environment gets there, and is taken out of it again.
 
 use twofactor_core::record::recent_changes::RecentChange;
@@ -120,7 +120,7 @@ fn show_confirmed(transaction: &mut dyn PamTransaction, messages: MessageMode) {
     }
 }
 
-/// What an earlier code of this transaction left is not true of this one.
+/// Removes the notices that an earlier authentication of this transaction left in PAM's environment.
 pub fn forget(transaction: &mut dyn PamTransaction) {
     for name in [VARIABLE, CONFIRMED] {
         if transaction.variable(name).is_some() {

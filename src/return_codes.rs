@@ -1,7 +1,7 @@
 //! The tables from endings to PAM return codes.
 //!
-//! PAM_IGNORE only where the policy says that nothing is asked, PAM_SUCCESS only for a code that was verified and
-//! whose use is on the disk, PAM_USER_UNKNOWN never: many stacks skip a module that returns it.
+//! PAM_IGNORE only if the policy says that nothing is asked. PAM_SUCCESS only for a code that was verified and whose use is on
+//! the disk. PAM_USER_UNKNOWN never: many stacks skip a module that returns it.
 
 use pam::constants::PamResultCode;
 
@@ -34,8 +34,8 @@ pub enum AccountResult {
 }
 
 impl AccountResult {
-    /// The return code of `pam_sm_acct_mgmt`. An enrollment is no reason to skip the modules after this one, as PAM_SUCCESS
-    /// would be under `sufficient`; and there is one code for all refusals, as some stacks skip a module that returns
+    /// The return code of `pam_sm_acct_mgmt`. An enrollment is no reason to skip the modules after this one, as PAM_SUCCESS would
+    /// be under `sufficient`. There is one code for all refusals, since some stacks skip a module that returns
     /// PAM_AUTHINFO_UNAVAIL.
     #[must_use]
     pub const fn code(self) -> PamResultCode {

@@ -1,9 +1,8 @@
 //! The ticket that a login leaves for twofactord: for some minutes its user can make a change in this audit session.
 //!
-//! The authentication phase claims it, once the user has given a code, or, without a device or while two-factor login is switched off, the
-//! password. It is written where the
-//! application asks whether the account may log in, which it does only after the whole stack has succeeded, or opens the session: in
-//! most programs only then is there an audit session. Nothing here refuses a login.
+//! The authentication phase claims it after a code. Without a device, or while two-factor login is switched off, it claims it
+//! after the password. The account phase, which runs only after the whole stack has succeeded, or the session phase writes it: in
+//! most programs only the latter has an audit session. Nothing here refuses a login.
 
 use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
@@ -95,9 +94,9 @@ fn note_claim(
     }
 }
 
-/// True in sshd, which gets no ticket. Its method `password` runs the authentication phase in the transaction in which a login by key
-/// runs the account phase later, so that the user may come in by key after a wrong password. It sets the variable when it knows how
-/// the user came in, under whatever name of its PAM service.
+/// True in sshd, which gets no ticket. Its method `password` runs the authentication phase in the transaction in which a login by
+/// key runs the account phase later. So the user may come in by key after a wrong password. It sets the variable when it knows
+/// how the user came in, under whatever name of its PAM service.
 fn is_over_ssh(transaction: &dyn PamTransaction) -> bool {
     transaction.service().as_deref() == Some(b"sshd")
         || transaction.variable("SSH_AUTH_INFO_0").is_some()

@@ -14,12 +14,12 @@ pub struct NoAnswer;
 /// Visibility of an answer while it is typed.
 pub use twofactor_core::policy::EchoMode;
 
-/// Treatment of messages: whether the application wants none (`PAM_SILENT`).
+/// Permission to send messages to the application (`PAM_SILENT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageMode {
-    /// They are shown.
+    /// Messages are sent.
     Wanted,
-    /// They are not.
+    /// `PAM_SILENT` is set: no message is sent.
     Unwanted,
 }
 
@@ -87,26 +87,26 @@ pub trait PamTransaction {
     fn inform(&mut self, text: &str);
     /// Shows a line about something that went wrong. A client that cannot show it is no reason to fail.
     fn complain(&mut self, text: &str);
-    /// Remembers, until the end of the transaction, who is to get a ticket. Where libpam refuses there is none.
+    /// Stores, until the end of the transaction, the user who is to get a ticket. There is none if libpam refuses.
     fn claim_ticket(&mut self, claim: Option<TicketClaim>);
     /// True if there is a daemon on this machine that takes tickets.
     fn has_daemon(&self) -> bool;
-    /// The user who is to get one.
+    /// The user who is to get a ticket.
     fn ticket_claim(&self) -> Option<TicketClaim>;
-    /// Remembers, until the end of the transaction, if a session is expected that begins with a code. Where libpam refuses it is forgotten.
+    /// Stores, until the end of the transaction, if a session is expected that begins with a code. Nothing is stored if libpam refuses.
     fn expect_session(&mut self, is_expected: bool);
-    /// True if one is. False in sshd, whose sessions begin in another process.
+    /// True if such a session is expected. False in sshd, whose sessions begin in another process.
     fn expects_session(&self) -> bool;
-    /// Remembers, until the end of the transaction, who has given a recovery or bypass code. Where libpam refuses it is forgotten.
+    /// Stores, until the end of the transaction, the user who has given a recovery or bypass code. Nothing is stored if libpam refuses.
     fn claim_recovery(&mut self, claim: Option<RecoveryClaim>);
-    /// The user who has.
+    /// The claim that [`Self::claim_recovery`] stored, if there is one.
     fn recovery_claim(&self) -> Option<RecoveryClaim>;
-    /// Remembers, until the end of the transaction, which accounts the authentication phase found without a device.
+    /// Stores, until the end of the transaction, the accounts that the authentication phase found without a device.
     ///
     /// # Errors
     /// [`NoAnswer`] when libpam refuses.
     fn set_unenrolled_marks(&mut self, marks: Vec<UnenrolledMark>) -> Result<(), NoAnswer>;
-    /// What is remembered.
+    /// The marks that [`Self::set_unenrolled_marks`] stored.
     fn unenrolled_marks(&self) -> Vec<UnenrolledMark>;
     /// Forgets all marks but these.
     ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::arguments::ModuleArguments;
 
-/// What one line found.
+/// Finding of one PAM line: an account has no device in a state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnenrolledMark {
     /// The name of the account.

@@ -91,7 +91,7 @@ impl<H> Default for OpenConnections<H> {
 }
 
 impl<H> OpenConnections<H> {
-    /// Those of a socket that root alone may open. That root has an account is not looked up.
+    /// The connections of a socket that root alone may open. Root's account is not looked up.
     pub fn of_root() -> Self {
         Self {
             per_uid: TOTAL,

@@ -55,9 +55,9 @@ pub struct DaemonArguments {
 /// An interface that the program serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServedInterface {
-    /// That of users.
+    /// `io.twofactor`, for programs of users.
     Users,
-    /// That of the fleet.
+    /// `io.twofactor.fleet`, for processes of root.
     Fleet,
 }
 

@@ -18,7 +18,7 @@ pub struct CallingProcess {
 }
 
 impl CallingProcess {
-    /// The same process, with where it works from.
+    /// This process with its audit session and terminal.
     pub const fn located(self, origin: PeerOrigin) -> Self {
         Self {
             session: origin.session,

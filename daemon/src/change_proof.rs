@@ -110,8 +110,8 @@ impl<'a> ProofContext<'a> {
         }
     }
 
-    /// The proof of a user with a device: a code of it or a recovery code, charged to the daemon's counter before it is compared, and
-    /// what the kind of the change takes besides.
+    /// The proof of a user with a device: a code of it or a recovery code, and what the kind of the change needs besides. The
+    /// code is charged to the daemon's counter before it is compared.
     pub fn prove(&self, code: Option<&str>, kind: ChangeKind) -> Result<ChangeProof, ChangeDenial> {
         let record = self.enrolled()?;
         let (accepts, session) = match kind {

@@ -1,8 +1,8 @@
-//! Changes of what users have, which the module and the users' daemon ask of the service of the fleet.
+//! Changes of users' factors, which the module and the users' daemon ask of the service of the fleet.
 //!
-//! The one who asks is root's, has judged that the change is allowed, and holds the lock of the user's state. What is checked here is that
-//! user, uid and record belong together, so that no mistake of a caller's reaches another user; and by the transaction that the record it
-//! was made from is the one of the fleet.
+//! The caller is a process of root. It has checked that the change is allowed, and holds the lock of the user's state. This
+//! module checks that user, uid and record belong together, so that no mistake of a caller reaches another user. The transaction
+//! checks that the change was made from the record of the fleet.
 
 use std::time::Duration;
 
@@ -115,8 +115,8 @@ impl ChangeRelay<'_> {
     }
 }
 
-/// True if the uid is that of the user. A record may have the name of an account that is gone: its user has another one by now, and the
-/// record that the change was made from has the uid, which the transaction looks at.
+/// True if the uid is that of the user. A record may have the name of an account that is gone, since the account was renamed.
+/// Then the record that the change was made from has the uid, and the transaction compares it.
 fn is_account(call: &FleetChangeParameters, has_base: bool) -> Result<bool, RelayRefusal> {
     let account = accounts::by_name(&call.user);
     let account = account.map_err(|error| RelayRefusal::Failed(error.into()))?;
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// What came of the factor in a call.
+    /// The result of the checks on a call's factor.
     fn word(call: &FleetChangeParameters) -> &'static str {
         match sent(call) {
             Ok(Some(_)) => "sent",

@@ -21,11 +21,11 @@ use crate::silent_connections::{
 };
 use crate::stop_signal::StopSignal;
 
-/// What came of an attempt to accept a connection.
+/// Result of accepting a connection.
 pub enum AcceptEnd {
-    /// It has spoken.
+    /// The connection has sent bytes.
     Spoken(AcceptedConnection),
-    /// It is kept until it speaks, or was refused.
+    /// The connection is kept until it sends something, or was refused.
     Silent,
     /// The kernel gave none, for want of memory or descriptors. No thread is told of the next one before [`ConnectionIntake::resume`].
     Shortage,
@@ -58,7 +58,7 @@ impl ConnectionIntake {
         })
     }
 
-    /// What threads wait with for news.
+    /// Handle with which threads wait for events of the sockets.
     pub fn waiter(&self) -> SocketWaiter {
         self.silent.waiter()
     }

@@ -22,7 +22,7 @@ pub struct PendingChange {
     pub replaces: Option<CredentialId>,
     /// The proof.
     pub proof: ChangeProof,
-    /// When it ends ([`clock::since_boot`]): a machine that sleeps meanwhile lets it grow old.
+    /// Time of its end ([`clock::since_boot`], which also counts while the machine sleeps).
     pub end: u64,
 }
 
@@ -88,7 +88,7 @@ impl ConnectionMemory {
         }
     }
 
-    /// Where the client works from; `None` where that is not known from here.
+    /// Audit session and terminal of the client; `None` if they are not known.
     pub fn origin(&mut self) -> Option<PeerOrigin> {
         let origin = match self.origin.take()? {
             ConnectionOrigin::Known(origin) => origin,

@@ -19,7 +19,7 @@ use crate::daemon_log;
 pub struct SharedConnections(Arc<Mutex<OpenConnections<Arc<UnixStream>>>>);
 
 impl SharedConnections {
-    /// Those of a socket that root alone may open: all places are root's.
+    /// The connections of a socket that root alone may open: all places are root's.
     pub fn of_root() -> Self {
         Self(Arc::new(Mutex::new(OpenConnections::of_root())))
     }

@@ -108,7 +108,7 @@ pub fn outage(user: &str, caller: CallingProcess, reason: &dyn std::fmt::Display
     limited(LogLevel::Error, caller.uid, LoginEvent::Outage, &text);
 }
 
-/// That this host judged a code by itself, where it did; the reason is empty where the service of the fleet has it.
+/// Logs that this host judged a code by itself; nothing if `why` is `None`. The reason is empty if the service of the fleet logs it.
 pub fn judged_alone(user: &str, caller: CallingProcess, why: Option<&str>) {
     if let Some(why) = why {
         let text = about(user, caller).outage(why);
@@ -116,7 +116,7 @@ pub fn judged_alone(user: &str, caller: CallingProcess, why: Option<&str>) {
     }
 }
 
-/// What this host judged by itself is not known to the fleet yet, for this reason.
+/// A state of this host that could not be merged into the fleet's, for this reason.
 pub fn not_pushed(user: &str, reason: &dyn std::fmt::Display) {
     let text = LogLine::default()
         .with("user", &user)

@@ -102,8 +102,8 @@ pub fn response(
     CallResponse::Reply(answered.unwrap_or_else(ServiceError::message))
 }
 
-/// The account of a name, if it is the caller's. All other names get one answer, and root has no further right: a program
-/// that runs as another user learns nothing about other users, and cannot be made to use its rights for its clients.
+/// The account of a name, if it is the caller's. All other names get one answer, and root has no further right. A program that
+/// runs as another user learns nothing about other users, and cannot be made to use its rights for its clients.
 fn own_account(
     user: &str,
     caller: CallingProcess,
@@ -116,8 +116,8 @@ fn own_account(
     }
 }
 
-/// The same, or the account of any name where the policy lets the caller have codes of others judged. That is found out in the same
-/// way whatever the name is.
+/// The caller's own account, or the account of any name if the policy lets the caller have codes of others judged. The check is
+/// the same for all names.
 fn asked_account(
     user: &str,
     caller: CallingProcess,

@@ -188,8 +188,8 @@ impl FleetService {
         }
     }
 
-    /// Brings the record of one user here, in a thread that may go on: a login that got no answer in time would be judged by this host
-    /// alone, and so by the very record that is known to be old.
+    /// Brings the record of one user here, in a thread that may go on after the time. A login that gets no answer in time is
+    /// judged by this host alone, and should not be judged by a record that is known to be old.
     fn mirrored(&self, user: &str, time: WorkDeadline) -> Result<(), OutageReason> {
         let failed = |text: String| OutageReason::NotMirrored(text);
         let (done, end) = sync_channel(1);
@@ -251,8 +251,8 @@ fn is_too_late(left: Duration, deadline_ms: u32) -> bool {
 }
 
 impl MessageService for FleetService {
-    /// One who has gone was told that the end is not known, or has judged the code alone: what would come now is waited for by no
-    /// program, and would come as a surprise.
+    /// A caller that has closed the connection knows that the end is not known, or has judged the code by itself. No program
+    /// waits for a verdict or a change any more.
     fn is_dropped(
         &self,
         message: &[u8],

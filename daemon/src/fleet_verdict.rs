@@ -64,7 +64,7 @@ fn has_code_of_this_host(record: &UserRecord) -> bool {
 /// A code whose user's lock is held.
 struct LockedCodeJudge<'a, 'c> {
     code: &'a mut SharedCode<'c>,
-    /// Of the record of this host.
+    /// Revision of this host's record.
     revision: u64,
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use twofactor_store::attempt::{LoginAttempt, SharedPurpose};
     use twofactor_store::testing::{ScratchStore, alice, enroll_devices, phone};
 
-    /// What this host counted by itself is named to the store, and added but for what that knows.
+    /// The wrong codes that this host counted by itself are added to the store, without those that it knows already.
     #[test]
     fn a_code_brings_what_its_host_counted_by_itself() {
         let scratch = ScratchStore::new();

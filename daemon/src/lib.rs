@@ -1,10 +1,10 @@
 //! The daemon: it answers users about their own factor, and judges codes for programs that run as the user.
 //!
-//! [`dispatch`] finds the answer to a message without I/O; [`file_factors`] uses the files of logins;
-//! [`fleet_service`] judges codes with the store of a fleet, in a process of its own;
-//! [`connection`] and [`listener`] are the sockets, and [`admission`] has the limits on connections.
+//! [`dispatch`] finds the answer to a message without I/O. [`file_factors`] uses the files of logins. [`fleet_service`] judges
+//! codes with the store of a fleet, in a process of its own. [`connection`] and [`listener`] are the sockets, and [`admission`]
+//! has the limits on connections.
 //!
-//! A library only so that `fuzz/` reaches the dispatch; `main.rs` is the program.
+//! It is a library only so that `fuzz/` reaches the dispatch; `main.rs` is the program.
 #![forbid(unsafe_code)]
 
 mod admission;

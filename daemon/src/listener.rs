@@ -65,9 +65,9 @@ impl std::error::Error for SocketError {}
 /// Programs that may connect to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketClients {
-    /// Those of all users.
+    /// Clients of all users.
     All,
-    /// Root's alone.
+    /// Clients of root alone.
     Root,
 }
 

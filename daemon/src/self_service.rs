@@ -28,8 +28,8 @@ const COLUMNS: usize = 200;
 /// Makes a change, or a step of one.
 ///
 /// # Errors
-/// [`ChangeDenial`]. After [`ChangeDenial::Failed`] the change may have been made; after the others devices and recovery codes are as they
-/// were, but a code that was given is charged or used up, and a ticket may be gone.
+/// [`ChangeDenial`]. After [`ChangeDenial::Failed`] the change may have been made. After the others devices and recovery codes
+/// are unchanged, but a code that was given is charged or used up, and a ticket may be gone.
 pub fn change(
     claimant: &ProofContext<'_>,
     call: &ChangeCall,

@@ -1,4 +1,4 @@
-//! Connections that have said nothing yet: they are waited for together, so that each costs an entry, and no thread.
+//! Connections that have sent nothing yet. They are waited for together, so that each costs an entry, and no thread.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,7 +24,7 @@ use crate::connection_place::ConnectionPlace;
 /// Limit on the events that are taken at once. Those that are left come first the next time (epoll_wait(2)).
 const EVENTS: usize = 64;
 
-/// Of news one thread is told, and no other.
+/// Each event wakes one thread.
 const ONE_THREAD: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
 
 /// Numbers of what is no connection; connections have small ones.
@@ -38,7 +38,7 @@ pub struct AcceptedConnection {
     pub stream: Arc<UnixStream>,
     /// The process that connected.
     pub peer: PeerCredentials,
-    /// Its origin, where the kernel could not prove later that it is that of this process.
+    /// Its origin, if the kernel could not prove later that it is that of this process.
     pub origin: Option<PeerOrigin>,
     /// Its place.
     pub place: ConnectionPlace,
@@ -51,7 +51,7 @@ pub enum ConnectionNews {
     Spoken,
     /// Nothing has arrived.
     Silent,
-    /// It is closed, and no byte came before that.
+    /// The connection is closed, and no byte came before that.
     Ended,
 }
 
@@ -79,7 +79,7 @@ pub struct SocketNews {
     pub spoken: Vec<AcceptedConnection>,
 }
 
-/// What threads wait with for all sockets. It says of each connection, and of the listening socket, to one thread that there is news.
+/// Handle with which threads wait for all sockets (epoll(7)). An event of a connection or of the listening socket wakes one thread.
 #[derive(Clone)]
 pub struct SocketWaiter(Arc<OwnedFd>);
 
@@ -103,7 +103,7 @@ impl SocketWaiter {
 /// The silent connections, and the sockets beside them that are waited for.
 pub struct SilentConnections {
     epoll: SocketWaiter,
-    /// It rings at the end of a connection, or before.
+    /// The timer (timerfd_create(2)), which expires when the oldest silent connection has to be closed, or before.
     timer: OwnedFd,
     is_timer_set: bool,
     /// By number, so in the order in which they were accepted.
@@ -134,13 +134,13 @@ impl SilentConnections {
         })
     }
 
-    /// What threads wait with.
+    /// Handle with which threads wait.
     pub fn waiter(&self) -> SocketWaiter {
         self.epoll.clone()
     }
 
-    /// Has one thread told of the next connection on the listening socket: once it was told of one, no thread is told of others, so
-    /// that no two accept the same.
+    /// Has the next connection on the listening socket wake one thread. After that event no thread is woken until the next call,
+    /// so that no two threads accept the same connection.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -155,7 +155,8 @@ impl SilentConnections {
         let _ = epoll::delete(&self.epoll.0, stop);
     }
 
-    /// Adds a connection, which is closed at `end` ([`clock::monotonic`]) if it is silent until then. Later ones have later ends.
+    /// Adds a connection, which is closed at `end` ([`clock::monotonic`]) if it is silent until then. Connections that are added
+    /// later must have later ends.
     ///
     /// # Errors
     /// The connection, where the kernel has no room for it.
@@ -166,7 +167,7 @@ impl SilentConnections {
     ) -> Result<(), AcceptedConnection> {
         let number = connection.place.number();
         let data = EventData::new_u64(number);
-        // Later ones have later ends: a timer that is set rings early enough.
+        // Later connections have later ends: a timer that is set expires early enough.
         let is_timed = self.is_timer_set || self.set_timer(end).is_ok();
         if !is_timed || epoll::add(&self.epoll.0, &connection.stream, data, ONE_THREAD).is_err() {
             return Err(connection);
@@ -175,7 +176,7 @@ impl SilentConnections {
         Ok(())
     }
 
-    /// Has the timer ring at a time ([`clock::monotonic`]), and no more for the time before.
+    /// Sets the timer to a time ([`clock::monotonic`]), in place of the time before.
     fn set_timer(&mut self, end: Duration) -> io::Result<()> {
         let once = Itimerspec {
             it_interval: Timespec::default(),
@@ -195,8 +196,8 @@ impl SilentConnections {
         Ok(spoken)
     }
 
-    /// Closes the connections whose end has come. Those that have spoken in time are returned: where this process did not run for
-    /// a while, their messages and their end are seen at once.
+    /// Closes the connections whose end has come. Returns those that have sent something in time: if this process did not run for
+    /// a while, it sees their messages and their end at once.
     fn close_late(&mut self, now: Duration) -> Vec<AcceptedConnection> {
         let mut spoken = Vec::new();
         while let Some(first) = self.waiting.first_entry()

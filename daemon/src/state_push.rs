@@ -1,7 +1,8 @@
-//! Codes that this host has judged by itself go to the store of the fleet: as soon as that is there again, and after each number of the host.
+//! Merges codes that this host has judged by itself into the store of the fleet, as soon as the store is there again, and after
+//! each number of the host.
 //!
-//! A code that was judged while the policy had no fleet has no mark: where the service sees a policy with the fleet for the first time, the
-//! states of all users are merged once.
+//! A code that was judged while the policy had no fleet has no mark. So the states of all users are merged once when the service
+//! first sees a policy with the fleet.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -28,10 +29,10 @@ use crate::store_breaker::concerns_all;
 const PUSH: Duration = Duration::from_secs(3);
 /// Shortest time.
 const SHORTEST: Duration = Duration::from_millis(250);
-/// Time that is left of a code's half, by which it is judged alone at the latest, after a lock that it waits for.
+/// Time that a code has left after its wait for the lock, before this host judges it alone. That is at half of its deadline.
 const AFTER_LOCK: Duration = Duration::from_millis(200);
 
-/// Time for one user where the policy has this deadline of codes: a code that waits for the user's lock is not too late then.
+/// Time for one user with this deadline of codes: a code that waits for the user's lock is not late after that.
 fn push_time(deadline_ms: u32) -> Duration {
     let half = Duration::from_millis(deadline_ms.into()) / 2;
     half.saturating_sub(AFTER_LOCK).clamp(SHORTEST, PUSH)
@@ -42,7 +43,7 @@ fn push_time(deadline_ms: u32) -> Duration {
 pub struct PushRequest(SyncSender<()>);
 
 impl PushRequest {
-    /// Asks once more. Where it was asked already and has not begun, that is enough.
+    /// Asks once more. A request that has not begun yet is enough.
     pub fn ask(&self) {
         let _ = self.0.try_send(());
     }
@@ -68,7 +69,7 @@ pub fn start(host: Arc<HostHandle>, files: BeatFiles) -> std::io::Result<PushReq
     Ok(PushRequest(sender))
 }
 
-/// A policy file as it was written: another text, or the same one again after another.
+/// Version of a policy file. Each write makes another one, also with the same text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PolicyVersion {
     inode: u64,
@@ -76,7 +77,7 @@ struct PolicyVersion {
 }
 
 impl PolicyVersion {
-    /// `None` where it cannot be told.
+    /// The version of this file; `None` if it cannot be read.
     fn of(path: &Path) -> Option<Self> {
         let stat = rustix::fs::stat(path).ok()?;
         Some(Self {
@@ -86,19 +87,20 @@ impl PolicyVersion {
     }
 }
 
-/// What was merged so far.
+/// Progress of the merge.
 #[derive(Default)]
 struct PushProgress {
     /// The policy with the fleet since which all states were merged.
     policy: Option<PolicyVersion>,
-    /// Users whose states were not.
+    /// Users whose states were not merged.
     left: BTreeSet<String>,
 }
 
 impl PushProgress {
-    /// Merges the states that are due. One that cannot be merged now is due the next time, or is merged by the next attempt of the user.
+    /// Merges the states that are due. A state that cannot be merged now is due the next time, or is merged by the next attempt
+    /// of the user.
     fn push(&mut self, host: &FleetHost, files: &BeatFiles) -> Result<(), AttemptFailure> {
-        // Before the text is read: what is written meanwhile is a later version.
+        // Taken before the text is read: a text that is written meanwhile has a later version.
         let version = PolicyVersion::of(&files.policy);
         let fleet = PolicyFile::new(&files.policy).load()?.policy.fleet;
         let store = FactorStore::open(&files.state, &files.policy)?;
@@ -129,7 +131,7 @@ impl PushProgress {
     }
 }
 
-/// What came of one user.
+/// Result for one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PushEnd {
     /// Nothing is left to be merged.
@@ -168,7 +170,7 @@ fn push_one(
     Ok(end_of(&fault, is_late.get()))
 }
 
-/// What came of a user whose state the store did not take. That its time is over says nothing of the store, where that is short.
+/// Result for a state that the store did not take. A state that is late says nothing about the store, since its time is short.
 fn end_of(fault: &CommitFault, is_late: bool) -> PushEnd {
     match fault {
         CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason)

@@ -26,7 +26,7 @@ pub fn write(level: u8, text: &str) {
     }
 }
 
-/// The same for a line that has to be there: waits up to a second until there is room for it. Other lines are written meanwhile.
+/// Writes one line that must not be lost: waits up to a second until there is room for it. Other lines are written meanwhile.
 pub fn write_patiently(level: u8, text: &str) {
     if let Some((stat, line)) = prepared(level, text) {
         write_soon(rustix::stdio::stderr(), &stat, &line);

@@ -1,4 +1,4 @@
-//! What a thread does with a connection that has spoken: it serves it until it ends.
+//! Worker thread: serves one connection, which has sent bytes, until its end.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;

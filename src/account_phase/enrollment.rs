@@ -363,7 +363,7 @@ impl EnrollmentDialogue<'_> {
     }
 }
 
-/// The log of a login: [`Enrollment::log`] writes what became of the dialogue, with the address that it came from.
+/// The log of a login: [`EnrollmentDialogue::log`] writes the result of the dialogue, with the address that it came from.
 pub(super) struct DialogueLog(ChangeOrigin);
 
 impl AuditSink for DialogueLog {

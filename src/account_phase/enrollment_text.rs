@@ -18,7 +18,7 @@ use crate::login_dialogue::DialogueMedium;
 
 /// Columns of a terminal whose size is not known, and the most that a drawing takes.
 const COLUMNS: usize = 80;
-/// Lines that a drawing may have so that all of it is still on a terminal of 24 lines when the question comes: best with the
+/// Lines that a drawing may have so that all of it is still on a terminal of 24 lines when the question comes. It fits with the
 /// line above it and the key below, else with the key, else alone.
 const LINES: [usize; 3] = [21, 22, MOST_LINES];
 const MOST_LINES: usize = 23;
@@ -41,7 +41,7 @@ pub const BEGIN: &str = "To set it up now, have the app ready and press Enter: "
 /// The login ends, since nothing was enrolled.
 pub const REQUIRED: &str =
     "Two-factor login was not set up, so you cannot log in here. To set it up, log in again.";
-/// Another login was faster.
+/// Another login enrolled a device during the dialogue.
 pub const MEANWHILE: &str = "Meanwhile two-factor login was set up for your account elsewhere. Log in again, with a code of that device. If \
      that was not you, tell your administrator.";
 /// The policy that allowed it was changed meanwhile.
@@ -50,11 +50,11 @@ pub const WITHDRAWN: &str = "Two-factor login was not set up: your administrator
 pub const INVITATION_WITHDRAWN: &str = "Two-factor login was not set up: your enrollment code has just been withdrawn, or has expired. Remove the new entry from the app, and ask your administrator for a new code.";
 /// Something cannot be used.
 pub const FAILED: &str = "Two-factor login could not be set up, because of an error on this machine. Tell your administrator.";
-/// The same after a device was shown, where the login goes on without one.
+/// Storing failed after the device was shown; the login continues without it.
 pub const UNSTORED: &str = "Two-factor login could not be set up, because of an error on this machine. You are logged in without it. Remove the new entry from the app, and tell your administrator.";
-/// It may be stored in a fleet, and the login goes on.
+/// The result of storing is not known (in a fleet); the login continues.
 pub const UNSURE: &str = "Two-factor login may be set up now; an error on this machine keeps that from being known. You are logged in. Keep the new entry in the app, and tell your administrator.";
-/// The same, where the login ends.
+/// The result of storing is not known (in a fleet); the login is refused.
 pub const UNSURE_AND_REFUSED: &str = "Two-factor login may be set up now; an error on this machine keeps that from being known. Keep the new entry in the app, and log in again in some minutes. If no code is asked for then, tell your administrator.";
 /// Too many wrong codes.
 pub const UNCONFIRMED: &str =

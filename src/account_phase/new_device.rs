@@ -1,7 +1,7 @@
 //! The account phase after a login with a recovery or bypass code: a user who has lost the phone sets up a new one.
 //!
-//! The code that was given is the proof. Nothing here refuses the login, and nothing is stored that the user has not confirmed: a new
-//! device by a code of it, a removal and new recovery codes by a yes or a name.
+//! The code that was given is the proof. Nothing here refuses the login, and nothing is stored that the user has not confirmed. A
+//! new device is confirmed by a code of it, a removal and new recovery codes by a yes or a name.
 
 use twofactor_core::device::{Device, DeviceName, MAX_DEVICES};
 use twofactor_core::enroll::RecoveryLogin;

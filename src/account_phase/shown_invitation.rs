@@ -50,7 +50,7 @@ pub(super) enum ShownInvitation {
 }
 
 impl ShownInvitation {
-    /// Of the invitation that was shown, and the one that stands in the record.
+    /// The permission by the invitation that was shown, and the one that is in the record.
     pub(super) fn of(shown: Option<CredentialId>, open: Option<&OneTimeCode>) -> Self {
         match (shown, open) {
             (None, _) => Self::NotAsked,
@@ -60,8 +60,8 @@ impl ShownInvitation {
     }
 }
 
-/// Checks that an enrollment that began may still be stored; the error is what allowed it and is gone. A user who is
-/// exempt by now does no harm with a device.
+/// Checks that an enrollment that began may still be stored at `now` (seconds since 1970-01-01 UTC). The error is the permission
+/// that is gone. A user who is exempt by now does no harm with a device.
 fn still_allowed(
     policy: &Policy,
     service: &str,

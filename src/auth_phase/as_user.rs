@@ -43,8 +43,8 @@ impl LoginContext<'_> {
         }
     }
 
-    /// A program that runs as `uid`. It is told of the account that is its own, and of no other, unless the policy names its account:
-    /// a web server that could tell who has no device would let those in.
+    /// A program that runs as `uid`. It is told of the account that is its own, and of no other, unless the policy names its
+    /// account. A web server that could tell who has no device would let those users in.
     pub(super) fn through_daemon(
         &self,
         transaction: &mut dyn PamTransaction,

@@ -28,7 +28,7 @@ type JudgedAnswer = Result<AttemptResult, NonCodeAnswer>;
 enum QuestionGate {
     /// The question is asked.
     Open,
-    /// The same, after one for the password alone.
+    /// The question is asked after one for the password alone.
     OpenAgain,
     /// Each answer is refused like a wrong code, right or not.
     RefuseAll,

@@ -53,14 +53,14 @@ impl LoginContext<'_> {
         transaction.log(LogPriority::Error, line.as_str());
     }
 
-    /// That a code was left to this host's files, where it was.
+    /// Logs that this host judged the code without the fleet; nothing if `why` is `None`.
     pub(super) fn log_outage(&self, transaction: &dyn PamTransaction, why: Option<&str>) {
         if let Some(why) = why {
             transaction.log(LogPriority::Warning, self.about().outage(why).as_str());
         }
     }
 
-    /// That the record which counts has another name than the account, where it has.
+    /// Logs that the record was found by uid, under another name than the account's.
     pub(super) fn log_found_by_uid(&self, transaction: &dyn PamTransaction, holder: &RecordHolder) {
         if holder.found_by == FoundBy::Uid {
             let line = self.line(LoginEvent::FoundByUid);

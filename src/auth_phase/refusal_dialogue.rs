@@ -51,8 +51,8 @@ impl LoginContext<'_> {
 
     /// Tells why the last answer was refused, where the next question would have said it.
     ///
-    /// Where there is one try only, in a message: sshd ends the process that waits in a question of a client that hangs up, so that no
-    /// module after this one, such as pam_faillock, and no line of sshd would learn of any wrong code.
+    /// If there is one try only, it is told in a message. sshd ends the process that waits in a question of a client that hangs
+    /// up. No module after this one, such as pam_faillock, and no line of sshd would then learn of any wrong code.
     pub(super) fn tell_last_try(
         &self,
         transaction: &mut dyn PamTransaction,

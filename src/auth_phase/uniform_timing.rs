@@ -24,7 +24,7 @@ const UNIT: Duration = if cfg!(test) {
     Duration::from_millis(500)
 };
 
-/// When questions and refusals come.
+/// Schedule of questions and refusals: multiples of [`UNIT`] after the login began or the last answer was given.
 pub struct UniformTiming(Option<Duration>);
 
 /// The questions that a login still has, and what they need of those before.
@@ -42,8 +42,8 @@ pub struct RemainingTries<'n> {
 }
 
 impl UniformTiming {
-    /// The pace of a login that began at `began`: even where all are refused alike, and where `[[require]]` has some users
-    /// refused; else as fast as it goes.
+    /// The timing of a login that began at `began` ([`clock::monotonic`]). It is even if the policy refuses all users alike, or
+    /// some by `[[require]]`; else nothing waits.
     pub fn of(policy: &Policy, time: PolicyTime, began: Duration) -> Self {
         let strictest = if policy.requires(time) {
             DeviceRequirement::InForce
@@ -54,7 +54,7 @@ impl UniformTiming {
         Self((policy.uniform_prompt && refused).then_some(began))
     }
 
-    /// True if nothing may tell who has a device.
+    /// True if refusals must be indistinguishable.
     pub const fn is_even(&self) -> bool {
         self.0.is_some()
     }
@@ -71,7 +71,8 @@ impl UniformTiming {
         }
     }
 
-    /// Text for a refused code. That the clock is behind is said of any code, right or wrong, of a user with a device.
+    /// Text for a refused code. With even timing it is never the one about a clock that is behind, which would show that the user
+    /// has a device.
     pub const fn words(&self, why: &CodeRejection) -> &'static str {
         match why {
             CodeRejection::ClockSetBack { .. } if self.is_even() => login_text::WRONG,

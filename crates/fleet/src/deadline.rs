@@ -11,7 +11,7 @@ use crate::etcd_gateway::TimeLeft;
 pub struct WorkDeadline(Duration);
 
 impl WorkDeadline {
-    /// That much later than now.
+    /// The deadline `time` from now (monotonic clock).
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self(clock::monotonic().saturating_add(time))

@@ -8,9 +8,9 @@ pub(crate) const SAID: &str = "status ";
 /// Reason why a request has no answer. The text is of the gateway or of the network, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GatewayFault {
-    /// It was not sent, or refused before it could be done.
+    /// The request was not sent, or refused before it could be done.
     NotSent(String),
-    /// It may have been done, or may be done yet.
+    /// The request may have been done, or may be done yet.
     Unknown(String),
 }
 

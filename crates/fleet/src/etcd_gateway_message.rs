@@ -250,7 +250,7 @@ mod tests {
         json!({"header": {"revision": "7"}, "succeeded": true, "responses": vec![put; writes]})
     }
 
-    /// Of another request on the same connection.
+    /// The reply to another request on the same connection.
     #[test]
     fn the_reply_to_a_read_is_no_write() {
         let read = reply(true, [Some(b"m"), Some(b"h"), Some(b"s")]);

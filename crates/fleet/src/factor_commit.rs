@@ -21,8 +21,8 @@ use crate::store_values::{ChangeAnswer, KeyedValue};
 
 /// Pause before an unknown end is read back.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Changes by which a removal goes beyond the newest one that this host and the store know of: more than another host may have made
-/// since, which takes no record for an older one.
+/// Distance of a removal's revision from the newest one that this host and the store know of. It is more than the changes that
+/// another host may have made since, so that no host takes the removal for an older one.
 const LEAP: u64 = 1 << 32;
 
 /// The record that the store has to have before a change.
@@ -32,15 +32,15 @@ pub enum ExpectedRecord<'a> {
     Absent,
     /// This one; none, where it is `None`.
     Text(Option<&'a str>),
-    /// One of which this is true; none, where it is given `None`.
+    /// A record for which this is true; none, if it is true for `None`.
     Matching(&'a dyn Fn(Option<&str>) -> bool),
-    /// The same for a change by root. Where the record in the store cannot be opened, it is the one of this revision if its state says so.
-    /// Of 0 it is not known to be.
+    /// As `Matching`, for a change by root. A record that cannot be opened matches if its state names this revision; 0 for no
+    /// known revision.
     Held(&'a dyn Fn(Option<&str>) -> bool, u64),
-    /// Any, or none, and values that cannot be opened: for a removal by root, who gets rid of them by that. The number is the newest
-    /// revision that this host knows of.
+    /// Any record, or none, or values that cannot be opened: for a removal by root. The number is the newest revision that this
+    /// host knows of.
     Any(u64),
-    /// The same, where they are not a record and a state of it that can be used.
+    /// As `Any`, if record or state cannot be used.
     Unusable(u64),
 }
 
@@ -48,7 +48,7 @@ pub enum ExpectedRecord<'a> {
 pub enum RecordPart {
     /// This is written.
     Write(RecordContent),
-    /// It stays.
+    /// The record stays.
     Keep,
 }
 
@@ -174,7 +174,7 @@ struct SentChange {
     base: Vec<KeyedValue>,
     writes: Vec<(StoreKey, Vec<u8>)>,
     state: Option<SharedState>,
-    /// Of the record, afterwards.
+    /// Revision of the record after the change.
     revision: u64,
 }
 
@@ -232,7 +232,7 @@ impl FactorView {
         self.record().is_some_and(|it| it.change == id) || self.state().is_some_and(is_of_state)
     }
 
-    /// Of the record; by the word of the state, where that cannot be opened or is lost.
+    /// Revision of the record; the one that the state names, if the record cannot be opened or is lost.
     fn revision(&self) -> u64 {
         let of_state = || self.state().map_or(0, |it| it.record);
         self.record().map_or_else(of_state, |it| it.revision)

@@ -31,11 +31,11 @@ pub(crate) struct FactorSwap {
 
 /// Reason why record and state of a user were not changed.
 pub(crate) enum SwapFault {
-    /// It concerns all users.
+    /// The reason concerns all users.
     Ended(MembershipError),
     /// The values of this one in the store cannot be used.
     Value(OutageReason),
-    /// It was not done, for a reason that may pass.
+    /// The change was not made, for a reason that may pass.
     User(OutageReason),
 }
 

@@ -63,7 +63,7 @@ impl FleetChanges {
         }
     }
 
-    /// The same, for changes that count on this host alone: bypass codes, while it is cut off.
+    /// The fleet for changes that count on this host alone: bypass codes, while it is cut off.
     #[must_use]
     pub fn on_this_host(settings: &Path, state: &Path) -> Self {
         Self {

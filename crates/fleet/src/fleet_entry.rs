@@ -13,7 +13,7 @@ pub type RestorationId = [u8; 8];
 /// Phase of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochPhase {
-    /// It has begun.
+    /// The epoch has begun.
     Settled,
     /// Hosts bring what a restored backup lacks. No host uses the store.
     Restoring,
@@ -44,14 +44,14 @@ pub struct HostBeat {
 /// The error that an entry cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryError {
-    /// It is damaged, or something else.
+    /// The entry is damaged, or something else.
     Damaged,
-    /// It has a newer format: its number.
+    /// The entry has a newer format: its number.
     Version(u16),
 }
 
 impl FleetMeta {
-    /// That of a fleet whose store was never restored.
+    /// The entry of a new fleet, whose store was never restored.
     #[must_use]
     pub const fn first(fleet: [u8; 16]) -> Self {
         Self {

@@ -175,8 +175,8 @@ impl FleetHost {
         Ok(())
     }
 
-    /// The same without the lock, where the service may write a number meanwhile: one that it has begun with is known. After another one
-    /// the store has none that this host knows, and its place is another one by its file.
+    /// [`FleetHost::settle`] without the lock. The service may write a number meanwhile: the one that it has begun to write is
+    /// known. If it writes another one, the store has a number that this host does not know, and the host's file has changed.
     ///
     /// # Errors
     /// As [`FleetHost::beat_now`].

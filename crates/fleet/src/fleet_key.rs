@@ -29,7 +29,7 @@ pub struct BrokenSeal;
 pub enum SealError {
     /// The kernel gives no randomness.
     Random(getrandom::Error),
-    /// It is too long for the cipher.
+    /// The plain text is too long for the cipher.
     Length,
 }
 

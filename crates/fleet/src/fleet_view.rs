@@ -34,11 +34,11 @@ pub struct FleetView {
 pub struct DamagedUser {
     /// The name.
     pub user: String,
-    /// What is damaged.
+    /// The damaged values.
     pub kind: DamageKind,
 }
 
-/// What is damaged of a user's values in the store.
+/// Damage of a user's values in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DamageKind {
     /// The record alone. The state names the revision of the newest one: a host with that writes it anew.

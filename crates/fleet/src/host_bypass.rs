@@ -1,5 +1,6 @@
-//! A bypass code that root makes on a host which is cut off from its fleet, or of a user whose state in the store is damaged. It counts on
-//! this host alone, and until it has met the store again: then the record of the fleet takes the place of the one with the code.
+//! A bypass code that root makes on a host which is cut off from its fleet, or for a user whose state in the store is damaged. It
+//! counts on this host alone, and until the host meets the store again. Then the record of the fleet replaces the one with the
+//! code.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::host_file::FleetDirectory;
 use crate::mirror_marks::MirrorMarks;
 use crate::record_mark::MarkKind;
 
-/// Longest time in which the store may show that it is there. What comes after it is done before the heartbeat of the user's lock ends.
+/// Longest time in which the store may show that it is there. The steps after it are done before the heartbeat of the user's lock ends.
 const PROBE_TIME: Duration = Duration::from_secs(3);
 
 /// This host, as one that changes a record for itself alone.
@@ -29,7 +30,7 @@ pub struct HostBypass<'a> {
 }
 
 impl HostBypass<'_> {
-    /// Notes that the record of the fleet is not in place here: the service looks at the user again as soon as the store is there.
+    /// Notes that the record of the fleet is not in place here. The service looks at the user again as soon as the store is there.
     ///
     /// # Errors
     /// The reason why the change cannot be made, without a full stop.
@@ -37,7 +38,7 @@ impl HostBypass<'_> {
         if !is_of_bypass(change) {
             return Err("no other change is made on one host of a fleet".to_owned());
         }
-        // A clock that cannot be read has no code expired.
+        // If the clock cannot be read, no code has expired.
         if forgets_a_use(change, clock::now().unwrap_or(0)) {
             return Err(
                 "a bypass code of all hosts that has not expired was used here, which this host has to bring to the store first"
@@ -58,10 +59,10 @@ impl HostBypass<'_> {
             .map_err(|error| error.to_string())
     }
 
-    /// True if this host has its store, and each code of the user is judged by that. It waits for no lock: a service that is cut off holds
-    /// the one of the fleet's files most of the time.
+    /// True if this host can use the store, and codes of the user are judged by the store. It waits for no lock: a service that
+    /// is cut off holds the lock of the fleet's files most of the time.
     fn is_met(&self, user: &str, time: &WorkDeadline) -> bool {
-        // What is wrong with a file cuts it off as well.
+        // An unusable file cuts the host off as well.
         let Ok(host) = FleetHost::open(self.settings, self.state) else {
             return false;
         };
@@ -78,8 +79,8 @@ impl HostBypass<'_> {
     }
 }
 
-/// The record with the code is as new as the one before it: after a restoration of the store it wins over an older one. The store gets it
-/// without the code.
+/// Keeps the revision for the record with the code. So it wins over an older record after a restoration of the store, which gets
+/// it without the code.
 fn keep_revision(
     marks: &MirrorMarks,
     user: &str,
@@ -90,7 +91,7 @@ fn keep_revision(
     };
     let revision = marks.revision_of(user, old)?;
     match marks.of(user)? {
-        // Killed before the record comes, this host has the old one, of the same revision.
+        // After a kill at this point the host has the old record, of the same revision.
         Some((newest, _)) if newest == revision => {
             let coming = MarkKind::of(Some(record));
             marks.note_coming(user, (revision, coming), MarkKind::of(old))
@@ -99,7 +100,7 @@ fn keep_revision(
     }
 }
 
-/// True if the record stays the same, but for its bypass code and the note of that.
+/// True if the record stays the same, apart from its bypass code and the entry about that.
 fn is_of_bypass(change: &SharedChange<'_>) -> bool {
     let SharedChange::Put {
         old: Some(old),
@@ -115,8 +116,9 @@ fn is_of_bypass(change: &SharedChange<'_>) -> bool {
     before.to_toml() == record.to_toml()
 }
 
-/// True if the code before it is one of all hosts that was used on this one: a state remembers the last code that was used, and by that
-/// of another code the fleet would take the first for unused. One that has expired at `now` is used up in any case.
+/// True if the change would lose the use of a bypass code of all hosts on this one. A state stores one used code only; with
+/// another code in it the fleet would take the first for unused. A code that has expired at `now` (seconds since 1970-01-01 UTC)
+/// is used up in any case.
 fn forgets_a_use(change: &SharedChange<'_>, now: u64) -> bool {
     let SharedChange::Put {
         old: Some(old),
@@ -139,7 +141,7 @@ mod tests {
     use twofactor_core::state::UserState;
     use twofactor_store::testing::{alice, phone, record_of, token};
 
-    /// Of the code that was used last a state knows, and of none before.
+    /// A state stores the last used code only.
     #[test]
     fn a_used_code_of_all_hosts_is_not_forgotten() {
         let code = || OneTimeCode::generate(7).unwrap().0;
@@ -179,7 +181,7 @@ mod tests {
         };
         let marks = MirrorMarks::open(scratch.path()).unwrap();
         let revision_of = |record| marks.revision_of("alice", Some(record)).unwrap();
-        // What this host never had, or had otherwise, gets no mark.
+        // A record that this host did not have in this form gets no mark.
         keep_revision(&marks, "alice", &change).unwrap();
         assert_eq!(marks.of("alice").unwrap(), None);
         marks.note("alice", 5, MarkKind::of(Some(&old))).unwrap();

@@ -8,9 +8,9 @@ const MAX_VERSION: usize = 64;
 /// Membership of a host in the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostMembership {
-    /// It is in the fleet.
+    /// The host is in the fleet.
     Member,
-    /// It has left.
+    /// The host has left.
     Left,
 }
 

@@ -10,7 +10,7 @@ use crate::etcd_gateway::SettingsError;
 /// A file of the fleet on this host that cannot be used. The text carries no content of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostError {
-    /// Which file or directory.
+    /// The file or directory.
     pub path: PathBuf,
     /// The cause.
     pub cause: HostFault,
@@ -19,9 +19,9 @@ pub struct HostError {
 /// Reason why a file of the fleet cannot be used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostFault {
-    /// It cannot be opened, read or written, or is not safe to use.
+    /// The file cannot be opened, read or written, or is not safe to use.
     File(FileError),
-    /// It is not what it is to be: the place of the fault, and what is expected there.
+    /// The file has a wrong form: the place of the fault, and what is expected there.
     Form {
         /// Line of the file, from 1; 0 for the whole.
         line: usize,

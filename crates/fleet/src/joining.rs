@@ -266,8 +266,8 @@ impl KnownCopies {
         Ok(self.marks.of(user)?.is_some())
     }
 
-    /// True if the record of this host is one that the fleet had, also with a bypass code of this host alone: it is only behind, and the
-    /// mirror has what the fleet has now follow it. What was used here stays in its state.
+    /// True if the record of this host is one that the fleet had, also with a bypass code of this host alone. It is only old: the
+    /// mirror replaces it by the record of the fleet, and its state keeps the codes that were used here.
     fn has(&self, user: &str, here: &UserRecord) -> Result<bool, HostError> {
         let is_noted = self.noted.iter().any(|it| it == user);
         Ok(is_noted || self.marks.revision_of(user, Some(here))? > 0)

@@ -23,7 +23,7 @@ use crate::store_values::ChangeAnswer;
 pub struct RotationReport {
     /// Values of the store.
     pub values: usize,
-    /// Those among them that open with neither key, by their names in the store. They are left as they are.
+    /// Values that open with neither key, by their names in the store. They are left as they are.
     pub damaged: Vec<String>,
 }
 
@@ -105,9 +105,9 @@ fn all_places(gateway: &EtcdGateway) -> Result<Vec<StoreKey>, OutageReason> {
 /// Result for one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SealResult {
-    /// It has the new key.
+    /// The value is sealed with the new key.
     Done,
-    /// It opens with neither key.
+    /// The value opens with neither key.
     Damaged,
 }
 

@@ -83,8 +83,8 @@ fn refuse_old_copies(
     )))
 }
 
-/// True unless the record in the store is damaged, and this host does not have the one that it was: by an older one a device that was
-/// removed would be one again, and by none the user would pass for one without a device.
+/// True if the record in the store is usable, or this host is known to have that revision. With an older copy a removed device
+/// would count again, and without one the user would pass for a user without a device.
 fn has_newest(
     host: &FleetHost,
     store: &FactorStore,

@@ -1,7 +1,7 @@
 //! A fleet: the state of a user in one etcd that many hosts share, so that a code works once on all of them.
 //!
-//! [`shared_attempt`] decides, without I/O, what an attempt asks of the store next; [`gateway`] speaks to etcd. What the store
-//! keeps is sealed with [`fleet_key`], so that its owner can deny or roll back, but neither read nor forge.
+//! [`shared_attempt`] decides, without I/O, what an attempt asks of the store next. [`etcd_gateway`] speaks to etcd. The values
+//! in the store are sealed with [`fleet_key`], so that its owner can deny or roll back, but neither read nor forge.
 #![forbid(unsafe_code)]
 
 pub mod attempt_id;

@@ -1,8 +1,8 @@
-//! The revisions of the records that this host has: an older one never replaces a newer one, also after a backup of the store was
-//! restored. One small file for each user, in `fleet/records`.
+//! The revisions of the records on this host, one small file for each user in `fleet/records`. An older record never replaces a
+//! newer one, also after a backup of the store was restored.
 //!
-//! A mark is written before the record that it tells of: by its digest a mark is known whose record never came. The mark of the record
-//! that is here until then stays beside it, so that a kill in between leaves no record of which the revision is not known.
+//! A mark is written before its record. Its digest shows if the record never came. The mark of the record before it is kept, so
+//! that the revision of the record in place is known also after a kill in between.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -43,13 +43,13 @@ impl MirrorMarks {
         })
     }
 
-    /// The same, which wait no longer than this for another process that notes.
+    /// These marks, with a limit on the wait for their lock.
     #[must_use]
     pub fn waiting(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// The newest revision of a user's record that this host has had; `None` where it had none.
+    /// The newest mark of a user; `None` if this host never had a record of the user.
     ///
     /// # Errors
     /// [`HostError`].
@@ -77,7 +77,7 @@ impl MirrorMarks {
         Ok(Some(marks))
     }
 
-    /// The revision of the record that this host has; 0 where it has none that a mark tells of.
+    /// The revision of this record; 0 if no mark is that of it.
     ///
     /// # Errors
     /// [`HostError`].
@@ -88,16 +88,16 @@ impl MirrorMarks {
         Ok(mark.map_or(0, |(revision, _)| revision))
     }
 
-    /// Notes the revision of what is here, durably. It never replaces a newer one.
+    /// Writes the mark of the record in place, durably. It never replaces a newer one.
     ///
     /// # Errors
-    /// [`HostError`], also where a newer one is noted.
+    /// [`HostError`], also if a newer mark is there.
     pub fn note(&self, user: &str, revision: u64, kind: MarkKind) -> Result<(), HostError> {
         self.note_coming(user, (revision, kind), kind)
     }
 
-    /// The same for a record that is put in place afterwards, or a removal that is made then. Until that is done `here` is in its place,
-    /// whose mark is kept.
+    /// Writes the mark of a record before it is put in place, or of a removal before it is made, durably. Keeps the mark of
+    /// `here`, the record that is in place until then.
     ///
     /// # Errors
     /// As [`MirrorMarks::note`].
@@ -109,7 +109,7 @@ impl MirrorMarks {
     ) -> Result<(), HostError> {
         let name = file_of(user);
         let path = self.path.join(&name);
-        // Two processes of this host may note at once.
+        // Two processes of this host may write marks at once.
         let _lock = self.lock()?;
         let known = self.known(user)?;
         if known.is_some_and(|it| it.newest.0 > newest.0) {
@@ -118,7 +118,7 @@ impl MirrorMarks {
         let before = known.and_then(|it| it.telling_of(here));
         let before = before.filter(|it| *it != newest);
         let marks = UserMarks { newest, before };
-        // What else it knows of a record before does no harm.
+        // A mark of a record before it does no harm.
         if known.is_some_and(|it| it == marks || (it.newest == newest && before.is_none())) {
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl MirrorMarks {
         }
     }
 
-    /// Forgets that of one user, durably: it is of a history that the store lost.
+    /// Removes the marks of one user, durably: they are of a history that the store lost.
     ///
     /// # Errors
     /// [`HostError`].
@@ -152,7 +152,7 @@ impl MirrorMarks {
             .map_err(HostError::file(&path))
     }
 
-    /// Forgets all of them: they are those of a fleet that this host is in no more.
+    /// Removes all marks: they are those of a fleet that this host has left.
     ///
     /// # Errors
     /// [`HostError`].

@@ -12,35 +12,35 @@ use crate::shared_state::ValueError;
 /// Reason why the store cannot be used for this attempt. None of them says anything about the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutageReason {
-    /// It does not answer, or not in time: what the last try met.
+    /// The store does not answer, or not in time: the fault of the last try.
     Unreachable(GatewayFault),
-    /// It has no fleet: a wrong store, or an empty one.
+    /// The store has no fleet: a wrong store, or an empty one.
     NoFleet,
-    /// It has another fleet, or one of a newer format.
+    /// The store has another fleet, or one of a newer format.
     OtherFleet,
-    /// It has another epoch than this host.
+    /// The store has another epoch than this host.
     OtherEpoch,
-    /// A restoration of it is under way.
+    /// A restoration of the store is under way.
     Restoration,
     /// The number of this host is not the one that it wrote last: a backup was restored, or another host has its id.
     WentBack,
-    /// It says that this host has left the fleet.
+    /// The store says that this host has left the fleet.
     HasLeft,
     /// A file of the fleet on this host cannot be used: the text of its error.
     HostFiles(String),
-    /// Another process of this host changes the files of the fleet. It says nothing of the store.
+    /// Another process of this host changes the files of the fleet. This says nothing about the store.
     HostBusy(String),
-    /// It has no state of this user.
+    /// The store has no state of this user.
     NoState,
-    /// It has a newer record of this user than this host.
+    /// The store has a newer record of this user than this host.
     OlderRecord,
-    /// It has an older record of this user than this host.
+    /// The store has an older record of this user than this host.
     NewerRecord,
     /// The record of this user cannot be put in place on this host: why.
     NotMirrored(String),
     /// The fleet, or the host's number, is not sealed with the key of the fleet.
     Seal(BrokenSeal),
-    /// A value of this user is not.
+    /// A value of this user is not sealed with the key of the fleet.
     UserSeal(BrokenSeal),
     /// A value cannot be read.
     Value(ValueError),
@@ -65,8 +65,8 @@ impl OutageReason {
         }
     }
 
-    /// True where what the store has of one user cannot be used by any host: it is damaged, half of it is missing, or it is not sealed with
-    /// the key of the fleet. A value of a later version is not: a host of that one can.
+    /// True if no host can use the user's values in the store: they are damaged, half of them is missing, or they are not sealed
+    /// with the key of the fleet. A value of a later version is none of these: a host of that version can use it.
     #[must_use]
     pub const fn is_of_value(&self) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! The mark of a record that a host has: the revision, and what it was. A file holds the newest of a user, and the one before.
+//! Mark of a host's record: its revision and digest, or the note that it was removed. A file holds the newest mark of a user, and
+//! the one before.
 
 use data_encoding::HEXLOWER;
 use twofactor_core::record::UserRecord;
@@ -8,13 +9,13 @@ use twofactor_core::record::UserRecord;
 pub struct RecordDigest([u8; 16]);
 
 impl RecordDigest {
-    /// That of the form in which this program writes it.
+    /// The digest of the record in the form that this program writes.
     #[must_use]
     pub fn of(record: &UserRecord) -> Self {
         Self::from_whole(record.digest())
     }
 
-    /// The first half of a whole one.
+    /// The first half of a whole digest.
     fn from_whole(digest: [u8; 32]) -> Self {
         let mut first = [0; 16];
         first.copy_from_slice(digest.split_at(16).0);
@@ -22,23 +23,23 @@ impl RecordDigest {
     }
 }
 
-/// Kind of a record that this host has by its mark.
+/// Kind of a mark: a record, or its removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkKind {
     /// A record.
     Present(RecordDigest),
-    /// The note that it was removed.
+    /// The note that the record was removed.
     Removed,
 }
 
 impl MarkKind {
-    /// That of a record; of its removal, where it is `None`.
+    /// The kind of this record's mark; `None` is a removal.
     #[must_use]
     pub fn of(record: Option<&UserRecord>) -> Self {
         record.map_or(Self::Removed, |it| Self::Present(RecordDigest::of(it)))
     }
 
-    /// That of a record of which the digest is known; of none, where it is `None`.
+    /// The kind of the mark of a record with this digest; `None` is a removal.
     #[must_use]
     pub fn of_digest(digest: Option<[u8; 32]>) -> Self {
         digest.map_or(Self::Removed, |it| {
@@ -56,32 +57,32 @@ impl MarkKind {
     }
 }
 
-/// A mark: the revision, and what it was.
+/// A mark: revision and kind.
 pub type RecordMark = (u64, MarkKind);
 
 /// The marks of one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UserMarks {
-    /// That of the latest record.
+    /// Mark of the newest record.
     pub(crate) newest: RecordMark,
-    /// That of the record that was here when the newest one was noted, and may be here still.
+    /// Mark of the record that was in place when the newest mark was written, and may still be.
     pub(crate) before: Option<RecordMark>,
 }
 
 impl UserMarks {
-    /// The mark that tells of what is here.
+    /// The mark of the record that is in place.
     pub(crate) fn telling_of(self, here: MarkKind) -> Option<RecordMark> {
         let mut marks = std::iter::once(self.newest).chain(self.before);
         marks.find(|(_, kind)| *kind == here)
     }
 
-    /// The form in which they are kept.
+    /// The text of the file.
     pub(crate) fn text(self) -> String {
         let marks = std::iter::once(self.newest).chain(self.before);
         marks.map(|(revision, kind)| kind.text(revision)).collect()
     }
 
-    /// Reads that; `None` where it is another.
+    /// Parses the text of a file; `None` if it has another form.
     pub(crate) fn parsed(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
         let (newest, before) = match text.split_once('\n') {

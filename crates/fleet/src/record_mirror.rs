@@ -134,8 +134,8 @@ impl FleetHost {
         user_mirror::bring_here(store, (notes, user), &read)
     }
 
-    /// The same for one who may be noted as a user whose record could not be put in place. Only the mirror of all forgets that: one of
-    /// a login may have seen what the store had before this one failed.
+    /// As `mirror_one`, for a user who may be noted as one whose record could not be put in place. Only the mirror of all users
+    /// removes that note. The mirror of a login may have seen an earlier value of the store, before the failure.
     fn mirror_noted(
         &self,
         store: &FactorStore,

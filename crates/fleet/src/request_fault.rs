@@ -11,11 +11,11 @@ const UNAUTHENTICATED: u64 = 16;
 
 /// Reason why one member gave no answer.
 pub enum RequestFault {
-    /// It was not sent, or refused before it could be done.
+    /// The request was not sent, or refused before it could be done.
     NotSent(String),
-    /// It was refused for want of a token that is good.
+    /// The request was refused for want of a valid token.
     Unauthenticated(String),
-    /// It may have been done, or may be done yet.
+    /// The request may have been done, or may be done yet.
     Unknown(String),
 }
 

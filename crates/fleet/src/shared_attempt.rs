@@ -4,8 +4,8 @@
 //!
 //! * **compared base**: a write names the values that it was decided on, and is done only while they hold.
 //! * **attempt id**: a write carries the id of its attempt. Of a write with an unknown end, the stored state tells the end by it.
-//! * **read back**: an unknown end is no end. The attempt reads; where its id is there the write was done, where the base still stands the
-//!   same write is sent again, and where something else stands it was not done and never will be.
+//! * **read back**: an unknown end is no end. The attempt reads. If its id is there, the write was done. If the base is still
+//!   there, the same write is sent again. If something else is there, the write was not done and never will be.
 //! * **no early release**: nothing is told before the write is known to be done.
 //! * **host beat**: a host writes a number of its own from time to time. Where the store has another one, the store went back in time.
 //! * **newest revision**: what is read is of the newest revision of the store, by a transaction that all members agree on.
@@ -160,9 +160,9 @@ pub struct StateWrite {
 pub enum WriteEnd {
     /// The store answered.
     Answered(TransactionAnswer),
-    /// It was not sent, or was refused before it could be done.
+    /// The request was not sent, or was refused before it could be done.
     NotSent,
-    /// It may have been done, or may be done yet.
+    /// The request may have been done, or may be done yet.
     Unknown,
 }
 

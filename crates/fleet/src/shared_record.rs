@@ -36,9 +36,9 @@ pub enum RecordContent {
 /// Reason why a value is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordValueError {
-    /// It is damaged, or something else.
+    /// The value is damaged, or something else.
     Damaged,
-    /// It has a newer format: its number.
+    /// The value has a newer format: its number.
     Version(u16),
 }
 

@@ -23,7 +23,7 @@ pub const VALUE_LEN: usize = HEADER_LEN + REMEMBERED_ATTEMPTS * ENTRY_LEN + SLOT
 pub enum SharedOutcome {
     /// The code was accepted.
     Accepted,
-    /// It was not.
+    /// The code was not accepted.
     Rejected,
 }
 
@@ -48,9 +48,9 @@ pub struct SharedState {
 /// Reason why a value is no state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueError {
-    /// It is damaged, or something else.
+    /// The value is damaged, or something else.
     Damaged,
-    /// It has a newer format: its number.
+    /// The value has a newer format: its number.
     Version(u16),
     /// The state in it is unusable.
     State(StateError),
@@ -74,7 +74,7 @@ impl SharedState {
         counts.max().unwrap_or(0)
     }
 
-    /// The same with wrong codes of an outage, which are added in the same write. An earlier count of the outage is replaced.
+    /// This state with the wrong codes of an outage, which are added in the same write. An earlier count of the outage is replaced.
     #[must_use]
     pub fn with_count(mut self, count: OutageCount) -> Self {
         let before = self.attempts.len();
@@ -124,7 +124,7 @@ impl SharedState {
         }
     }
 
-    /// The same, as the work of a change with this id.
+    /// This state, marked as written by the change with this id.
     #[must_use]
     pub fn with_id(mut self, id: AttemptId) -> Self {
         self.attempts = vec![(id, SharedOutcome::Rejected)];

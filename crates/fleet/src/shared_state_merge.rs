@@ -32,8 +32,8 @@ pub fn of_record(record: &UserRecord, local: &UserState, shared: Option<&UserSta
     state
 }
 
-/// The same for a change of a record that the store has: wrong codes are those of the store alone. What this host has counted may have
-/// been ended elsewhere, and what it counted while it was cut off is added by its own way.
+/// The state for a change of a record that the store has: as [`of_record`], with the wrong codes of the store alone. The count of
+/// this host may have been ended elsewhere, and its count of an outage is added in another way.
 #[must_use]
 pub fn of_change(record: &UserRecord, local: &UserState, shared: Option<&UserState>) -> UserState {
     let mut state = of_record(record, local, shared);

@@ -1,8 +1,9 @@
 //! A backup of the store was restored: what it lost is brought back by the hosts, and a new epoch begins.
 //!
-//! The entry of the fleet in the store says so from the first moment on: no host uses the store before the new epoch, also one whose
-//! number there is the one that it wrote last. A host that takes part brings the records that are newer here, and merges its states: what
-//! was used here is used. One that comes after the epoch began without it merges its states alone. Each step can be done again.
+//! The entry of the fleet in the store says so from the first moment on. No host uses the store before the new epoch, not even a
+//! host whose number there is the one that it wrote last. A host that takes part brings the records that are newer here, and
+//! merges its states: what was used here is used. One that comes after the epoch began without it merges its states alone. Each
+//! step can be done again.
 //!
 //! A restoration has an id. A backup may hold one that is under way, or over, with the hosts that took part: what they learned since is
 //! missing there. So only the host that began one goes on with it, and only while it remembers that it is not over.

@@ -216,7 +216,7 @@ fn parsed(user: &str, there: &SharedRecord) -> Result<Option<UserRecord>, UserFa
     Ok(Some(record))
 }
 
-/// The same, if it can be put in place here.
+/// The record of the store, if it can be put in place here; `None` if it was removed.
 fn usable(user: &str, there: &SharedRecord) -> Result<Option<UserRecord>, UserFault> {
     let record = parsed(user, there)?;
     if let Some(record) = &record {

@@ -22,7 +22,7 @@ struct ScriptedStore {
     /// The end of bringing a record here, after a pause.
     mirrored: (Result<(), OutageReason>, Duration),
     state: Mutex<UserState>,
-    /// What it was asked.
+    /// The calls that it got.
     asked: Mutex<Vec<&'static str>>,
 }
 

@@ -1,5 +1,5 @@
-//! What a fleet keeps and what it costs: `make bench-fleet`. Three members of etcd, three hosts, codes judged as at a login; one
-//! private machine with libpam, for the time of a login without etcd.
+//! Figures of a fleet, its promises and its costs: `make bench-fleet`. Three members of etcd, three hosts, codes judged as at a
+//! login; one private machine with libpam, for the time of a login without etcd.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
