@@ -1,4 +1,4 @@
-//! How a login that is refused tells why at its end: in a message, or in one more question. The words are in `login_text.rs`.
+//! The reason that a refused login gives at its end, in a message or in one more question. The words are in `login_text.rs`.
 
 use super::LoginContext;
 use super::uniform_timing::RemainingTries;

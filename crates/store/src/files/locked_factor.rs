@@ -93,9 +93,9 @@ impl<'s> LockedFactor<'s> {
         Err(state_error(store, account, FileFault::MissingState))
     }
 
-    /// A state in which nothing works that may have been used before: TOTP codes only from steps later than any
-    /// that could have been accepted, HOTP not before `twofactor resync`, recovery and bypass codes not at all. In a fleet the store
-    /// is told of that, and goes back in nothing.
+    /// A state in which no code works that may have been used before `now` (seconds since 1970-01-01 UTC). TOTP codes work only
+    /// from later steps than any that could have been accepted, HOTP codes after `twofactor resync`, recovery and bypass codes
+    /// not at all. In a fleet it is merged into the state of the store, which never goes back.
     pub(super) fn rebuilt(
         store: &'s FactorStore,
         account: &Account,
@@ -295,9 +295,9 @@ fn refuse_while_moving(
     }
 }
 
-/// The state in the place of one that is lost, once it is told in the fleet, where this host is in one. What the store knows stays: of
-/// other devices, of codes that are newer than this host's record, and of counters that are further. The codes of this record may have been
-/// used here while this host was cut off. Wrong codes end, as by each unlock.
+/// The state in the place of a lost one, merged into the state of the fleet if this host is in one. The store's knowledge stays:
+/// other devices, codes that are newer than this host's record, and counters that are further. The codes of this record may have
+/// been used here while this host was cut off. Wrong codes no longer count, as after each unlock.
 fn rebuilt_everywhere(
     store: &FactorStore,
     account: &Account,
@@ -324,7 +324,7 @@ fn rebuilt_everywhere(
     Ok(state)
 }
 
-/// The state of a record whose own state is lost.
+/// The state at `now` (seconds since 1970-01-01 UTC) of a record whose own state is lost.
 pub(crate) fn nothing_reusable(record: &UserRecord, window: u8, now: u64) -> UserState {
     let mut state = UserState::new(record.uid);
     let entry = |device: &Device| DeviceState {
