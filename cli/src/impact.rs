@@ -43,6 +43,10 @@ pub struct AffectedUser {
     pub requirement: DeviceRequirement,
     /// Locked at logins until `unlock`, by the limit of the changed policy.
     pub is_locked: bool,
+    /// Record or state that cannot be used: refused wherever a code is asked for.
+    pub is_damaged: bool,
+    /// False if neither a password nor a key lets this person in, whatever the policy says. Only of administrators it is looked up.
+    pub can_log_in: bool,
 }
 
 /// A policy, and the users as it meets them: exemptions, requirements and locks are those that it makes.
@@ -59,6 +63,9 @@ impl AffectedUser {
     fn prospect(&self, policy: &Policy) -> LoginProspect {
         if !policy.enabled || self.exemption == ExemptionScope::Everywhere {
             return LoginProspect::NotAsked;
+        }
+        if self.is_damaged {
+            return LoginProspect::Refused;
         }
         LoginProspect::where_asked(policy, self.enrollment, self.requirement)
     }
@@ -101,7 +108,8 @@ pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImp
         people,
     } = view;
     let mut impact = PolicyImpact::default();
-    for person in people {
+    // A warning tells of each whose files are damaged. The lists are about devices.
+    for person in people.iter().filter(|person| !person.is_damaged) {
         let list = match person.prospect(after) {
             LoginProspect::CodeAsked => &mut impact.asked,
             LoginProspect::Refused | LoginProspect::RefusedUninvited => &mut impact.refused,
@@ -120,6 +128,7 @@ pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImp
         let off = switched_off(before.policy, after);
         impact.no_longer_asked = names_of(people, |person| {
             person.enrollment.has_device()
+                && !person.is_damaged
                 && person.exemption == ExemptionScope::No
                 && off
                     .iter()

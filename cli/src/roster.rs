@@ -7,9 +7,11 @@ mod account_lookup;
 mod account_role;
 mod group_members;
 mod local_users;
+mod login_means;
 mod roster_names;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::LookupFailed;
@@ -20,6 +22,7 @@ pub use account_lookup::{AccountLookup, RecordOwner};
 pub use account_role::{AccountRole, AdministratorGroups};
 pub use group_members::names as group_members;
 pub use local_users::REGULAR_UIDS;
+pub use login_means::PasswordLocks;
 pub use roster_names::{RosterFault, RosterNames};
 
 /// A name of the roster, looked up.
@@ -40,6 +43,8 @@ pub struct ListedUser {
     pub account: Account,
     /// The full name; `None` where the account has none.
     pub full_name: Option<String>,
+    /// Home directory.
+    pub home: PathBuf,
     /// Record and state; `None` where it is proven that there is no record.
     pub factor: Result<Option<FactorSnapshot>, store::StoreError>,
 }
@@ -79,6 +84,7 @@ fn entry(store: Option<&FactorStore>, accounts: &AccountLookup, name: &str) -> R
             name,
             account: entry.account,
             full_name: entry.full_name,
+            home: entry.home,
         })),
         Ok(None) => RosterEntry::Vanished(name),
         Err(error) => RosterEntry::Unanswered(name, error),

@@ -34,6 +34,7 @@ mod policy_file;
 mod qr;
 mod qr_files;
 mod renew;
+mod repair_access;
 mod report;
 mod require;
 mod rescue;

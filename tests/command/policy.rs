@@ -181,6 +181,9 @@ fn r17_r21_mandatory_needs_a_verified_administrator() {
     machine.policy("enabled = false\nenforcement = \"mandatory\"\n");
     machine.command(&enable).exits(1);
     try_code(&machine, "root", &phone);
+    // Neither a password nor a key lets root in.
+    machine.command(&enable).exits(1);
+    machine.set_password("root");
     machine.command(&enable).ok();
     machine.policy("enabled = true\n");
     machine.command(&mandatory).ok();

@@ -183,6 +183,7 @@ fn changed(
     for person in people.iter_mut().filter(|person| person.kept_as == user) {
         person.enrollment = left.enrollment;
         person.requirement = requirement;
+        person.is_damaged = false;
     }
     people
 }

@@ -13,7 +13,8 @@ use twofactor_store::sys::clock;
 use super::{AffectedUser, ExemptionScope};
 use crate::command_failure::CommandFailure;
 use crate::roster::{
-    self, AccountRole, AdministratorGroups, ListedUser, RosterEntry, RosterNames, UserRoster,
+    self, AccountRole, AdministratorGroups, ListedUser, PasswordLocks, RosterEntry, RosterNames,
+    UserRoster,
 };
 use crate::suggested_command;
 
@@ -32,6 +33,10 @@ pub(super) struct KnownUser {
     pub(super) enrollment: EnrollmentStatus,
     /// `None` where there is no record.
     pub(super) state: Option<UserState>,
+    /// Record or state that cannot be used.
+    pub(super) is_damaged: bool,
+    /// As of [`AffectedUser`].
+    pub(super) can_log_in: bool,
 }
 
 impl ListedUsers {
@@ -44,21 +49,23 @@ impl ListedUsers {
         let roster = UserRoster::new(Some(store), names.all());
         let now = clock::now()?;
         let administrators = AdministratorGroups::look_up();
+        let locks = PasswordLocks::read();
         let found = roster.look_up(|entry| match entry {
-            RosterEntry::Listed(user) => Ok(status(*user, &administrators, now)),
-            RosterEntry::Vanished(name) => Ok(Err(vanished(&name))),
+            RosterEntry::Listed(user) => {
+                let (user, warning) = status(*user, &administrators, &locks, now);
+                Ok((Some(user), warning))
+            }
+            RosterEntry::Vanished(name) => Ok((None, Some(vanished(&name)))),
             RosterEntry::Unanswered(_, error) => Err(error),
         });
         let found = found
             .into_iter()
             .collect::<Result<Vec<_>, LookupFailed>>()?;
-        let found = roster::once_each(found, |user| user.as_ref().ok().map(|user| &user.account));
+        let found = roster::once_each(found, |(user, _)| user.as_ref().map(|user| &user.account));
         let (mut users, mut warnings) = (Vec::new(), Vec::new());
-        for user in found {
-            match user {
-                Ok(user) => users.push(user),
-                Err(warning) => warnings.push(warning),
-            }
+        for (user, warning) in found {
+            users.extend(user);
+            warnings.extend(warning);
         }
         // A renamed user is listed under both names.
         warnings.dedup();
@@ -73,7 +80,9 @@ impl ListedUsers {
             let (exemption, exempt_at) =
                 ExemptionScope::of(policy, &user.account, &mut |group| own.include(group));
             // A user with a device, or one who is not asked, does not depend on it.
-            let depends = !user.enrollment.has_device() && exemption == ExemptionScope::No;
+            let depends = !user.enrollment.has_device()
+                && !user.is_damaged
+                && exemption == ExemptionScope::No;
             let requirement = if policy.enabled && depends {
                 groups.requirement(policy, time, Some(&user.account))
             } else {
@@ -88,6 +97,8 @@ impl ListedUsers {
                 exempt_at,
                 requirement,
                 is_locked: user.is_locked(policy, time),
+                is_damaged: user.is_damaged,
+                can_log_in: user.can_log_in,
             }
         };
         let people = self.users.iter().map(judge).collect();
@@ -111,26 +122,39 @@ impl KnownUser {
 fn status(
     user: ListedUser,
     administrators: &AdministratorGroups,
+    locks: &PasswordLocks,
     now: u64,
-) -> Result<KnownUser, String> {
+) -> (KnownUser, Option<String>) {
     let account = user.account;
     let role = administrators.role(&account);
+    let known = KnownUser {
+        can_log_in: role == AccountRole::User || locks.can_log_in(&account.name, &user.home),
+        kept_as: account.name.clone(),
+        account,
+        role,
+        enrollment: EnrollmentStatus::NotEnrolled,
+        state: None,
+        is_damaged: false,
+    };
     match user.factor {
-        Ok(None) => Ok(KnownUser {
-            kept_as: account.name.clone(),
-            account,
-            role,
-            enrollment: EnrollmentStatus::NotEnrolled,
-            state: None,
-        }),
-        Ok(Some(found)) => Ok(KnownUser {
-            account,
-            role,
-            enrollment: EnrollmentStatus::of(&found.record, &found.state, now),
-            kept_as: found.account.name,
-            state: Some(found.state),
-        }),
-        Err(error) => Err(format!("{} will be refused: {error}", account.name)),
+        Ok(None) => (known, None),
+        Ok(Some(found)) => {
+            let known = KnownUser {
+                enrollment: EnrollmentStatus::of(&found.record, &found.state, now),
+                kept_as: found.account.name,
+                state: Some(found.state),
+                ..known
+            };
+            (known, None)
+        }
+        Err(error) => {
+            let warning = format!("{} will be refused: {error}", known.account.name);
+            let known = KnownUser {
+                is_damaged: true,
+                ..known
+            };
+            (known, Some(warning))
+        }
     }
 }
 
@@ -169,6 +193,8 @@ pub fn recorded(policy: &Policy, store: &FactorStore) -> Result<Vec<AffectedUser
             exempt_at,
             requirement: DeviceRequirement::None,
             is_locked: false,
+            is_damaged: false,
+            can_log_in: true,
             kept_as: account.name.clone(),
             name: account.name,
         }

@@ -129,6 +129,8 @@ mod tests {
             exempt_at: Vec::new(),
             requirement,
             is_locked: false,
+            is_damaged: false,
+            can_log_in: true,
         };
         let later = root(EnrollmentStatus::NotEnrolled, DeviceRequirement::Later(day));
         let told = |before: Option<&Policy>, people: &[AffectedUser]| {

@@ -130,7 +130,9 @@ pub fn shut_outs(view: PolicyView<'_>) -> Vec<ShutOutRisk> {
         return Vec::new();
     }
     let sshd = policy.service_on(SSHD) && !people.iter().any(is_verified);
-    let access = administrators(people).map(|person| RepairAccess::of(policy, person));
+    let access = repairers(people)
+        .into_iter()
+        .map(|person| RepairAccess::of(policy, person));
     // An administrator that no list names has no device, and no requirement that is known.
     let best = access
         .max()
@@ -163,11 +165,13 @@ pub fn newly_asking(before: Option<&Policy>, after: &Policy, services: &[String]
 /// The services that exempted an administrator before, and none after.
 pub(super) fn ended_exemptions(before: PolicyView<'_>, after: PolicyView<'_>) -> Vec<String> {
     let exempts = |view: PolicyView<'_>, service: &String| {
-        administrators(view.people).any(|person| {
+        repairers(view.people).into_iter().any(|person| {
             person.exemption == ExemptionScope::Everywhere || person.exempt_at.contains(service)
         })
     };
-    let services = administrators(before.people).flat_map(|person| &person.exempt_at);
+    let services = repairers(before.people)
+        .into_iter()
+        .flat_map(|person| &person.exempt_at);
     let ended = services
         .filter(|service| after.policy.service_on(service))
         .filter(|service| !exempts(after, service));
@@ -177,6 +181,17 @@ pub(super) fn ended_exemptions(before: PolicyView<'_>, after: PolicyView<'_>) ->
 fn administrators(people: &[AffectedUser]) -> impl Iterator<Item = &AffectedUser> {
     let is_one = |person: &&AffectedUser| person.role == AccountRole::Administrator;
     people.iter().filter(is_one)
+}
+
+/// The administrators who can log in at all. Where none can, all of them count: then it is not the policy that keeps them out.
+fn repairers(people: &[AffectedUser]) -> Vec<&AffectedUser> {
+    let able = administrators(people).filter(|person| person.can_log_in);
+    let able: Vec<_> = able.collect();
+    if able.is_empty() {
+        administrators(people).collect()
+    } else {
+        able
+    }
 }
 
 fn is_verified(person: &AffectedUser) -> bool {

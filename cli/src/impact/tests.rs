@@ -12,6 +12,8 @@ fn person(name: &str, enrollment: EnrollmentStatus, role: AccountRole) -> Affect
         exempt_at: Vec::new(),
         requirement: DeviceRequirement::None,
         is_locked: false,
+        is_damaged: false,
+        can_log_in: true,
     }
 }
 

@@ -72,9 +72,14 @@ impl Machine {
 
     /// Gives `PASSWORD` to a user that the machine has anyway, such as root.
     pub fn set_password(&self, name: &str) {
+        self.set_password_field(name, HASH);
+    }
+
+    /// Writes the second field of a line of shadow(5), such as `*`.
+    pub fn set_password_field(&self, name: &str, password: &str) {
         edit("/etc/shadow", |line, text| {
             if field(line, 0) == name {
-                writeln!(text, "{name}:{HASH}:19000:0:99999:7:::")
+                writeln!(text, "{name}:{password}:19000:0:99999:7:::")
             } else {
                 writeln!(text, "{line}")
             }

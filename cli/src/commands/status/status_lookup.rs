@@ -36,6 +36,7 @@ impl UserStatus {
             account,
             full_name,
             factor,
+            home: _,
         } = user;
         let status = match factor {
             Ok(None) => Self {

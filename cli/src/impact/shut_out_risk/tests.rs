@@ -28,6 +28,8 @@ fn user(name: &str, uid: u32, enrollment: EnrollmentStatus, failures: u32) -> Kn
         },
         enrollment,
         state: Some(state),
+        is_damaged: false,
+        can_log_in: true,
     }
 }
 

@@ -1,0 +1,65 @@
+//! Administrators who count as able to get in and repair things, and those who do not.
+
+use harness::Machine;
+use harness::desk::{desk, give, json_error};
+use harness::enrolled::record_path;
+
+const KEYS: &str = "/root/.ssh/authorized_keys";
+const SHUT_OUT: &str = "no administrator (root, or a member of sudo or wheel) could log in";
+
+/// carol may use sudo, has a password, and a device that never gave a right code.
+fn untried_carol(machine: &Machine) {
+    machine.add_user("carol");
+    if !machine.read("/etc/group").contains("\nsudo:") {
+        machine.add_group("sudo");
+    }
+    machine.add_to_group("carol", "sudo");
+    give(machine, "carol", &[]);
+}
+
+fn is_refused(machine: &Machine) {
+    let error = json_error(machine.command(&["enable", "--yes", "--json"]), 1);
+    assert_eq!(error["kind"], "would-lock-out");
+    assert!(error["message"].as_str().unwrap().contains(SHUT_OUT));
+}
+
+#[test]
+fn a_locked_root_without_a_key_repairs_nothing() {
+    let machine = desk();
+    untried_carol(&machine);
+    for locked in ["*", "!", "!!", "!$6$salt$hash"] {
+        machine.set_password_field("root", locked);
+        is_refused(&machine);
+    }
+    machine.write_file(KEYS, "", 0o600);
+    is_refused(&machine);
+    machine.write_file(KEYS, "ssh-ed25519 AAAA root\n", 0o600);
+    machine.command(&["enable", "--yes"]).ok();
+}
+
+#[test]
+fn a_root_with_a_password_repairs_things() {
+    let machine = desk();
+    untried_carol(&machine);
+    machine.set_password("root");
+    machine.command(&["enable", "--yes"]).ok();
+}
+
+/// Their way in is none that passwords decide on, such as a container's; the policy takes nothing from it.
+#[test]
+fn where_all_are_locked_no_password_is_asked_for() {
+    let machine = desk();
+    machine.set_password_field("root", "*");
+    machine.command(&["enable", "--yes"]).ok();
+}
+
+#[test]
+fn a_damaged_record_repairs_nothing() {
+    let machine = desk();
+    machine.set_password("root");
+    give(&machine, "root", &[]);
+    std::fs::write(record_path("root"), "damaged\n").unwrap();
+    is_refused(&machine);
+    machine.command(&["unset", "root", "--yes", "--force"]).ok();
+    machine.command(&["enable", "--yes"]).ok();
+}
