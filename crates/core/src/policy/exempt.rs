@@ -83,11 +83,8 @@ impl Policy {
         account: &Account,
         member: &mut dyn FnMut(&str) -> bool,
     ) -> bool {
-        let request = anywhere(account, "");
-        let everywhere =
-            |entry: &&ExemptEntry| entry.services.is_empty() && entry.networks.is_empty();
-        let mut entries = self.exempt.iter().filter(everywhere);
-        entries.any(|entry| entry.covers(&request, member))
+        // An entry with services or networks covers no login that has neither: each service that it names has a letter.
+        self.exemption(&anywhere(account, ""), member).is_some()
     }
 
     /// The services that the entries name and at which one covers an account, from wherever the login comes.
