@@ -216,4 +216,21 @@ mod tests {
         state.know_counted(u32::MAX);
         assert_eq!((state.counted_alone(), state.outage_mark()), (0, Some(5)));
     }
+
+    #[test]
+    fn an_outage_has_an_id_up_to_an_accepted_code() {
+        let mut state = UserState::new(7);
+        state.begin_outage(NOW);
+        assert_eq!(state.outage_id(), None, "without a name");
+        state.name_outage([1, 2, 3, 4, 5]);
+        let id = state.outage_id().unwrap();
+        assert_eq!(id[..5], [1, 2, 3, 4, 5]);
+        (state.failures, state.last_failure) = (4, NOW);
+        assert_eq!(state.outage_id(), Some(id));
+        let mut accepted = state.clone();
+        accepted.recovery.bits |= 1;
+        assert_ne!(accepted.outage_id(), Some(id));
+        // SHA-256 of the four bytes of no recovery code: the store may know of an id that another version made.
+        assert_eq!(id[5..], [0xdf, 0x3f, 0x61, 0x98, 0x04, 0xa9, 0x2f]);
+    }
 }
