@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_a_secret_or_checks_a_code_changed_nothing() {
+    fn showing_a_secret_or_checking_a_code_is_no_change() {
         let spoken = |event: CommandEvent| (event.verb(), event.action());
         assert_eq!(spoken(CommandEvent::Show), ("revealed", None));
         assert_eq!(spoken(CommandEvent::Export), ("revealed", Some("export")));
