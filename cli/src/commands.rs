@@ -17,7 +17,6 @@ mod fleet_status;
 mod import;
 mod init;
 mod invite;
-mod manual;
 pub mod own_factor;
 pub mod policy;
 pub mod policy_change;
@@ -76,7 +75,7 @@ pub fn run(
         TwofactorCommand::Fleet(args) => return fleet::run(context, args),
         TwofactorCommand::Completions(args) => completions::run(context, args),
         TwofactorCommand::Complete(args) => completions::complete(args),
-        TwofactorCommand::Manual => manual::run(context),
+        TwofactorCommand::Manual => crate::manual_page::run(context),
         TwofactorCommand::Policy(PolicyCommand::Show { key }) => {
             policy::show(context, key.as_deref())
         }

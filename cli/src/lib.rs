@@ -26,6 +26,7 @@ mod invoking_user;
 mod unmatched_name;
 
 mod change_failure;
+mod manual_page;
 mod output;
 mod output_stream;
 mod parallel;

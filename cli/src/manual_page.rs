@@ -11,7 +11,7 @@ use crate::context::CommandContext;
 use crate::output::{CommandReport, LineLayout};
 
 /// Text that is written by hand, in mdoc(7).
-const PAGE: &str = include_str!("../../../docs/man/twofactor.8.in");
+const PAGE: &str = include_str!("../../docs/man/twofactor.8.in");
 /// The heading in the help of a subcommand after which its examples stand.
 const EXAMPLES: &str = "EXAMPLES\n";
 
