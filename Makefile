@@ -73,7 +73,7 @@ test_module = cargo test $(CARGOFLAGS) $(root_runner) -p pam_twofactor
 comma := ,
 
 .PHONY: docs build test test-browser test-apps test-lockers test-system test-boot test-fleet fleet test-dist test-rpm fuzz sanitize \
-	miri mutants faults races model coverage deny bench bench-fleet budget bench-uniform demo pictures dist rpm deb packages release \
+	miri mutants faults races model coverage deny bench bench-fleet budget manual bench-uniform demo pictures dist rpm deb packages release \
 	install install-files uninstall clean help lint harness rust
 .DEFAULT_GOAL = docs
 # The order of prerequisites matters; cargo and debhelper use all cores by themselves.
@@ -89,8 +89,7 @@ rust:
 ## docs build         module, command, daemon, with manual pages (default); alone
 docs: build
 	@mkdir -p $(target)/man $(target)/completions
-	install -m 0644 docs/man/pam_twofactor.8 docs/man/twofactord.8 docs/man/twofactor.toml.5 $(target)/man
-	$(command) manual > $(target)/man/twofactor.8
+	install -m 0644 docs/man/*.[58] $(target)/man
 	$(command) completions bash > $(target)/completions/twofactor.bash
 	$(command) completions zsh > $(target)/completions/_twofactor
 	$(command) completions fish > $(target)/completions/twofactor.fish
@@ -237,11 +236,14 @@ bench: need-test build
 bench-uniform: need-test build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench uniform $(root_runner)
 
-## budget             writes tests/data/budget.toml anew: what the module costs
+## budget manual      writes tests/data/budget.toml, docs/man/twofactor.8 anew
 # One thread: the tests write to one file.
 budget: need-test harness
 	BUDGET_WRITE=1 $(test_module) --test module -- budget:: --test-threads=1
 	@grep -v '^#' tests/data/budget.toml
+
+manual: need-build rust
+	MANUAL_WRITE=1 cargo test $(CARGOFLAGS) --quiet -p twofactor --lib manual_page::
 
 ## demo pictures      a login through real sshd, to watch; INTERACTIVE=1; as SVG
 demo: need-demo build

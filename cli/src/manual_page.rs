@@ -253,7 +253,13 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::{env, fs};
+
     use super::*;
+
+    /// The page in the sources.
+    const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/man/twofactor.8");
 
     #[test]
     fn text_cannot_become_a_request() {
@@ -294,6 +300,28 @@ mod tests {
         assert_eq!(
             page,
             format!("{command}        short\n{command}\n    a longer remark {remark}\na    b\n")
+        );
+    }
+
+    /// The page that is committed and installed. `MANUAL_WRITE=1` writes it anew.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a variable says that the page is to be written anew"
+    )]
+    fn the_page_is_that_of_the_definition() {
+        let (path, page) = (PathBuf::from(COMMITTED), page());
+        if env::var_os("MANUAL_WRITE").is_some() {
+            fs::write(&path, &page).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        let differing = page
+            .lines()
+            .zip(committed.lines())
+            .find(|(now, then)| now != then);
+        assert!(
+            committed == page,
+            "docs/man/twofactor.8 is not that of the definition: run `make manual`; {differing:?}"
         );
     }
 

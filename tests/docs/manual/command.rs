@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::log::event::CommandEvent;
 
-use super::page::{Section, of_file, section, sections};
+use super::page::{Section, of_file, section};
 use super::{text, twofactor};
 
 /// Arguments that a subcommand takes.
@@ -155,7 +155,7 @@ fn described(section: &Section) -> Taken {
 
 #[test]
 fn every_subcommand_and_option_is_described() {
-    let page = sections(&twofactor(&["manual"]));
+    let page = of_file("twofactor.8");
     let commands = page
         .iter()
         .filter(|section| section.heading.starts_with("twofactor "));
@@ -187,7 +187,7 @@ fn every_subcommand_and_option_is_described() {
 
 #[test]
 fn the_manual_has_the_groups_of_the_help() {
-    let page = sections(&twofactor(&["manual"]));
+    let page = of_file("twofactor.8");
     let listed = section(&page, "COMMANDS").items.iter().map(|item| {
         let names = item.body.split(',').map(|name| name.trim().to_owned());
         (item.tag.clone(), names.collect::<Vec<_>>())
@@ -214,7 +214,7 @@ fn every_exit_code_is_described_and_no_other() {
     let mut codes: Vec<String> = body.lines().filter_map(number).collect();
     codes.insert(0, "0".to_owned());
     assert_eq!(codes.len(), 6);
-    let page = of_file("twofactor.8.in");
+    let page = of_file("twofactor.8");
     assert_eq!(section(&page, "EXIT STATUS").tags(""), codes);
     let document = text("docs/automation.md");
     let sentence = document.split("Exit codes: ").nth(1).unwrap();
@@ -226,7 +226,7 @@ fn every_exit_code_is_described_and_no_other() {
 
 #[test]
 fn every_verb_of_the_log_is_described() {
-    let page = text("docs/man/twofactor.8.in");
+    let page = text("docs/man/twofactor.8");
     let log = page.split("\n.Sh LOG\n").nth(1).unwrap();
     for event in CommandEvent::ALL {
         let verb = event.verb();

@@ -54,12 +54,13 @@ fn relative(root: &Path, path: &Path) -> String {
 /// Calls that a text shows: between backticks, as a line of an example, or as `.Ic` of a manual page.
 fn calls(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().map(plain) {
+        let line = line.as_str();
         let shown = line.trim_start_matches(['#', '$', ' ']);
         let is_code = line.starts_with("    ") || line.starts_with("# ") || line.starts_with("$ ");
         let mut candidates = spans(line);
         if let Some(words) = line.strip_prefix(".Ic ") {
-            candidates.push(plain(words).replace(" Ar ", " ").replace(" Fl -", " --"));
+            candidates.push(words.replace(" Ar ", " ").replace(" Fl -", " --"));
         }
         if is_code || line.starts_with("twofactor ") {
             candidates.push(shown.to_owned());
