@@ -75,7 +75,6 @@ pub fn run(
         TwofactorCommand::Fleet(args) => return fleet::run(context, args),
         TwofactorCommand::Completions(args) => completions::run(context, args),
         TwofactorCommand::Complete(args) => completions::complete(args),
-        TwofactorCommand::Manual => crate::manual_page::run(context),
         TwofactorCommand::Policy(PolicyCommand::Show { key }) => {
             policy::show(context, key.as_deref())
         }

@@ -26,6 +26,7 @@ mod invoking_user;
 mod unmatched_name;
 
 mod change_failure;
+#[cfg(test)]
 mod manual_page;
 mod output;
 mod output_stream;
@@ -72,9 +73,7 @@ pub fn run() -> ExitCode {
         context.format = OutputFormat::Dialogue;
     }
     let allowed = match cli.command {
-        TwofactorCommand::Completions(_)
-        | TwofactorCommand::Complete(_)
-        | TwofactorCommand::Manual => Ok(()),
+        TwofactorCommand::Completions(_) | TwofactorCommand::Complete(_) => Ok(()),
         // The policy is no secret.
         TwofactorCommand::Policy(PolicyCommand::Show { .. } | PolicyCommand::Check { .. }) => {
             Ok(())

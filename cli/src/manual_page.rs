@@ -1,14 +1,10 @@
-//! `twofactor manual`: the manual page twofactor(8), its commands and options from the definition of the command line.
+//! The manual page twofactor(8): its commands and options come from the definition of the command line. Only a test makes
+//! it, and holds the page in the sources equal.
 
 use clap::{Arg, Command, CommandFactory as _};
-use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::args::CommandLine;
 use crate::args::command_groups::GROUPS;
-use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
-use crate::output::{CommandReport, LineLayout};
 
 /// Text that is written by hand, in mdoc(7).
 const PAGE: &str = include_str!("../../docs/man/twofactor.8.in");
@@ -19,26 +15,6 @@ const EXAMPLES: &str = "EXAMPLES\n";
 const WIDTH: usize = 73;
 /// Beginning of the text in the help of an option about a default that is no fixed value.
 const DEFAULT: &str = " [default: ";
-
-/// Runs the subcommand.
-pub fn run(context: &CommandContext) -> Result<(), CommandFailure> {
-    context.write(&ManualPage { page: page() })
-}
-
-#[derive(Serialize)]
-struct ManualPage {
-    page: String,
-}
-
-impl CommandReport for ManualPage {
-    fn layout(&self) -> LineLayout {
-        LineLayout::Verbatim
-    }
-
-    fn text(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.page.clone())
-    }
-}
 
 fn page() -> String {
     let mut cli = CommandLine::command();

@@ -1,4 +1,4 @@
-//! The groups of the subcommands in `twofactor --help` and in the manual.
+//! The groups of the subcommands in `twofactor --help` and in twofactor(8).
 
 use clap::Command;
 use unicode_width::UnicodeWidthStr as _;
@@ -70,7 +70,6 @@ pub const GROUPS: [CommandGroup; 6] = [
             ("init", "mark the store"),
             ("fleet", "several hosts"),
             ("completions", "for a shell"),
-            ("manual", "print twofactor(8)"),
         ],
     },
 ];

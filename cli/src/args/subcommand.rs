@@ -291,13 +291,6 @@ EXAMPLES
   twofactor complete fish -- policy set thr"
     )]
     Complete(CompleteArgs),
-    /// Print the manual page twofactor(8), for machines on which it is not installed
-    ///
-    /// Needs no root. With --json the page is the value of "page".
-    #[command(after_help = "\
-EXAMPLES
-  twofactor manual | man -l -")]
-    Manual,
 }
 
 impl TwofactorCommand {

@@ -122,7 +122,6 @@ fn read_policy(calls: &mut CheckedCalls) {
     calls.call("errors", &["nonsense"]);
     calls.call("init", &["init"]);
     calls.call("completions", &["completions", "bash"]);
-    calls.call("manual", &["manual"]);
     calls.call("policy show", &["policy", "show"]);
     for key in ["window", "echo", "prompt", "throttle", "exempt"] {
         calls.call("policy show KEY", &["policy", "show", key]);

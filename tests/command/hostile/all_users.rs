@@ -26,8 +26,8 @@ const OF_ALL: [&str; 16] = [
     "import google-authenticator --all --dry-run",
 ];
 
-/// Commands that name no user, and print nothing of what a machine holds.
-const OF_NO_USER: [&str; 2] = ["completions", "manual"];
+/// A command that names no user, and prints nothing of what a machine holds.
+const OF_NO_USER: [&str; 1] = ["completions"];
 
 #[test]
 fn no_list_of_users_steers_a_terminal_or_a_shell() {
