@@ -45,9 +45,18 @@ pub fn is_exempt_everywhere(policy: &Policy, account: &Account, groups: &mut Kno
 mod tests {
     use super::*;
     use crate::sys::accounts;
+
+    /// The decision on a user with a device, and how many groups were found to be unusable.
     fn decided(policy: &str, account: Option<&Account>) -> (PolicyDecision, usize) {
         let policy = format!("enabled = true\n[[exempt]]\n{policy}\n");
-        let policy = policy.parse().unwrap();
+        decided_by(&policy.parse().unwrap(), account, true)
+    }
+
+    fn decided_by(
+        policy: &Policy,
+        account: Option<&Account>,
+        has_device: bool,
+    ) -> (PolicyDecision, usize) {
         let request = LoginRequest {
             account,
             service: "login",
@@ -59,10 +68,10 @@ mod tests {
             changed: 0,
         };
         let mut user = RecordedUser {
-            policy: &policy,
+            policy,
             time,
             groups: groups.of(account),
-            has_device: true,
+            has_device,
             requirement: None,
         };
         let decision = user.decision(&request);
@@ -77,6 +86,22 @@ mod tests {
         assert_eq!(decided("groups = [\"root\"]", root.as_ref()), exempt);
         assert_eq!(decided("groups = [\"daemon\"]", root.as_ref()), asked);
         assert_eq!(decided("groups = [\"root\"]", None), asked);
+    }
+
+    #[test]
+    fn a_requirement_counts_for_a_user_without_a_device() {
+        let root = accounts::by_name("root").unwrap();
+        for (required, without) in [
+            ("root", PolicyDecision::DeviceRequired),
+            ("daemon", PolicyDecision::NotRequired),
+        ] {
+            let policy = format!("enabled = true\n[[require]]\nusers = [\"{required}\"]\n");
+            let policy = policy.parse().unwrap();
+            for (has_device, expected) in [(true, PolicyDecision::CodeRequired), (false, without)] {
+                let (decision, _) = decided_by(&policy, root.as_ref(), has_device);
+                assert_eq!(decision, expected, "{required}, {has_device}");
+            }
+        }
     }
 
     #[test]

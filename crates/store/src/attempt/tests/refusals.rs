@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::account_rules::{GroupFault, KnownGroups, UnusableGroup, unusable_groups};
+use crate::operations::AuditSink;
 use crate::sys::accounts;
+use crate::testing::SilentLog;
+use twofactor_core::record::recent_changes::{ChangeWord, RecentChange, TOLD_FOR};
 use twofactor_core::recovery::RecoverySet;
 
 /// Enters that many wrong codes, one second apart, beginning now.
@@ -193,4 +196,52 @@ fn a_refusal_knows_of_recovery_codes_that_are_left() {
         Ok(wrong())
     );
     assert!(!session.has_recovery_codes());
+}
+
+#[test]
+fn few_codes_left_are_told_to_who_was_given_some() {
+    let machine = AttemptMachine::with_policy(ON);
+    let mut session = machine.session();
+    session.attempt(b"000000", AnswerForm::Code).unwrap();
+    assert_eq!(session.few_recovery_codes(), None, "none were given");
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    let mut record = record_of(&machine.alice, &[phone()]);
+    record.recovery = Some(set);
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    let told: Vec<_> = codes
+        .iter()
+        .map(|recovery| {
+            let judged = session.attempt(recovery.grouped().as_bytes(), AnswerForm::Code);
+            let AttemptResult::Compared(CodeOutcome::Accepted(accepted)) = judged.unwrap() else {
+                panic!("refused");
+            };
+            assert!(session.recovery_login(&accepted).is_some());
+            session.few_recovery_codes()
+        })
+        .collect();
+    let (many, few) = told.split_at(told.len() - 4);
+    assert_eq!(few, [Some(3), Some(2), Some(1), Some(0)]);
+    assert!(!many.is_empty() && many.iter().all(Option::is_none));
+}
+
+#[test]
+fn changes_of_the_last_days_are_told_with_a_code() {
+    let machine = AttemptMachine::with_policy(ON);
+    let mut session = machine.session();
+    assert_eq!(session.changes_to_tell(), []);
+    let change = |time| RecentChange {
+        time,
+        kind: ChangeWord::DeviceRenewed,
+        device: None,
+        origin: SilentLog.origin(),
+    };
+    let mut record = record_of(&machine.alice, &[phone()]);
+    record.changes = vec![change(NOW - TOLD_FOR), change(NOW - 1)];
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    drop(locked);
+    session.attempt(b"000000", AnswerForm::Code).unwrap();
+    assert_eq!(session.changes_to_tell(), record.changes[1..]);
 }
