@@ -305,7 +305,7 @@ impl LoginAttempt<'_> {
             service: self.service,
             seconds,
             // Without grace none begins, and none runs: the text need not be hashed.
-            policy: if seconds == 0 && self.loaded.policy.grace_session == 0 {
+            policy: if seconds == 0 {
                 0
             } else {
                 self.loaded.fingerprint()
