@@ -3,6 +3,7 @@
 //! The files are as in use: the policy as it is delivered, switched on, and a record with ten recovery codes.
 
 use std::fs;
+use std::time::Duration;
 
 use harness::pam::{Drive, code};
 use harness::{Machine, Program, Totp};
@@ -94,6 +95,8 @@ fn alice() -> (Machine, Totp) {
     let machine = machine(&delivered.replace(off, on).replace(many, one));
     let phone = enroll_phone(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
+    // A record that was changed moments ago is read twice.
+    std::thread::sleep(Duration::from_secs(3));
     (machine, phone)
 }
 

@@ -148,7 +148,7 @@ impl<'s> LockedFactor<'s> {
         Ok(loaded.map(|loaded| loaded.record))
     }
 
-    /// [`LockedFactor::record`] where it was read before: parsed again only where the file has another text now.
+    /// [`LockedFactor::record`] where it was read before: read again only where the file is another one, or was changed.
     ///
     /// # Errors
     /// [`StoreError`] as for [`LockedFactor::record`].

@@ -1,33 +1,25 @@
 //! The record as a file: read, and read again.
 
-use std::fmt;
 use std::path::Path;
 
-use crate::sys::file::{self, FileOpening};
+use rustix::fs::Stat;
+
+use crate::sys::clock;
+use crate::sys::file::{self, ContentVersion, FileOpening};
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 
 use super::state_subdirectory::StateSubdirectory;
 use super::{FactorStore, FileFault, StoreError, file_names};
 
-/// A record that was read, with its text: where the file has the same text later, it need not be parsed again. It is kept
-/// for one login, and wiped by the allocator.
+/// A record that was read, and the version of the file: where it is the same later, nothing has to be read again. It is kept
+/// for one login.
 #[derive(Debug, Clone)]
 pub struct LoadedRecord {
     /// The record.
     pub record: UserRecord,
-    /// Bytes that say so.
-    pub(super) text: RecordText,
-}
-
-/// The bytes of a record, which hold keys.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct RecordText(Vec<u8>);
-
-impl fmt::Debug for RecordText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
+    /// `None` where a change could not be told.
+    pub(super) version: Option<ContentVersion>,
 }
 
 impl FactorStore {
@@ -40,8 +32,8 @@ impl FactorStore {
         Ok(loaded.map(|loaded| loaded.record))
     }
 
-    /// [`FactorStore::record`] where it was read before: the file is read and checked again, and parsed again where a byte of it
-    /// is another one.
+    /// [`FactorStore::record`] where it was read before: the file is opened and checked again, and read again unless it is the
+    /// same one, which nothing has changed.
     pub(super) fn record_again(
         &self,
         account: &Account,
@@ -83,22 +75,31 @@ impl FactorStore {
             return Ok(None);
         };
         let path = self.record_path(name);
-        let Some(text) = read_if_there(&self.users, &file_name, &path)? else {
-            return Ok(None);
+        // The clock before the file: what is changed after that has a later time.
+        let now = clock::now().unwrap_or_default();
+        let known = before.as_ref().and_then(|before| before.version.as_ref());
+        let (text, version) = match read_if_there(&self.users, &file_name, &path, known)? {
+            None => return Ok(None),
+            Some(FoundText::Known) => return Ok(before),
+            Some(FoundText::Read(text, stat)) => (text, ContentVersion::settled(&stat, now)),
         };
-        let text = RecordText(text);
-        if let Some(before) = before.filter(|before| before.text == text) {
-            return Ok(Some(before));
-        }
-        let parsed = match std::str::from_utf8(&text.0) {
+        let parsed = match std::str::from_utf8(&text) {
             Ok(text) => UserRecord::parse(text).map_err(FileFault::Record),
             Err(_) => Err(FileFault::NotUtf8),
         };
         match parsed {
-            Ok(record) => Ok(Some(LoadedRecord { record, text })),
+            Ok(record) => Ok(Some(LoadedRecord { record, version })),
             Err(cause) => Err(StoreError { path, cause }),
         }
     }
+}
+
+/// The text of a record's file.
+enum FoundText {
+    /// It is that of the version which is known.
+    Known,
+    /// It was read, from a file with these attributes.
+    Read(Vec<u8>, Stat),
 }
 
 /// `None` if two system calls have said that there is no such file. A user without a record is not asked for a code, so a single
@@ -107,11 +108,14 @@ fn read_if_there(
     users: &StateSubdirectory,
     name: &str,
     path: &Path,
-) -> Result<Option<Vec<u8>>, StoreError> {
+    known: Option<&ContentVersion>,
+) -> Result<Option<FoundText>, StoreError> {
     let read = || {
-        Ok(users
-            .open_file(name, FileOpening::Read)?
-            .and_then(|(fd, stat)| file::read_all(fd, &stat)))
+        let opened = users.open_file(name, FileOpening::Read)?;
+        Ok(opened.and_then(|(fd, stat)| match known {
+            Some(known) if known.is_of(&stat) => Ok(FoundText::Known),
+            _ => file::read_all(fd, &stat).map(|text| FoundText::Read(text, stat)),
+        }))
     };
     let found = match read()? {
         Err(error) if error.is_missing() => {

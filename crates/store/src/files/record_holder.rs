@@ -7,8 +7,10 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 
+use crate::sys::file::ContentVersion;
+
 use super::known_devices::knows_all;
-use super::record_file::{LoadedRecord, RecordText};
+use super::record_file::LoadedRecord;
 use super::{FactorStore, FileFault, StoreError, uid_index};
 
 /// The record that counts for an account.
@@ -20,8 +22,8 @@ pub struct RecordHolder {
     pub record: Option<UserRecord>,
     /// The way in which it was found.
     pub found_by: FoundBy,
-    /// Text of the record.
-    text: RecordText,
+    /// Version of its file.
+    version: Option<ContentVersion>,
 }
 
 impl RecordHolder {
@@ -30,15 +32,15 @@ impl RecordHolder {
             account,
             record: Some(loaded.record),
             found_by,
-            text: loaded.text,
+            version: loaded.version,
         }
     }
 
     /// The account under which both files are kept, and the record for [`super::LockedFactor::record_again`].
     #[must_use]
     pub fn into_loaded(self) -> (Account, Option<LoadedRecord>) {
-        let text = self.text;
-        let loaded = self.record.map(|record| LoadedRecord { record, text });
+        let version = self.version;
+        let loaded = self.record.map(|record| LoadedRecord { record, version });
         (self.account, loaded)
     }
 }
@@ -196,7 +198,7 @@ impl FactorStore {
             account: account.clone(),
             record: None,
             found_by: FoundBy::Name,
-            text: RecordText::default(),
+            version: None,
         }))
     }
 

@@ -1,5 +1,6 @@
 //! Opening, reading and overwriting files that only root may have touched.
 
+mod content_version;
 mod file_error;
 mod in_place;
 mod presence;
@@ -17,6 +18,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, retry_on_intr};
 
 use file_error::failed;
 
+pub use content_version::ContentVersion;
 pub use file_error::FileError;
 pub use in_place::{size_limit, write_at, write_below};
 pub use presence::{is_absent, is_present, is_still};

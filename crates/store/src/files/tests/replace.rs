@@ -206,3 +206,37 @@ fn removing_leaves_nothing_for_the_next_record() {
     enroll_devices(&store, &alice(), &[phone()]);
     assert_eq!(scratch.stored().state.failures, 0);
 }
+
+/// A record whose file had no change for a while is not read twice, unless it is another one by then.
+#[test]
+fn a_settled_record_is_read_again_when_changed() {
+    let (scratch, store) = enrolled();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let load = || store.record_again(&alice(), None).unwrap().unwrap();
+    let settled = load();
+    assert!(settled.version.is_some());
+    let again = || store.record_again(&alice(), Some(settled.clone()));
+    assert_eq!(device_names(&again().unwrap().unwrap().record), ["phone"]);
+    let text = fs::read_to_string(scratch.record()).unwrap();
+    // Of the same length, in place.
+    fs::write(scratch.record(), text.replace("\"phone\"", "\"table\"")).unwrap();
+    assert_eq!(device_names(&again().unwrap().unwrap().record), ["table"]);
+    let renamed = text.replace("\"phone\"", "\"tablet\"");
+    assert_ne!(text, renamed);
+    let replace = |text: &str| {
+        let path = scratch.path().join("new");
+        fs::write(&path, text).unwrap();
+        set_mode(&path, 0o600);
+        fs::rename(path, scratch.record()).unwrap();
+    };
+    replace(&renamed);
+    assert_eq!(device_names(&again().unwrap().unwrap().record), ["tablet"]);
+    replace(&text);
+    let same = again().unwrap().unwrap();
+    assert_eq!(device_names(&same.record), ["phone"]);
+    assert!(same.version.is_none(), "changed moments ago");
+    set_mode(&scratch.record(), 0o640);
+    assert!(again().is_err());
+    fs::remove_file(scratch.record()).unwrap();
+    assert!(again().unwrap().is_none());
+}
