@@ -172,18 +172,46 @@ fn a_user_without_a_device_has_no_code_in_an_outage() {
     );
 }
 
+/// alice has a bypass code of this host, which is returned, until nine seconds from now, and a recovery code.
+fn with_bypass_of_this_host(machine: &AttemptMachine) -> [String; 2] {
+    let (bypass, plain) = OneTimeCode::generate(NOW + 9).unwrap();
+    let (set, codes) = RecoverySet::generate(1).unwrap();
+    let mut record = record_of(&machine.alice, &[phone()]);
+    record.bypass = Some(bypass.with_scope(CodeScope::ThisHost));
+    record.recovery = Some(set);
+    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
+    locked.replace_record(&record, &[]).unwrap();
+    [&plain, &codes[0]].map(|code| code.grouped().to_string())
+}
+
+/// Other hosts would accept these as well.
+#[test]
+fn a_code_of_this_host_lets_no_other_code_in() {
+    let machine = in_fleet("on_outage = \"deny\"\noutage_recovery = true");
+    machine.met(MET);
+    let [_, recovery] = with_bypass_of_this_host(&machine);
+    for typed in [code(STEP), recovery] {
+        assert_eq!(machine.cut_off("sshd", &typed), Ok(wrong()));
+    }
+}
+
+#[test]
+fn an_expired_code_of_this_host_lifts_no_denial() {
+    let machine = in_fleet("on_outage = \"deny\"");
+    machine.met(MET);
+    with_bypass_of_this_host(&machine);
+    at(8);
+    assert_eq!(machine.cut_off("sshd", "000"), Ok(wrong()));
+    at(9);
+    assert_eq!(machine.refusal(), Some(OutageRefusal::Denied));
+}
+
 /// A wrong code would be counted, and the right one of a phone would count as wrong.
 #[test]
 fn a_used_code_of_this_host_lifts_no_denial() {
     let machine = in_fleet("on_outage = \"deny\"");
     machine.met(MET);
-    let (bypass, plain) = OneTimeCode::generate(NOW + 9).unwrap();
-    let mut record = record_of(&machine.alice, &[phone()]);
-    record.bypass = Some(bypass.with_scope(CodeScope::ThisHost));
-    let mut locked = machine.store.lock_for_change(&machine.alice).unwrap();
-    locked.replace_record(&record, &[]).unwrap();
-    drop(locked);
-    let typed = plain.grouped().to_string();
+    let [typed, _] = with_bypass_of_this_host(&machine);
     let judged = machine.cut_off("sshd", &typed);
     assert!(
         matches!(
