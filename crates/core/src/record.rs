@@ -77,7 +77,7 @@ impl UserRecord {
     pub fn is_invited(&self, now: u64) -> bool {
         self.invite
             .as_ref()
-            .is_some_and(|invite| now < invite.expires)
+            .is_some_and(|invite| invite.is_running(now))
     }
 
     /// The invitation alone, as the verdict takes it: a bypass code and nothing else.

@@ -72,6 +72,14 @@ pub struct OneTimeCode {
     pub scope: CodeScope,
 }
 
+impl OneTimeCode {
+    /// True until the code expires, at `now` in seconds since 1970-01-01 UTC. Whether it is spent, the state tells.
+    #[must_use]
+    pub const fn is_running(&self, now: u64) -> bool {
+        now < self.expires
+    }
+}
+
 /// The purpose of a bypass code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeScope {

@@ -130,7 +130,7 @@ fn forgets_a_use(change: &SharedChange<'_>, now: u64) -> bool {
     };
     let mut shared = old.bypass.iter();
     shared.any(|code| {
-        code.scope != CodeScope::ThisHost && local.bypass == Some(code.id) && code.expires > now
+        code.scope != CodeScope::ThisHost && local.bypass == Some(code.id) && code.is_running(now)
     })
 }
 

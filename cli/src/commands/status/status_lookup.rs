@@ -97,12 +97,12 @@ fn with_factor(
         bypass_until: record
             .bypass
             .as_ref()
-            .filter(|bypass| state.bypass != Some(bypass.id) && now < bypass.expires)
+            .filter(|bypass| state.bypass != Some(bypass.id) && bypass.is_running(now))
             .map(|bypass| ReportedTime(bypass.expires)),
         invited_until: record
             .invite
             .as_ref()
-            .filter(|invite| now < invite.expires)
+            .filter(|invite| invite.is_running(now))
             .map(|invite| ReportedTime(invite.expires)),
         failures: state.failures,
         lock: LockStatus::new(verify::gate(&loaded.policy.throttle, state, now)),

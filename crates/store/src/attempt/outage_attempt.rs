@@ -108,7 +108,7 @@ impl LoginAttempt<'_> {
 fn has_open_code(record: &UserRecord, state: &UserState, now: u64) -> bool {
     let mut codes = record.bypass.iter();
     codes.any(|code| {
-        code.scope == CodeScope::ThisHost && now < code.expires && state.bypass != Some(code.id)
+        code.scope == CodeScope::ThisHost && code.is_running(now) && state.bypass != Some(code.id)
     })
 }
 

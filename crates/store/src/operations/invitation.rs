@@ -94,7 +94,7 @@ fn issue<S: ChangeSteps>(
             return Ok(InvitationResult::Enrolled);
         }
         let earlier = before.as_ref().and_then(|record| record.invite.as_ref());
-        let running = earlier.filter(|invite| terms.now < invite.expires);
+        let running = earlier.filter(|invite| invite.is_running(terms.now));
         if let (EarlierInvitation::Keep, Some(invite)) = (terms.earlier, running) {
             let expires = invite.expires;
             return Ok(InvitationResult::Kept { expires });
