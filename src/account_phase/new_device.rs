@@ -321,7 +321,7 @@ impl ChangeSteps for StillRecovered<'_, '_> {
         }
         let service = self.attempt.service;
         let policy = self.attempt.current_policy()?;
-        if policy.enabled && policy.service_on(service) && self.login.is_permitted(policy) {
+        if policy.asks_at(service) && self.login.is_permitted(policy) {
             Ok(())
         } else {
             Err(EnrollmentAbort::Withdrawn(EnrollmentPermission::Policy))

@@ -68,9 +68,7 @@ fn still_allowed(
     ticket: ShownInvitation,
     now: u64,
 ) -> Result<(), EnrollmentPermission> {
-    let off = !policy.enabled
-        || !policy.service_on(service)
-        || policy.enroll_at_login == EnrollAtLogin::Off;
+    let off = !policy.asks_at(service) || policy.enroll_at_login == EnrollAtLogin::Off;
     match ticket {
         _ if off => Err(EnrollmentPermission::Policy),
         _ if !policy.enroll_needs_invite => Ok(()),

@@ -120,7 +120,7 @@ pub fn of_policy(context: &CommandContext, policy: &Policy) -> LoginEffect {
         .iter()
         .map(DoctorFinding::text)
         .collect();
-    if policy.enabled && policy.service_on(SSHD) && used.iter().any(|name| name == SSHD) {
+    if policy.asks_at(SSHD) && used.iter().any(|name| name == SSHD) {
         warnings.extend(sshd_warnings(context, &system));
     }
     LoginEffect {
@@ -214,9 +214,7 @@ fn shut(
     let (users, _) = user_findings::check(store.as_ref(), &policy.throttle, None, now);
     let policy_now = (Some(policy), context.policy_time());
     let table = LoginTable::of(system, pam_services, policy_now, &users);
-    let asks = policy.enabled
-        && policy.service_on(SSHD)
-        && pam_services.used().iter().any(|service| service == SSHD);
+    let asks = policy.asks_at(SSHD) && pam_services.used().iter().any(|service| service == SSHD);
     let groups = table.groups.into_iter();
     let shut = groups.filter(|group| is_shut(&group.ways));
     let logins = shut.flat_map(|group| {

@@ -114,7 +114,7 @@ pub fn check(
     service: &str,
     (policy, daemon): (&Policy, DaemonPresence),
 ) -> Option<DoctorFinding> {
-    if !policy.enabled || !policy.service_on(service) || is_exempt(policy, service) {
+    if !policy.asks_at(service) || is_exempt(policy, service) {
         return None;
     }
     let first = first_of_ours(simulation)?;

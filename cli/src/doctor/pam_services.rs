@@ -127,9 +127,7 @@ impl PamServices {
 
     /// Services that the policy switches on by `default` only, and that ask no user.
     fn bare(&self, policy: &Policy) -> Option<DoctorFinding> {
-        let on = |name: &&str| {
-            policy.enabled && policy.service_on(name) && !policy.own_services().contains_key(*name)
-        };
+        let on = |name: &&str| policy.asks_at(name) && !policy.own_services().contains_key(*name);
         let bare: Vec<&str> = self
             .shown(Some(policy))
             .into_iter()
@@ -263,7 +261,7 @@ impl PamServices {
     /// polkit, where it asks for a code.
     fn sandbox(&self, context: &CommandContext, policy: &Policy) -> Option<DoctorFinding> {
         let stacks = self.services.get(polkit_sandbox::SERVICE)?;
-        let on = policy.enabled && policy.service_on(polkit_sandbox::SERVICE);
+        let on = policy.asks_at(polkit_sandbox::SERVICE);
         let asks = on && uses(stacks) && !pam_programs::is_exempt(policy, polkit_sandbox::SERVICE);
         asks.then(|| polkit_sandbox::check(context.state_path()))?
     }
@@ -276,7 +274,7 @@ impl PamServices {
         found: &dyn Fn(&ModuleCall) -> bool,
     ) -> Option<DoctorFinding> {
         let asks = |(name, stacks): (&String, &Result<ServiceStacks, ConfigError>)| {
-            policy.enabled && policy.service_on(name) && uses(stacks)
+            policy.asks_at(name) && uses(stacks)
         };
         let guarded = self.services.iter().any(asks);
         guarded.then(|| other_service::check(&read(system, "other"), found))?

@@ -61,7 +61,7 @@ impl LoginFigures<'_> {
             enabled.map(u64::from),
         );
         let switch = |service: &String| {
-            let on = self.loaded.enabled && self.loaded.service_on(service);
+            let on = self.loaded.asks_at(service);
             (format!("{{service=\"{}\"}}", label(service)), u64::from(on))
         };
         if is_valid {

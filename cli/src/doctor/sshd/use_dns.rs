@@ -9,7 +9,7 @@ impl SshdSettings {
     /// Finding on the policy's addresses, where sshd may give PAM a name in place of one.
     pub fn names(&self, policy: &Policy) -> Option<DoctorFinding> {
         let service = self.service();
-        if !self.on("usedns") || !policy.enabled || !policy.service_on(service) {
+        if !self.on("usedns") || !policy.asks_at(service) {
             return None;
         }
         let applies = |entry: &&ExemptEntry| {

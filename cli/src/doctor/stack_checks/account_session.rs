@@ -49,9 +49,8 @@ fn session_line(
     session: &[StackHandler],
     policy: &Policy,
 ) -> Option<DoctorFinding> {
-    let is_wanted = policy.grace_session > 0
-        && LOGIN_SERVICES.contains(&name)
-        && decision::switched_off(policy, name).is_none();
+    let is_wanted =
+        policy.grace_session > 0 && LOGIN_SERVICES.contains(&name) && policy.asks_at(name);
     let begun = session.iter().position(|line| names(line, LOGINUID));
     let claimed = session.iter().rposition(|line| names(line, OURS));
     let lack = match (begun, claimed) {
@@ -87,7 +86,7 @@ const fn strictest(policy: &Policy) -> DeviceRequirement {
 /// True if the policy refuses users there unless they enroll, which the account line sees to.
 fn demands_enrollment(name: &str, policy: Option<&Policy>) -> bool {
     policy.is_some_and(|policy| {
-        decision::switched_off(policy, name).is_none()
+        policy.asks_at(name)
             && decision::decide_without_device(policy, strictest(policy))
                 == PolicyDecision::EnrollmentRequired
     })

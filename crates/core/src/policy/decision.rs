@@ -96,6 +96,14 @@ pub fn switched_off(policy: &Policy, service: &str) -> Option<PolicyDecision> {
     }
 }
 
+impl Policy {
+    /// True if two-factor login is switched on for a service: a user who is not exempt is asked there.
+    #[must_use]
+    pub fn asks_at(&self, service: &str) -> bool {
+        switched_off(self, service).is_none()
+    }
+}
+
 /// The rows about a user without a device: the strictest of `enforcement`, `enroll_at_login` and `[[require]]`.
 #[must_use]
 pub const fn decide_without_device(
