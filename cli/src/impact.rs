@@ -2,18 +2,18 @@
 
 use serde::Serialize;
 use twofactor_core::otp::Algorithm;
-use twofactor_core::policy::{DeviceRequirement, EnrollAtLogin, LoginProspect, Policy};
+use twofactor_core::policy::{
+    DeviceRequirement, EnrollAtLogin, ExemptionScope, LoginProspect, Policy,
+};
 use twofactor_core::record::EnrollmentStatus;
 
 use crate::roster::AccountRole;
 
 pub mod affected_users;
 mod device_deadlines;
-mod exemption_scope;
 mod shut_out_risk;
 
 pub use device_deadlines::{DeviceDeadline, deadline};
-pub use exemption_scope::ExemptionScope;
 pub use shut_out_risk::{ShutOutRisk, new_risks, newly_asking, shut_outs};
 
 #[cfg(test)]
@@ -61,13 +61,13 @@ pub struct PolicyView<'a> {
 impl AffectedUser {
     /// End of this person's next login by a policy, at a service that is on.
     fn prospect(&self, policy: &Policy) -> LoginProspect {
-        if !policy.enabled || self.exemption == ExemptionScope::Everywhere {
-            return LoginProspect::NotAsked;
+        let whole =
+            LoginProspect::of_user(policy, self.exemption, self.enrollment, self.requirement);
+        match whole {
+            LoginProspect::NotAsked => LoginProspect::NotAsked,
+            _ if self.is_damaged => LoginProspect::Refused,
+            asked => asked,
         }
-        if self.is_damaged {
-            return LoginProspect::Refused;
-        }
-        LoginProspect::where_asked(policy, self.enrollment, self.requirement)
     }
 }
 

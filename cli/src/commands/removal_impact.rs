@@ -1,6 +1,6 @@
 //! The effect of the removal of devices on their user and on all users, before it is made.
 
-use twofactor_core::policy::{DeviceRequirement, LoginProspect, Policy};
+use twofactor_core::policy::{DeviceRequirement, ExemptionScope, LoginProspect, Policy};
 use twofactor_core::record::{EnrollmentStatus, UserRecord};
 use twofactor_core::state::UserState;
 use twofactor_store::FactorStore;
@@ -12,7 +12,7 @@ use crate::command_failure::CommandFailure;
 use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::impact::affected_users::ListedUsers;
-use crate::impact::{self, AffectedUser, ExemptionScope, PolicyView};
+use crate::impact::{self, AffectedUser, PolicyView};
 use crate::suggested_command;
 
 /// The devices that stay.
@@ -95,11 +95,7 @@ impl RemovalEffect {
         let after = risks(&changed(people, user, left, requirement));
         let new = impact::new_risks(&before, &after).into_iter();
         let dangers = new.map(|danger| danger.when_removed().to_owned());
-        let prospect = if !policy.enabled || exemption == ExemptionScope::Everywhere {
-            LoginProspect::NotAsked
-        } else {
-            LoginProspect::where_asked(&policy, left.enrollment, requirement)
-        };
+        let prospect = LoginProspect::of_user(&policy, exemption, left.enrollment, requirement);
         Ok(Self {
             text: remains(&policy, user, left, prospect),
             next_login: Some(next_login(prospect)),

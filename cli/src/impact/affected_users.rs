@@ -1,7 +1,7 @@
 //! The users that a change of the policy affects, with what the policy says of each.
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::{DeviceRequirement, Policy, PolicyTime};
+use twofactor_core::policy::{DeviceRequirement, ExemptionScope, Policy, PolicyTime};
 use twofactor_core::record::EnrollmentStatus;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::{self, ThrottleStatus};
@@ -10,7 +10,7 @@ use twofactor_store::account_rules::{KnownGroups, UnansweredName};
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock;
 
-use super::{AffectedUser, ExemptionScope};
+use super::AffectedUser;
 use crate::command_failure::CommandFailure;
 use crate::roster::{
     self, AccountRole, AdministratorGroups, ListedUser, PasswordLocks, RosterEntry, RosterNames,

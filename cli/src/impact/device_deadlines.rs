@@ -110,8 +110,9 @@ mod tests {
     use std::slice;
 
     use super::*;
-    use crate::impact::{ExemptionScope, assess};
+    use crate::impact::assess;
     use crate::roster::AccountRole;
+    use twofactor_core::policy::ExemptionScope;
     use twofactor_core::record::EnrollmentStatus;
 
     /// R47: today the day changes nothing, so it is a warning.

@@ -3,11 +3,11 @@
 //! A risk of a change is known, and stops nothing, only if it was one before the change: of the policy and the users as they
 //! were, at the same service, and no weaker.
 
-use twofactor_core::policy::decision;
+use twofactor_core::policy::{ExemptionScope, decision};
 use twofactor_core::policy::{LoginProspect, Policy};
 use twofactor_core::record::EnrollmentStatus;
 
-use super::{AffectedUser, ExemptionScope, PolicyView, without_device};
+use super::{AffectedUser, PolicyView, without_device};
 use crate::roster::AccountRole;
 
 /// The service that people far from the console depend on.

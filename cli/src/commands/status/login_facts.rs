@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use twofactor_core::account::Account;
-use twofactor_core::policy::{DeviceRequirement, LoginProspect};
+use twofactor_core::policy::{DeviceRequirement, ExemptionScope, LoginProspect};
 use twofactor_core::record::EnrollmentStatus;
 use twofactor_store::LoadedPolicy;
 use twofactor_store::account_rules::KnownGroups;
 
 use super::user_status::{RequirementStatus, UserStatus};
-use crate::impact::{self, ExemptionScope};
+use crate::impact;
 use crate::roster::{AccountRole, AdministratorGroups};
 
 /// Adds it to each user with an account. `used` are the services whose PAM files name the module.

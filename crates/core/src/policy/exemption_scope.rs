@@ -1,7 +1,7 @@
 //! The logins at which a policy exempts a user, from wherever they come.
 
-use twofactor_core::account::Account;
-use twofactor_core::policy::Policy;
+use crate::account::Account;
+use crate::policy::Policy;
 
 /// Scope of the `[[exempt]]` entries of a person: whether one covers the person in every service and from every
 /// network.

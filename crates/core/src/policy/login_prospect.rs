@@ -1,7 +1,7 @@
 //! Forecast of a user's next login from policy and devices, for reports and warnings.
 
 use super::decision::{PolicyDecision, decide_without_device};
-use super::{DeviceRequirement, Policy};
+use super::{DeviceRequirement, ExemptionScope, Policy};
 use crate::record::EnrollmentStatus;
 
 /// End of a user's next login with the right password.
@@ -63,6 +63,20 @@ impl LoginProspect {
             decide_without_device(policy, requirement)
         };
         Self::of(policy, decision, enrollment)
+    }
+
+    /// The end of a login at a service that is switched on, of a user with this requirement of `[[require]]`.
+    #[must_use]
+    pub const fn of_user(
+        policy: &Policy,
+        exemption: ExemptionScope,
+        enrollment: EnrollmentStatus,
+        requirement: DeviceRequirement,
+    ) -> Self {
+        match (policy.enabled, exemption) {
+            (false, _) | (_, ExemptionScope::Everywhere) => Self::NotAsked,
+            (true, _) => Self::where_asked(policy, enrollment, requirement),
+        }
     }
 
     /// True if the user is not let in without enrolling a device, or not at all.
@@ -168,6 +182,21 @@ mod tests {
             );
             assert_eq!((end(Unverified), end(Verified)), (CodeAsked, CodeAsked));
         }
+    }
+
+    #[test]
+    fn an_exemption_everywhere_and_the_switch_end_it() {
+        use ExemptionScope::{Everywhere, No};
+        let end = |policy: &Policy, exemption| {
+            LoginProspect::of_user(policy, exemption, Verified, DeviceRequirement::None)
+        };
+        let on = policy("");
+        let off = Policy {
+            enabled: false,
+            ..on.clone()
+        };
+        assert_eq!((end(&on, No), end(&on, Everywhere)), (CodeAsked, NotAsked));
+        assert_eq!((end(&off, No), end(&off, Everywhere)), (NotAsked, NotAsked));
     }
 
     #[test]

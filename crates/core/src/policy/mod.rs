@@ -6,6 +6,7 @@
 mod comments;
 pub mod decision;
 mod exempt;
+mod exemption_scope;
 mod fleet_policy;
 mod hex_digest;
 mod login_prospect;
@@ -24,6 +25,7 @@ use self::decision::LoginRequest;
 use crate::otp::{Algorithm, Digits, Interval};
 
 pub use exempt::{ExemptEntry, rhost_address};
+pub use exemption_scope::ExemptionScope;
 pub use fleet_policy::{FleetPolicy, OutageRule};
 pub use hex_digest::hex_digest;
 pub use login_prospect::LoginProspect;
