@@ -11,7 +11,7 @@ mod fleet_checks;
 mod fleet_members;
 mod fleet_store;
 mod fleet_switch;
-mod installed_system;
+pub mod installed_system;
 pub mod login_effect;
 mod login_forecast;
 mod login_groups;

@@ -36,24 +36,14 @@ pub struct InstalledSystem {
 impl InstalledSystem {
     /// Looks around. What libpam does is written in libpam itself.
     pub fn look() -> Self {
-        let (mut services, modules) = libpam().map_or_else(Default::default, |bytes| {
-            let end = |bytes: &[u8], text: &str| strings_ending(bytes, text);
-            (end(&bytes, "/pam.d/%s"), end(&bytes, "/security/"))
-        });
-        services.sort_by_key(|path| !path.starts_with("/etc"));
-        if services.is_empty() {
-            services = vec!["/etc/pam.d/%s".into(), "/usr/lib/pam.d/%s".into()];
-        }
-        let services = services
-            .iter()
-            .filter_map(|path| Path::new(path).parent().map(Path::to_owned));
-        let modules = modules
+        let libpam = libpam().unwrap_or_default();
+        let modules = strings_ending(&libpam, "/security/")
             .into_iter()
             .map(PathBuf::from)
             .chain(libraries().into_iter().map(|path| path.join("security")))
             .find(|path| path.join("pam_unix.so").exists());
         Self {
-            services: services.collect(),
+            services: directories_in(&libpam),
             daemon: DaemonPresence::look(),
             modules: modules.unwrap_or_else(|| PathBuf::from("/usr/lib/security")),
             sshd: SshdProgram::look(),
@@ -136,6 +126,21 @@ fn read(path: &Path) -> Option<Vec<u8>> {
         .read_to_end(&mut bytes)
         .ok()?;
     Some(bytes)
+}
+
+/// Directories in which libpam looks for PAM files, in its order.
+pub fn service_directories() -> Vec<PathBuf> {
+    directories_in(&libpam().unwrap_or_default())
+}
+
+fn directories_in(libpam: &[u8]) -> Vec<PathBuf> {
+    let mut files = strings_ending(libpam, "/pam.d/%s");
+    files.sort_by_key(|path| !path.starts_with("/etc"));
+    if files.is_empty() {
+        files = vec!["/etc/pam.d/%s".into(), "/usr/lib/pam.d/%s".into()];
+    }
+    let parents = files.iter().filter_map(|file| Path::new(file).parent());
+    parents.map(Path::to_owned).collect()
 }
 
 /// The files of a directory, none where it cannot be read. std::fs::read_dir would panic where close(2) reports an error.

@@ -9,15 +9,13 @@ use super::request::{CompletionRequest, WantedValue};
 use crate::args::GlobalOptions;
 use crate::commands::policy::policy_report;
 use crate::context::CommandContext;
-use crate::doctor::is_service;
+use crate::doctor::{installed_system, is_service};
 use crate::escaping::is_hostile;
 use crate::invoking_user;
 use crate::roster::RosterNames;
 
 /// The most candidates that are offered.
 const LIMIT: usize = 1000;
-/// Directories of PAM files, of administrators and of packages.
-const PAM_FILES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 
 /// The whole words that are possible, sorted, each with what it means. Of very many, some from the first to the last, so that
 /// what they have in common is what all have in common.
@@ -91,7 +89,7 @@ fn devices(request: &CompletionRequest, user: Option<&str>) -> Option<Vec<String
 }
 
 fn services() -> Vec<String> {
-    let directories = PAM_FILES
+    let directories = installed_system::service_directories()
         .into_iter()
         .filter_map(|path| std::fs::read_dir(path).ok());
     let entries = directories.flatten().flatten();
