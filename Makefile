@@ -86,7 +86,7 @@ need-%:
 rust:
 	@scripts/rust
 
-## docs build         module, command, daemon, with manual pages (default); alone
+## docs, build         all three parts; docs also makes the manual pages
 docs: build
 	@mkdir -p $(target)/man $(target)/completions
 	install -m 0644 docs/man/*.[58] $(target)/man
@@ -110,7 +110,7 @@ harness: build
 test_programs = $(addprefix --test ,command daemon docs doctor enrollment faults login model module package selftest) \
 	$(addprefix --bench ,compare daemon)
 
-## test               formatting, lints, build and all tests (as root with sudo)
+## test                formatting, lints, build and all tests (as root with sudo)
 test: need-test lint build
 	cargo test $(CARGOFLAGS) --workspace --doc
 	scripts/unit-tests $(CARGOFLAGS)
@@ -123,25 +123,25 @@ lint:
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
 
-## test-browser       logins to Cockpit and the page there, in Chromium
+## test-browser        logins to Cockpit, and the page there, in Chromium
 test-browser: need-browser build
 	scripts/axe $(target)/axe.min.js
 	$(test_module) --features browser-tests --test cockpit
 
-## test-apps          Dovecot, vsftpd, openvpn, i3lock, LightDM, sudo-rs
+## test-apps           Dovecot, vsftpd, openvpn, i3lock, LightDM, sudo-rs
 # It installs all but sudo-rs and fail2ban, a daemon that changes the firewall.
 test-apps: need-apps harness
 	scripts/sudo-rs $(target)/sudo-rs
 	$(as_root) scripts/unpack $(target)/fail2ban fail2ban
 	$(test_module) --features app-tests --test apps
 
-## test-lockers       screen lockers, PostgreSQL, nginx with the daemon
+## test-lockers        screen lockers, PostgreSQL, nginx with the daemon
 test-lockers: need-lockers harness
 	$(as_root) scripts/unpack $(target)/lockers i3lock xsecurelock xscreensaver swaylock sway wtype
 	$(as_root) scripts/unpack $(target)/servers postgresql nginx-core libnginx-mod-http-auth-pam
 	$(test_module) --features locker-tests --test lockers
 
-## test-system        the Debian package, in a clean root made by debootstrap
+## test-system         the Debian package in a clean root
 test-system: need-system packages
 	lintian --allow-root --pedantic --fail-on error,warning,pedantic $(target)/deb/*.changes
 	for deb in $(target)/deb/*.deb; do cmp $$deb $(target)/system/again/$${deb##*/} || exit 1; done
@@ -155,12 +155,13 @@ packages: deb
 	scripts/deb $(target)/system/again
 	test -e $(target)/system/before/*.deb || scripts/deb $(target)/system/before 80a8f7e
 
-## test-boot          the same package in a Debian that systemd boots (nspawn)
+## test-boot           the Debian package in a machine that systemd boots
 test-boot: need-system deb harness
 	$(as_root) scripts/system-root $(target)/system
 	$(test_module) --features boot-tests --test package -- booted:: --test-threads=2
 
-## test-fleet fleet bench-fleet several hosts, a real etcd; all kills; figures
+## test-fleet, fleet   several hosts and a real etcd; fleet: with every kill
+## bench-fleet         what a fleet costs
 test-fleet fleet: need-fleet need-test harness
 	FLEET_EVERY=$(if $(filter fleet,$@),1,11) cargo test $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests \
 		--test etcd -- --test-threads=4
@@ -169,18 +170,18 @@ test-fleet fleet: need-fleet need-test harness
 bench-fleet: need-fleet need-test harness
 	cargo bench $(CARGOFLAGS) $(root_runner) -p twofactor-fleet --features etcd-tests --bench figures -- $(PARTS)
 
-## test-dist test-rpm the source archive and the RPM hold what they should
+## test-dist, test-rpm contents of the source archive, and of the RPM
 test-dist: dist
 	tests/package/dist $(target)
 
 test-rpm: rpm docs
 	tests/package/rpm $(target)
 
-## fuzz               parsers, and logins against a model; TARGET= SECONDS= RUNS=
+## fuzz                parsers, and logins against a model; TARGET= SECONDS= RUNS=
 fuzz: need-fuzz rust
 	fuzz/run long --runs '$(RUNS)' --seconds '$(SECONDS)' $(TARGET)
 
-## sanitize miri      unit tests under AddressSanitizer, under Miri; TESTS=policy
+## sanitize, miri      unit tests under AddressSanitizer or Miri; TESTS=
 # Leaks are not looked for: a panic's payload is forgotten on purpose.
 sanitize: need-test rust
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
@@ -194,14 +195,15 @@ miri:
 	cargo +nightly miri test $(CARGOFLAGS) $(library) --lib -- $(TESTS) \
 		$$(sed -n 's/^[a-z]/--skip &/p' tests/miri-skip.txt)
 
-## mutants            unit tests against changed code; FILES=crates/core/src/otp.rs
+## mutants             unit tests against changed code; FILES=
 mutants: need-build rust
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
 	mkdir -p $(target)
 	cargo mutants $(library) -p twofactor-fleet -p twofactord --output $(target) $(addprefix --re ^,$(FILES)) \
 		$(if $(as_root),--cargo-arg=--config --cargo-arg='$(sudo_runner)')
 
-## faults races model system calls fail, logins coincide, all orders; EVERY=7
+## faults, races       system calls fail; logins coincide; EVERY=7
+## model               all orders of steps of a fleet
 EVERY = 1
 faults: need-test harness
 	FAULTS_EVERY=$(EVERY) $(test_module) --features whole-sweeps --test faults \
@@ -216,27 +218,26 @@ model: rust
 	cargo test $(CARGOFLAGS) --config profile.test.opt-level=3 -p twofactor-fleet --features whole-model \
 		--test model -- --nocapture --test-threads=1
 
-## coverage           which lines of src/ and crates/ the tests run, by file
+## coverage, deny      lines that tests run; licences, vulnerabilities; CHECKS=
 coverage: need-test rust
 	scripts/coverage $(target)/coverage $(root_runner)
 
-## deny               licences and known vulnerabilities of dependencies; CHECKS=
 CHECKS = all
 deny:
 	@cargo deny --version >/dev/null || { echo "First: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny $(CARGOFLAGS) --workspace check $(CHECKS)
 	cargo deny $(CARGOFLAGS) --manifest-path fuzz/Cargo.toml --config deny.toml check $(CHECKS)
 
-## bench              what a login costs, beside others; LONG=1, BENCH=daemon
+## bench               what a login costs, beside others; LONG=1, BENCH=daemon
 bench: need-test build
 	$(if $(filter daemon,$(BENCH)),,cargo bench $(CARGOFLAGS) -p pam_twofactor --bench compare $(root_runner) -- $(if $(LONG),--long))
 	$(if $(filter compare,$(BENCH)),,cargo bench $(CARGOFLAGS) -p pam_twofactor --bench daemon $(root_runner))
 
-## bench-uniform      the time of a refusal does not tell who has a device
+## bench-uniform       whether the time of a refusal tells who has a device
 bench-uniform: need-test build
 	cargo bench $(CARGOFLAGS) -p pam_twofactor --bench uniform $(root_runner)
 
-## budget manual      writes tests/data/budget.toml, docs/man/twofactor.8 anew
+## budget, manual      write tests/data/budget.toml, docs/man/twofactor.8
 # One thread: the tests write to one file.
 budget: need-test harness
 	BUDGET_WRITE=1 $(test_module) --test module -- budget:: --test-threads=1
@@ -245,7 +246,7 @@ budget: need-test harness
 manual: need-build rust
 	MANUAL_WRITE=1 cargo test $(CARGOFLAGS) --quiet -p twofactor --lib manual_page::
 
-## demo pictures      a login through real sshd, to watch; INTERACTIVE=1; as SVG
+## demo, pictures      a login through real sshd, to watch or as SVG; INTERACTIVE=1
 demo: need-demo build
 	INTERACTIVE='$(INTERACTIVE)' cargo run $(CARGOFLAGS) --quiet $(root_runner) -p harness --example demo
 
@@ -254,7 +255,8 @@ pictures: need-demo need-browser build
 	scripts/axe $(target)/axe.min.js
 	PICTURES_WRITE=1 $(test_module) --features browser-tests --test cockpit page::looks
 
-## dist deb rpm release source archive; packages; all, tried, with checksums
+## dist, deb, rpm      source archive and packages
+## release             all three, tried, with checksums
 dist: need-dist rust
 	scripts/dist $(target)/dist
 
@@ -270,11 +272,11 @@ rpm: need-rpm dist
 release: need-system deb rpm
 	$(as_root) scripts/release $(target)
 
-## install uninstall  DESTDIR= PREFIX= PAMDIR=; policy and devices are kept
+## install, uninstall  policy and devices are kept; DESTDIR= PREFIX= PAMDIR=
 install install-files uninstall:
 	@scripts/install $@
 
-## clean              removes what was built
+## clean               removes what was built
 # What tests have made there as root, only root can remove.
 clean:
 	@rm -rf --one-file-system $(target)/system $(target)/tmp 2>/dev/null || \
