@@ -2,9 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::io::Errno;
+
 use super::*;
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::{FLEET_DIRECTORY, FleetContact};
+use crate::sys::file::FileError;
 use crate::testing::{account, token};
 use twofactor_core::policy::OutageRule;
 use twofactor_core::recovery::{CodeScope, OneTimeCode, RecoverySet};
@@ -475,6 +478,12 @@ fn a_refusal_of_an_outage_says_why() {
     let unmirrored = OutageRefusal::Unmirrored.to_string();
     assert!(!unmirrored.contains("cannot be reached"), "{unmirrored}");
     assert!(unmirrored.contains("cannot use"), "{unmirrored}");
+    let notes = OutageRefusal::Notes(FileError::System("open", Errno::IO)).to_string();
+    assert!(!notes.contains("cannot be reached"), "{notes}");
+    assert!(
+        notes.contains("that this host lacks are unusable"),
+        "{notes}"
+    );
     let meanwhile = OutageRefusal::FleetMeanwhile.to_string();
     assert!(meanwhile.contains("has got a fleet"), "{meanwhile}");
 }
