@@ -10,10 +10,6 @@
     reason = "a benchmark: what fails must end it, and it measures time"
 )]
 
-#[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
-#[path = "../tests/harness/src/bin/pamdrive/libpam.rs"]
-mod libpam;
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -24,7 +20,9 @@ use harness::{Machine, artefacts};
 use twofactor_core::device::OtpKind;
 
 use harness::enrolled::{Token, add_account, device, write_record_in};
-use libpam::{DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
+use harness::pam_application::{
+    self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start,
+};
 
 /// There is no lock-out, and the first refusal ends a login.
 const POLICY: &str = "enabled = true\nuniform_prompt = true\nenforcement = \"mandatory\"\ntries = 1\n\
@@ -93,8 +91,8 @@ fn main() {
 
 fn refused(user: &str) -> (Duration, Duration) {
     let (service, user) = (
-        libpam::c_string(SERVICE.as_bytes()).unwrap(),
-        libpam::c_string(user.as_bytes()).unwrap(),
+        pam_application::c_string(SERVICE.as_bytes()).unwrap(),
+        pam_application::c_string(user.as_bytes()).unwrap(),
     );
     let start = Start {
         service: &service,
@@ -109,7 +107,7 @@ fn refused(user: &str) -> (Duration, Duration) {
     let began = Instant::now();
     let result = transaction.run(Phase::Auth, 0);
     let ended = Instant::now();
-    assert_ne!(result, libpam::SUCCESS, "let in");
+    assert_ne!(result, pam_application::SUCCESS, "let in");
     let asked = transaction.end().asked.expect("nothing was asked");
     (asked - began, ended - asked)
 }

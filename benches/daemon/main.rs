@@ -17,9 +17,6 @@
 mod caller;
 mod flood;
 mod kills;
-#[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
-#[path = "../../tests/harness/src/bin/pamdrive/libpam.rs"]
-mod libpam;
 mod refusals;
 mod silent;
 mod spread;

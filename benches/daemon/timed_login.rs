@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use harness::enrolled::SERVICE;
 
-use crate::libpam::{self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
+use harness::pam_application::{
+    self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start,
+};
 
 /// Duration of pam_authenticate with one answer, and its result.
 pub fn authenticate(user: &str, code: String) -> (Duration, i32) {
     let (service, user) = (
-        libpam::c_string(SERVICE.as_bytes()).unwrap(),
-        libpam::c_string(user.as_bytes()).unwrap(),
+        pam_application::c_string(SERVICE.as_bytes()).unwrap(),
+        pam_application::c_string(user.as_bytes()).unwrap(),
     );
     let start = Start {
         service: &service,

@@ -26,7 +26,7 @@ const UNSAFE_TESTS: [&str; 8] = [
     "crates/store/src/sys/miri.rs",
     "src/libpam/tests.rs",
     "src/libpam/tests/fake.rs",
-    "tests/harness/src/bin/pamdrive/libpam.rs",
+    "tests/harness/src/pam_application.rs",
     "tests/harness/src/bin/pamdrive/system.rs",
     "tests/harness/src/bin/pamscan.rs",
     "tests/harness/src/ptrace.rs",

@@ -13,9 +13,9 @@ use twofactor_protocol::fleet::{CodePurpose, FleetAttemptCall};
 use twofactor_protocol::fleet_change::FleetChangeCall;
 use twofactor_protocol::verify::CodeLayout;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::{HostMachine, MemberHost};
 use super::{is_in, record, two_hosts};
+use harness::etcd::cluster::EtcdCluster;
 
 const PATIENT: &str = "deadline_ms = 4000\n";
 

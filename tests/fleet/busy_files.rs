@@ -8,9 +8,9 @@ use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
 use twofactor_fleet::host_file::{FleetDirectory, FleetLock};
 
-use super::cluster::EtcdCluster;
 use super::outages::until_noted;
 use super::{is_in, two_hosts, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// An outage lets no code in.
 const DENY: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";

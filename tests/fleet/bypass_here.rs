@@ -7,10 +7,10 @@ use harness::pam::code;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::outages::{DEADLINE, until_noted};
 use super::{is_in, record, totp, two_hosts, types, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// `twofactor bypass alice --this-host`, which makes a code.
 fn bypass_here(host: &MemberHost) -> String {

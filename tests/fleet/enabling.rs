@@ -3,9 +3,9 @@
 use harness::enrolled::Token;
 use twofactor_core::device::OtpKind;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::{is_in, policy, two_members, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// As the document says: all hosts join, and then the policy of each gets the fleet.
 #[test]

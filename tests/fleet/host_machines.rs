@@ -22,7 +22,7 @@ use twofactor_fleet::host_settings::{HostSettings, beside};
 use twofactor_fleet::joining;
 use twofactor_store::FactorStore;
 
-use super::cluster::{EtcdCluster, PASSWORD};
+use harness::etcd::cluster::{EtcdCluster, PASSWORD};
 
 /// The key of the fleet, on each host.
 pub const KEY: &str = "/etc/security/twofactor-fleet.key";

@@ -13,9 +13,9 @@ use twofactor_core::device::OtpKind;
 use twofactor_protocol::fleet::{CodePurpose, FleetAnswer, FleetAttemptCall};
 use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
 
-use super::cluster::EtcdCluster;
 use super::host_machines::{HostMachine, LIMIT, MemberHost};
 use super::{is_in, policy, two_members, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// Many codes in a row, each judged with the store or not at all: each host that is cut off would take one once more.
 const KEYS: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";

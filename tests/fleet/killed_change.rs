@@ -23,10 +23,10 @@ use twofactor_store::operations::{
 use twofactor_store::testing::SilentLog;
 use twofactor_store::{FactorStore, fleet_relay};
 
-use super::cluster::EtcdCluster;
 use super::host_machines::{HostMachine, LIMIT, settings};
 use super::killed::{MANY, STRIDE, ServiceConnection, forget_last_service, wrong_codes};
 use super::{policy, two_members, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// What counts here is what the store has.
 const KEYS: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";

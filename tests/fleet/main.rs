@@ -9,17 +9,11 @@ mod abandoned_calls;
 mod app;
 mod busy_files;
 mod bypass_here;
-#[path = "../../crates/fleet/tests/etcd/certificates.rs"]
-mod certificates;
-#[path = "../../crates/fleet/tests/etcd/cluster.rs"]
-mod cluster;
 mod enabling;
 mod faulty_service;
 mod host_machines;
 mod killed;
 mod killed_change;
-#[path = "../../crates/fleet/tests/etcd/member.rs"]
-mod member;
 mod older_records;
 mod one_user;
 mod outages;
@@ -37,7 +31,7 @@ use harness::pam::code;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::otp::Interval;
 
-use cluster::EtcdCluster;
+use harness::etcd::cluster::EtcdCluster;
 use host_machines::MemberHost;
 
 /// One question in a login, which is in a fleet with these keys.

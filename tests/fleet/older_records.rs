@@ -10,9 +10,9 @@ use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::lock;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::{is_in, two_hosts, types};
+use harness::etcd::cluster::EtcdCluster;
 
 /// A verdict that a busy machine gives in time.
 const PATIENT: &str = "deadline_ms = 4000\n";

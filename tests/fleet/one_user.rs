@@ -6,9 +6,9 @@ use serde_json::Value;
 use twofactor_core::device::OtpKind;
 use twofactor_fleet::store_key::StoreKey;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::{is_in, policy, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// An outage lets no code in.
 const DENY: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";

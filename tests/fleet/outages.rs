@@ -11,10 +11,10 @@ use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::older_records::new_codes;
 use super::{is_in, totp, two_hosts, types, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// The first code on a host that was cut off just now may wait for a second: this host itself holds the user's lock, while it brings the
 /// state to a store that is gone. Where half of the time is over then, the code is refused, and judged by no one.

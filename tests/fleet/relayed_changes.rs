@@ -7,9 +7,9 @@ use harness::{Machine, PASSWORD, Totp};
 use serde_json::{Value, json};
 use twofactor_core::device::OtpKind;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::{is_in, record, renewed, totp, two_hosts};
+use harness::etcd::cluster::EtcdCluster;
 
 const PATIENT: &str = "deadline_ms = 4000\n";
 const ASK_PROOF: &str = "A code of one of your devices, or a recovery code (Enter to cancel): ";

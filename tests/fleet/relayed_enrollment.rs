@@ -10,11 +10,11 @@ use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_host::FleetHost;
 
 use super::app::{ANOTHER, BEGIN, CODE_OF_LAST_KEY, CODE_OR_SKIP, INVITATION, OFFER, Person};
-use super::cluster::EtcdCluster;
 use super::host_machines::{LIMIT, MemberHost, settings};
 use super::outages::until_noted;
 use super::service_tap::{ServiceTap, TappedAnswer};
 use super::{policy, renewed, totp, two_members, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// A policy with these keys, and a verdict that a busy machine gives in time.
 fn policy_with(keys: &str) -> String {

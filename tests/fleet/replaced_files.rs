@@ -9,9 +9,9 @@ use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::{key_rotation, leaving};
 use twofactor_store::fleet_contact::FleetContact;
 
-use super::cluster::{EtcdCluster, PASSWORD};
 use super::host_machines::{KEY, MemberHost, settings, with_local};
 use super::{is_in, two_hosts, types, until_met};
+use harness::etcd::cluster::{EtcdCluster, PASSWORD};
 
 /// A verdict that a busy machine gives in time.
 const PATIENT: &str = "deadline_ms = 4000\n";

@@ -16,12 +16,12 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_fleet::host_file::FleetDirectory;
 use twofactor_store::FactorStore;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::{HostMachine, MemberHost};
 use super::outages::until_noted;
 use super::relayed_changes::{as_alice, call};
 use super::service_tap::{ServiceTap, TappedAnswer};
 use super::{is_in, record, two_hosts};
+use harness::etcd::cluster::EtcdCluster;
 
 const PATIENT: &str = "deadline_ms = 4000\n";
 /// Time of an answer.

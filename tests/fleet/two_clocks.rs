@@ -9,9 +9,9 @@ use harness::pam::code;
 use serde_json::Value;
 use twofactor_core::device::OtpKind;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::{HostMachine, KEY, MemberHost};
 use super::{is_in, policy, totp, two_members, until_met};
+use harness::etcd::cluster::EtcdCluster;
 
 /// A verdict that a busy machine gives in time, or none: each host that is cut off would take a code once more.
 const KEYS: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";

@@ -4,9 +4,9 @@ use harness::enrolled::Token;
 use harness::{Machine, PASSWORD};
 use twofactor_core::device::OtpKind;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::{is_in, two_hosts};
+use harness::etcd::cluster::EtcdCluster;
 use serde_json::json;
 
 /// A verdict that a busy machine gives in time.

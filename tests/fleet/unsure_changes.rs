@@ -6,11 +6,11 @@ use harness::enrolled::{Token, login, record_path, run};
 use serde_json::json;
 use twofactor_core::device::OtpKind;
 
-use super::cluster::EtcdCluster;
 use super::host_machines::MemberHost;
 use super::relayed_changes::call;
 use super::service_tap::{ServiceTap, TappedAnswer};
 use super::{record, renewed, two_hosts};
+use harness::etcd::cluster::EtcdCluster;
 
 const PATIENT: &str = "deadline_ms = 4000\n";
 

@@ -1,10 +1,7 @@
 //! The units of a fleet's service, beside an etcd of one member: they come with the package, are enabled on a host of a fleet, restarted by
 //! an upgrade, killed, cut off from the store, and stopped by a removal.
 
-#[path = "../../../crates/fleet/tests/etcd/certificates.rs"]
-#[allow(dead_code, reason = "others sign more")]
-mod certificates;
-
+use harness::etcd::certificates;
 use harness::pam::code;
 use harness::twofactord::FLEET_SOCKET;
 use harness::{BootedSystem, Machine};

@@ -9,9 +9,9 @@ use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_store::attempt::AttemptResult;
 
 use super::FleetFigure;
-use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
 use super::fleet::HOSTS;
+use harness::etcd::cluster::EtcdCluster;
 
 const CLAIMS: usize = 64;
 const CLAIM_ROUNDS: u64 = 500;

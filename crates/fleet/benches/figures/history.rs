@@ -11,8 +11,8 @@ use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
 use twofactor_fleet::store_key::StoreKey;
 
-use super::cluster::EtcdCluster;
 use super::enrolled::EnrolledFleet;
+use harness::etcd::cluster::EtcdCluster;
 
 /// The outcomes of all attempts that were ever stored, read from etcd's own history; nothing was compacted.
 pub fn stored_outcomes(

@@ -10,14 +10,6 @@
     reason = "a benchmark may panic, prints, and measures by the clock"
 )]
 
-#[path = "../../tests/etcd/backups.rs"]
-mod backups;
-#[path = "../../tests/etcd/certificates.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
-mod certificates;
-#[path = "../../tests/etcd/cluster.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
-mod cluster;
 #[path = "../../tests/etcd/enrolled.rs"]
 mod enrolled;
 #[path = "../../tests/etcd/fleet.rs"]
@@ -26,8 +18,6 @@ mod fleet;
 #[path = "../../../../tests/fleet/host_machines.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod host_machines;
-#[path = "../../tests/etcd/member.rs"]
-mod member;
 
 mod at_once;
 mod history;

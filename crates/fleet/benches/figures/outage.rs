@@ -12,9 +12,9 @@ use twofactor_core::device::OtpKind;
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::FleetFigure;
-use super::cluster::{EtcdCluster, MEMBERS};
 use super::host_machines::MemberHost;
 use super::timing::percentile;
+use harness::etcd::cluster::{EtcdCluster, MEMBERS};
 
 /// Logins that find out that etcd is gone, each after all members were killed once more.
 const FIRST: usize = 20;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::FleetFigure;
-use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
 use super::fleet::HOSTS;
+use harness::etcd::cluster::EtcdCluster;
 
 /// Users who log in before the backup, and after it.
 const USERS: usize = 100;

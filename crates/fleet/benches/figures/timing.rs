@@ -7,9 +7,9 @@ use twofactor_fleet::store_key::StoreKey;
 use twofactor_fleet::store_values::ChangeAnswer;
 
 use super::FleetFigure;
-use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
 use super::fleet::AttemptDeadline;
+use harness::etcd::cluster::EtcdCluster;
 
 /// Attempts of each measurement.
 const ATTEMPTS: u64 = 1_000;

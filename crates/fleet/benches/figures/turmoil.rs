@@ -11,9 +11,9 @@ use twofactor_store::attempt::AttemptResult;
 
 use super::FleetFigure;
 use super::at_once::{ToldResult, accepted, begin, wrong_codes};
-use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code};
 use super::history;
+use harness::etcd::cluster::EtcdCluster;
 
 /// Rounds of claims; the members are upset for as long as that takes.
 const ROUNDS: usize = 500;

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::cluster::EtcdCluster;
 use super::restoring::uid_of;
 use super::test_hosts::TestHost;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::mirror_marks::MirrorMarks;

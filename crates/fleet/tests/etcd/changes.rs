@@ -1,7 +1,7 @@
 //! The operations of root's command on a host of a fleet.
 
-use super::cluster::EtcdCluster;
 use super::test_hosts::{TestHost, founded, soon};
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::account::Account;
 use twofactor_core::policy::{Policy, ThrottlePolicy};
 use twofactor_core::record::UserRecord;

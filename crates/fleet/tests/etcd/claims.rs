@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::cluster::EtcdCluster;
 use super::fleet::{LIMIT, RoundEnd, TestFleet};
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_state::SharedOutcome;
 

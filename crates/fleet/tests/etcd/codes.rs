@@ -5,8 +5,8 @@ use std::time::Duration;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus};
 use twofactor_store::attempt::AttemptResult;
 
-use super::cluster::EtcdCluster;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};
+use harness::etcd::cluster::EtcdCluster;
 
 #[test]
 fn a_code_used_on_one_host_is_refused_on_another() {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::cluster::EtcdCluster;
 use super::test_hosts::TestHost;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_store::testing;
 
 impl TestHost {

@@ -20,10 +20,10 @@ use twofactor_store::attempt::{AttemptFailure, OutageRefusal};
 use twofactor_store::operations::{self, ChangeError, RootChange, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
 
-use super::cluster::EtcdCluster;
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::test_hosts::{REPORT, TestHost, soon};
 use super::versions::{ACCOUNT, unenrolled};
+use harness::etcd::cluster::EtcdCluster;
 
 /// Puts something that no key opens in the place of a value.
 pub fn damage(host: &FleetHost, key: &StoreKey) {

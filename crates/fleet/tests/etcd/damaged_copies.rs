@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::cluster::EtcdCluster;
 use super::damaged::{bypass, damage, put, value};
 use super::fleet::{RoundEnd, RoundJudge};
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::test_hosts::{TestHost, founded, soon};
 use super::versions::{ACCOUNT, unenrolled};
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::etcd_gateway_message::AttemptKeys;
 use twofactor_fleet::fleet_membership::MembershipRun;

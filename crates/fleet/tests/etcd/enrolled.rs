@@ -19,8 +19,8 @@ use twofactor_store::attempt::{
 };
 use twofactor_store::testing::{alice, fresh, phone, record_of};
 
-use super::cluster::EtcdCluster;
 use super::fleet::{AttemptDeadline, HOSTS, TestFleet, create, keys};
+use harness::etcd::cluster::EtcdCluster;
 
 /// The first step of the codes.
 pub const STEP: u64 = 54_000_000;

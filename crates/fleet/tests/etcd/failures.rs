@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::certificates;
-use super::cluster::{EtcdCluster, MEMBERS};
 use super::fleet::{RoundEnd, TestFleet};
+use harness::etcd::certificates;
+use harness::etcd::cluster::{EtcdCluster, MEMBERS};
 use twofactor_fleet::etcd_gateway_fault::GatewayFault;
 use twofactor_fleet::host_settings;
 use twofactor_fleet::outage_reason::OutageReason;

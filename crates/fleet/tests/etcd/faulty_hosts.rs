@@ -13,11 +13,11 @@ use twofactor_fleet::factor_commit::{
 use twofactor_fleet::record_mirror::MirrorProgress;
 
 use super::changed_part::{ChangedPart, every};
-use super::cluster::EtcdCluster;
 use super::faulty_member::{FaultyMember, MemberExchange, SentReply};
 use super::faulty_replies::{ReplyKind, faults};
 use super::fleet::RetriesLeft;
 use super::test_hosts::{REPORT, TestHost, founded, soon};
+use harness::etcd::cluster::EtcdCluster;
 
 impl TestHost {
     /// From now on the host reaches its store through this member alone.

@@ -13,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
-use super::cluster::EtcdCluster;
+use harness::etcd::cluster::EtcdCluster;
 
 /// A request, and the member's reply to it.
 pub struct MemberExchange {

@@ -12,9 +12,9 @@ use twofactor_fleet::etcd_gateway_message::TransactionAnswer;
 use twofactor_fleet::shared_state::SharedOutcome;
 
 use super::changed_part::{ChangedPart, every, with_later_fields};
-use super::cluster::EtcdCluster;
 use super::faulty_member::{FaultyMember, MemberExchange, SentReply};
 use super::fleet::{AttemptDeadline, RetriesLeft, RoundEnd, TestFleet, keys};
+use harness::etcd::cluster::EtcdCluster;
 
 /// Longest time of one request.
 const REQUEST: Duration = Duration::from_millis(1500);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::cluster::EtcdCluster;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::state::UserState;
 use twofactor_fleet::attempt_id::AttemptId;
 use twofactor_fleet::etcd_gateway::{EtcdGateway, TimeLeft};

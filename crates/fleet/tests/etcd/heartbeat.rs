@@ -10,8 +10,8 @@ use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mirror::MirrorProgress;
 use twofactor_store::SharedChange;
 
-use crate::cluster::EtcdCluster;
 use crate::test_hosts::{REPORT, founded, soon};
+use harness::etcd::cluster::EtcdCluster;
 
 /// Root's command holds the lock of the fleet's files: a beat waits for it, and keeps no work from the store meanwhile.
 #[test]

@@ -1,8 +1,8 @@
 //! A process of a host is killed after a mark is written and before its record is: a restored backup brings no removed device back.
 
-use super::cluster::EtcdCluster;
 use super::restoring::{ended, met_with, old_backup, uid_of};
 use super::test_hosts::TestHost;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_fleet::fleet_changes::FleetChanges;

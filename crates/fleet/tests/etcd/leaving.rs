@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::cluster::{EtcdCluster, MEMBERS};
 use super::test_hosts::{TestHost, founded, soon};
+use harness::etcd::cluster::{EtcdCluster, MEMBERS};
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::leaving;
 use twofactor_fleet::membership_error::MembershipError;

@@ -5,13 +5,10 @@
     reason = "limits of time are measured, and variables say which part of a sweep to run"
 )]
 
-mod backups;
 mod brought_codes;
-mod certificates;
 mod changed_part;
 mod changes;
 mod claims;
-mod cluster;
 mod codes;
 mod command;
 mod damaged;
@@ -26,7 +23,6 @@ mod fleet;
 mod heartbeat;
 mod killed_marks;
 mod leaving;
-mod member;
 mod members;
 mod records;
 mod removed;

@@ -8,9 +8,9 @@ use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_fleet::member_certificate;
 use twofactor_fleet::member_status::{MemberFacts, StoreHistory};
 
-use super::certificates;
-use super::cluster::EtcdCluster;
 use super::test_hosts::{TestHost, founded, soon};
+use harness::etcd::certificates;
+use harness::etcd::cluster::EtcdCluster;
 
 /// Longest wait for what has to become true.
 const LIMIT: Duration = Duration::from_secs(60);

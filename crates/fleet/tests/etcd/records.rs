@@ -8,8 +8,8 @@ use std::time::Duration;
 use twofactor_core::state::UserState;
 use zeroize::Zeroizing;
 
-use super::cluster::EtcdCluster;
 use super::fleet::{AttemptDeadline, HOSTS, RoundEnd, TestFleet, create, host_key};
+use harness::etcd::cluster::EtcdCluster;
 
 use twofactor_fleet::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,

@@ -1,7 +1,7 @@
 //! Users who were removed in the fleet, and are still there on a host that founds or joins it.
 
-use super::cluster::EtcdCluster;
 use super::test_hosts::{REPORT, TestHost, soon};
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
 use twofactor_fleet::host_settings::HostSettings;

@@ -11,9 +11,9 @@ use twofactor_fleet::host_heartbeat::BeatFiles;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mirror::MirrorReport;
 
-use super::certificates;
-use super::cluster::EtcdCluster;
 use super::test_hosts::{TestHost, founded};
+use harness::etcd::certificates;
+use harness::etcd::cluster::EtcdCluster;
 
 impl TestHost {
     /// Puts a certificate of the cluster's in the place of the host's.

@@ -1,8 +1,8 @@
 //! A backup of the store is restored: what the hosts know is brought back before any of them uses it.
 
-use super::cluster::EtcdCluster;
 use super::restoring::{ended, ended_without_other, met_with, old_backup};
 use super::test_hosts::{REPORT, founded};
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
 use twofactor_fleet::fleet_membership::MembershipRun;

@@ -1,8 +1,8 @@
 //! An older backup is restored after a first restoration: what the hosts did in the epoch between is not undone.
 
-use super::cluster::EtcdCluster;
 use super::restoring::{ended, ended_without_other, met_with, old_backup, uid_of};
 use super::test_hosts::TestHost;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_store::testing;

@@ -1,9 +1,9 @@
 //! Hosts that come back once the epoch began without them, and users whose values in the restored store cannot be read.
 
-use super::cluster::EtcdCluster;
 use super::restoring::{ended_without_other, met_with, old_backup};
 use super::test_hosts::{TestHost, soon};
 use super::versions::make_later;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_state::ValueError;

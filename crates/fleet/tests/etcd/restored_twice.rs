@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::cluster::EtcdCluster;
 use super::restoring::{begun, ended, ended_without_other, met_with, old_backup};
 use super::test_hosts::soon;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::state::UserState;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::mirror_marks::MirrorMarks;

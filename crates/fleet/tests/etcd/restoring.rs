@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::cluster::EtcdCluster;
 use super::test_hosts::{TestHost, founded, soon};
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::shared_state::SharedState;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use super::cluster::EtcdCluster;
 use super::restoring::{met_with, uid_of};
 use super::test_hosts::TestHost;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_fleet::fleet_changes::FleetChanges;

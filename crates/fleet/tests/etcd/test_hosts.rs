@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::cluster::EtcdCluster;
+use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::record::UserRecord;
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::fleet_changes::FleetChanges;
@@ -237,7 +237,7 @@ fn without_the_store_no_record_changes() {
     // A program that cannot reach the fleet changes nothing either.
     let refused = a.files.store().discard("alice").unwrap_err();
     assert_eq!(refused.cause, twofactor_store::FileFault::InFleet);
-    for member in 0..super::cluster::MEMBERS {
+    for member in 0..harness::etcd::cluster::MEMBERS {
         cluster.signal(member, Signal::STOP);
     }
     let refused = a.store().discard("alice").unwrap_err().to_string();

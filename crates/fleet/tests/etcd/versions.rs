@@ -15,8 +15,8 @@ use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::accounts;
 use twofactor_store::testing;
 
-use super::cluster::EtcdCluster;
 use super::test_hosts::{REPORT, TestHost, founded, soon};
+use harness::etcd::cluster::EtcdCluster;
 
 /// Offset at which all values have the number of their format.
 const FORMAT: usize = 4;

@@ -6,10 +6,6 @@
 //! before each needle, which is read only after pam_end.
 #![allow(unsafe_code)]
 
-#[allow(dead_code, reason = "made for pamdrive, which needs more of it")]
-#[path = "pamdrive/libpam.rs"]
-mod libpam;
-
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
 use std::fs::File;
@@ -18,7 +14,9 @@ use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use libpam::{DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
+use harness::pam_application::{
+    self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start,
+};
 
 const HEAP_LEN: usize = 4 << 20;
 
@@ -112,7 +110,7 @@ fn main() {
 }
 
 fn log_in(service: &str, user: &str, phases: &str, answerer: &str) -> Vec<i32> {
-    let c_string = |text: &str| libpam::c_string(text.as_bytes()).unwrap_or_default();
+    let c_string = |text: &str| pam_application::c_string(text.as_bytes()).unwrap_or_default();
     let (service, user) = (c_string(service), c_string(user));
     let start = Start {
         service: &service,

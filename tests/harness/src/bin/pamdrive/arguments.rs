@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use crate::libpam::Phase;
+use harness::pam_application::{self, Phase};
 
 /// Everything that was asked for.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ impl DriveArguments {
                 "--rhost-hex" => parsed.rhost = Some(hex(&value()?)?),
                 "--ruser" => parsed.ruser = Some(value()?),
                 "--putenv" => parsed.variables.push(value()?),
-                "--silent" => parsed.flags |= crate::libpam::SILENT,
+                "--silent" => parsed.flags |= pam_application::SILENT,
                 "--flags" => parsed.flags |= number::<i32>(&value()?)?,
                 "--phases" => parsed.phases = phases(&value()?)?,
                 "--answer-again" => parsed.beyond = Beyond::LastAnswer,

@@ -5,7 +5,6 @@
 mod arguments;
 mod batch;
 mod host;
-mod libpam;
 mod system;
 mod transaction;
 

@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::{Beyond, DriveArguments, ScriptedAnswer, Texts};
 use crate::host::Host;
-use crate::libpam::{self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start};
 use crate::system;
+use harness::pam_application::{
+    self, DriveConversation, DriveTransaction, Phase, RawMessage, Reply, Start,
+};
 
 /// Action that is run before the last of the given answers is handed over.
 pub type BeforeLastAnswer<'a> = &'a mut dyn FnMut();
@@ -20,8 +22,9 @@ pub fn run(
     arguments: &DriveArguments,
     before_last_answer: BeforeLastAnswer,
 ) -> Result<Map<String, Value>, String> {
-    let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(libpam::c_string).transpose();
-    let service = libpam::c_string(&arguments.service)?;
+    let text =
+        |bytes: &Option<Vec<u8>>| bytes.as_deref().map(pam_application::c_string).transpose();
+    let service = pam_application::c_string(&arguments.service)?;
     let [user, directory, tty, rhost, ruser] = [
         text(&arguments.user)?,
         text(&arguments.confdir)?,
@@ -48,7 +51,7 @@ pub fn run(
         }
     };
     for variable in &arguments.variables {
-        transaction.set_variable(&libpam::c_string(variable)?);
+        transaction.set_variable(&pam_application::c_string(variable)?);
     }
     for phase in &arguments.phases {
         report.insert(

@@ -1,10 +1,13 @@
-//! The interface of libpam for applications, as far as pamdrive needs it.
+//! The interface of libpam for applications, as far as tests and benchmarks need it: pam(3), pam_conv(3).
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 
+/// PAM_SUCCESS.
 pub const SUCCESS: c_int = 0;
+/// PAM_CONV_ERR.
 pub const CONV_ERR: c_int = 19;
+/// PAM_SILENT.
 pub const SILENT: c_int = 0x8000;
 const USER: c_int = 2;
 const TTY: c_int = 3;
@@ -15,7 +18,9 @@ const ESTABLISH_CRED: c_int = 2;
 
 /// A question or text of the module: a style of pam_conv(3) and a text.
 pub struct RawMessage {
+    /// The style, as in pam_conv(3).
     pub style: c_int,
+    /// The text.
     pub text: String,
 }
 
@@ -35,7 +40,9 @@ pub enum Reply {
 
 /// The application's side of a transaction.
 pub trait DriveConversation {
+    /// Replies to one message.
     fn message(&mut self, message: RawMessage) -> Reply;
+    /// Called in place of a delay, PAM_FAIL_DELAY, in microseconds.
     fn delay(&mut self, microseconds: u32);
 }
 
@@ -92,22 +99,34 @@ unsafe extern "C" {
 /// One of the calls of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// pam_authenticate(3).
     Auth,
+    /// pam_setcred(3).
     Setcred,
+    /// pam_acct_mgmt(3).
     Account,
+    /// pam_open_session(3).
     Open,
+    /// pam_close_session(3).
     Close,
+    /// pam_chauthtok(3).
     Chauthtok,
 }
 
 /// Arguments of pam_start, and the items set before the first phase.
 #[derive(Default)]
 pub struct Start<'a> {
+    /// Name of the service.
     pub service: &'a CStr,
+    /// Name of the user; libpam asks for it where there is none.
     pub user: Option<&'a CStr>,
+    /// Directory of the PAM files, in place of the system's: pam_start_confdir(3).
     pub directory: Option<&'a CStr>,
+    /// PAM_TTY.
     pub tty: Option<&'a CStr>,
+    /// PAM_RHOST.
     pub rhost: Option<&'a CStr>,
+    /// PAM_RUSER.
     pub ruser: Option<&'a CStr>,
 }
 
