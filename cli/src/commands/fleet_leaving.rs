@@ -78,7 +78,7 @@ fn remove_host(context: &CommandContext, host: &str, dry_run: bool) -> Result<()
     leaving::remove_host(local, &settings, host, MembershipRun::DryRun)?;
     if !dry_run {
         context.terminal.confirm(&format!(
-            "Take {} out of the fleet? If it is there, each login with a code is one of an outage on it.",
+            "Take {} out of the fleet? If it still runs, logins with a code on it follow fleet.on_outage from then on.",
             plain(host)
         ))?;
         leaving::remove_host(local, &settings, host, MembershipRun::Apply)?;

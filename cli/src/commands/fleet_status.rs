@@ -139,7 +139,7 @@ impl SaidReport<'_> {
     }
 }
 
-/// What to do about values that no host can use.
+/// Advice on users whose values in the store no host can use.
 fn damaged_text(damaged: &[DamagedUser]) -> String {
     let mut text = format!(
         "{} with damaged values in the store:\n",
@@ -151,12 +151,12 @@ fn damaged_text(damaged: &[DamagedUser]) -> String {
     text
 }
 
-/// What to do about those of one user.
+/// Advice on one such user.
 fn advice(user: &str, kind: DamageKind) -> String {
     let user = suggested_command::operand(user);
     let anew = format!("twofactor unset {user}, then twofactor enroll {user}");
     let outage = format!(
-        "logins with a code are those of an outage: {anew}. Until then, on a host that needs it: twofactor bypass --this-host {user}"
+        "logins with a code follow fleet.on_outage: {anew}. Until then, on a host that needs it: twofactor bypass --this-host {user}"
     );
     match kind {
         DamageKind::Record(_) => format!(

@@ -119,7 +119,7 @@ fn may_stand_alone(
         )
         .next("For a drawing: --svg -")),
         (Some(_), OutputFormat::Text) if others => Err(CommandFailure::usage(
-            "a picture on standard output stands there alone",
+            "a picture on standard output cannot be combined with other output",
         )),
         _ => Ok(()),
     }

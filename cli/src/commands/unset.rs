@@ -204,7 +204,7 @@ impl RequestedRemoval<'_> {
         context.write(&report.done(effect))
     }
 
-    /// What is wrong with the files, if anything is, and the question.
+    /// The fault of the files, if there is one, and the question.
     fn question(
         &self,
         name: &str,
@@ -214,17 +214,17 @@ impl RequestedRemoval<'_> {
         let (fault, question) = match found {
             Ok(None) if store.is_brought_again(name)? => (
                 format!(
-                    "The record of {name} is gone on this host, and what is left of it keeps the one of the fleet away."
+                    "The record of {name} is gone on this host, and its remaining files keep twofactord from bringing the record of the fleet."
                 ),
                 format!(
-                    "Remove what is left, so that twofactord brings the record of {name} again?"
+                    "Remove these files, so that twofactord brings the record of {name} again?"
                 ),
             ),
             Ok(None) if store.has_traces(name)? => (
                 format!(
-                    "The record of {name} is gone. What is left of it keeps {name} from logging in."
+                    "The record of {name} is gone. Its remaining files keep {name} from logging in."
                 ),
-                format!("Remove it, so that {name} has no device any more?"),
+                format!("Remove them, so that {name} has no device any more?"),
             ),
             Ok(None) if store.is_unmirrored(name)? => (
                 format!("The fleet has a record of {name} that this host could not put in place."),
@@ -279,9 +279,9 @@ impl RequestedRemoval<'_> {
         RemovalEffect::of(self.context, self.store, name, &left, self.danger)
     }
 
-    /// Keeps other commands from changing the policy and from removing devices until the end, and looks once more: while the
-    /// question stood there, another command may have taken the last device that made this removal harmless. Not with
-    /// `--force`, unless it depends on the policy.
+    /// Keeps other commands from changing the policy and from removing devices until the end, and looks at the effect once more.
+    /// During the question another command may have removed the last device that made this removal harmless. Not with `--force`,
+    /// unless it depends on the policy.
     fn hold(
         &self,
         shown: &RemovalEffect,
@@ -348,7 +348,7 @@ fn devices_hash(record: Option<&UserRecord>) -> String {
     policy_hash::hash_of(record.map(lines).as_deref())
 }
 
-/// The same of a record that may be missing, or cannot be read.
+/// The hash of the devices of a record that may be missing, or cannot be read.
 fn found_hash(found: &FoundRecord) -> String {
     match found {
         Ok(record) => devices_hash(record.as_ref()),

@@ -1,4 +1,4 @@
-//! The host's part in a fleet: what makes every login an outage, and what an outage leaves.
+//! The host's part in a fleet: the causes of an outage, and the logins that are left in one.
 
 use std::path::Path;
 
@@ -22,13 +22,13 @@ const SILENCE: u64 = 300;
 /// The fleet as this host's files and the service show it.
 struct FleetFacts {
     service: DaemonPresence,
-    /// When the store was met last; `None` where it never was.
+    /// Time of the last contact with the store, in seconds since 1970-01-01 UTC; `None` if there was none.
     met: Option<u64>,
     /// Seconds since 1970-01-01 UTC.
     now: u64,
 }
 
-/// Faults of the host's part in a fleet; none where neither the policy nor the host has one.
+/// Faults of the host's part in a fleet at `now` (seconds since 1970-01-01 UTC); none if neither the policy nor the host has a fleet.
 pub fn check(
     policy: Option<&Policy>,
     (policy_path, state): (&Path, &Path),
@@ -100,7 +100,7 @@ pub(super) fn unused(state: &Path) -> Option<DoctorFinding> {
     }
 }
 
-/// Settings or certificates that cannot be used, or not for long.
+/// Settings or certificates that cannot be used, or not for long after `now` (seconds since 1970-01-01 UTC).
 fn files(settings: &Path, now: u64) -> Vec<DoctorFinding> {
     let unusable = |path: &Path, error: HostError| {
         let otherwise = "docs/fleet.md says what has to be in it";
@@ -137,7 +137,7 @@ enum CertificateRole {
     Authority,
 }
 
-/// A certificate that ends soon, or that etcd refuses.
+/// A certificate that ends soon after `now` (seconds since 1970-01-01 UTC), or that etcd refuses.
 fn certificate(
     path: &Path,
     facts: CertificateFacts,
@@ -148,7 +148,7 @@ fn certificate(
     let renew =
         "make a new one as in docs/fleet.md, and: systemctl restart twofactord-fleet.service";
     if facts.not_after < now {
-        let cause = format!("{path} ran out, so each login with a code is one of an outage");
+        let cause = format!("{path} ran out, so logins with a code follow fleet.on_outage");
         return Some(DoctorFinding::problem(
             "fleet-certificate",
             path,
@@ -170,7 +170,7 @@ fn certificate(
     let days = (facts.not_after - now) / 86_400;
     (days < SOON).then(|| {
         let cause = format!(
-            "{path} runs out in {days} days; then each login with a code is one of an outage"
+            "{path} runs out in {days} days; then logins with a code follow fleet.on_outage"
         );
         DoctorFinding::warning("fleet-certificate", path, cause, renew)
     })
@@ -182,7 +182,7 @@ fn reachable(facts: &FleetFacts) -> Option<DoctorFinding> {
         return Some(DoctorFinding::problem(
             "fleet-service",
             FLEET_SOCKET,
-            "the service of the fleet does not run, so each login with a code is one of an outage",
+            "the service of the fleet does not run, so logins with a code follow fleet.on_outage",
             "systemctl enable --now twofactord-fleet.socket twofactord-fleet.service",
         ));
     }
@@ -198,7 +198,7 @@ fn reachable(facts: &FleetFacts) -> Option<DoctorFinding> {
             "fleet-contact",
             FLEET_SOCKET,
             format!(
-                "this host met the store of its fleet {} minutes ago the last time, so each login with a code is one of an outage",
+                "this host met the store of its fleet {} minutes ago the last time, so logins with a code follow fleet.on_outage",
                 facts.now.saturating_sub(met) / 60
             ),
             log,

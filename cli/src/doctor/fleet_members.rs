@@ -1,5 +1,5 @@
-//! The members of a fleet's store, one by one: whether each answers and belongs to it, how full it is, the history that it keeps, and
-//! the end of the certificate that it shows.
+//! Checks of the members of a fleet's store, one by one: its answer, its cluster, its free space, the history that it keeps, and
+//! the end of its certificate.
 
 use std::path::Path;
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn answers(members: &[MemberStatus]) -> Vec<DoctorFinding> {
         let facts = match &member.said {
             Ok(facts) => facts,
             Err(fault) => {
-                let cause = format!("the member does not answer: {fault}; with half of the members gone each login with a code is one of an outage");
+                let cause = format!("the member does not answer: {fault}; with half of the members gone, logins with a code follow fleet.on_outage");
                 return Some(DoctorFinding::warning("fleet-member", address, cause, fix));
             }
         };
@@ -91,7 +91,7 @@ fn space(members: &[MemberStatus]) -> Option<DoctorFinding> {
         return Some(DoctorFinding::problem(
             "fleet-space",
             address,
-            "the store is full, so each login with a code is one of an outage",
+            "the store is full, so logins with a code follow fleet.on_outage",
             "etcdctl compact, etcdctl defrag, etcdctl alarm disarm; and see that auto-compaction is set: docs/fleet.md",
         ));
     }
@@ -127,7 +127,7 @@ fn gib(bytes: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// A store that was never compacted. Whether one that was is compacted by itself cannot be asked.
+/// A store that was never compacted. A member does not tell if it compacts by itself.
 fn kept(history: StoreHistory, subject: &str) -> Option<DoctorFinding> {
     match history {
         StoreHistory::Whole(revisions) if revisions >= MANY_REVISIONS => {
@@ -144,7 +144,8 @@ fn kept(history: StoreHistory, subject: &str) -> Option<DoctorFinding> {
     }
 }
 
-/// A certificate of a member that ends soon. New connections fail then, and old ones go on for a while.
+/// A certificate of a member that ends soon after `now` (seconds since 1970-01-01 UTC). New connections fail then, and old ones
+/// go on for a while.
 fn certificate(address: &str, facts: CertificateFacts, now: u64) -> Option<DoctorFinding> {
     let days = facts.not_after.saturating_sub(now) / 86_400;
     (days < SOON).then(|| {

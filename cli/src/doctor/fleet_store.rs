@@ -35,7 +35,7 @@ pub fn check(settings: &Path, (policy, state): (&Path, &Path)) -> Vec<DoctorFind
     let members = match host.members(&WorkDeadline::after(PATIENCE)) {
         Ok(members) => members,
         Err(reason) => {
-            let cause = format!("{reason}, so each login with a code is one of an outage");
+            let cause = format!("{reason}, so logins with a code follow fleet.on_outage");
             let fix = "docs/fleet.md lists what makes an outage; twofactor fleet status asks again";
             let unusable = DoctorFinding::problem("fleet-store", subject, cause, fix);
             return std::iter::once(unusable).chain(asked).collect();

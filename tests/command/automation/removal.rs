@@ -91,7 +91,7 @@ fn a_preview_shows_faults_and_hosts() {
     std::fs::remove_file(record_path("alice")).unwrap();
     let (everywhere, fault) = told(&preview(&machine, &[]));
     assert_eq!(everywhere, false);
-    let gone = "The record of alice is gone. What is left of it keeps alice from logging in.";
+    let gone = "The record of alice is gone. Its remaining files keep alice from logging in.";
     assert_eq!(fault, gone);
 }
 

@@ -92,8 +92,8 @@ fn demands_enrollment(name: &str, policy: Option<&Policy>) -> bool {
     })
 }
 
-/// The cure where the line is missing, or stands too late. A first account line of its own takes from a file those of `other`,
-/// and ours alone would let no user in.
+/// The fix for a line that is missing, or comes too late. With a first account line of its own, a file loses the account lines of
+/// `other`, and this module's line alone would let no user in.
 fn line_first(stacks: &ServiceStacks, stack: &AccountStack<'_>) -> String {
     let rest = match (stacks.account_of, &stacks.file) {
         (StackOrigin::Other, _) if !stack.lets_in() => OF_ACCOUNTS,
@@ -101,7 +101,7 @@ fn line_first(stacks: &ServiceStacks, stack: &AccountStack<'_>) -> String {
         (StackOrigin::Other, None) | (StackOrigin::Own, _) => return format!("{FIRST}: {LINE}"),
     };
     format!(
-        "Two lines, since the first one of its own ends those of other: {LINE}, and after it: {rest}"
+        "Add two lines, since libpam ignores the account lines of other once the file has its own: {LINE}, and after it: {rest}"
     )
 }
 
