@@ -23,7 +23,7 @@ pub enum QuestionState {
 pub enum EmptyAnswer {
     /// For the first time.
     Once,
-    /// It was before.
+    /// The code was asked for before.
     Again,
 }
 

@@ -31,7 +31,7 @@ use crate::unmatched_name::UnmatchedName;
 
 /// Socket on which syslog daemons and journald listen.
 const SOCKET: &str = "/dev/log";
-/// How long a line waits for a log that has no room.
+/// Longest wait of a line for a log that has no room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// True once a line has waited in vain: the others wait no more.

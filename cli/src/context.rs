@@ -102,7 +102,7 @@ impl CommandContext {
         store.with_fleet(Arc::new(FleetChanges::new(&settings, &self.state)))
     }
 
-    /// The same store, whose changes count on this host alone, while it is cut off from its fleet.
+    /// This store with changes that count on this host alone, while it is cut off from its fleet.
     pub fn on_this_host(&self, store: FactorStore) -> Result<FactorStore, CommandFailure> {
         if !store.is_in_fleet()? {
             let text = "this host is in no fleet, so that --this-host says nothing";

@@ -24,9 +24,9 @@ pub struct DeviceInfo {
     pub digits: u8,
     /// Seconds for which a code is shown; `null` for HOTP.
     pub interval: Option<u32>,
-    /// When it was enrolled, ISO 8601 UTC.
+    /// Time of enrollment, ISO 8601 UTC.
     pub enrolled: ReportedTime,
-    /// When a code was last accepted, ISO 8601 UTC; `null` for never.
+    /// Time at which a code was last accepted, ISO 8601 UTC; `null` for never.
     pub last_used: Option<ReportedTime>,
 }
 

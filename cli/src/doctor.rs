@@ -1,8 +1,8 @@
 //! `doctor`: the faults of this machine, their fixes, and the questions of the next login of each user.
 //!
-//! `pam` reads stacks as libpam does and `stack_simulation` logs in without calling a module; `stack_checks`,
-//! `other_service`, `sshd`, `user_findings`, `record_owners` and `machine_checks` find problems,
-//! `login_table` says what each user is asked, `installed_system` reads the machine.
+//! `pam` reads stacks as libpam does, and `stack_simulation` logs in without calling a module. `stack_checks`, `other_service`,
+//! `sshd`, `user_findings`, `record_owners` and `machine_checks` find problems. `login_table` has the questions to each user, and
+//! `installed_system` reads the machine.
 
 mod daemon_check;
 mod doctor_finding;
@@ -154,7 +154,7 @@ fn machine_findings(
     findings
 }
 
-/// Those of `others` whose subject has no problem among the `findings`: a fault of a user is told once.
+/// The findings of `others` whose subject has no problem among `findings`: a fault of a user is reported once.
 fn not_told(findings: &[DoctorFinding], others: Vec<DoctorFinding>) -> Vec<DoctorFinding> {
     let problems = findings
         .iter()
@@ -181,7 +181,7 @@ pub fn refusing_programs(
     newly_refusing_programs(&change, named)
 }
 
-/// The same for a change of PAM files, too.
+/// As [`refusing_programs`], also for a change of PAM files.
 pub fn newly_refusing_programs(
     change: &PlannedChange<'_>,
     named: &dyn Fn(&str) -> bool,

@@ -13,13 +13,13 @@ pub enum FailureKind {
     Cancelled,
     /// A signal ended it.
     Interrupted,
-    /// It would lock users out; `--force` overrides.
+    /// The change would lock users out; `--force` overrides.
     WouldLockOut,
     /// Something else changed the same thing first.
     ChangedMeanwhile,
     /// Another process holds what is needed.
     Busy,
-    /// It is there already.
+    /// The object exists already.
     Exists,
     /// No account has the name.
     UnknownUser,
@@ -33,7 +33,7 @@ pub enum FailureKind {
     WrongCode,
     /// No code is looked at for a while.
     Locked,
-    /// It takes a login in this session.
+    /// The command needs a login in this session.
     LoginRequired,
     /// There is no policy file.
     NoPolicy,

@@ -27,7 +27,7 @@ const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest device name that is made, so that a number still fits after it.
 const NAME: usize = 28;
 
-/// When and under which policy an import happens.
+/// Time and policy of an import.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportMoment {
     /// Seconds since 1970-01-01 UTC.

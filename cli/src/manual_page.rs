@@ -138,7 +138,7 @@ fn tag(arg: &Arg) -> String {
     }
 }
 
-/// Which values are possible, and which one is meant without.
+/// The possible values, and the default.
 fn values(page: &mut String, arg: &Arg) {
     let possible = if arg.get_action().takes_values() {
         arg.get_possible_values()

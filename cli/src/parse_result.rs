@@ -65,8 +65,7 @@ fn asked_format(words: &[OsString]) -> OutputFormat {
     }
 }
 
-/// The same for a program. Standard error has nothing of the arguments: they may be codes that were typed in the wrong
-/// place.
+/// Refuses words for a program. Standard error has nothing of the arguments: they may be codes that were typed in the wrong place.
 fn refuse(error: &clap::Error, format: OutputFormat) -> ExitCode {
     let text = error.render().to_string();
     let what = match error.kind() {

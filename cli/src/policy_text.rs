@@ -36,8 +36,8 @@ pub const LISTS: [&str; 2] = ["exempt", "require"];
 /// Sets `key` (dotted, as `throttle.attempts`) to `value` in the policy `text` and returns the new text, which is a
 /// valid policy.
 ///
-/// The type of a value follows from what the policy accepts for the key: `value` is tried as TOML first, then as
-/// a string, so that `issuer example.org` needs no quotes and `issuer 42` is still a string.
+/// The type of a value follows from the type that the policy accepts for the key. `value` is tried as TOML first, then as a
+/// string. So `issuer example.org` needs no quotes, and `issuer 42` is still a string.
 ///
 /// # Errors
 /// [`PolicyTextError`]; nothing is changed then.

@@ -39,7 +39,8 @@ impl RecoverySheet {
         }
     }
 
-    /// Writes the codes where they go; before they count, so that none counts that no user has.
+    /// Writes codes that were made at `now` (seconds since 1970-01-01 UTC) to the file, if there is one. This comes before they
+    /// count, so that no code counts that no user has.
     ///
     /// # Errors
     /// As [`PrivateFile::write`].
@@ -74,7 +75,7 @@ pub struct SheetDelivery<'a> {
 }
 
 impl<'a> SheetDelivery<'a> {
-    /// Of a user's codes, made at `now` (seconds since 1970-01-01 UTC).
+    /// Delivery of a user's codes, made at `now` (seconds since 1970-01-01 UTC).
     pub const fn new(sheet: &'a RecoverySheet, user: &'a str, now: u64) -> Self {
         Self { sheet, user, now }
     }

@@ -117,11 +117,11 @@ impl Terminal {
         self.glyphs
     }
 
-    /// Draws a QR code for this terminal, of the first of these forms of a text that fits it whole, else of the first with
-    /// the fewest lines; or says why none can be drawn.
+    /// Draws a QR code for this terminal. It is that of the first form of the text that fits it whole, else of the first form
+    /// with the fewest lines.
     ///
     /// # Errors
-    /// A refusal that names what is in the way.
+    /// A refusal that says why no QR code can be drawn.
     pub fn draw<'f>(
         &self,
         forms: &'f [Zeroizing<String>],

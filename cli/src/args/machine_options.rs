@@ -81,7 +81,7 @@ pub struct CompletionsArgs {
 /// `complete`.
 #[derive(Debug, Args)]
 pub struct CompleteArgs {
-    /// Which shell
+    /// Name of the shell
     #[arg(value_enum)]
     pub shell: ShellName,
     /// The words after the command, the last one as far as it is typed; for bash the line and what Readline replaces

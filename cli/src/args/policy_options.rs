@@ -22,7 +22,7 @@ pub struct EnableArgs {
     /// PAM services to switch on. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// The same as an option; may be repeated
+    /// SERVICE as an option; may be repeated
     #[arg(long = "service", value_name = "SERVICE")]
     pub more_services: Vec<String>,
     /// Switch all other services off, also those that the policy does not name
@@ -42,7 +42,7 @@ pub struct DisableArgs {
     /// PAM services to switch off. With su, sudo or runuser also su-l, sudo-i, runuser-l, and the other way round
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// The same as an option; may be repeated
+    /// SERVICE as an option; may be repeated
     #[arg(long = "service", value_name = "SERVICE")]
     pub more_services: Vec<String>,
     /// Looking at it before.

@@ -14,10 +14,10 @@ use super::{
 pub enum TwofactorCommand {
     /// Mark the state directory, once on each machine
     ///
-    /// Packages do it at their first installation. Makes the missing parts of the directory, marks it, and notes the mark beside the policy. A directory without
-    /// its mark, as when its disk is not mounted or a backup was not restored, or with another mark, refuses every login:
-    /// it must not count as one in which no user has a device. Running it again only adds missing entries
-    /// of the index of user ids, and reports files that contradict each other.
+    /// Packages do it at their first installation. Makes the missing parts of the directory, marks it, and notes the mark beside
+    /// the policy. A directory without its mark, or with another one, refuses every login: it must not count as one in which no
+    /// user has a device. The mark is missing if the disk is not mounted or a backup was not restored. Running it again only adds
+    /// missing entries of the index of user ids, and reports files that contradict each other.
     #[command(after_help = "\
 EXAMPLES
   twofactor init

@@ -21,9 +21,9 @@ use crate::terminal::{QrDrawing, QrFit, Terminal};
 /// Treatment of the code of the new device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeConfirmation {
-    /// It counts only after a code of it was typed.
+    /// The device counts only after a code of it was typed.
     Ask,
-    /// It counts at once.
+    /// The device counts at once.
     Skip,
 }
 

@@ -150,7 +150,7 @@ enum DeviceEvent<'a> {
         steps: Option<i64>,
         tries_left: u32,
     },
-    /// It is stored.
+    /// The device is stored.
     Stored {
         user: &'a str,
         device: DeviceInfo,

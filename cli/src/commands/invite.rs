@@ -114,7 +114,7 @@ struct InvitationReport<'a> {
     expires: Option<ReportedTime>,
     /// True if the policy makes an enrollment at login ask for it.
     asked_for: bool,
-    /// The same once more, as for several users.
+    /// The invitation in a list, as for several users.
     invitations: [InvitationRow; 1],
     #[serde(skip)]
     duration: u64,

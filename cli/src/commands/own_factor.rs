@@ -113,7 +113,7 @@ impl OwnFactor {
         Ok(status)
     }
 
-    /// The same where the policy lets users change something.
+    /// The status, if the policy lets users change something.
     fn managed_status(&self) -> Result<StatusReply, CommandFailure> {
         let status = self.status()?;
         if status.may.manage {

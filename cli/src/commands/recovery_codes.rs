@@ -48,7 +48,7 @@ pub struct RecoveryCodesReport<'a> {
 }
 
 impl<'a> RecoveryCodesReport<'a> {
-    /// Of the codes that a user got.
+    /// The report on the codes that a user got.
     pub fn new(user: &'a str, handed: &'a DeliveredCodes) -> Self {
         Self {
             user,

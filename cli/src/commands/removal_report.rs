@@ -36,7 +36,7 @@ pub struct RemovalReport<'a> {
     dangers: Vec<String>,
     /// True if it counts on all hosts of a fleet; `null` without root.
     pub everywhere: Option<bool>,
-    /// What is wrong with the files of the user, in a sentence.
+    /// The fault of the user's files, in a sentence.
     pub fault: Option<String>,
     /// The part that is removed.
     #[serde(skip)]
@@ -47,7 +47,7 @@ pub struct RemovalReport<'a> {
 }
 
 impl<'a> RemovalReport<'a> {
-    /// Of a removal of everything, before its effect is known.
+    /// The report on a removal of everything, before its effect is known.
     pub const fn new(user: &'a str, part: RemovedPart, policy_hash: Option<String>) -> Self {
         Self {
             user,
@@ -66,7 +66,7 @@ impl<'a> RemovalReport<'a> {
         }
     }
 
-    /// Of a removal that is not made.
+    /// The report on a removal that is not made.
     pub fn planned(mut self, effect: RemovalEffect) -> Self {
         if let Some(fault) = &self.fault {
             self.said.push_str(&format!("{fault}\n"));
@@ -83,7 +83,7 @@ impl<'a> RemovalReport<'a> {
         }
     }
 
-    /// Of a removal that was made.
+    /// The report on a removal that was made.
     pub fn done(self, effect: RemovalEffect) -> Self {
         Self {
             done: true,

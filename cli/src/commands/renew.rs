@@ -87,7 +87,7 @@ pub fn chosen<'a>(
         .ok_or_else(|| unknown_device(&record.user, &names, name))
 }
 
-/// The same among the names of a user's devices.
+/// The name among those of a user's devices; without `name`, the only one.
 pub fn chosen_name<'a>(
     user: &str,
     names: &[&'a str],

@@ -235,8 +235,8 @@ fn one_for_each_uid<'b>(
     places
 }
 
-/// The one of several users of a user id that gets it, with the name for people: the one that a record here is of, or else the first
-/// that can be restored, or else the first, whose failure is reported.
+/// Chooses among several users of one uid: the user of a record here, else the first that can be restored, else the first, whose
+/// failure is reported. Returns the index, and the name for people.
 fn first_of_uid(
     store: &FactorStore,
     places: &[RestorePlace<'_>],

@@ -74,7 +74,7 @@ struct UnlockReport<'a> {
     user: &'a str,
     /// Wrong codes at logins that no longer count.
     failures: u32,
-    /// Those of programs that ask the daemon.
+    /// Wrong codes of programs that ask the daemon, which no longer count.
     daemon_failures: u32,
     /// `null` unless the state was unusable and made anew.
     rebuilt: Option<StateRebuildReport>,

@@ -39,9 +39,9 @@ pub trait WaitingDevice {
 
 /// Result of a code of a new device.
 pub enum CodeResult<T> {
-    /// It is right.
+    /// The code is right.
     Confirmed(T),
-    /// It is not.
+    /// The code is not right.
     Refused(UnconfirmedCode),
 }
 

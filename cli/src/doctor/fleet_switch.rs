@@ -1,5 +1,5 @@
-//! What becomes of logins where a change of the policy switches the fleet of this host on or off, or takes the last way in of an
-//! outage.
+//! The effect on logins of a change of the policy that switches the fleet of this host on or off, or removes the last way in
+//! during an outage.
 
 use std::path::Path;
 

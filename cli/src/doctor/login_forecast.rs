@@ -47,7 +47,7 @@ pub enum LoginResult {
 pub enum LoginReason {
     /// Two-factor login is switched off.
     Disabled,
-    /// It is off for this service.
+    /// Two-factor login is off for this service.
     ServiceOff,
     /// An `[[exempt]]` entry.
     Exempt,
@@ -95,7 +95,7 @@ pub enum LoginReason {
     NeverAsked,
 }
 
-/// What the policy demands of a user at a service, beside what the stack makes of it.
+/// The policy's demand on a user at a service, before the stack is taken into account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyDemand {
     /// A code.

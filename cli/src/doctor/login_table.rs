@@ -236,8 +236,8 @@ fn ways(
     }
 }
 
-/// What the policy demands of a user at each service: its rows and those of the user's files, in the order in which a login
-/// comes to them. Groups are looked up once for all services.
+/// The policy's demand on a user at each service: its rows and those of the user's files, in the order in which a login comes to
+/// them. Groups are looked up once for all services.
 fn demanded(
     (policy, time): (Option<&Policy>, PolicyTime),
     user: &ExaminedUser,

@@ -76,7 +76,7 @@ pub enum ModuleRole {
     Password,
     /// Answers this, no matter which user it is.
     Always(ReturnCode),
-    /// It cannot be told from here.
+    /// The answer depends on the login.
     Open,
 }
 

@@ -34,7 +34,7 @@ const OF_THE_USER: [&str; 15] = [
     "budgie-screensaver",
     "screen",
 ];
-/// Those of them that have one field, and give what was typed there to every question; and the example for each.
+/// Lockers with one field, whose text they give to every question, each with the service of its example.
 const ONE_FIELD_LOCKERS: [(&str, &str); 3] = [
     ("i3lock", "i3lock"),
     ("swaylock", "swaylock"),
@@ -77,7 +77,7 @@ pub enum PamProgram {
     UserOneField,
     /// As an account other than root that checks others.
     Account(&'static str),
-    /// The same, where the policy lets that account have codes of others judged by the daemon.
+    /// As `Account`, if the policy lets that account have codes of others judged by the daemon.
     Verifier(&'static str),
     /// As root, with one answer for all questions.
     OneAnswer,
@@ -98,7 +98,7 @@ impl PamProgram {
         }
     }
 
-    /// The same under a policy, which may name its account.
+    /// The program of a service under a policy, which may name its account.
     pub fn under(policy: &Policy, service: &str) -> Option<Self> {
         Self::of(service).map(|kind| match kind {
             Self::Account(account) if is_verifier(policy, account) => Self::Verifier(account),

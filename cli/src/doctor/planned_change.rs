@@ -20,8 +20,8 @@ pub struct PlannedChange<'a> {
 /// Faults that matter for a change.
 #[derive(Debug, Default)]
 pub struct ChangeFaults {
-    /// Those for which less is asked than the policy says, or that were there before.
+    /// Faults by which less is asked than the policy says, and faults that were there before.
     pub warnings: Vec<DoctorFinding>,
-    /// Those that refuse users who were not refused before.
+    /// Faults that refuse users who were not refused before.
     pub dangers: Vec<DoctorFinding>,
 }

@@ -1,4 +1,4 @@
-//! What the policy demands of a user, from its decision and the user's files.
+//! The policy's demand on a user, from its decision and the user's files.
 
 use twofactor_core::policy::decision::PolicyDecision;
 use twofactor_core::policy::{LoginProspect, Policy};

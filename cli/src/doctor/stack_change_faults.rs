@@ -43,9 +43,9 @@ pub fn of_change(
 
 /// Problems of stacks under a policy.
 struct StackProblems {
-    /// Those of services that name the module and that the policy has on.
+    /// Problems of services that name the module and that the policy has on.
     asking: Vec<DoctorFinding>,
-    /// Those of other services.
+    /// Problems of other services.
     unused: Vec<DoctorFinding>,
 }
 

@@ -20,7 +20,7 @@ pub type ChangedTexts = BTreeMap<String, String>;
 pub enum StackVerdict {
     /// The code is asked for after the right password, and only there.
     Sound,
-    /// It is asked for also after a wrong password.
+    /// The code is asked for also after a wrong password.
     AsksStrangers,
     /// Something is wrong, for this reason.
     Unsound(String),

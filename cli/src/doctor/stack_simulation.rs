@@ -1,4 +1,4 @@
-//! Logins on paper: a stack is walked with right and wrong passwords and codes.
+//! Simulation of a PAM stack with right and wrong passwords and codes.
 
 use super::module_facts::{LoginFacts, ModuleRole, part};
 use super::pam::{
@@ -69,8 +69,9 @@ impl<'a> StackSimulation<'a> {
         })
     }
 
-    /// Result of libpam where these are account lines, of which those in `refusing` refuse and others of ours have nothing to say.
-    /// The rest pass, but those whose answer depends on the user answer as is usual; and one line as `unusual` says.
+    /// Result of libpam if these are account lines. Lines in `refusing` refuse, and other lines of this module return PAM_IGNORE.
+    /// All other lines succeed; lines that depend on the user give their usual answer. `unusual` overrides the answer of one
+    /// line.
     pub fn walk_account(
         &self,
         refusing: &[usize],
@@ -152,8 +153,8 @@ impl<'a> StackSimulation<'a> {
         }
     }
 
-    /// Of answers that cannot be told, the one with which an ordinary login goes on: passed, unless that is a short
-    /// cut. A jump over lines that refuse all users is none: an ordinary login has to make it.
+    /// The answer of a line that depends on the login, as in an ordinary login: success, unless that is a short cut. A jump over
+    /// lines that refuse all users is no short cut: an ordinary login has to make it.
     fn usual(&self, at: usize) -> ReturnCode {
         let action = |code| {
             self.handlers

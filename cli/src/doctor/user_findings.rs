@@ -163,7 +163,7 @@ fn examined(
     }
 }
 
-/// A user with a device.
+/// A user with a device, at `now` (seconds since 1970-01-01 UTC).
 fn enrolled(
     status: EnrollmentStatus,
     throttle: &ThrottlePolicy,

@@ -118,7 +118,7 @@ impl KnownUser {
     }
 }
 
-/// The user with the status; a warning where the files are unusable.
+/// The user with the status at `now` (seconds since 1970-01-01 UTC); a warning if the files are unusable.
 fn status(
     user: ListedUser,
     administrators: &AdministratorGroups,
@@ -172,8 +172,8 @@ fn vanished(name: &str) -> String {
     )
 }
 
-/// All users with a record, by the names of the files alone: none of them is read, no lock is taken, and no account or group
-/// is looked up, which may take its time or fail. An invited user counts as enrolled, and no user as a member of a group.
+/// All users with a record, by the names of the files alone. No file is read, no lock is taken, and no account or group is looked
+/// up, which may be slow or fail. An invited user counts as enrolled, and no user as a member of a group.
 ///
 /// # Errors
 /// A directory that cannot be read.

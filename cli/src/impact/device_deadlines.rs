@@ -61,7 +61,7 @@ pub(super) fn shut_out(view: PolicyView<'_>) -> Option<String> {
     ))
 }
 
-/// `from 2027-03-01 on (94 days left)`.
+/// Text of a deadline at `now` (seconds since 1970-01-01 UTC): `from 2027-03-01 on (94 days left)`.
 pub fn deadline(day: StartDay, now: u64) -> String {
     let left = count(day.days_left(now), "day");
     format!("from {day} on ({left} left)")

@@ -1,7 +1,6 @@
-//! Risks of a policy: that it keeps out all users who could repair things.
+//! Risks of a policy that shuts out all users who could repair the machine.
 //!
-//! A risk of a change is known, and stops nothing, only if it was one before the change: of the policy and the users as they
-//! were, at the same service, and no weaker.
+//! A risk does not stop a change if the policy and the users before the change had it already, at the same service and no weaker.
 
 use twofactor_core::policy::{ExemptionScope, decision};
 use twofactor_core::policy::{LoginProspect, Policy};

@@ -21,13 +21,13 @@ const CHUNK: usize = 64 * 1024;
 pub enum UnreadableSource {
     /// A system call failed.
     System(Errno),
-    /// It is a link, a directory, a FIFO or a device.
+    /// A link, a directory, a FIFO or a device.
     NotRegular,
-    /// Neither root nor the user owns it: the uid that does.
+    /// Neither root nor the user owns the file: the uid that does.
     Owner(u32),
-    /// Another user could have written it: its mode.
+    /// Another user could have written the file: its mode.
     Writable(u32),
-    /// It is larger than the limit, in bytes.
+    /// The file is larger than the limit, in bytes.
     TooLarge(usize),
 }
 

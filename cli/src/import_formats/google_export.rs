@@ -32,14 +32,14 @@ const EXPORT: u64 = 5;
 
 type SecretBytes = Zeroizing<Vec<u8>>;
 
-/// Which QR code of an export this is.
+/// Position of a QR code in an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportPart {
     /// A random number of the export.
     export: u64,
     /// Number of its QR codes.
     parts: u64,
-    /// Which of them, from 0.
+    /// Index of this QR code, from 0.
     part: u64,
 }
 
@@ -174,7 +174,7 @@ fn device(bytes: &[u8]) -> Result<LabelledToken, String> {
 enum FieldValue<'b> {
     Number(u64),
     Bytes(&'b [u8]),
-    /// Of eight or four bytes; nothing here uses them.
+    /// A field of eight or four bytes; nothing here uses it.
     Fixed,
 }
 

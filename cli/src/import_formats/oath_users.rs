@@ -20,7 +20,7 @@ use super::{
 
 /// Name of a device from there.
 pub const NAME: &str = "oath";
-/// Steps around now among which a code is looked for that was used lately: further than any window here reaches back, and
+/// Steps before and after now among which a recently used code is looked for. They reach further back than any window here, and
 /// as far ahead as pam_oath looks with the widest windows in use.
 const NEAR: (u64, u64) = (12, 40);
 /// After so many days a used code cannot come again, whatever time zone its time is in.
@@ -138,7 +138,7 @@ fn key(hex: &str) -> Result<Secret, String> {
     ))
 }
 
-/// True if a code that was used at that time may still be right, also where the time is not readable.
+/// True if a code that was used at `time` may still be right at `now` (seconds since 1970-01-01 UTC), also if `time` is not readable.
 fn is_recent(time: Option<&str>, now: u64) -> bool {
     let used = time.and_then(days);
     used.is_none_or(|days| days + LATELY >= now / 86_400)

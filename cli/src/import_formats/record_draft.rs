@@ -33,11 +33,11 @@ impl ExistingDevices {
 pub enum ImportResult {
     /// A new device.
     Taken,
-    /// It takes the place of a device.
+    /// The device takes the place of another.
     Replaced,
     /// The user has this very device already.
     Present,
-    /// It is not taken, for this reason.
+    /// The device is not imported, for this reason.
     Refused(String),
 }
 

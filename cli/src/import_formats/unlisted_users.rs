@@ -1,4 +1,4 @@
-//! Which users a walk through the user database does not see: many directories answer for a name, and list none.
+//! Users that a walk through the user database does not see: many directories answer for a name, and list no users.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ const LISTING: [&str; 7] = [
     "nis",
 ];
 
-/// Users beyond /etc/passwd that a directory is asked for, at each end of the list: a directory that lists its users lists
-/// them one after the other, and one that lists none may be slow to say of each that it is none of its own.
+/// Users beyond /etc/passwd that a directory is asked for, at each end of the list. A directory that lists its users lists them
+/// one after the other. A directory that lists none may be slow to deny each of them.
 const ASKED_FOR: usize = 32;
 
 /// The directories of nsswitch.conf(5) that are not proven to list their users: none of the listed ones is of them.

@@ -56,7 +56,7 @@ pub fn resolved(store: &FactorStore, jobs: Vec<UserImport>) -> Vec<UserImport> {
 pub struct ImportOptions {
     /// Devices that may be replaced.
     pub existing: ExistingDevices,
-    /// When, under which policy.
+    /// Time and policy of the import.
     pub moment: ImportMoment,
     /// The format, for the log.
     pub from: &'static str,
@@ -120,11 +120,11 @@ struct ImportWriter<'a> {
     store: &'a FactorStore,
     jobs: &'a [UserImport],
     manner: ImportOptions,
-    /// Of each job so far.
+    /// The rows of each job so far.
     rows: Vec<Vec<ImportRow>>,
     /// The jobs of `newcomers`.
     positions: Vec<usize>,
-    /// Those whose rows are there already, and who are not stored yet.
+    /// New users whose rows are there already, and whose records are not stored yet.
     newcomers: Vec<NewRecord>,
 }
 

@@ -38,7 +38,7 @@ impl AccountLookup {
         Ok(self.entry(name)?.map(|entry| entry.account))
     }
 
-    /// The same with what the database says beside it.
+    /// The entry of that login name, with all fields of the database.
     pub fn entry(&self, name: &str) -> Result<Option<PasswdEntry>, LookupFailed> {
         match self.by_name.get(name) {
             Some(entry) => Ok(Some(entry.clone())),

@@ -53,8 +53,8 @@ impl FleetHost {
         Ok(self.factor(user, time)?.state.state)
     }
 
-    /// True if the store has a state of the user by which a code can be judged, and after a restoration the record, too. Where it has
-    /// none, each login of the user with a code is one of an outage.
+    /// True if the store has a state of the user by which a code can be judged, and after a restoration the record, too.
+    /// Otherwise logins of the user with a code follow `on_outage`.
     ///
     /// # Errors
     /// [`OutageReason`], where the store cannot be used for any user.

@@ -34,28 +34,28 @@ pub enum NotifyFault {
     Refused(PathBuf, PathFault),
     /// The message is too long.
     TooLong,
-    /// It could not be started or waited for.
+    /// The program could not be started or waited for.
     System(PathBuf, io::Error),
-    /// It failed.
+    /// The program failed.
     Failed(PathBuf, ExitStatus),
-    /// It did not end in time, and was killed.
+    /// The program did not end in time, and was killed.
     TimedOut(PathBuf),
 }
 
 /// Reason why a part of the path is refused.
 #[derive(Debug)]
 pub enum PathFault {
-    /// It cannot be looked at.
+    /// The program cannot be looked at.
     Unreadable(io::Error),
     /// A symbolic link.
     Link,
     /// Neither a directory nor, at the end, a regular file.
     WrongType,
-    /// It belongs to another user than root.
+    /// The program belongs to another user than root.
     NotRoots,
     /// Others than root can write to it.
     Writable,
-    /// It cannot be executed.
+    /// The program cannot be executed.
     NotExecutable,
 }
 

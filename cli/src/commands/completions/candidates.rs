@@ -38,7 +38,7 @@ pub fn candidates(request: &CompletionRequest) -> Vec<(String, String)> {
     begun(request, named.collect())
 }
 
-/// Those that go on from what is typed, with the option that stands before it in the same word.
+/// The candidates that begin with the typed text, with the option before it in the same word.
 fn begun(request: &CompletionRequest, words: Vec<(String, String)>) -> Vec<(String, String)> {
     let words = words
         .into_iter()

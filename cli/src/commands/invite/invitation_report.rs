@@ -30,7 +30,7 @@ pub enum InvitationWord {
     Withdrawn,
     /// There was none to withdraw.
     NotInvited,
-    /// It failed.
+    /// The invitation failed.
     Failed,
     /// The command ended before this user.
     NotTried,

@@ -50,7 +50,7 @@ impl WantedProof {
 struct ProofRefusal {
     /// The word of the log.
     word: &'static str,
-    /// The same for people.
+    /// The message for people.
     message: String,
 }
 

@@ -99,7 +99,7 @@ struct RequirementSettings {
 }
 
 impl PolicyReport {
-    /// Of `policy`.
+    /// The report on `policy`.
     pub fn new(policy: &Policy) -> Self {
         let (new, throttle) = (&policy.new_devices, &policy.throttle);
         let mut services = policy.own_services();

@@ -54,7 +54,7 @@ impl PolicyChangeReport {
         }
     }
 
-    /// Of a change that is not made, with its announcement; `None` where there is nothing to change.
+    /// The report on a change that is not made, with its announcement; `None` if there is nothing to change.
     pub(super) fn planned(self, announcement: Option<String>) -> Self {
         let idle = || format!("Nothing to change in {}.\n", self.file);
         Self {
@@ -64,7 +64,7 @@ impl PolicyChangeReport {
         }
     }
 
-    /// Of a change that was made: this text stands there now.
+    /// The report on a change that was made: the file has this text now.
     pub(super) fn written(self, text: &str) -> Self {
         Self {
             written: true,

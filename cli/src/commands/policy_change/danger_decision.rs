@@ -3,12 +3,12 @@
 /// The decision on a change that locks people out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DangerDecision {
-    /// It is refused.
+    /// The change is refused.
     Refuse,
-    /// It is made.
+    /// The change is made.
     Accept,
-    /// It only switches off, and is not looked at: it is made whatever the state directory and its files are, and none of
-    /// them is read. Nor is the user database, which may not answer.
+    /// The change only switches two-factor login off, and is made without checks. Neither the state directory nor the user
+    /// database is read, since they may not answer.
     Unchecked,
 }
 

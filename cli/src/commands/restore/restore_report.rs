@@ -22,7 +22,7 @@ pub enum RestoreWord {
     Kept,
     /// Nothing of it goes on working.
     Dropped,
-    /// It failed, or was refused.
+    /// The restoration of the user failed, or was refused.
     Failed,
 }
 
@@ -102,22 +102,22 @@ impl RestoreRow {
     }
 }
 
-/// A plan, or what was done.
+/// Stage of a restoration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestoreStage {
     /// Nothing was changed.
     Planned,
-    /// It was done.
+    /// The restoration was made.
     Done,
 }
 
 /// Report of `restore`.
 #[derive(Serialize)]
 pub struct RestoreReport {
-    /// When the backup was made.
+    /// Time at which the backup was made.
     pub made: String,
-    /// A plan, or what was done.
+    /// A plan, or a restoration that was made.
     pub stage: RestoreStage,
     /// The users of the backup, in its order.
     pub users: Vec<RestoreRow>,

@@ -26,8 +26,8 @@ const NEW: u32 = 0o644;
 /// authselect.
 ///
 /// # Errors
-/// A refusal for a link, another kind of file, a file that is not root's or that others can write, one that is too large
-/// or not UTF-8; a system error otherwise.
+/// A refusal for a link, another kind of file, a file that is not root's or that others can write, and for one that is too large
+/// or not UTF-8. A system error otherwise.
 pub fn read(path: &Path) -> Result<Option<String>, CommandFailure> {
     let Some((fd, _)) = open(path)? else {
         return Ok(None);

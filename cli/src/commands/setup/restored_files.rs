@@ -34,7 +34,7 @@ pub fn after(context: &CommandContext, failure: CommandFailure) -> CommandFailur
     }
 }
 
-/// What is told where a setup ended with `what`, and its files could not be restored.
+/// The failure of a setup that ended with `what`, and whose files could not be restored.
 pub fn not_undone(what: &str, more: &CommandFailure) -> CommandFailure {
     let cure = more
         .next

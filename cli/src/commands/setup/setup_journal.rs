@@ -64,7 +64,7 @@ pub struct FileChange {
     pub after: String,
 }
 
-/// Which of its texts a file has.
+/// State of a file: the text before setup, the text of setup, or another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileStanding {
     /// The text before the latest setup.

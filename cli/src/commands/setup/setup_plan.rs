@@ -26,7 +26,7 @@ const SESSION_LOGINS: [&str; 3] = [SSHD, "login", "cockpit"];
 pub struct SetupScope<'a> {
     /// Named services.
     pub services: &'a [String],
-    /// Which PAM files get the module.
+    /// The PAM files that get the module.
     pub reach: SetupReach,
     /// User who tries it; sshd's settings are those for this user.
     pub user: &'a str,
@@ -34,10 +34,10 @@ pub struct SetupScope<'a> {
     pub policy: &'a Policy,
 }
 
-/// Which PAM files get the module.
+/// The PAM files that get the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupReach {
-    /// Those of the services.
+    /// The files of the services.
     Services,
     /// The files that all services share.
     Everywhere,

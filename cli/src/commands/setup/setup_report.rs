@@ -34,7 +34,7 @@ pub struct SetupReport {
 }
 
 impl SetupReport {
-    /// Of `--dry-run`.
+    /// The report of `--dry-run`.
     pub fn planned(plan: &SetupPlan, policy: &PolicyChange) -> Self {
         let files = plan.changes.iter().map(|change| {
             let path = change.path.display().to_string();
@@ -59,7 +59,7 @@ impl SetupReport {
         }
     }
 
-    /// Of a setup that has nothing to change.
+    /// The report of a setup that has nothing to change.
     pub fn idle(plan: &SetupPlan, policy: &PolicyChange) -> Self {
         Self {
             done: true,
@@ -67,7 +67,7 @@ impl SetupReport {
         }
     }
 
-    /// Of a setup that was made.
+    /// The report of a setup that was made.
     pub fn done(plan: &SetupPlan, policy: &PolicyChange, sshd: Option<SshdReload>) -> Self {
         Self {
             done: true,
@@ -120,7 +120,7 @@ pub struct UndoReport {
 }
 
 impl UndoReport {
-    /// Of `--dry-run`: these files, and the policy, where that changes.
+    /// The report of `--dry-run`: these files, and the policy if it changes.
     pub fn planned<'f>(
         files: impl IntoIterator<Item = (&'f FileTexts, Option<&'f str>)>,
         policy: Option<&PolicyChange>,
@@ -158,7 +158,7 @@ impl UndoReport {
         self
     }
 
-    /// The same, once it was made.
+    /// The report after the change was made.
     pub fn done(self, sshd: Option<SshdReload>) -> Self {
         Self {
             done: true,
@@ -167,7 +167,7 @@ impl UndoReport {
         }
     }
 
-    /// Of `--forget`.
+    /// The report of `--forget`.
     pub const fn forgotten() -> Self {
         Self {
             done: true,

@@ -15,7 +15,7 @@ KbdInteractiveAuthentication yes
 PasswordAuthentication no
 ";
 
-/// The same settings as arguments of sshd's option `-o`.
+/// These settings as arguments of sshd's option `-o`.
 pub const SETTINGS: [&str; 3] = [
     "UsePAM=yes",
     "KbdInteractiveAuthentication=yes",

@@ -90,8 +90,7 @@ pub fn with_first(text: &str, line: &str) -> String {
     insert(text, at, line)
 }
 
-/// The same text with `include` for `substack` in its auth lines: a wrong password then ends the login. `None` where it has
-/// none.
+/// The text with `include` for `substack` in its auth lines: a wrong password then ends the login. `None` if it has no `substack`.
 fn without_substacks(text: &str) -> Option<String> {
     let mut changed = text.to_owned();
     let found = pieces(text).into_iter().rev().filter(|piece| {

@@ -30,7 +30,7 @@ pub struct ChangeStatus {
     address: Option<String>,
 }
 
-/// Those of a user at `now`, the newest last.
+/// The changes of a user that are reported at `now` (seconds since 1970-01-01 UTC), the newest last.
 pub fn told(record: &UserRecord, now: u64) -> Vec<ChangeStatus> {
     let changes = record.changes.iter();
     changes
@@ -39,7 +39,8 @@ pub fn told(record: &UserRecord, now: u64) -> Vec<ChangeStatus> {
         .collect()
 }
 
-/// Those that the daemon tells its caller. A later daemon may know changes that this command does not; they are left out, as in a record.
+/// The changes that the daemon reports to its caller. Changes that this command does not know, from a later daemon, are left out,
+/// as in a record.
 pub fn told_by_daemon(changes: &[ChangeEntry]) -> Vec<ChangeStatus> {
     let changes = changes.iter().filter_map(recent_change);
     changes.map(|change| ChangeStatus::new(&change)).collect()

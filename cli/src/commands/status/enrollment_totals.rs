@@ -11,17 +11,17 @@ use crate::formatting::count;
 pub struct EnrollmentTotals {
     /// Local accounts that users log in with, and all users with a record.
     pub users: u64,
-    /// Those with a device.
+    /// Users with a device.
     pub enrolled: u64,
-    /// Those without a device.
+    /// Users without a device.
     pub missing: u64,
-    /// Those without a device whose login is refused, or leads to enrollment.
+    /// Users without a device whose login is refused, or leads to enrollment.
     pub missing_required: u64,
-    /// Those without a device who are invited to enroll one.
+    /// Users without a device who are invited to enroll one.
     pub invited: u64,
-    /// Those who are locked out, at logins or at the daemon.
+    /// Users who are locked out, at logins or at the daemon.
     pub locked: u64,
-    /// Those that an entry of `[[exempt]]` covers at each login.
+    /// Users that an entry of `[[exempt]]` covers at each login.
     pub exempt: u64,
     /// Records that cannot be used, or that belong to no account.
     pub unusable: u64,

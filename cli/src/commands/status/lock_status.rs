@@ -9,9 +9,9 @@ use crate::suggested_command;
 /// Wrong codes of programs that ask the daemon, such as screen lockers.
 #[derive(Serialize)]
 pub struct DaemonStatus {
-    /// In a row.
+    /// Wrong codes in a row.
     pub failures: u32,
-    /// Those that count towards `max_failures` there; `null` where the daemon does not tell.
+    /// Wrong codes that count towards `max_failures` there; `null` if the daemon does not say.
     pub failures_in_30_days: Option<u32>,
     /// Lock-out there.
     #[serde(flatten)]

@@ -12,7 +12,8 @@ use super::user_status::{RequirementStatus, UserStatus};
 use crate::impact;
 use crate::roster::{AccountRole, AdministratorGroups};
 
-/// Adds it to each user with an account. `used` are the services whose PAM files name the module.
+/// Adds these facts to each user with an account. `used` are the services whose PAM files name the module; `now` is in seconds
+/// since 1970-01-01 UTC.
 pub fn add(listed: &mut [UserStatus], loaded: &LoadedPolicy, used: &[String], now: u64) {
     let policy = &loaded.policy;
     let on: Vec<&String> = used.iter().filter(|name| policy.service_on(name)).collect();
@@ -41,7 +42,7 @@ pub fn add(listed: &mut [UserStatus], loaded: &LoadedPolicy, used: &[String], no
     }
 }
 
-/// The same list for many users: that of the one before, where it is the same.
+/// One list for many users: the list of the user before, if it is equal.
 fn shared(last: &mut Arc<Vec<String>>, services: Vec<String>) -> Arc<Vec<String>> {
     if **last != services {
         *last = Arc::new(services);
@@ -49,7 +50,7 @@ fn shared(last: &mut Arc<Vec<String>>, services: Vec<String>) -> Arc<Vec<String>
     Arc::clone(last)
 }
 
-/// The requirement on a user without a device who is not exempt.
+/// The requirement at `now` (seconds since 1970-01-01 UTC) on a user without a device who is not exempt.
 fn requirement(
     loaded: &LoadedPolicy,
     account: &Account,

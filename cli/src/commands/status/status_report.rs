@@ -25,7 +25,7 @@ pub struct StatusReport {
     pub totals: Option<EnrollmentTotals>,
     /// All users with a record, those that an option selects, or the one that was asked for.
     pub users: Vec<UserStatus>,
-    /// Which users these are.
+    /// Selection that these users are the result of.
     #[serde(skip)]
     pub selection: UserSelection,
     /// Columns that the table keeps to, on a terminal.
@@ -60,7 +60,7 @@ pub struct PolicyStatus {
 #[derive(Serialize)]
 pub struct ServiceSwitches {
     #[serde(flatten)]
-    /// Those that the policy names.
+    /// Services that the policy names.
     pub named: BTreeMap<String, bool>,
     /// All others.
     pub default: bool,

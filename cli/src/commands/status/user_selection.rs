@@ -8,13 +8,13 @@ use crate::args::StatusArgs;
 pub enum UserSelection {
     /// The one that was asked for.
     One,
-    /// Those with a record.
+    /// Users with a record.
     Recorded,
     /// All users.
     All,
-    /// Those without a device.
+    /// Users without a device.
     Missing,
-    /// Those who are locked out, at logins or at the daemon.
+    /// Users who are locked out, at logins or at the daemon.
     Locked,
 }
 

@@ -154,7 +154,7 @@ impl ModuleControl {
         Self { actions, text }
     }
 
-    /// That of a line without one: every answer is a failure.
+    /// The control of a line without one: every answer is a failure.
     pub fn failing() -> Self {
         Self {
             actions: [ControlAction::Bad; CODES],

@@ -112,10 +112,10 @@ pub struct ServiceStacks {
 /// Origin of the lines of a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StackOrigin {
-    /// Those of the service's own file.
+    /// Lines of the service's own file.
     #[default]
     Own,
-    /// Those of `other`: its own file has none of this kind.
+    /// Lines of `other`: the service's own file has none of this kind.
     Other,
 }
 

@@ -1,6 +1,6 @@
-//! libpam on paper: what it reads from the files in /etc/pam.d, and what it then does with the answers of the modules.
+//! Model of libpam: reading of the files in /etc/pam.d, and dispatch by the answers of the modules.
 //!
-//! Pure, and on its own: text in, decisions out. A test runs the same stacks through real libpam and compares.
+//! It is pure: text in, decisions out. A test runs the same stacks through real libpam and compares.
 
 mod config_line;
 mod control;

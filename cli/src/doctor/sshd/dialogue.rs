@@ -15,7 +15,7 @@ pub enum SshdDialogue {
 }
 
 impl SshdDialogue {
-    /// Those of these stacks. [`Self::Both`] where they cannot be read.
+    /// The dialogues of these stacks; [`Self::Both`] if they cannot be read.
     pub fn of(stacks: &Result<ServiceStacks, ConfigError>) -> Self {
         let Ok(stacks) = stacks else {
             return Self::Both;

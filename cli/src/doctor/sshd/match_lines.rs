@@ -25,7 +25,7 @@ pub struct MatchedNames {
 }
 
 impl MatchedNames {
-    /// Those of the configuration; `None` where it cannot be told, such as for patterns.
+    /// The names in the configuration; `None` if they are not known, such as for patterns.
     pub fn read() -> Option<Self> {
         let mut names = Self::default();
         let mut open = vec![PathBuf::from(CONFIG)];

@@ -42,7 +42,7 @@ impl SshdProgram {
         }
     }
 
-    /// The same program with settings that it is to get, as its option `-o` takes them.
+    /// This program with further settings, as its option `-o` takes them.
     #[must_use]
     pub const fn planned(&self, settings: Vec<&'static str>) -> Self {
         Self {

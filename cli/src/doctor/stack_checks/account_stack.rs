@@ -1,4 +1,4 @@
-//! Whether the account line binds: only there can users be refused who have to enroll.
+//! Check that the account line binds: only there can users be refused who have to enroll.
 //!
 //! The auth lines let them pass without a word and leave a mark, which the account line of the same policy and state directory finds.
 
@@ -58,7 +58,7 @@ pub(super) struct AccountStack<'a> {
 }
 
 impl<'a> AccountStack<'a> {
-    /// Those of these stacks. `found` is true of modules that libpam finds.
+    /// The account lines of these stacks. `found` is true for modules that libpam finds.
     pub(super) fn of(stacks: &'a ServiceStacks, found: &'a dyn Fn(&ModuleCall) -> bool) -> Self {
         let simulation = |handlers| StackSimulation {
             handlers,

@@ -29,7 +29,7 @@ pub struct AwaitedSession {
     pub parent: u64,
     /// Audit session of the process when it asked; the highest number for none.
     pub seen: u32,
-    /// When the code was accepted, seconds since 1970-01-01 UTC.
+    /// Time at which the code was accepted, in seconds since 1970-01-01 UTC.
     pub since: u64,
 }
 
@@ -38,7 +38,7 @@ pub struct AwaitedSession {
 pub struct GracedSession {
     /// Its audit session.
     pub id: u32,
-    /// When the code was accepted, seconds since 1970-01-01 UTC.
+    /// Time at which the code was accepted, in seconds since 1970-01-01 UTC.
     pub since: u64,
 }
 

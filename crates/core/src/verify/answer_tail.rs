@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 use super::typed_answer::{AnswerForm, GROUPED_LEN, MAX_INPUT};
 
-/// As much of an answer as a code can be read from, for the daemon: a password before the code stays where it was typed.
+/// The end of an answer from which a code can be read, for the daemon. A password before the code stays in the process in which
+/// it was typed.
 pub struct AnswerTail {
     /// The text that is sent; empty where the answer has no reading.
     pub text: Zeroizing<String>,

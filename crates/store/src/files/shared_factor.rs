@@ -126,7 +126,7 @@ impl FactorStore {
 pub(crate) enum ShareResult {
     /// This host is in no fleet, or the change is this host's alone.
     Alone,
-    /// It counts in the fleet.
+    /// The change counts in the fleet.
     Shared,
 }
 

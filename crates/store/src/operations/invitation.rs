@@ -24,9 +24,9 @@ pub struct InvitationTerms {
 /// Treatment of an invitation that has not expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EarlierInvitation {
-    /// It ends, and a new one takes its place.
+    /// The invitation ends, and a new one takes its place.
     Replace,
-    /// It stays: its code may have been handed over.
+    /// The invitation stays: its code may have been handed over.
     Keep,
 }
 

@@ -27,7 +27,7 @@ pub struct RestoreTerms {
 /// Treatment of a record that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingRecord {
-    /// It stays.
+    /// The record on this host stays.
     Keep,
     /// The devices of the backup take the place of its devices.
     Replace,

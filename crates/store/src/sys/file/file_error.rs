@@ -17,7 +17,7 @@ pub enum FileError {
     NotRoots,
     /// Others have rights to it that they must not have: its mode.
     TooOpen(u32),
-    /// It has more than [`MAX_LEN`] bytes.
+    /// The file has more than [`MAX_LEN`] bytes.
     TooLarge,
 }
 
