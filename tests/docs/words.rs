@@ -1,5 +1,6 @@
-//! The English of texts, documents and comments: words of manual pages, and one spelling of "enroll".
+//! The English of texts, documents and comments: words of manual pages, one spelling of "enroll", and comments in plain sentences.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -44,6 +45,23 @@ const KEPT: [&str; 9] = [
     "`enrol`",
 ];
 
+/// Openings of a doc comment that make its reader look for the noun.
+const BAD_OPENINGS: [&str; 11] = [
+    "How ",
+    "That of ",
+    "The same ",
+    "The same, ",
+    "Those ",
+    "What ",
+    "Whatever ",
+    "Whether ",
+    "Which ",
+    "Who ",
+    "Whose ",
+];
+/// Words of the longest sentence in a comment of product code.
+const LONGEST_SENTENCE: usize = 35;
+
 #[test]
 fn words_of_other_registers_are_not_used() {
     let mut found = Vec::new();
@@ -83,6 +101,59 @@ fn enroll_is_the_one_spelling() {
         .map(|(path, number, line)| format!("{path}:{number}: {line}"))
         .collect();
     assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn doc_comments_open_with_a_noun_or_a_verb() {
+    let found: Vec<String> = paragraphs(&["///", "//!"])
+        .into_iter()
+        .filter(|(_, text)| BAD_OPENINGS.iter().any(|bad| text.starts_with(bad)))
+        .map(|(place, text)| format!("{place}: {text}"))
+        .collect();
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn sentences_of_comments_are_short() {
+    let mut found = Vec::new();
+    for (place, text) in paragraphs(&["///", "//!", "//"]) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let sentences = words.split_inclusive(|word| word.ends_with(['.', '!', '?']));
+        let long = sentences.filter(|sentence| sentence.len() > LONGEST_SENTENCE);
+        found.extend(long.map(|sentence| format!("{place}: {}", sentence.join(" "))));
+    }
+    assert_eq!(found, [""; 0]);
+}
+
+/// Place and text of each paragraph and item of the comments of product code with these marks.
+fn paragraphs(marks: &[&str]) -> Vec<(String, String)> {
+    let mut files = BTreeMap::<String, Vec<String>>::new();
+    for (path, _, line) in lines() {
+        let top = ["src/", "cli/src/", "daemon/src/", "crates/"];
+        let is_product = top.iter().any(|top| path.starts_with(top)) && path.ends_with(".rs");
+        if is_product && !path.contains("/tests") && !path.contains("/benches/") {
+            files.entry(path).or_default().push(line);
+        }
+    }
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (path, lines) in files {
+        let mut before = None;
+        for (at, line) in lines.iter().enumerate() {
+            let comment = line.trim_start().split_once(' ');
+            let comment = comment.filter(|(mark, _)| marks.contains(mark));
+            let goes_on = comment.is_some_and(|(mark, text)| {
+                before == Some(mark) && !text.starts_with("* ") && !text.starts_with("# ")
+            });
+            match (comment, found.last_mut()) {
+                (Some((_, more)), Some((_, text))) if goes_on => text.push_str(&format!(" {more}")),
+                (Some((_, text)), _) => found.push((format!("{path}:{}", at + 1), text.to_owned())),
+                (None, _) => {}
+            }
+            before = comment.map(|(mark, _)| mark);
+        }
+    }
+    assert!(found.len() > 2_000, "{} paragraphs", found.len());
+    found
 }
 
 fn words(line: &str) -> impl Iterator<Item = &str> {
