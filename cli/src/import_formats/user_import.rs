@@ -115,7 +115,7 @@ pub fn write(store: &FactorStore, jobs: &[UserImport], manner: ImportOptions) ->
     }
 }
 
-/// The work of [`write`].
+/// The work of [`write()`].
 struct ImportWriter<'a> {
     store: &'a FactorStore,
     jobs: &'a [UserImport],

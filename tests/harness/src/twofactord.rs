@@ -29,7 +29,7 @@ impl Machine {
         self.daemon_through(&[])
     }
 
-    /// [`daemon`] through another program, such as setpriv.
+    /// [`Machine::daemon`] through another program, such as setpriv.
     ///
     /// # Panics
     /// As [`Machine::daemon`].

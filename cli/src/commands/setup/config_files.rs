@@ -73,7 +73,7 @@ pub fn write(path: &Path, expected: Option<&str>, text: &str) -> Result<(), Comm
 /// Removes a file that has this text.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn remove(path: &Path, expected: &str) -> Result<(), CommandFailure> {
     let (directory, name) = parent(path)?;
     unchanged(path, Some(expected))?;

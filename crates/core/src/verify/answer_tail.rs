@@ -14,7 +14,7 @@ pub struct AnswerTail {
 }
 
 impl AnswerTail {
-    /// Cuts it off `input`. It reads as the whole of it does, see [`TypedAnswer::read`].
+    /// Cuts it off `input`. It reads as the whole of it does, see `TypedAnswer::read`.
     #[must_use]
     pub fn of(input: &[u8], form: AnswerForm) -> Self {
         let usable = input.len() <= MAX_INPUT && !input.contains(&0);

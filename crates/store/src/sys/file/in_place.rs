@@ -24,7 +24,7 @@ pub fn write_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> Result<(), FileErro
     write_below(fd, bytes, offset, size_limit()?)
 }
 
-/// [`write_at`] where the limit is known, from [`size_limit`].
+/// [`write_at`] where the limit is known, from [`size_limit()`].
 ///
 /// # Errors
 /// [`FileError`] as for [`write_at`].
