@@ -239,3 +239,21 @@ fn a_wrong_password_takes_back_mark_and_ticket() {
     assert_eq!(wrong_password::refuse(&mut stage), AuthResult::Refused);
     assert_eq!((stage.marked(), &stage.claimed), (None, &None));
 }
+
+/// The question for the password may stay open for long.
+#[test]
+fn a_policy_that_was_changed_meanwhile_is_not_used() {
+    for policy in [
+        "enabled = false\n",
+        "enabled = true\n[services]\nlogin = false\n",
+        "enabled = true\n[[exempt]]\nusers = [\"root\"]\n",
+    ] {
+        let layout = PromptLayout::PasswordThenCode;
+        let mut stage = with(policy, FirstPass::Unused, layout, None);
+        assert_eq!(stage.run(&["hunter2"]), AuthResult::NotAsked, "{policy}");
+        stage.meanwhile = Some(|stage| stage.set_policy(ON));
+        assert_eq!(stage.run(&["hunter2"]), AuthResult::Refused, "{policy}");
+        let line = "user=root rhost= result=policy-changed".into();
+        assert_eq!(stage.logged().last(), Some(&(LogPriority::Notice, line)));
+    }
+}
