@@ -31,3 +31,30 @@ impl ExemptionScope {
         (Self::No, services.map(str::to_owned).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_is_off_exempts_no_user() {
+        let account = Account {
+            name: "alice".to_owned(),
+            uid: 1000,
+            gid: 1000,
+        };
+        let everywhere = "users = [\"alice\"]";
+        let at_su = "users = [\"alice\"]\nservices = [\"su\"]";
+        for (is_on, entry, expected) in [
+            (true, everywhere, (ExemptionScope::Everywhere, vec![])),
+            (true, at_su, (ExemptionScope::No, vec!["su".to_owned()])),
+            (false, everywhere, (ExemptionScope::No, vec![])),
+            (false, at_su, (ExemptionScope::No, vec![])),
+        ] {
+            let policy = format!("enabled = {is_on}\n[[exempt]]\n{entry}\n");
+            let policy = policy.parse().unwrap();
+            let found = ExemptionScope::of(&policy, &account, &mut |_| false);
+            assert_eq!(found, expected, "{is_on}, {entry}");
+        }
+    }
+}
