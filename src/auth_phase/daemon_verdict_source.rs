@@ -137,6 +137,8 @@ mod tests {
         assert_eq!(source.before().unwrap(), locked);
         assert!(source.before().is_err());
         assert!(!source.has_recovery_codes());
+        assert_eq!(source.few_recovery_codes(), None);
+        assert!(!source.has_policy_of_now().unwrap());
         // That there is no device is what a daemon says, and not its silence.
         assert!(DaemonVerdictSource::of_enrolled(&source.policy, &source.client).is_err());
     }

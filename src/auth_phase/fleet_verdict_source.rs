@@ -95,7 +95,7 @@ mod tests {
     use crate::arguments::FileChoice;
     use crate::return_codes::AuthResult;
     use crate::tests::stage::{ENROLLED, StagedTransaction};
-    use crate::transaction::MessageMode;
+    use crate::transaction::{LogPriority, MessageMode};
 
     /// A machine in a fleet, on which alice has a token and recovery codes, and was told of no change yet.
     struct SourceMachine {
@@ -189,6 +189,9 @@ mod tests {
         assert_eq!(source.changes_to_tell().len(), 1);
         assert_eq!(source.policy().tries, 7);
         assert_eq!(source.password_len(b"hunter2123456").unwrap(), 13);
+        assert!(source.has_policy_of_now().unwrap());
+        fs::write(machine.file.path(), "enabled = true\n").unwrap();
+        assert!(!source.has_policy_of_now().unwrap());
     }
 
     #[test]
@@ -230,6 +233,24 @@ mod tests {
             assert!(matches!(ending, Ok(AuthResult::Verified)));
             assert_eq!(stage.claimed.is_some(), is_claimed);
         }
+    }
+
+    #[test]
+    fn a_code_that_was_left_to_the_files_is_logged() {
+        let stage = StagedTransaction::new("enabled = true\n");
+        let login = LoginContext {
+            user: ENROLLED.into(),
+            rhost: Vec::new(),
+            arguments: &stage.arguments,
+            messages: MessageMode::Unwanted,
+            uniform: false,
+        };
+        login.log_outage(&stage, None);
+        assert_eq!(stage.logged(), []);
+        login.log_outage(&stage, Some("no route"));
+        let (priority, line) = stage.line();
+        assert_eq!(priority, LogPriority::Warning);
+        assert!(line.contains("no route"), "{line}");
     }
 
     /// These are not the files of the service.

@@ -257,3 +257,19 @@ fn a_policy_that_was_changed_meanwhile_is_not_used() {
         assert_eq!(stage.logged().last(), Some(&(LogPriority::Notice, line)));
     }
 }
+
+#[test]
+fn grace_of_a_policy_that_was_changed_is_not_used() {
+    let policy = "enabled = true\ngrace = 3600\n";
+    let layout = PromptLayout::PasswordThenCode;
+    let mut stage = with(policy, FirstPass::Unused, layout, None);
+    stage.rhost = Some(b"192.0.2.7".to_vec());
+    let kept = format!("hunter2{}", code(0));
+    assert_eq!(stage.run(&[&kept]), AuthResult::Verified);
+    assert_eq!(stage.run(&["hunter2"]), AuthResult::NotAsked);
+    // The grace is as long as before.
+    stage.meanwhile = Some(|stage| stage.set_policy("enabled = true\ngrace = 3600\ntries = 2\n"));
+    assert_eq!(stage.run(&["hunter2"]), AuthResult::Refused);
+    let line = "user=root rhost=192.0.2.7 result=policy-changed".into();
+    assert_eq!(stage.line(), (LogPriority::Notice, line));
+}

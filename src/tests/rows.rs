@@ -248,3 +248,32 @@ fn a_mark_of_another_line_stays() {
     assert_eq!(unknown.run(&[]), AuthResult::NotAsked);
     assert_eq!(unknown.marked(), Some(ENROLLED));
 }
+
+#[test]
+fn a_line_that_marks_leaves_the_marks_of_others() {
+    let mut stage =
+        StagedTransaction::of(NEWCOMER, "enabled = true\nenroll_at_login = \"offer\"\n");
+    let mut other = stage.arguments.clone();
+    other.policy = "/etc/other.toml".into();
+    let foreign = UnenrolledMark::new(&other, NEWCOMER);
+    let own = UnenrolledMark::new(&stage.arguments, NEWCOMER);
+    stage.marks = vec![own.clone(), foreign.clone()];
+    assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+    assert_eq!(stage.marks, [foreign, own]);
+}
+
+#[test]
+fn an_exemption_of_a_name_without_an_account_is_told() {
+    let name = "no-user-of-that-name";
+    for (exempt, is_told) in [(name, true), ("another-such-name", false)] {
+        let policy = format!("{ON}[[exempt]]\nusers = [\"{exempt}\"]\n");
+        let mut stage = StagedTransaction::of(name, &policy);
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+        let lines = stage.logged();
+        let told = lines.iter().any(|(priority, line)| {
+            *priority == LogPriority::Warning
+                && line.contains("result=unusable-user error=\"no account has that name\"")
+        });
+        assert_eq!(told, is_told, "{lines:?}");
+    }
+}
