@@ -65,12 +65,18 @@ impl CommandContext {
     }
 
     /// The state directory, which has to exist: only `twofactor init` makes it.
+    ///
+    /// # Errors
+    /// A refusal without a state directory, or with one that cannot be used.
     pub fn existing_store(&self) -> Result<FactorStore, CommandFailure> {
         self.store()?
             .ok_or_else(|| self.without_store("is missing or not complete"))
     }
 
     /// Makes and marks the state directory.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or has the mark of another one.
     pub fn initialize(
         &self,
         disagreement: MarkDisagreement,
@@ -84,6 +90,9 @@ impl CommandContext {
     }
 
     /// The state directory; `None` only on a machine on which there never was one.
+    ///
+    /// # Errors
+    /// A state directory that cannot be used, or that is missing and should be there.
     pub fn store(&self) -> Result<Option<FactorStore>, CommandFailure> {
         match FactorStore::open(&self.state, self.policy_path()) {
             Err(error) if error.is_missing() => {
@@ -103,6 +112,9 @@ impl CommandContext {
     }
 
     /// This store with changes that count on this host alone, while it is cut off from its fleet.
+    ///
+    /// # Errors
+    /// A refusal on a host that is in no fleet.
     pub fn on_this_host(&self, store: FactorStore) -> Result<FactorStore, CommandFailure> {
         if !store.is_in_fleet()? {
             let text = "this host is in no fleet, so that --this-host says nothing";
@@ -114,6 +126,9 @@ impl CommandContext {
     }
 
     /// The reason why logins are refused although the policy is valid: it is on, and there is no state directory.
+    ///
+    /// # Errors
+    /// A policy or state directory that cannot be looked at.
     pub fn missing_store(&self, policy: &Policy) -> Result<Option<CommandFailure>, CommandFailure> {
         let missing = policy.enabled && self.store()?.is_none();
         Ok(
@@ -141,12 +156,18 @@ impl CommandContext {
     }
 
     /// The policy; its defaults, switched off, when there is no file yet.
+    ///
+    /// # Errors
+    /// A policy that cannot be read, or is invalid.
     pub fn policy_or_default(&self) -> Result<Policy, CommandFailure> {
         let loaded = self.policy.load_if_present()?;
         Ok(loaded.map_or_else(Policy::default, |loaded| loaded.policy))
     }
 
     /// The policy, which has to exist.
+    ///
+    /// # Errors
+    /// A policy that is missing, cannot be read, or is invalid.
     pub fn existing_policy(&self) -> Result<LoadedPolicy, CommandFailure> {
         self.policy.load_if_present()?.ok_or_else(|| {
             let path = self.policy_path().display();
@@ -157,6 +178,9 @@ impl CommandContext {
     }
 
     /// The record of an account: that of an alias or of a renamed user may be kept under another name, which is said.
+    ///
+    /// # Errors
+    /// Files of the user that cannot be used.
     pub fn holder_of(
         &self,
         store: &FactorStore,
@@ -186,6 +210,9 @@ impl CommandContext {
     }
 
     /// Writes a report; as JSON with the name that was given, where the record is kept under another one.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn write(&self, report: &impl CommandReport) -> Result<(), CommandFailure> {
         match self.alias.get() {
             Some(alias) => self.format.write(&AliasedReport { report, alias }),
@@ -194,6 +221,9 @@ impl CommandContext {
     }
 
     /// The name under which what is kept about a user is shown, also where it cannot be used.
+    ///
+    /// # Errors
+    /// A user database that does not answer.
     pub fn shown_name(&self, store: &FactorStore, user: &str) -> Result<String, CommandFailure> {
         let account = self.account(user)?;
         Ok(self
@@ -202,6 +232,9 @@ impl CommandContext {
     }
 
     /// The login name that was given; without one the caller's, which is said on standard error.
+    ///
+    /// # Errors
+    /// A caller without a login name.
     pub fn user_or_caller(&self, given: Option<&str>) -> Result<String, CommandFailure> {
         if let Some(user) = given {
             return Ok(user.to_owned());
@@ -214,6 +247,9 @@ impl CommandContext {
     }
 
     /// The account with that login name.
+    ///
+    /// # Errors
+    /// No account of that name, or a user database that does not answer.
     pub fn account(&self, user: &str) -> Result<Account, CommandFailure> {
         accounts::by_name(user)?.ok_or_else(|| {
             CommandFailure::refused(format!(
@@ -226,6 +262,9 @@ impl CommandContext {
     }
 
     /// Account, files and record of a user who has a device.
+    ///
+    /// # Errors
+    /// No account of that name, no device, or files that cannot be used.
     pub fn enrolled(
         &self,
         user: &str,
@@ -238,6 +277,9 @@ impl CommandContext {
     }
 
     /// Record and state of a user with a device, read without a lock: for displays.
+    ///
+    /// # Errors
+    /// No device, or files that cannot be used.
     pub fn snapshot(&self, user: &str) -> Result<FactorSnapshot, CommandFailure> {
         let (holder, store) = self.found(user)?;
         let name = &holder.account.name;
@@ -249,6 +291,9 @@ impl CommandContext {
     }
 
     /// Account and files of a user about which something is kept: a device, or an invitation.
+    ///
+    /// # Errors
+    /// No account of that name, nothing that is kept about it, or files that cannot be used.
     pub fn recorded(&self, user: &str) -> Result<(Account, FactorStore), CommandFailure> {
         let (holder, store) = self.found(user)?;
         match holder.record {

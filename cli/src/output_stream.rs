@@ -24,12 +24,18 @@ pub enum OutputStream {
 
 impl OutputStream {
     /// Text for people. A line needs its own newline.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn text(self, text: &str) -> io::Result<()> {
         let text = Zeroizing::new(escaping::text(text).into_owned());
         self.write(text.as_bytes())
     }
 
     /// Sentences and tables for people: on a terminal, lines that are too long for it are broken between words.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn prose(self, text: &str) -> io::Result<()> {
         let Some(columns) = self.columns() else {
             return self.text(text);
@@ -40,11 +46,17 @@ impl OutputStream {
     }
 
     /// Text, and then the beginning of the same line again.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn line_to_overwrite(self, text: &str) -> io::Result<()> {
         self.write(format!("{}\r", escaping::value(text)).as_bytes())
     }
 
     /// A JSON value of [`serde_json`], and a newline.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn json(self, json: &str) -> io::Result<()> {
         let json = Zeroizing::new(escaping::json(json).into_owned() + "\n");
         self.write(json.as_bytes())
@@ -52,11 +64,17 @@ impl OutputStream {
 
     /// Writes what this program drew itself: with the sequences that set colours (ECMA-48 8.3.117), and with nothing
     /// that came from elsewhere.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn drawing(self, drawing: &str) -> io::Result<()> {
         self.write(drawing.as_bytes())
     }
 
     /// Lines for another program: as they are into a file or a pipe, and harmless on a terminal.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn lines_for_programs(self, lines: &str) -> io::Result<()> {
         if self.is_terminal() {
             self.text(lines)

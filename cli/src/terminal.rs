@@ -98,16 +98,25 @@ impl Terminal {
     }
 
     /// Shows text; a line needs its own newline.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn say(&self, text: &str) -> io::Result<()> {
         self.outlet.text(text)
     }
 
     /// Sentences for people: on a terminal, lines that are too long for it are broken between words.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn prose(&self, text: &str) -> io::Result<()> {
         self.outlet.prose(text)
     }
 
     /// Shows a QR code.
+    ///
+    /// # Errors
+    /// Output that cannot be written.
     pub fn show(&self, drawing: &QrDrawing) -> io::Result<()> {
         self.outlet.drawing(&drawing.text)
     }
@@ -195,6 +204,9 @@ impl Terminal {
     }
 
     /// Asks for a line. `None` at the end of the input and for an empty answer.
+    ///
+    /// # Errors
+    /// A terminal that cannot be read or written.
     pub fn ask(&self, question: &str) -> io::Result<Option<Zeroizing<String>>> {
         self.prose(question)?;
         interrupt::wait_for_answer()?;
@@ -207,6 +219,9 @@ impl Terminal {
     }
 
     /// Reads a line that no question was asked for. `None` at the end of the input.
+    ///
+    /// # Errors
+    /// Input that cannot be read.
     pub fn answer(&self) -> io::Result<Option<Zeroizing<String>>> {
         read_line(unbuffered(io::stdin().as_fd()))
     }
@@ -247,6 +262,9 @@ impl Terminal {
 
     /// Asks whether to do something more. Where no user can be asked, or `--yes` answers all questions of the change
     /// itself, the answer is no.
+    ///
+    /// # Errors
+    /// A terminal that cannot be read or written.
     pub fn offer(&self, question: &str) -> io::Result<bool> {
         if self.confirm == ConfirmMode::Yes || !self.is_interactive() {
             return Ok(false);

@@ -34,11 +34,17 @@ impl AccountLookup {
     }
 
     /// The account with that login name. A directory may know more than it lists.
+    ///
+    /// # Errors
+    /// [`LookupFailed`]: the user database does not answer.
     pub fn find(&self, name: &str) -> Result<Option<Account>, LookupFailed> {
         Ok(self.entry(name)?.map(|entry| entry.account))
     }
 
     /// The entry of that login name, with all fields of the database.
+    ///
+    /// # Errors
+    /// [`LookupFailed`]: the user database does not answer.
     pub fn entry(&self, name: &str) -> Result<Option<PasswdEntry>, LookupFailed> {
         match self.by_name.get(name) {
             Some(entry) => Ok(Some(entry.clone())),
@@ -47,6 +53,9 @@ impl AccountLookup {
     }
 
     /// The account with that user id: the first of several.
+    ///
+    /// # Errors
+    /// [`LookupFailed`]: the user database does not answer.
     pub fn find_uid(&self, uid: u32) -> Result<Option<Account>, LookupFailed> {
         match self.by_uid.get(&uid) {
             Some(account) => Ok(Some(account.clone())),
@@ -68,6 +77,9 @@ pub enum RecordOwner {
 
 impl RecordOwner {
     /// Looks at the passwd database, by name and, where it does not know the name, by the uid of the record.
+    ///
+    /// # Errors
+    /// [`LookupFailed`]: the user database does not answer.
     pub fn of(
         accounts: &AccountLookup,
         store: &FactorStore,
