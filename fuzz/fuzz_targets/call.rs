@@ -66,7 +66,7 @@ fn one(message: &[u8]) {
     }
 }
 
-/// What the service of the fleet is asked, and answers. A call that a client writes is the same call.
+/// Calls to the service of the fleet, and its answers. A call that a client writes is read as the same call.
 fn of_fleet(message: &[u8]) {
     match FleetCall::read(message) {
         Ok(FleetCall::Attempt {

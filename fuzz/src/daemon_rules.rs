@@ -192,7 +192,7 @@ impl UserModel {
         }
     }
 
-    /// What a `Begin` is refused with; otherwise the proof that it was given.
+    /// The refusal of a `Begin`; otherwise the proof that it was given.
     pub fn begin(
         &mut self,
         name: &str,
@@ -224,7 +224,7 @@ impl UserModel {
         }
     }
 
-    /// The same for `Renew`, with the device that is renewed.
+    /// The refusal of a `Renew`; otherwise its proof, with the device that is renewed.
     pub fn renew(
         &mut self,
         name: Option<&str>,

@@ -27,7 +27,7 @@ fn the_next_attempt_expects_none() {
     assert!(!stage.expects_session);
 }
 
-/// What a program within the session may not have to ask again is noted in the state.
+/// The state notes the session, so that a program within it need not ask again.
 #[test]
 fn a_login_awaits_its_session_in_the_state() {
     let awaits = |service| {

@@ -11,7 +11,7 @@ fn shown(machine: &Machine, arguments: &[&str], columns: u16) -> String {
     ended.shown.replace("\r\n", "\n")
 }
 
-/// The same text without line ends and the spaces around them.
+/// The text without line ends and the spaces around them.
 fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
 }

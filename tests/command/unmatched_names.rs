@@ -37,7 +37,7 @@ fn names_that_exempt_no_login_are_told() {
     assert_eq!(run.stdout, valid);
 }
 
-/// What the log has of the names in [`IDLE`].
+/// Lines of the log about the names in [`IDLE`].
 fn unusable_names(by: u32) -> Vec<String> {
     let group =
         "hint=\"the group has no members until then, so codes are asked; twofactor policy check\"";

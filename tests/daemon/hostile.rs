@@ -235,7 +235,7 @@ fn a_renamed_user_confirms_under_the_new_name() {
     assert_eq!(state_of("alice").devices.len(), 2);
 }
 
-/// What the policy says when the change is made counts, not what it said when the proof was given.
+/// The policy at the time of the change counts, not the one at the time of the proof.
 #[test]
 fn a_policy_that_changes_meanwhile_stops_the_change() {
     let (machine, alice, _daemon) = ready();

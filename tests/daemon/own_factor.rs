@@ -64,7 +64,7 @@ fn a_user_sees_the_own_status_alone() {
     }
 }
 
-/// What logins tell, however long, is in root's words and with root's keys.
+/// Texts of logins, however long, have root's words and root's keys.
 #[test]
 fn a_user_sees_the_own_changes_as_root_does() {
     let machine = machine(QUICK);

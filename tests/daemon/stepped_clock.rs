@@ -139,7 +139,7 @@ fn a_clock_that_steps_back_denies_until_it_is_right() {
     steps_and_comes_back(-HOUR, "clock");
 }
 
-/// What an onlooker saw an hour ago is of the window again, and is not taken.
+/// A code that an onlooker saw an hour ago is in the window again, and is not accepted.
 #[test]
 fn a_clock_that_steps_back_brings_no_code_back() {
     let (machine, phone, _daemon) = ready();

@@ -1,4 +1,4 @@
-//! Which module of a crate imports which, read from the sources.
+//! Graph of the modules of a crate and their imports, read from the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

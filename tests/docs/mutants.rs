@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// What stands for all files below a directory.
+/// Pattern for all files below a directory.
 const ALL_BELOW: &str = "**/*.rs";
 
 #[test]
@@ -58,7 +58,7 @@ fn alternatives_in_braces_are_each_a_path() {
     assert_eq!(alternatives("a.rs").collect::<Vec<_>>(), ["a.rs"]);
 }
 
-/// What is to be changed, relative to the workspace.
+/// Patterns of the files that are mutated, relative to the workspace.
 fn globs() -> Vec<String> {
     let text = fs::read_to_string(harness::workspace().join(".cargo/mutants.toml")).unwrap();
     let (_, rest) = text.split_once("\nexamine_globs = [\n").unwrap();

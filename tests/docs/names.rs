@@ -25,7 +25,7 @@ const SHARED_FILES: [(&str, &str); 13] = [
     ("verify.rs", "a code that is judged as at a login"),
 ];
 
-/// The same for names that a command shares with the operation or the call of the daemon that it is about.
+/// Names that a command shares with the operation or the call of the daemon that it is about.
 const COMMANDS: [&str; 4] = ["fleet.rs", "relocation.rs", "status.rs", "unlock.rs"];
 
 /// Constants of two words that several files have, each about what the file is about.

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::names::sources;
 
-/// What clippy.toml allows in tests, without its prefix.
+/// Lints that clippy.toml allows in tests, without their prefix.
 const LINTS: [&str; 4] = ["unwrap_used", "expect_used", "panic", "indexing_slicing"];
 
 #[test]

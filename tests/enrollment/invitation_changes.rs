@@ -75,7 +75,7 @@ fn an_invitation_that_ends_during_typing_is_named() {
     }
 }
 
-/// What was told last, on one line: in a session, or in the question at the end of a refused login.
+/// The last text to the user, on one line: in a session, or in the question at the end of a refused login.
 fn last_words(session: &Session) -> String {
     let question = session.prompts.last().unwrap();
     (session.stdout.clone() + &session.stderr + question).replace('\n', " ")

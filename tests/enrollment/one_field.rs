@@ -71,7 +71,7 @@ fn the_right_password_in_one_field_needs_a_device() {
     assert!(both.log().contains("Partial password"), "{}", both.log());
 }
 
-/// Whatever is wrong with these lines, it refuses.
+/// The module refuses with each fault of these lines.
 #[test]
 fn without_the_line_after_a_wrong_password_it_refuses() {
     let (machine, key) = machine_with_bob("require");

@@ -244,7 +244,7 @@ fn a_code_of_another_line_opens_nothing() {
     );
 }
 
-/// What an earlier account line only offers a later one may demand.
+/// A later account line may demand an enrollment that an earlier one only offers.
 #[test]
 fn a_skipped_offer_opens_no_later_line() {
     let machine = machine(OFFERED);

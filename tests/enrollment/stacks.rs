@@ -1,4 +1,4 @@
-//! Whatever the control flags of a stack: no key is shown without the right password.
+//! No control flags of a stack show a key without the right password.
 
 use harness::{Machine, PASSWORD, Pty};
 

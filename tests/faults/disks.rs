@@ -1,5 +1,5 @@
-//! A state directory on a disk that is full, has no inodes left, is read-only, or where the quota is used up: the right
-//! code still works where only space is missing, no user is let in wrongly, and a failed change leaves everything as it was.
+//! A state directory on a disk that is full, has no inodes left, is read-only, or where the quota is used up. The right code
+//! still works if only space is missing, no user is let in wrongly, and a failed change leaves everything as it was.
 
 use std::fs;
 use std::path::{Path, PathBuf};

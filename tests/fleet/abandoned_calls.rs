@@ -74,7 +74,7 @@ fn a_change_without_its_asker_is_not_made() {
     assert!(!is_in(&hosts[1], Token::new("alice").code_at(1)));
 }
 
-/// Who asked has judged it alone, where the policy lets it: counted here as well, a wrong one would count twice.
+/// The caller has judged the code alone, if the policy lets it. A wrong code that is counted here as well would count twice.
 #[test]
 fn a_code_without_its_asker_is_not_judged() {
     let cluster = EtcdCluster::start(&[]);

@@ -18,7 +18,7 @@ use twofactor_store::fleet_contact::FleetContact;
 
 use super::policy;
 
-/// What a service sends.
+/// Reply of a faulty service.
 #[derive(Clone)]
 enum ServiceReply {
     /// This, and no more.
@@ -81,7 +81,7 @@ impl Drop for FaultyService {
     }
 }
 
-/// What is wrong with it shuts no console, and opens nothing else.
+/// Its faults shut no console, and open nothing else.
 #[test]
 fn no_fault_of_the_service_shuts_the_console() {
     let machine = enrolled::machine(&policy(""));

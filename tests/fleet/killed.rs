@@ -60,7 +60,7 @@ impl ServiceConnection {
     }
 }
 
-/// What the next service is to make anew.
+/// Removes the files that the next service is to make anew.
 pub fn forget_last_service() {
     let _ = std::fs::remove_file(FLEET_SOCKET);
     let _ = std::fs::remove_file(contact());

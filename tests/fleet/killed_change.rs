@@ -28,7 +28,7 @@ use super::killed::{MANY, STRIDE, ServiceConnection, forget_last_service, wrong_
 use super::{policy, two_members, until_met};
 use harness::etcd::cluster::EtcdCluster;
 
-/// What counts here is what the store has.
+/// The values in the store count here.
 const KEYS: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";
 const USER: &str = "bob";
 const NOW: u64 = 2_000_000_000;
@@ -46,7 +46,7 @@ enum RelayedKind {
     Unset,
 }
 
-/// What was told of a change.
+/// Reported result of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ToldEnd {
     Made,
@@ -105,11 +105,11 @@ fn confirmed(device: &Device, account: &Account) -> ConfirmedDevice {
     new.unwrap()
 }
 
-/// What is stored of the user.
+/// The user's values in the store.
 #[derive(Debug, PartialEq, Eq)]
 struct StoredFactor {
     record: Option<String>,
-    /// Whether each device has an entry in the state, in which its first code is used up.
+    /// True if each device has an entry in the state, in which its first code is used up.
     is_confirmed: bool,
 }
 

@@ -50,7 +50,7 @@ fn two_hosts(cluster: &EtcdCluster, kind: OtpKind, keys: &str) -> [MemberHost; 2
     hosts
 }
 
-/// The same with this policy, on which no service runs yet.
+/// Two hosts with this policy, on which no service runs yet.
 fn two_members(cluster: &EtcdCluster, kind: OtpKind, policy: &str) -> [MemberHost; 2] {
     let hosts = [(); 2].map(|()| MemberHost::start(cluster, policy));
     let phone: Device = device("phone", kind);

@@ -1,4 +1,4 @@
-//! What is wrong with one user in the store is no outage for others.
+//! Damaged values of one user in the store, which are no outage for others.
 
 use harness::enrolled::{SERVICE, Token, add_account, auth, device, login, write_record};
 use harness::pam::code;
@@ -13,7 +13,7 @@ use harness::etcd::cluster::EtcdCluster;
 /// An outage lets no code in.
 const DENY: &str = "deadline_ms = 4000\non_outage = \"deny\"\n";
 
-/// What libpam returns for a code of a user's.
+/// The return code of libpam for a code of a user's.
 fn types(host: &MemberHost, user: &'static str, typed: &str) -> i32 {
     let typed = typed.to_owned();
     host.run(move |_| auth(login(user).service(SERVICE).answer(&typed)))

@@ -193,7 +193,7 @@ fn a_lost_answer_is_told_as_unsure() {
     renewed(&hosts[0], has_device);
 }
 
-/// What another host enrolled is not offered again, and a password alone is not enough.
+/// An enrollment that another host made is not offered again, and a password alone is not enough.
 #[test]
 fn a_user_enrolled_elsewhere_is_refused() {
     let cluster = EtcdCluster::start(&[]);

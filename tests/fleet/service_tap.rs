@@ -12,7 +12,7 @@ use twofactor_store::sys::socket::peer_credentials;
 /// Path to which the service is moved meanwhile.
 const MOVED: &str = "/run/twofactor/fleet-moved";
 
-/// What becomes of the answer to a change.
+/// Treatment of the answer to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TappedAnswer {
     /// The process that asked is killed before it comes.

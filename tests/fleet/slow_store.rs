@@ -56,7 +56,7 @@ fn rival() -> JoinHandle<Duration> {
     })
 }
 
-/// Whether a state was ever taken over on a host.
+/// True if a state was ever taken over on a host.
 fn was_taken_over() -> bool {
     Path::new(STATE_DIR).join("state/alice+").exists()
 }
@@ -155,7 +155,7 @@ fn a_code_waits_for_a_slow_store() {
     assert_eq!(result, code::SUCCESS, "{log}");
 }
 
-/// What was told of new recovery codes.
+/// Reported result of new recovery codes.
 #[derive(Debug)]
 enum ToldCodes {
     Made(String),

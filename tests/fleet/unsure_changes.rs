@@ -14,7 +14,7 @@ use harness::etcd::cluster::EtcdCluster;
 
 const PATIENT: &str = "deadline_ms = 4000\n";
 
-/// What the program of `notify` got on a host.
+/// The file with the changes that the program of `notify` got on a host.
 fn told_changes() -> PathBuf {
     PathBuf::from("/root/told-changes")
 }

@@ -56,7 +56,7 @@ fn unpack(machine: &Machine, name: &str, root: &'static str) -> &'static Path {
     Path::new(root)
 }
 
-/// The same for servers.
+/// Root of the unpacked servers.
 fn unpacked_servers(machine: &Machine) -> &'static Path {
     unpack(machine, "servers", "/opt/servers")
 }

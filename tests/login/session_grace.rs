@@ -31,7 +31,7 @@ fn desk(keys: &str) -> (Machine, Phone) {
 
 const ON: &str = "grace_session = 300";
 
-/// What a program printed of [`PROBE`].
+/// The output of [`PROBE`].
 fn probed(shown: &str) -> &str {
     let found = shown.rsplit_once("probed: ");
     found

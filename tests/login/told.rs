@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const NOT_YOU: &str = "If that was not you, tell your administrator.";
 
-/// What a terminal shows, with the lines that are too long for it put together.
+/// The text on a terminal, with the lines that were too long for it put together.
 fn joined(shown: &str) -> String {
     shown.replace("\r", "").replace('\n', " ")
 }

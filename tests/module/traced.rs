@@ -1,4 +1,4 @@
-//! Which files a login touches, seen by strace, which the environment does not change.
+//! The files that a login touches, seen by strace. The environment does not change them.
 
 use harness::Machine;
 use harness::fault::FLUSHES;

@@ -100,7 +100,7 @@ fn uids_without_an_account_take_no_place_of_users() {
     assert_eq!(evicted_for(&mut open, 1000), None);
 }
 
-/// What is counted on the way is what there is, whatever happened in whatever order.
+/// The counts are those of the connections that are open, after events in any order.
 #[test]
 fn counts_are_those_of_the_open_connections() {
     let mut open = Connections::default();

@@ -8,7 +8,7 @@ use crate::connection_place::SharedConnections;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// What is waited for: a listening socket and the order to stop, each with its other end.
+/// The sockets that are waited for: a listening socket and the order to stop, each with its other end.
 struct Waited {
     silent: SilentConnections,
     connections: SharedConnections,

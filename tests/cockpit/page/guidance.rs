@@ -1,4 +1,4 @@
-//! What the page says before something goes wrong: try it before SSH depends on it, which code comes next, what is not shown again.
+//! The page's advice before something goes wrong: to try a login before SSH depends on it, which code comes next, what is not shown again.
 
 use harness::logins::enroll;
 use harness::{CockpitPage, CockpitRole, Machine, Totp};

@@ -10,7 +10,7 @@ fn is_on(page: &CockpitPage<'_>, id: &str) -> bool {
     page.wait(&format!("document.getElementById('{id}')?.checked")) == json!(true)
 }
 
-/// What the preview says first: the setting that changes, and its new value.
+/// The first line of the preview: the setting that changes, and its new value.
 fn previewed(page: &CockpitPage<'_>) -> [String; 2] {
     ["dt", "dd"].map(|part| page.text(&format!("dialog .effect {part}")))
 }

@@ -1,4 +1,4 @@
-//! What is shown only once is not lost by an Escape that comes too early, or twice.
+//! Results that are shown only once, and are not lost by an Escape that comes too early, or twice.
 
 use harness::logins::enroll;
 use harness::{CockpitPage, CockpitRole, Machine};

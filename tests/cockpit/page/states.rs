@@ -1,4 +1,4 @@
-//! What the page says where something is wrong.
+//! Texts of the page about faults.
 
 use harness::CockpitRole;
 use harness::logins::{enroll, enrolled};

@@ -138,7 +138,7 @@ fn a_users_factor_is_unset_after_a_preview() {
     assert!(!page.shows("[data-user='alice'] button"));
 }
 
-/// What the question of the command says.
+/// The page asks as the command does.
 #[test]
 fn an_unset_shows_first_what_counts_on_other_hosts() {
     let (machine, _daemon) = desk("", "");

@@ -140,7 +140,7 @@ fn a_dialogue_that_cannot_begin_is_an_event() {
     assert_eq!(parse(&run.stdout)["kind"], "not-root");
 }
 
-/// What a program reads of a caller, or of a name with the same user id, is in the events.
+/// The events tell a program of the caller, and of a name with the same user id.
 #[test]
 fn an_alias_is_named_in_the_events_alone() {
     let machine = desk_on();

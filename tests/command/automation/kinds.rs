@@ -51,7 +51,7 @@ fn what_is_missing_has_kinds_of_its_own() {
     assert_eq!(kind(&machine, enroll, 3), "no-store");
 }
 
-/// What was typed in the wrong place may be a code, and standard error goes to journals.
+/// Text in the wrong place may be a code, and standard error goes to journals.
 #[test]
 fn a_usage_error_for_programs_is_silent_on_stderr() {
     let machine = desk_on();

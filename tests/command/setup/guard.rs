@@ -1,4 +1,4 @@
-//! What setup refuses, since it would lock users out or let them in.
+//! Refusals of setup, where it would lock users out or let them in.
 
 use std::path::Path;
 

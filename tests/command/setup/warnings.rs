@@ -1,4 +1,4 @@
-//! What `setup` says of programs and devices before it changes anything, and where the files of users cannot be read.
+//! Warnings of `setup` about programs and devices before it changes anything, and about files of users that cannot be read.
 
 use std::os::unix::fs::PermissionsExt as _;
 

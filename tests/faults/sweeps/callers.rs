@@ -1,5 +1,5 @@
-//! su and sudo run with the limits of their caller, from nothing upwards: those make a login fail, but no guess is
-//! judged without being counted, nothing is told about a code that was not counted, and no file is damaged.
+//! su and sudo run with the limits of their caller, from nothing upwards. The limits make a login fail, but no guess is judged
+//! without being counted, nothing is told about a code that was not counted, and no file is damaged.
 
 use std::fs;
 

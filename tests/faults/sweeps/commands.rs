@@ -276,7 +276,7 @@ fn repeated(
     }
 }
 
-/// Which record is in force; the reason why none is.
+/// The record that is in force; the reason why none is.
 fn in_force(change: &Change, before: &CommandBefore) -> Result<InForce, String> {
     let account = account(change.user);
     let path = record_path(change.user);

@@ -260,7 +260,7 @@ fn sweep(
 /// Use of a code: whether a code of the user was accepted while the process was stopped.
 #[derive(Clone, Copy)]
 struct Used {
-    /// That of the process itself.
+    /// A code that the process itself judged.
     same: bool,
     /// Any.
     any: bool,

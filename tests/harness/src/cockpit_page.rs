@@ -192,7 +192,7 @@ impl<'machine> CockpitPage<'machine> {
             .click(&format!("{selector} option[value='{value}']"));
     }
 
-    /// What axe-core, from a file, finds on what the page shows: rule and element.
+    /// Findings of axe-core, from a file, on the page as it is shown: rule and element.
     pub fn hindrances(&self, axe: &Path) -> Vec<String> {
         let axe = std::fs::read_to_string(axe).expect("axe-core; make test-browser fetches it");
         self.browser().script(&axe).expect("axe-core runs");

@@ -55,12 +55,12 @@ pub struct Fault {
     pub harm: Harm,
 }
 
-/// Which calls are told.
+/// The calls that are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
-    /// Those between the marks that pamdrive makes: in libpam and its modules, not in pamdrive itself.
+    /// Calls between the marks that pamdrive makes: in libpam and its modules, not in pamdrive itself.
     Marked,
-    /// Those of the program that was executed as the one of this number, and of those after it.
+    /// Calls of the program that was executed as the one of this number, and of those after it.
     Program(usize),
 }
 
@@ -145,7 +145,7 @@ struct Tracer<'m> {
     fault: Option<Fault>,
     programs: usize,
     tracees: BTreeMap<i32, Tracee>,
-    /// Those that ended before their parents told of them.
+    /// Processes that ended before their parents told of them.
     early: BTreeSet<i32>,
     calls: Vec<Call>,
     struck: Option<Call>,

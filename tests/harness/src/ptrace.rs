@@ -33,7 +33,7 @@ pub enum Side {
 pub struct Processors(libc::cpu_set_t);
 
 impl Processors {
-    /// Those of this moment.
+    /// The processors of the calling thread.
     pub fn of_thread() -> io::Result<Self> {
         // SAFETY: all-zero is a valid set, and as large as is said.
         let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };

@@ -50,7 +50,7 @@ const PAGE: u32 = 12;
 
 #[derive(Default)]
 struct Steps {
-    /// Which file is mapped at a page, or was before the program let it go.
+    /// The file that is mapped at a page, or was before the program unmapped it.
     files: HashMap<u64, String>,
     windows: Vec<BTreeMap<String, u64>>,
 }

@@ -231,7 +231,7 @@ impl Daemon {
         self.ends_with_log().0
     }
 
-    /// The same, and the lines that it has logged until then.
+    /// As [`Daemon::ends`], with the lines that it has logged until then.
     ///
     /// # Panics
     /// As [`Daemon::ends`].

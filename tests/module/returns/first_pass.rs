@@ -159,7 +159,7 @@ fn forward_pass_passes_whole_answers_where_no_code() {
     assert_eq!((refused.auth, refused.prompts.len()), (code::AUTH_ERR, 1));
 }
 
-/// Who waits at the question of the password until the policy is another one is not let in by the old one.
+/// A user who waits at the question of the password until the policy has changed is not let in by the old one.
 #[test]
 fn a_policy_changed_at_the_password_ends_the_login() {
     let machine = machine(ON);

@@ -40,7 +40,7 @@ fn with_code(token: &Token, service: &str) -> i32 {
     auth(login.answer(token.code()))
 }
 
-/// What root's session says, by whatever way it began, depends on no group.
+/// The answer to root's session depends on no group, however the session began.
 #[test]
 fn r43_the_session_of_root_looks_no_group_up() {
     let machine = machine("enabled = true\n");

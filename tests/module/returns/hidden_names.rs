@@ -1,5 +1,5 @@
-//! Names that the C library does not find, since a source of the name service failed: they may be other names of a user with
-//! a device, or of one who must have one, so that their absence has to be proven.
+//! Names that the C library does not find, since a source of the name service failed. They may be other names of a user with a
+//! device, or of one who must have one, so that their absence has to be proven.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ fn a_name_that_a_failing_source_hides_is_refused() {
     assert_eq!(names.asked(), [""; 0]);
 }
 
-/// Whatever its sources, a machine whose own accounts cannot be read knows of no name that it is none.
+/// With any sources, a machine whose own accounts cannot be read cannot know that a name does not exist.
 #[test]
 fn a_name_is_not_absent_from_an_unreadable_passwd() {
     let machine = machine(ON);

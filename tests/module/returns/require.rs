@@ -188,7 +188,7 @@ fn r47_rules_before_a_requirement_look_nothing_up() {
     }
 }
 
-/// Those who are refused look like those with a device; a name without an account looks like those who are refused.
+/// Refused users look like users with a device; a name without an account looks like refused users.
 #[test]
 fn r47_uniform_prompts_hide_those_who_need_a_device() {
     let machine =
@@ -242,7 +242,7 @@ fn r47_sessions_are_told_of_the_days_left() {
     }
 }
 
-/// What a session says depends on requirements of a later day alone.
+/// The text of a session depends on requirements of a later day alone.
 #[test]
 fn r47_sessions_look_up_no_more_than_they_tell() {
     let machine = with_alice("groups = [\"robots\"]");

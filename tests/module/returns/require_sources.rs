@@ -1,4 +1,4 @@
-//! What each source of the name service says of `[[require]]` when it is asked alone.
+//! Answers of each source of the name service about `[[require]]`, asked alone.
 
 use harness::pam::code;
 

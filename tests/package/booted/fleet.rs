@@ -14,7 +14,7 @@ const SOCKET: &str = "twofactord-fleet.socket";
 const SERVICE: &str = "twofactord-fleet.service";
 const STORE: &str = "etcd.service";
 
-/// What the real system gives to the booted one: etcd, and certificates for it and the host.
+/// Files that the real system gives to the booted one: etcd, and certificates for it and the host.
 struct StoreFiles(Vec<(String, Vec<u8>, u32)>);
 
 impl StoreFiles {

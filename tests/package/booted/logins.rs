@@ -36,8 +36,8 @@ fn console_ssh_and_sudo_ask_for_the_code() {
     assert_eq!(ssh.end().code, Some(0));
 }
 
-/// What a program does with which a user sets up the first device: the daemon's socket is all it needs. A counting one, so that
-/// the next code needs no waiting.
+/// A program with which a user sets up the first device: the daemon's socket is all it needs. The device counts, so that the next
+/// code needs no waiting.
 pub(super) const ENROLL: &str = r#"#!/bin/sh -e
 mkfifo calls replies
 daemonask /run/twofactor/socket talk <calls >replies &

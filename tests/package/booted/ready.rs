@@ -51,7 +51,7 @@ pub fn apt(system: &BootedSystem, words: &[&str]) {
     apt.run().ok();
 }
 
-/// The same, with the profile selected, the policy on, and a token of alice's.
+/// The booted machine with the profile selected, the policy on, and a token of alice's.
 pub fn in_use() -> (Machine, BootedSystem, PackageToken) {
     let (machine, system) = installed();
     let select = system

@@ -1,4 +1,4 @@
-//! What runs for a user beside a login session with grace (policy `grace_session`): cron's jobs and the user's own services.
+//! Programs of a user beside a login session with grace (policy `grace_session`): cron's jobs and the user's own services.
 
 use harness::PASSWORD;
 use harness::{BootedSystem, Machine};
@@ -15,7 +15,7 @@ fn probe() -> String {
     )
 }
 
-/// What a probe has said in this file of alice's home directory, as soon as it has.
+/// The answer of a probe, in this file of alice's home directory, once it is there.
 fn said(machine: &Machine, system: &BootedSystem, file: &str) -> String {
     let path = format!("/home/alice/{file}");
     let wait = "until [ -e \"$1\" ]; do sleep 0.1; done";

@@ -135,7 +135,7 @@ pub fn switch_on(machine: &Machine) {
         .ok();
 }
 
-/// What 0.1 asks after a wrong code.
+/// The question of 0.1 after a wrong code.
 const ASK_AGAIN_BEFORE: &str = "Wrong code.\nVerification code: ";
 
 /// Logs in with the password alone, which must be enough.

@@ -1,4 +1,4 @@
-//! What is written is read again, and nothing that is not whole.
+//! A written backup is read again, and none that is not whole.
 
 use super::*;
 use crate::device::{CredentialId, Device, DeviceName, OtpKind};

@@ -82,7 +82,7 @@ fn a_user_who_came_back_meanwhile_is_not_removed() {
     assert!(store.record_named("alice").unwrap().is_some());
 }
 
-/// What the store has of alice after she was removed, and enrolled anew with another uid.
+/// The record of alice in the store after she was removed, and enrolled anew with another uid.
 fn successor() -> UserRecord {
     testing::record_of(&testing::account("alice", UID + 1), &[testing::token()])
 }

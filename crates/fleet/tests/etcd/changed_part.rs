@@ -55,8 +55,8 @@ impl ChangedPart {
         found
     }
 
-    /// Those that are tried: all of them in `make fleet`, and each one of a distance in the short form (`FLEET_EVERY`). The distance has no
-    /// factor in common with the number of changes of a place, so that each kind of change is tried.
+    /// The changes that are tried: all of them in `make fleet`, and each one of a distance in the short form (`FLEET_EVERY`). The
+    /// distance has no factor in common with the number of changes of a place, so that each kind of change is tried.
     pub fn tried(value: &Value) -> Vec<Self> {
         Self::all(value).into_iter().step_by(every()).collect()
     }

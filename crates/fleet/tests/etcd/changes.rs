@@ -59,7 +59,7 @@ fn an_unlock_on_one_host_counts_on_all() {
     assert_eq!(a.failures("alice"), 0);
 }
 
-/// What a host pushes is joined by the record that the fleet has, whatever the host's copy says.
+/// A state that a host pushes is joined by the record of the fleet, whatever the host's copy says.
 #[test]
 fn a_pushed_state_follows_the_fleets_record() {
     let cluster = EtcdCluster::start(&[]);
@@ -209,8 +209,8 @@ fn with_code_of_one_host(user: &str) -> UserRecord {
     record
 }
 
-/// What comes with such a code is none that the store has. One that was brought is as new as what the store has of it, though: a restored
-/// backup has none that is newer. No code is judged by it as by the newest one, since it has a code of its host.
+/// A record with such a code is none that the store has. One that was brought is as new as the record in the store, though: a
+/// restored backup has none that is newer. No code is judged by it as by the newest one, since it has a code of its host.
 #[test]
 fn a_host_to_which_a_code_was_brought_is_marked() {
     let cluster = EtcdCluster::start(&[]);

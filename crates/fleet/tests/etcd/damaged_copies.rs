@@ -159,7 +159,7 @@ fn a_user_whose_leftovers_are_removed_is_refused() {
     assert!(!store.is_unmirrored("alice").unwrap());
 }
 
-/// What the fleet has of a user can be used on the other hosts.
+/// The fleet's values of a user can be used on the other hosts.
 #[test]
 fn a_user_that_one_host_lacks_is_not_removed_by_it() {
     let cluster = EtcdCluster::start(&[]);

@@ -1,5 +1,5 @@
-//! A host whose member gives faulty replies: it removes nothing, takes no list for whole that is not, knows of each change whether it was
-//! made or that this is unknown, and goes on as soon as the replies are whole.
+//! A host whose member gives faulty replies. It removes nothing, and takes no list for whole that is not. It knows of each change
+//! that it was made, that it was not, or that this is unknown. It goes on as soon as the replies are whole.
 
 use std::fs;
 use std::time::{Duration, Instant};

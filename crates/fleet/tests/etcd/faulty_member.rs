@@ -42,7 +42,7 @@ impl MemberExchange {
     }
 }
 
-/// What a host gets.
+/// Reply that a host gets.
 pub struct SentReply {
     bytes: Vec<u8>,
     /// Sent again and again after that, with a pause, until the host has gone.

@@ -78,7 +78,7 @@ impl FaultyFleet {
         self.attempt_within(&RetriesLeft::few(), 4 * REQUEST, at)
     }
 
-    /// The same within a time, which may not last longer. What is accepted is in the store; anything else is an outage.
+    /// An attempt that may last no longer than this. An accepted code is in the store; anything else is an outage.
     fn attempt_within(&mut self, time: &dyn TimeLeft, longest: Duration, at: &str) -> FaultyEnd {
         self.rounds += 1;
         let begun = Instant::now();
@@ -132,7 +132,7 @@ fn no_changed_part_of_a_read_is_believed() {
     assert!(accepted > few && outages > few, "{accepted} {outages}");
 }
 
-/// What such a reply leaves open is read back.
+/// A result that such a reply leaves open is read back.
 #[test]
 fn no_changed_part_of_a_write_is_believed() {
     let cluster = EtcdCluster::start(&[]);
@@ -225,7 +225,7 @@ pub fn faults() -> Vec<NamedFault> {
     ]
 }
 
-/// The same, where bytes come too late, or go on and on.
+/// Faults of replies whose bytes come too late, or without end.
 fn late_faults() -> Vec<NamedFault> {
     vec![
         ("no answer", |it| {
@@ -282,7 +282,7 @@ fn a_broken_reply_is_an_outage_or_what_is_stored() {
     }
 }
 
-/// Whatever is in the place of the answer.
+/// Replies with anything in the place of the answer.
 #[test]
 fn a_write_that_did_not_arrive_is_not_told() {
     let cluster = EtcdCluster::start(&[]);

@@ -195,7 +195,7 @@ impl TestFleet {
         self.attempt_by((user, 0), host, round, time)
     }
 
-    /// The same by a record of this revision.
+    /// One attempt by a record of this revision.
     pub fn attempt_by(
         &self,
         whose: (&str, u64),
@@ -206,7 +206,7 @@ impl TestFleet {
         self.attempt_within(whose, host, round, &AttemptDeadline::after(time))
     }
 
-    /// The same in the time that is left.
+    /// One attempt in the time that is left.
     pub fn attempt_within(
         &self,
         (user, record): (&str, u64),

@@ -221,7 +221,7 @@ fn a_wrong_store_takes_no_change() {
     assert_eq!(fleet.records(0, 0).1.len(), 0);
 }
 
-/// What a host with an older record takes for a code may be one that was replaced elsewhere.
+/// A host with an older record may take a code for right that was replaced elsewhere.
 #[test]
 fn an_older_record_judges_nothing() {
     let cluster = EtcdCluster::start(&[]);

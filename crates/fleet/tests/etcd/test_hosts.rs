@@ -60,7 +60,7 @@ impl TestHost {
         self.files.path().join("fleet.key")
     }
 
-    /// What an act on the membership of this host needs of it.
+    /// Runs an act on the membership of this host with its files and settings.
     pub fn with_local<T>(&self, act: impl FnOnce(LocalHost<'_>, &HostSettings) -> T) -> T {
         let (store, state) = (self.files.store(), self.files.top());
         let local = LocalHost {

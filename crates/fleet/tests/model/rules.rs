@@ -17,7 +17,7 @@ pub struct FleetRules {
     pub own_file_agrees: bool,
     /// Of one host, one attempt of a user at a time.
     pub file_lock: bool,
-    /// What a host judged by itself is joined with the store's state at the next attempt.
+    /// A state with codes that a host judged by itself is joined with the store's at the next attempt.
     pub join: bool,
     /// A host compares the number that it wrote last: a store that went back is an outage.
     pub host_beat: bool,
@@ -71,7 +71,7 @@ pub enum RestoreScene {
     Never,
     /// One is, after each host wrote a number since it was made.
     AfterAllBeats,
-    /// The same, and then an administrator begins a new epoch.
+    /// As `AfterAllBeats`, and then an administrator begins a new epoch.
     ThenNewEpoch,
     /// One is, at any time.
     AtAnyTime,

@@ -60,7 +60,7 @@ fn following(
     steps.0
 }
 
-/// The same search once more, now with the way to each world.
+/// The search once more, now with the way to each world.
 fn story(scene: &FleetScene, rules: &FleetRules, wanted: u64) -> Vec<String> {
     let first = FleetWorld::new(scene);
     let begin = first.fingerprint();

@@ -40,7 +40,7 @@ pub struct HostState {
     pub lock: u8,
     /// Successes that were told there.
     pub told: u8,
-    /// Those of them that the host judged by itself.
+    /// The part of them that the host judged by itself.
     pub told_by_itself: u8,
 }
 

@@ -1,7 +1,7 @@
 //! Random lives of logins against a model of the rules that is too simple to be wrong.
 //!
-//! The bytes that choose what happens come from a generator of a few lines, and not from a crate for property tests: the
-//! same lives are played by `fuzz/`, where libFuzzer finds the rare ones and makes a failing one short.
+//! The bytes that choose what happens come from a generator of a few lines, and not from a crate for property tests. The same
+//! lives are played by `fuzz/`, where libFuzzer finds the rare ones and makes a failing one short.
 
 mod changes;
 mod play;

@@ -122,7 +122,7 @@ fn nothing_is_looked_up_where_all_need_a_device() {
     );
 }
 
-/// Whatever the entries name, reports and logins say the same.
+/// Reports and logins agree, for all names in the entries.
 #[test]
 fn many_accounts_have_the_requirements_of_each_alone() {
     let listing = || Arc::new(MachineListing::new(GroupListing::read()));

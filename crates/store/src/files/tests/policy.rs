@@ -89,7 +89,7 @@ fn a_missing_policy_is_an_error() {
     assert_eq!(policies.file.refresh(&mut loaded).unwrap_err(), expected);
 }
 
-/// Whatever else is wrong with the file never passes for "no policy".
+/// No other fault of the file passes for "no policy".
 #[test]
 fn only_a_missing_policy_is_absent() {
     let policies = policy("enabled = true\n");

@@ -1,4 +1,4 @@
-//! What is kept about a user moves to another name or uid.
+//! Moves of record and state to another name or uid.
 
 use super::*;
 
@@ -228,7 +228,7 @@ fn the_old_name_never_has_no_device() {
     }
 }
 
-/// What would leave a part of it behind has to wait.
+/// A move that would leave a part behind has to wait.
 #[test]
 fn a_record_on_its_way_is_not_changed() {
     let (_scratch, store) = pending();

@@ -74,7 +74,7 @@ fn r43_another_device_is_not_removed_unseen() {
     assert_eq!(store.holder(&alice()).err(), Some(lost));
 }
 
-/// The same devices with a record that was written anew, as for new recovery codes.
+/// The devices are the same, and their record was written anew, as for new recovery codes.
 #[test]
 fn r43_the_same_devices_are_removed() {
     let (scratch, store) = enrolled();
@@ -125,7 +125,7 @@ fn r42_a_killed_removal_of_a_damaged_record_completes() {
     assert!(scratch.everything().is_empty());
 }
 
-/// The same of one on its way to another name, whose state has that name already.
+/// A record on its way to another name, whose state has that name already.
 #[test]
 fn r42_a_killed_removal_of_a_moving_record_completes() {
     let (scratch, store) = enrolled();

@@ -91,7 +91,7 @@ fn r42_a_removal_in_between_is_no_lost_record() {
     }
 }
 
-/// What is lost at the second look is lost, also where something else was to be seen at the first.
+/// A record that is lost at the second look is lost, also if the first look saw something else.
 #[test]
 fn r42_a_record_lost_at_the_second_look_is_lost() {
     for who in [alice(), alias()] {

@@ -1,4 +1,4 @@
-//! Which of the two slots a write goes to, and what a torn write leaves.
+//! The slot that a write goes to, and the state after a torn write.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -11,7 +11,7 @@ fn halves(scratch: &ScratchStore) -> [Vec<u8>; 2] {
     [first.to_vec(), second.to_vec()]
 }
 
-/// Which slots changed between two readings.
+/// The slots that changed between two readings.
 fn changed(before: &[Vec<u8>; 2], after: &[Vec<u8>; 2]) -> Vec<StateSlot> {
     [StateSlot::First, StateSlot::Second]
         .into_iter()

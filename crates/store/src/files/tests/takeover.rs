@@ -32,7 +32,7 @@ fn is_kept(limit: Duration) -> bool {
     kept
 }
 
-/// What hangs is taken over as what is stopped.
+/// A process that hangs is taken over as one that is stopped.
 #[test]
 fn a_holder_that_shows_life_is_waited_for() {
     assert!(is_kept(Duration::from_secs(5)));

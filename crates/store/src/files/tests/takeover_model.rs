@@ -1,12 +1,11 @@
-//! An exhaustive model of `state_generations.rs`, `user_relocation.rs` and `LockedFactor::remove`: some processes that each judge one attempt
-//! with the same code, or change the files, each of which may stop for ever, or be killed, between any two system calls;
-//! and power cuts, after which any part of what was not flushed is lost.
+//! An exhaustive model of `state_generations.rs`, `user_relocation.rs` and `LockedFactor::remove`. Some processes each judge one
+//! attempt with the same code, or change the files. Each may stop for ever, or be killed, between any two system calls. After a
+//! power cut any part of what was not flushed is lost.
 //!
-//! Held: one code succeeds once at most; an attempt whose outcome was told is counted for good, in the file that a login
-//! finds; there always is such a file; no code is judged after its device was removed; a process alone comes to an end,
-//! whatever the others were stopped in, and one that begins to log in learns about its code; a removal that comes to its end
-//! leaves no device that counts and has no record. And each part of the design is
-//! needed: without it the model finds what breaks.
+//! The model proves: one code succeeds once at most. An attempt whose outcome was told is counted for good, in the file that a
+//! login finds, and there always is such a file. No code is judged after its device was removed. A process alone comes to an end,
+//! whatever the others were stopped in, and a new login learns about its code. A removal that comes to its end leaves no device
+//! that counts and has no record. Each part of the design is needed: without it the model finds what breaks.
 //!
 //! The heartbeat (`LockedFactor::write_heartbeat`) is no step of it: it writes what is there. Patience is none either: a process may take a state
 //! over at any moment, so that what is held here does not depend on how long others wait.

@@ -373,7 +373,7 @@ fn spent_marks_stay_where_devices_change() {
     assert!(state.is_spent(set.id, 4) && !state.is_spent(set.id, 5));
 }
 
-/// Whatever a restoration would come to, the look at it writes nothing and takes no lock.
+/// The preview of a restoration writes nothing and takes no lock, with any result.
 #[test]
 fn a_preview_says_the_same_and_changes_nothing() {
     let (scratch, store) = with(&[phone(), token()]);

@@ -96,7 +96,7 @@ fn in_fleet(
     (scratch, store)
 }
 
-/// The same store in a fleet that has this state, and the fleet.
+/// The store in a fleet that has this state, and the fleet.
 fn with_states(store: FactorStore, there: UserState) -> (FactorStore, Arc<SharedStates>) {
     let fleet = Arc::new(SharedStates(Mutex::new(there)));
     (store.with_fleet(fleet.clone()), fleet)

@@ -102,7 +102,7 @@ impl ModelDevice {
         }
     }
 
-    /// Which of the hits is accepted. More than one has the same code by chance.
+    /// The hit that is accepted. Several have the same code by chance.
     fn choice(&self, hits: &[i64]) -> Option<i64> {
         if self.interval.is_some() {
             return hits.last().copied();

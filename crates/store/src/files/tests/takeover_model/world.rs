@@ -1,4 +1,4 @@
-//! What is on the disk and in the processes of the model.
+//! The disk and the processes of the model.
 
 /// A part of the design that is left out, or none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +37,7 @@ pub struct SearchRules {
     pub claims: u8,
 }
 
-/// What a process does once it has the lock.
+/// Work of a process once it has the lock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ProcessRole {
     Login,
@@ -287,7 +287,7 @@ impl ModelWorld {
         self.names.record == ModelPlace::Removed && truth.is_some_and(|state| !state.uncommitted)
     }
 
-    /// What is wrong with this world.
+    /// The fault of this world, if it has one.
     pub fn fault(&self) -> Option<&'static str> {
         if self.fault.is_some() {
             return self.fault;
