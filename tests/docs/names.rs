@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 13] = [
+const SHARED_FILES: [(&str, &str); 12] = [
     ("arguments.rs", "the arguments of a program"),
     ("backup.rs", "records and states of many users in one text"),
     ("enroll.rs", "a new device"),
@@ -19,7 +19,6 @@ const SHARED_FILES: [(&str, &str); 13] = [
     ("lib.rs", "the root of a crate"),
     ("main.rs", "the root of a program"),
     ("mod.rs", "the root of a module"),
-    ("removal.rs", "removal of what is kept about a user"),
     ("resync.rs", "resynchronization of a device"),
     ("self_service.rs", "changes of users to their own factor"),
     ("verify.rs", "a code that is judged as at a login"),

@@ -1,7 +1,7 @@
 //! One user's state under its lock.
 
 mod record_change;
-mod removal;
+mod record_removal;
 
 use std::cell::RefCell;
 

@@ -16,8 +16,8 @@
 
 mod generation_access;
 mod generation_claim;
+mod generation_removal;
 mod lock_watch;
-mod removal;
 mod state_renaming;
 
 use std::os::fd::{AsFd, OwnedFd};
