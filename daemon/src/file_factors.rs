@@ -26,7 +26,7 @@ use crate::connection_memory::ConnectionMemory;
 use crate::daemon_log;
 use crate::factor_access::{AskedAccount, FactorAccess, FactorUnavailable};
 use crate::factor_report::{allowed_changes, entry, seconds, told};
-use crate::self_service;
+use crate::own_changes;
 use crate::user_turn::UserTurns;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.
@@ -145,7 +145,7 @@ impl FileFactors {
             caller,
             service: SERVICE,
         };
-        Ok(self_service::change(&claimant, call, memory)?.message())
+        Ok(own_changes::change(&claimant, call, memory)?.message())
     }
 }
 

@@ -32,7 +32,7 @@ pub mod fuzzing;
 mod line_limit;
 mod listener;
 mod notifier;
-mod self_service;
+mod own_changes;
 mod serve;
 mod silent_connections;
 mod state_push;

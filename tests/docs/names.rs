@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 12] = [
+const SHARED_FILES: [(&str, &str); 11] = [
     ("arguments.rs", "the arguments of a program"),
     ("backup.rs", "records and states of many users in one text"),
     ("enroll.rs", "a new device"),
@@ -20,7 +20,6 @@ const SHARED_FILES: [(&str, &str); 12] = [
     ("main.rs", "the root of a program"),
     ("mod.rs", "the root of a module"),
     ("resync.rs", "resynchronization of a device"),
-    ("self_service.rs", "changes of users to their own factor"),
     ("verify.rs", "a code that is judged as at a login"),
 ];
 
