@@ -3,7 +3,7 @@
 //! Applications run this phase only after the whole authentication stack succeeded, so that no user enrolls who did not
 //! give the password, whatever the control flags of the stack.
 
-mod enrollment;
+mod enrollment_dialogue;
 mod enrollment_text;
 mod login_files;
 pub mod new_device;
@@ -23,7 +23,7 @@ use crate::return_codes::AccountResult;
 use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
 use crate::unenrolled_mark::{self, UnenrolledMark};
 use crate::{code_log_lines, login_text};
-use enrollment::EnrollmentDialogue;
+use enrollment_dialogue::EnrollmentDialogue;
 use login_files::LoginFiles;
 use twofactor_core::log::event::{LoginEvent, NoInvitation};
 use twofactor_core::log::log_line::LogLine;

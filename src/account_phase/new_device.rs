@@ -16,7 +16,7 @@ use twofactor_store::attempt::LoginAttempt;
 use twofactor_store::operations::{self, ChangeSteps, DevicesBefore, UserFactor};
 use twofactor_store::sys::clock;
 
-use super::enrollment::{DialogueLog, EnrollmentDialogue};
+use super::enrollment_dialogue::{DialogueLog, EnrollmentDialogue};
 use super::login_files::LoginFiles;
 use super::{
     EnrollmentAbort, EnrollmentMode, EnrollmentPermission, account, enrollment_text,

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 11] = [
+const SHARED_FILES: [(&str, &str); 10] = [
     ("arguments.rs", "the arguments of a program"),
     ("backup.rs", "records and states of many users in one text"),
     ("enroll.rs", "a new device"),
-    ("enrollment.rs", "a new device, stored"),
     ("fuzzing.rs", "what fuzz targets see of a crate"),
     ("import.rs", "devices from elsewhere"),
     ("lib.rs", "the root of a crate"),
