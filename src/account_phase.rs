@@ -17,8 +17,8 @@ use twofactor_store::operations::{ChangeCause, ChangeError};
 use twofactor_store::sys::accounts::{self, LookupFailed};
 use twofactor_store::sys::clock::BeforeEpoch;
 
-use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
+use crate::module_arguments::ModuleArguments;
 use crate::return_codes::AccountResult;
 use crate::transaction::{LogPriority, MessageMode, NoAnswer, PamTransaction};
 use crate::unenrolled_mark::{self, UnenrolledMark};

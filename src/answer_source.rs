@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use twofactor_core::verify::{self, AnswerForm, TypedAnswer};
 
-use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::code_prompt::{CodePrompt, QuestionState};
+use crate::module_arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::transaction::{EchoMode, NoAnswer, PamTransaction};
 
 /// Answer that sshd gives in place of a user it will refuse anyway, repeated or cut to the length of what was typed

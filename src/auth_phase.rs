@@ -26,10 +26,10 @@ use twofactor_store::attempt::{AttemptFailure, KnownFactor, LoginAttempt};
 use twofactor_store::sys::{accounts, clock, name_sources};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile, RecordHolder};
 
-use crate::arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::code_log_lines;
 use crate::login_service;
 use crate::login_text;
+use crate::module_arguments::{FirstPass, ModuleArguments, PromptLayout};
 use crate::return_codes::AuthResult;
 use crate::ticket_issue;
 use crate::transaction::{EchoMode, LogPriority, MessageMode, NoAnswer, PamTransaction};

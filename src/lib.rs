@@ -7,7 +7,6 @@
 
 mod account_phase;
 mod answer_source;
-mod arguments;
 mod auth_phase;
 mod code_log_lines;
 mod code_prompt;
@@ -19,6 +18,7 @@ mod login_notice;
 mod login_origin;
 mod login_service;
 mod login_text;
+mod module_arguments;
 mod notice_delivery;
 mod recovery_claim;
 mod return_codes;
@@ -40,8 +40,8 @@ use pam::module::{PamHandle, PamHooks};
 
 use twofactor_store::sys::wipe;
 
-use arguments::{AUTH_FAIL, ModuleArgumentError, ModuleArguments};
 use libpam::LibpamTransaction;
+use module_arguments::{AUTH_FAIL, ModuleArgumentError, ModuleArguments};
 use return_codes::{AccountResult, AuthResult};
 use transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;

@@ -9,9 +9,9 @@ use twofactor_store::attempt::AttemptFailure;
 use twofactor_store::sys::{accounts, clock, process};
 use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
-use crate::arguments::ModuleArguments;
 use crate::login_service;
 use crate::login_text;
+use crate::module_arguments::ModuleArguments;
 use crate::session_grace_claim;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use twofactor_core::log::event::LoginEvent;

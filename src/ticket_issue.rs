@@ -11,7 +11,7 @@ use twofactor_core::policy::{FirstDevice, Policy};
 use twofactor_store::sys::{accounts, process};
 use twofactor_store::tickets::TicketStore;
 
-use crate::arguments::{FileChoice, ModuleArguments, PromptLayout};
+use crate::module_arguments::{FileChoice, ModuleArguments, PromptLayout};
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::{LogPriority, PamTransaction};
 

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::arguments::ModuleArguments;
+use crate::module_arguments::ModuleArguments;
 
 /// Finding of one PAM line: an account has no device in a state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

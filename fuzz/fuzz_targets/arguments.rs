@@ -7,10 +7,10 @@ use libfuzzer_sys::fuzz_target;
 
 // The module has no library to take it from.
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../src/arguments.rs"]
-mod arguments;
+#[path = "../../src/module_arguments.rs"]
+mod module_arguments;
 
-use arguments::{FirstPass, ModuleArguments};
+use module_arguments::{FirstPass, ModuleArguments};
 
 fuzz_target!(|bytes: &[u8]| {
     let words: Vec<CString> = bytes

@@ -8,8 +8,8 @@ use twofactor_store::attempt::{AttemptFailure, LoginAttempt};
 use twofactor_store::fleet_relay;
 use twofactor_store::{FactorStore, PolicyFile};
 
-use crate::arguments::ModuleArguments;
 use crate::login_service;
+use crate::module_arguments::ModuleArguments;
 use crate::transaction::PamTransaction;
 
 /// Policy and store of a login, with the account that holds the user's record, the service and the address.

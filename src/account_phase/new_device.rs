@@ -22,8 +22,8 @@ use super::{
     EnrollmentAbort, EnrollmentMode, EnrollmentPermission, account, enrollment_text,
     new_device_text as text, withdrawn,
 };
-use crate::arguments::ModuleArguments;
 use crate::login_dialogue::{DialogueClose, LoginDialogue};
+use crate::module_arguments::ModuleArguments;
 use crate::recovery_claim::RecoveryClaim;
 use crate::transaction::{LogPriority, MessageMode, PamTransaction};
 use crate::{code_log_lines, notice_delivery};

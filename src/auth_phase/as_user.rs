@@ -14,7 +14,7 @@ use twofactor_store::{FactorStore, LoadedPolicy};
 use super::daemon_verdict_source::DaemonVerdictSource;
 use super::uniform_timing::UniformTiming;
 use super::{AuthAbort, LoginContext};
-use crate::arguments::FileChoice;
+use crate::module_arguments::FileChoice;
 use crate::return_codes::AuthResult;
 use crate::transaction::PamTransaction;
 

@@ -92,7 +92,7 @@ mod tests {
 
     use super::super::LoginContext;
     use super::*;
-    use crate::arguments::FileChoice;
+    use crate::module_arguments::FileChoice;
     use crate::return_codes::AuthResult;
     use crate::tests::stage::{ENROLLED, StagedTransaction};
     use crate::transaction::{LogPriority, MessageMode};

@@ -11,8 +11,8 @@ use twofactor_store::{FoundBy, RecordHolder};
 
 use super::LoginContext;
 use crate::answer_source::NonCodeAnswer;
-use crate::arguments::LogDetail;
 use crate::code_log_lines;
+use crate::module_arguments::LogDetail;
 use crate::transaction::{LogPriority, PamTransaction};
 
 impl LoginContext<'_> {

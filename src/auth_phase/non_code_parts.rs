@@ -4,8 +4,8 @@ use twofactor_core::account::Account;
 
 use super::verdict_source::VerdictSource;
 use super::{AuthAbort, LoginContext};
-use crate::arguments::PromptLayout;
 use crate::login_text;
+use crate::module_arguments::PromptLayout;
 use crate::transaction::PamTransaction;
 
 impl LoginContext<'_> {

@@ -4,8 +4,8 @@ use twofactor_core::account::Account;
 use twofactor_core::enroll::RecoveryLogin;
 
 use super::LoginContext;
-use crate::arguments::PromptLayout;
 use crate::login_service;
+use crate::module_arguments::PromptLayout;
 use crate::recovery_claim::RecoveryClaim;
 use crate::transaction::{MessageMode, PamTransaction};
 

@@ -2,11 +2,11 @@
 
 use super::LoginContext;
 use super::uniform_timing::RemainingTries;
-use crate::arguments::{FirstPass, PromptLayout};
 use crate::line_break;
 use crate::login_dialogue::{DialogueMedium, is_told_by_question};
 use crate::login_service;
 use crate::login_text;
+use crate::module_arguments::{FirstPass, PromptLayout};
 use crate::transaction::{EchoMode, MessageMode, PamTransaction};
 
 impl LoginContext<'_> {

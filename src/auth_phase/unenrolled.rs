@@ -11,8 +11,8 @@ use twofactor_store::{FactorStore, LoadedPolicy, PolicyFile};
 
 use super::uniform_timing::{RemainingTries, UniformTiming};
 use super::{AuthAbort, LoginContext, is_enrolled};
-use crate::arguments::{FirstPass, PromptLayout};
 use crate::code_prompt::EmptyAnswer;
+use crate::module_arguments::{FirstPass, PromptLayout};
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, PamTransaction};
 use crate::unenrolled_mark::UnenrolledMark;

@@ -7,7 +7,7 @@ mod fake;
 use std::ffi::CStr;
 
 use super::*;
-use crate::arguments::ModuleArguments;
+use crate::module_arguments::ModuleArguments;
 use fake::{FakeAnswer, FakeTransaction};
 use pam::constants::{PamFlag, PamResultCode};
 

@@ -1,8 +1,8 @@
 //! Passwords that earlier modules asked for, and password and code in one field.
 
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
-use crate::arguments::{FirstPass, PromptLayout};
 use crate::auth_phase::wrong_password;
+use crate::module_arguments::{FirstPass, PromptLayout};
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;
 use crate::transaction::LogPriority;

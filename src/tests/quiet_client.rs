@@ -1,8 +1,8 @@
 //! Refusals in sshd, whose messages a client may not show: what ends a login is told in a question.
 
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, code};
-use crate::arguments::FirstPass;
 use crate::login_service::SSHD_TTY;
+use crate::module_arguments::FirstPass;
 use crate::return_codes::AuthResult;
 
 /// sshd in a login of the user with a token.

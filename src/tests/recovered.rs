@@ -1,8 +1,8 @@
 //! Logins after which a new device may be offered.
 
 use super::stage::{ENROLLED, StagedTransaction, WRONG, code};
-use crate::arguments::PromptLayout;
 use crate::login_text;
+use crate::module_arguments::PromptLayout;
 use crate::return_codes::AuthResult;
 use crate::transaction::MessageMode;
 use twofactor_core::record::UserRecord;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::stage::{ENROLLED, NEWCOMER, QUESTION, StagedTransaction, code};
-use crate::arguments::{LogDetail, PromptLayout};
+use crate::module_arguments::{LogDetail, PromptLayout};
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode};
 use crate::unenrolled_mark::UnenrolledMark;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::arguments::{FileChoice, FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::auth_phase;
+use crate::module_arguments::{FileChoice, FirstPass, LogDetail, ModuleArguments, PromptLayout};
 use crate::recovery_claim::RecoveryClaim;
 use crate::return_codes::AuthResult;
 use crate::ticket_claim::TicketClaim;

@@ -1,7 +1,7 @@
 //! Logins after which a ticket is written.
 
 use super::stage::{NEWCOMER, StagedTransaction};
-use crate::arguments::FileChoice;
+use crate::module_arguments::FileChoice;
 use crate::return_codes::AuthResult;
 
 const ON: &str = "enabled = true\n[services]\nsshd = true\n";

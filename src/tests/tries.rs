@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
-use crate::arguments::FileChoice;
+use crate::module_arguments::FileChoice;
 use crate::return_codes::AuthResult;
 use crate::transaction::{LogPriority, MessageMode};
 use twofactor_store::sys::clock;

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: [&str; 7] = ["benches", "cli", "crates", "daemon", "fuzz", "src", "tests"];
 
 /// File names that several files of the product have, and what each of them is about.
-const SHARED_FILES: [(&str, &str); 10] = [
-    ("arguments.rs", "the arguments of a program"),
+const SHARED_FILES: [(&str, &str); 9] = [
     ("backup.rs", "records and states of many users in one text"),
     ("enroll.rs", "a new device"),
     ("fuzzing.rs", "what fuzz targets see of a crate"),

@@ -10,7 +10,7 @@ use super::{first_cells, text, without_tests};
 
 #[test]
 fn every_argument_is_described_and_no_other() {
-    let source = text("src/arguments.rs");
+    let source = text("src/module_arguments.rs");
     let mut arguments = BTreeSet::new();
     for line in without_tests(&source).lines().map(str::trim) {
         let Some(rest) = line.strip_prefix("(\"") else {
