@@ -13,7 +13,7 @@ use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::factor_commit::CommitFault;
 use twofactor_fleet::fleet_host::FleetHost;
 use twofactor_fleet::relayed_factor::RelayedFactor;
-use twofactor_protocol::fleet_change::FleetChangeAnswer;
+use twofactor_protocol::fleet_change_call::FleetChangeAnswer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{CallError, FleetChangeParameters};
 use twofactor_store::attempt::AttemptFailure;

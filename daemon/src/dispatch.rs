@@ -5,7 +5,7 @@ use twofactor_core::verify::AnswerForm;
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{ServiceCall, ServiceInfo};
-use twofactor_protocol::verify::CodeLayout;
+use twofactor_protocol::verify_call::CodeLayout;
 
 use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
@@ -159,9 +159,9 @@ mod tests {
 
     use super::*;
     use crate::factor_access::FactorUnavailable;
-    use twofactor_protocol::gate::{self, GateAnswer};
+    use twofactor_protocol::gate_call::{self, GateAnswer};
     use twofactor_protocol::service::{ChangeCall, RemovalCall, StatusReply};
-    use twofactor_protocol::verify::{self, VerifyAnswer};
+    use twofactor_protocol::verify_call::{self, VerifyAnswer};
 
     /// alice has uid 1000, bob 1001, nobody 65534; root has 0. Everything about them works.
     #[derive(Default)]
@@ -285,13 +285,13 @@ mod tests {
 
     #[test]
     fn users_are_answered_about_themselves() {
-        let (response, calls) = ask(&gate::request("ALICE"), 1000);
+        let (response, calls) = ask(&gate_call::request("ALICE"), 1000);
         assert_eq!(
             response,
             CallResponse::Reply(reply::message(GateAnswer::Ask.parameters()))
         );
         assert_eq!(calls, ["gate alice"]);
-        let request = verify::request("alice", "pw123456", CodeLayout::AfterPassword);
+        let request = verify_call::request("alice", "pw123456", CodeLayout::AfterPassword);
         let (response, calls) = ask(&request, 1000);
         assert_eq!(
             response,
@@ -311,8 +311,8 @@ mod tests {
                     code: None,
                 };
                 for request in [
-                    gate::request(user),
-                    verify::request(user, "123456", CodeLayout::Code),
+                    gate_call::request(user),
+                    verify_call::request(user, "123456", CodeLayout::Code),
                     ChangeCall::Unset(unset).message(),
                 ] {
                     let (response, calls) = ask(&request, uid);
@@ -325,14 +325,14 @@ mod tests {
 
     #[test]
     fn a_verifier_has_codes_judged_and_nothing_else() {
-        let (response, calls) = ask(&gate::request("alice"), 70);
+        let (response, calls) = ask(&gate_call::request("alice"), 70);
         let ask_for_code = reply::message(GateAnswer::Ask.parameters());
         assert_eq!(response, CallResponse::Reply(ask_for_code));
         assert_eq!(calls, ["postgres: gate alice"]);
-        let verify = verify::request("bob", "123456", CodeLayout::Code);
+        let verify = verify_call::request("bob", "123456", CodeLayout::Code);
         assert_eq!(ask(&verify, 70).1, ["postgres: verify 123456 Code bob"]);
         // A name without an account is as foreign to it as to others.
-        assert_eq!(ask(&gate::request("none"), 70).0, not_yours());
+        assert_eq!(ask(&gate_call::request("none"), 70).0, not_yours());
         let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
         assert_eq!(ask(status, 70).0, not_yours());
         let unset = RemovalCall {
@@ -345,22 +345,22 @@ mod tests {
         // What cannot be looked up proves nothing, of whatever name.
         let unavailable = CallResponse::Reply(ServiceError::Unavailable.message());
         for user in ["alice", "none"] {
-            assert_eq!(ask(&gate::request(user), 71).0, unavailable);
+            assert_eq!(ask(&gate_call::request(user), 71).0, unavailable);
         }
     }
 
     #[test]
     fn root_has_no_further_right() {
         for user in ["alice", "none"] {
-            assert_eq!(ask(&gate::request(user), 0).0, not_yours());
+            assert_eq!(ask(&gate_call::request(user), 0).0, not_yours());
         }
-        assert_eq!(ask(&gate::request("root"), 0).1, ["gate root"]);
+        assert_eq!(ask(&gate_call::request("root"), 0).1, ["gate root"]);
     }
 
     #[test]
     fn what_cannot_be_looked_up_is_unavailable() {
         let unavailable = CallResponse::Reply(ServiceError::Unavailable.message());
-        assert_eq!(ask(&gate::request("broken"), 1000).0, unavailable);
+        assert_eq!(ask(&gate_call::request("broken"), 1000).0, unavailable);
         let status = b"{\"method\":\"io.twofactor.Status\",\"parameters\":{\"user\":\"alice\"}}\0";
         assert_eq!(ask(status, 1000).0, unavailable);
     }

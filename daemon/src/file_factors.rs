@@ -9,10 +9,10 @@ use twofactor_core::verify::{
     self, AnswerForm, CodeAcceptance, CodeOutcome, CodeRejection, Credential, FailureCounter,
     ThrottleStatus,
 };
-use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::gate_call::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{CallError, ChangeCall, ChangeReply, ChangeResult, StatusReply};
-use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
+use twofactor_protocol::verify_call::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prove_unenrolled};
 use twofactor_store::fleet_relay;
 use twofactor_store::sys::{accounts, clock};

@@ -13,11 +13,11 @@ use twofactor_core::verify::{AnswerForm, FailureCounter};
 use twofactor_fleet::deadline::WorkDeadline;
 use twofactor_fleet::etcd_gateway::TimeLeft as _;
 use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_protocol::fleet::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
+use twofactor_protocol::fleet_attempt_call::{CodePurpose, FLEET_INTERFACE, FleetAnswer};
 use twofactor_protocol::frame::MessageBuffer;
 use twofactor_protocol::reply::{self, ServiceError};
 use twofactor_protocol::service::{FleetCall, ServiceInfo};
-use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_protocol::verify_call::{CodeLayout, VerifyAnswer};
 use twofactor_store::attempt::{
     AttemptFailure, LoginAttempt, ProofCodes, SharedEnd, SharedPurpose,
 };

@@ -88,7 +88,7 @@ mod tests {
     use twofactor_fleet::fleet_entry::{FleetMeta, HostBeat};
     use twofactor_fleet::host_file::{FleetDirectory, HostPlace};
     use twofactor_fleet::key_file::KeyFile;
-    use twofactor_protocol::fleet_change::FleetChangeAnswer;
+    use twofactor_protocol::fleet_change_call::FleetChangeAnswer;
     use twofactor_store::testing::ScratchStore;
 
     use super::*;

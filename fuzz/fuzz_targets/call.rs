@@ -4,14 +4,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use twofactor_protocol::fleet::{FleetAnswer, FleetAttemptCall};
-use twofactor_protocol::fleet_change::{FactorText, FleetChangeAnswer, FleetChangeCall};
+use twofactor_protocol::fleet_attempt_call::{FleetAnswer, FleetAttemptCall};
+use twofactor_protocol::fleet_change_call::{FactorText, FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::frame::MessageBuffer;
-use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::gate_call::GateAnswer;
 use twofactor_protocol::json::FlatObject;
 use twofactor_protocol::reply;
 use twofactor_protocol::service::{FleetCall, ServiceCall};
-use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
+use twofactor_protocol::verify_call::{self, CodeLayout, VerifyAnswer};
 
 fuzz_target!(|bytes: &[u8]| {
     for mut buffer in [MessageBuffer::default(), MessageBuffer::of_changes()] {
@@ -35,7 +35,7 @@ fn one(message: &[u8]) {
             let before = parameters["password_before"] == true;
             assert_eq!(layout == CodeLayout::AfterPassword, before);
             // A call that a client writes is the same call.
-            let again = verify::request(&user, &code, layout);
+            let again = verify_call::request(&user, &code, layout);
             let again = ServiceCall::read(again.strip_suffix(b"\0").expect("an end"));
             assert!(again == Ok(ServiceCall::Verify { user, code, layout }));
         }

@@ -9,10 +9,10 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{UserState, decode_file};
 use twofactor_core::verify::AnswerForm;
-use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::gate_call::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
-use twofactor_protocol::verify::VerifyAnswer;
+use twofactor_protocol::verify_call::VerifyAnswer;
 use twofactor_store::operations::{
     self, EarlierInvitation, InvitationResult, InvitationTerms, UserFactor,
 };

@@ -6,9 +6,9 @@ use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
 use twofactor_core::verify::{AnswerForm, AnswerTail, CodeAcceptance, ThrottleStatus};
-use twofactor_protocol::gate::GateAnswer;
+use twofactor_protocol::gate_call::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
-use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_protocol::verify_call::{CodeLayout, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, PreCheck, closed};
 use twofactor_store::daemon_client::DaemonClient;
 
@@ -119,7 +119,7 @@ mod tests {
     use std::path::Path;
 
     use twofactor_core::verify::CodeOutcome;
-    use twofactor_protocol::verify::{AcceptedCode, CodeOrigin};
+    use twofactor_protocol::verify_call::{AcceptedCode, CodeOrigin};
 
     use super::*;
 

@@ -21,8 +21,8 @@ const SHARED_FILES: [(&str, &str); 9] = [
     ("verify.rs", "a code that is judged as at a login"),
 ];
 
-/// Names that a command shares with the operation or the call of the daemon that it is about.
-const COMMANDS: [&str; 4] = ["fleet.rs", "relocation.rs", "status.rs", "unlock.rs"];
+/// Names that a command shares with the operation that it is about.
+const COMMANDS: [&str; 2] = ["relocation.rs", "unlock.rs"];
 
 /// Constants of two words that several files have, each about what the file is about.
 const SHARED_CONSTANTS: [&str; 2] = ["ENCODED_LEN", "MAX_LEN"];

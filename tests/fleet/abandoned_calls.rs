@@ -9,9 +9,9 @@ use harness::enrolled::{Token, record_path};
 use harness::twofactord::FLEET_SOCKET;
 use twofactor_core::device::OtpKind;
 use twofactor_core::record::UserRecord;
-use twofactor_protocol::fleet::{CodePurpose, FleetAttemptCall};
-use twofactor_protocol::fleet_change::FleetChangeCall;
-use twofactor_protocol::verify::CodeLayout;
+use twofactor_protocol::fleet_attempt_call::{CodePurpose, FleetAttemptCall};
+use twofactor_protocol::fleet_change_call::FleetChangeCall;
+use twofactor_protocol::verify_call::CodeLayout;
 
 use super::host_machines::{HostMachine, MemberHost};
 use super::{is_in, record, two_hosts};

@@ -10,8 +10,8 @@ use harness::otp::hotp_codes;
 use harness::twofactord::{FLEET_SOCKET, read_reply};
 use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
-use twofactor_protocol::fleet::{CodePurpose, FleetAnswer, FleetAttemptCall};
-use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_protocol::fleet_attempt_call::{CodePurpose, FleetAnswer, FleetAttemptCall};
+use twofactor_protocol::verify_call::{CodeLayout, VerifyAnswer};
 
 use super::host_machines::{HostMachine, LIMIT, MemberHost};
 use super::{is_in, policy, two_members, until_met};

@@ -1,19 +1,19 @@
 //! The varlink interface `io.twofactor`: messages and their bytes, without sockets, files and clock.
 //!
 //! A message is a JSON object that a NUL byte ends (<https://varlink.org>). The PAM module and the command are clients, the
-//! daemon is the service. What a client needs to pass a login is small: [`gate`], [`verify`] and the reader of flat JSON
+//! daemon is the service. What a client needs to pass a login is small: [`gate_call`], [`verify_call`] and the reader of flat JSON
 //! objects in [`json`]. The feature `service` adds the daemon's side.
 #![forbid(unsafe_code)]
 
-pub mod fleet;
-pub mod fleet_change;
+pub mod fleet_attempt_call;
+pub mod fleet_change_call;
 pub mod frame;
-pub mod gate;
+pub mod gate_call;
 pub mod json;
 pub mod reply;
 #[cfg(feature = "service")]
 pub mod service;
-pub mod verify;
+pub mod verify_call;
 
 /// Path of the daemon's socket.
 pub const SOCKET: &str = "/run/twofactor/socket";

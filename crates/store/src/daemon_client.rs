@@ -7,9 +7,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use twofactor_protocol::frame::MessageBuffer;
-use twofactor_protocol::gate::{self, GateAnswer};
+use twofactor_protocol::gate_call::{self, GateAnswer};
 use twofactor_protocol::reply::{ReplyError, ServiceError};
-use twofactor_protocol::verify::{self, CodeLayout, VerifyAnswer};
+use twofactor_protocol::verify_call::{self, CodeLayout, VerifyAnswer};
 
 use crate::sys::clock;
 use crate::sys::lock_heartbeat::LockHeartbeat;
@@ -134,7 +134,7 @@ impl DaemonClient {
     /// # Errors
     /// [`DaemonError`].
     pub fn gate(&self) -> Result<GateAnswer, DaemonError> {
-        self.ask(&gate::request(&self.user), GateAnswer::read)
+        self.ask(&gate_call::request(&self.user), GateAnswer::read)
     }
 
     /// Has a code judged.
@@ -142,7 +142,7 @@ impl DaemonClient {
     /// # Errors
     /// [`DaemonError`]: nothing may be concluded about the code. It may be used up.
     pub fn verify(&self, code: &str, layout: CodeLayout) -> Result<VerifyAnswer, DaemonError> {
-        let request = verify::request(&self.user, code, layout);
+        let request = verify_call::request(&self.user, code, layout);
         self.ask(&request, VerifyAnswer::read)
     }
 

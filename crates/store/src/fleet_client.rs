@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use twofactor_core::policy::FleetPolicy;
 use twofactor_core::verify::AnswerTail;
-use twofactor_protocol::fleet::{CodePurpose, FLEET_SOCKET, FleetAnswer, FleetAttemptCall};
+use twofactor_protocol::fleet_attempt_call::{
+    CodePurpose, FLEET_SOCKET, FleetAnswer, FleetAttemptCall,
+};
 use twofactor_protocol::reply::ReplyError;
-use twofactor_protocol::verify::{CodeLayout, VerifyAnswer};
+use twofactor_protocol::verify_call::{CodeLayout, VerifyAnswer};
 
 use crate::daemon_client::{DaemonClient, DaemonError, DaemonFault};
 

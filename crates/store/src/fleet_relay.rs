@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use base16ct::lower::encode_string as hex;
 use twofactor_core::{POLICY_FILE, STATE_DIR, state};
-use twofactor_protocol::fleet::FLEET_SOCKET;
-use twofactor_protocol::fleet_change::{FactorText, FleetChangeAnswer, FleetChangeCall};
+use twofactor_protocol::fleet_attempt_call::FLEET_SOCKET;
+use twofactor_protocol::fleet_change_call::{FactorText, FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::reply::ReplyError;
 
 use crate::daemon_client::{DaemonClient, DaemonError, DaemonFault};

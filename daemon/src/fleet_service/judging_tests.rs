@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use twofactor_core::state::{DaemonFailures, UserState};
 use twofactor_fleet::etcd_gateway_fault::GatewayFault;
-use twofactor_protocol::fleet::FleetAttemptCall;
-use twofactor_protocol::fleet_change::{FleetChangeAnswer, FleetChangeCall};
+use twofactor_protocol::fleet_attempt_call::FleetAttemptCall;
+use twofactor_protocol::fleet_change_call::{FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::service::FleetChangeParameters;
 use twofactor_store::attempt::{AttemptResult, SharedCode, SharedEpoch, SharedVerdict};
 use twofactor_store::testing::{ScratchStore, enroll_devices, token};

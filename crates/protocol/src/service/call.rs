@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::ChangeCall;
 use super::call_envelope::{CallError, envelope, parameters};
 use super::introspection::{GET_DESCRIPTION, GET_INFO, IntrospectionCall};
-use crate::verify::CodeLayout;
+use crate::verify_call::CodeLayout;
 
 /// A call of a client.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,11 +64,11 @@ impl ServiceCall {
                 let UserParameters { user } = parameters(given)?;
                 Ok(Self::Status { user })
             }
-            crate::gate::METHOD => {
+            crate::gate_call::METHOD => {
                 let UserParameters { user } = parameters(given)?;
                 Ok(Self::Gate { user })
             }
-            crate::verify::METHOD => {
+            crate::verify_call::METHOD => {
                 let VerifyParameters {
                     user,
                     code,
@@ -96,7 +96,7 @@ impl ServiceCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gate, verify};
+    use crate::{gate_call, verify_call};
 
     fn read(text: &str) -> Result<ServiceCall, CallError> {
         ServiceCall::read(text.as_bytes())
@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn calls_are_read_as_clients_write_them() {
         let user = || "alice".to_owned();
-        let call = ServiceCall::read(text(&gate::request("alice")));
+        let call = ServiceCall::read(text(&gate_call::request("alice")));
         assert!(call == Ok(ServiceCall::Gate { user: user() }));
         for layout in [CodeLayout::Code, CodeLayout::AfterPassword] {
-            let message = verify::request("alice", "pw\u{1}\"123456", layout);
+            let message = verify_call::request("alice", "pw\u{1}\"123456", layout);
             let code = "pw\u{1}\"123456".to_owned();
             let call = ServiceCall::read(text(&message));
             let user = user();

@@ -4,9 +4,9 @@ use serde::Deserialize;
 
 use super::call_envelope::{CallError, envelope, parameters};
 use super::introspection::{GET_DESCRIPTION, GET_INFO, IntrospectionCall};
-use crate::fleet::{CodePurpose, METHOD};
-use crate::fleet_change::CHANGE_METHOD;
-use crate::verify::CodeLayout;
+use crate::fleet_attempt_call::{CodePurpose, METHOD};
+use crate::fleet_change_call::CHANGE_METHOD;
+use crate::verify_call::CodeLayout;
 
 /// A call of a program of root's.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl FleetCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::FleetAttemptCall;
-    use crate::fleet_change::{FactorText, FleetChangeCall};
+    use crate::fleet_attempt_call::FleetAttemptCall;
+    use crate::fleet_change_call::{FactorText, FleetChangeCall};
 
     #[test]
     fn an_attempt_is_read_as_it_is_written() {
@@ -185,7 +185,7 @@ mod tests {
             assert!(read(parameters) == invalid, "{parameters}");
         }
         // The calls of the socket for users are none here.
-        let other = crate::gate::request("a");
+        let other = crate::gate_call::request("a");
         let other = FleetCall::read(other.strip_suffix(b"\0").unwrap());
         assert!(matches!(other, Err(CallError::MethodNotFound(_))));
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::call_envelope::{CallError, parameters};
 use crate::INTERFACE;
-use crate::fleet::FLEET_INTERFACE;
+use crate::fleet_attempt_call::FLEET_INTERFACE;
 use crate::json::ObjectWriter;
 
 /// The interface that every varlink service has.
@@ -129,7 +129,7 @@ fn interface_not_found(interface: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::reply::ServiceError;
-    use crate::{MAX_REPLY, gate, verify};
+    use crate::{MAX_REPLY, gate_call, verify_call};
 
     #[test]
     fn the_description_names_every_call_and_error() {
@@ -150,7 +150,7 @@ mod tests {
                 "NewRecoveryCodes"
             ]
         );
-        assert!(gate::METHOD.ends_with(".Gate") && verify::METHOD.ends_with(".Verify"));
+        assert!(gate_call::METHOD.ends_with(".Gate") && verify_call::METHOD.ends_with(".Verify"));
         for error in ServiceError::ALL {
             let name = error.name().strip_prefix("io.twofactor.").unwrap();
             assert!(

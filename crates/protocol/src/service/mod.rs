@@ -5,7 +5,7 @@ mod call_envelope;
 mod change_calls;
 mod fleet_call;
 mod introspection;
-mod status;
+mod status_reply;
 
 use crate::reply::ReplyError;
 pub use call::ServiceCall;
@@ -16,7 +16,7 @@ pub use change_calls::{
 };
 pub use fleet_call::{FleetCall, FleetChangeParameters};
 pub use introspection::{IntrospectionCall, ServiceInfo};
-pub use status::{AllowedChanges, ChangeEntry, DeviceEntry, StatusReply, status_request};
+pub use status_reply::{AllowedChanges, ChangeEntry, DeviceEntry, StatusReply, status_request};
 
 /// A call of `io.twofactor` as a message, with the NUL byte at its end.
 fn call_message(method: &str, parameters: &impl serde::Serialize) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use twofactor_core::verify::{
     CodeAcceptance, CodeOutcome, CodeRejection, Credential, ThrottleStatus,
 };
-use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, VerifyAnswer};
+use twofactor_protocol::verify_call::{AcceptedCode, CodeOrigin, VerifyAnswer};
 
 use super::AttemptResult;
 

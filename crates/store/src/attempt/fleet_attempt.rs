@@ -4,9 +4,9 @@ use std::path::Path;
 
 use twofactor_core::verify::{AnswerForm, AnswerTail, FailureCounter};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_protocol::fleet::CodePurpose;
+use twofactor_protocol::fleet_attempt_call::CodePurpose;
 use twofactor_protocol::reply::ReplyError;
-use twofactor_protocol::verify::CodeLayout;
+use twofactor_protocol::verify_call::CodeLayout;
 
 use super::{AttemptFailure, AttemptResult, LoginAttempt, OutageRefusal, ProofCodes};
 use crate::daemon_client::{DaemonError, DaemonFault};

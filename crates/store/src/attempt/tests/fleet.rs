@@ -13,9 +13,9 @@ use crate::fleet_client::FleetClient;
 use twofactor_core::recovery::RecoverySet;
 use twofactor_core::verify::FailureCounter;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_protocol::fleet::{CodePurpose, FleetAnswer};
+use twofactor_protocol::fleet_attempt_call::{CodePurpose, FleetAnswer};
 use twofactor_protocol::reply::{self, ReplyError, ServiceError};
-use twofactor_protocol::verify::{AcceptedCode, CodeOrigin, VerifyAnswer};
+use twofactor_protocol::verify_call::{AcceptedCode, CodeOrigin, VerifyAnswer};
 
 const FLEET: &str = "enabled = true\ngrace = 600\n[fleet]\nenabled = true\n";
 

@@ -1,6 +1,6 @@
 //! `Verify`: a code is judged as at a login, which uses it up or counts it.
 
-use crate::gate;
+use crate::gate_call;
 use crate::json::{FlatObject, ObjectWriter};
 use crate::reply::{self, ReplyError};
 
@@ -128,11 +128,11 @@ impl VerifyAnswer {
             Some("used") => Self::Used(device(&parameters)?),
             Some("clock") => Self::Clock(LaggingClock {
                 device: device(&parameters)?,
-                seconds: gate::seconds(&parameters)?.ok_or(ReplyError::Malformed)?,
+                seconds: gate_call::seconds(&parameters)?.ok_or(ReplyError::Malformed)?,
             }),
             Some("spent") => Self::Spent,
             Some("expired") => Self::Expired,
-            Some("locked") => Self::Locked(gate::seconds(&parameters)?),
+            Some("locked") => Self::Locked(gate_call::seconds(&parameters)?),
             Some("unenrolled") => Self::Unenrolled,
             _ => return Err(ReplyError::Malformed),
         })

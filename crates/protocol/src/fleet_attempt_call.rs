@@ -2,7 +2,7 @@
 
 use crate::json::ObjectWriter;
 use crate::reply::{self, ReplyError};
-use crate::verify::{CodeLayout, VerifyAnswer};
+use crate::verify_call::{CodeLayout, VerifyAnswer};
 
 /// Path of the socket, which root alone may open.
 pub const FLEET_SOCKET: &str = "/run/twofactor/fleet";
