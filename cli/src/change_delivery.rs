@@ -4,8 +4,8 @@ use std::path::Path;
 
 use twofactor_store::notification;
 
+use crate::command_context::CommandContext;
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;
 

@@ -2,8 +2,8 @@
 
 use twofactor_store::operations::{ChangeCause, ChangeError};
 
+use crate::command_context::not_enrolled;
 use crate::command_failure::{CommandFailure, for_user};
-use crate::context::not_enrolled;
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 

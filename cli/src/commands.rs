@@ -41,8 +41,8 @@ mod waiting_device;
 use std::process::ExitCode;
 
 use crate::args::{PolicyCommand, TwofactorCommand};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 
 /// Runs a subcommand. The exit code differs from 0 where a report was written that holds bad news.
 pub fn run(

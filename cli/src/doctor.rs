@@ -42,8 +42,8 @@ use twofactor_core::policy::{Policy, ThrottlePolicy};
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use crate::args::DoctorArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
-use crate::context::CommandContext;
 pub use doctor_finding::DoctorFinding;
 use doctor_finding::FindingLevel;
 use doctor_report::DoctorReport;

@@ -5,10 +5,10 @@
 
 mod args;
 mod change_delivery;
+mod command_context;
 mod command_failure;
 mod command_log;
 mod commands;
-mod context;
 mod device_info;
 mod doctor;
 mod duration;
@@ -52,8 +52,8 @@ use std::process::ExitCode;
 use rustix::process::DumpableBehavior;
 
 use crate::args::{CommandLine, PolicyCommand, TwofactorCommand};
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::output::OutputFormat;
 use crate::output_stream::OutputStream;

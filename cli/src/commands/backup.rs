@@ -14,9 +14,9 @@ use twofactor_store::{FactorStore, FileFault, StoreError};
 use zeroize::Zeroizing;
 
 use crate::args::BackupArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::formatting::count;
 use crate::interrupt;
 use crate::output::{CommandReport, OutputFormat};

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use self::bash_line::BashLine;
 use self::request::{CompletionRequest, WantedValue};
 use crate::args::{CommandLine, CompleteArgs, CompletionsArgs, ShellName};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::output::{CommandReport, LineLayout};
 use crate::output_stream::OutputStream;
 

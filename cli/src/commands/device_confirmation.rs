@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::waiting_device::{CodeResult, WaitingDevice};
 use crate::args::QrStyle;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, app_warning};
 use crate::failure_kind::FailureKind;
 use crate::formatting::utc;

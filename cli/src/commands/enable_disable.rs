@@ -4,8 +4,8 @@ use twofactor_core::policy;
 
 use super::policy_change::{DangerDecision, PolicySetting, change, replace_invalid};
 use crate::args::{DisableArgs, EnableArgs, EnrollArgs, PolicySetArgs, QrStyle};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::formatting::plain;
 use crate::invoking_user;
 use crate::output::OutputFormat;

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::device_confirmation::{DeliveredDevice, EnrollmentStyle, present};
 use super::waiting_device::{CodeResult, WaitingDevice};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::device_info::{DeviceInfo, app_warning};
 use crate::failure_kind::FailureKind;
 use crate::output::{CommandReport, OutputFormat};

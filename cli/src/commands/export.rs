@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use super::backup::refuse_open_file;
 use crate::args::transfer_options::{ExportArgs, ExportCommand};
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::device_info;
 use crate::export_oath;
 use crate::failure_kind::FailureKind;

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::fleet_access::{local, settings, shown};
 use super::{fleet_leaving, fleet_restoration, fleet_status};
 use crate::args::{FleetCommand, FleetJoinArgs, FleetRunArgs};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::formatting::{count, plain};
 use crate::output::CommandReport;
 

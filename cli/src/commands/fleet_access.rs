@@ -7,8 +7,8 @@ use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
 use twofactor_fleet::host_settings::{self, HostSettings};
 use twofactor_store::FactorStore;
 
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::progress::ProgressLine;
 
 /// The settings of this host.

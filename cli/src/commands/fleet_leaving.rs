@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings};
 use crate::args::FleetLeaveArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::formatting::{plain, utc};
 use crate::output::CommandReport;

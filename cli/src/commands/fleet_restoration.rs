@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};
 use crate::args::{FleetRestoreArgs, FleetRunArgs};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::formatting::{count, plain};
 use crate::output::CommandReport;
 

@@ -13,8 +13,8 @@ use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::formatting::{count, plain, utc};
 use crate::output::CommandReport;
 use crate::suggested_command;

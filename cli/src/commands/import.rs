@@ -14,9 +14,9 @@ use twofactor_store::sys::passwd_listing::{self, PasswdEntry};
 use crate::args::transfer_options::{
     GoogleImportArgs, ImportCommand, OathImportArgs, UriImportArgs,
 };
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::import_formats::file_source::{
     self, MANY_USERS, ONE_USER, SourceContent, UnreadableSource,
 };

@@ -6,9 +6,9 @@ use twofactor_store::{MarkDisagreement, MarkResult, directory_mark};
 use zeroize::Zeroizing;
 
 use crate::args::InitArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::doctor::DoctorFinding;
 use crate::doctor::record_owners;
 use crate::formatting::count;

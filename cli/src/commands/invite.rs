@@ -15,9 +15,9 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::InviteArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::formatting::{ReportedTime, plain, span};
 use crate::output::CommandReport;
 use crate::suggested_command;

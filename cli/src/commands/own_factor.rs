@@ -25,8 +25,8 @@ use twofactor_store::sys::accounts;
 
 use super::verify::{CodeDialogue, judged_report, locked_out};
 use crate::args::{StatusArgs, TwofactorCommand};
+use crate::command_context::{CommandContext, not_enrolled};
 use crate::command_failure::CommandFailure;
-use crate::context::{CommandContext, not_enrolled};
 use crate::failure_kind::FailureKind;
 use own_status::OwnStatusReport;
 

@@ -12,9 +12,9 @@ use twofactor_store::sys::clock;
 use twofactor_store::sys::file::MAX_LEN;
 use zeroize::Zeroizing;
 
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::doctor;
 use crate::failure_kind::FailureKind;
 use crate::output::CommandReport;

@@ -10,8 +10,8 @@ use twofactor_core::policy::{self, DEFAULT_POLICY};
 use super::policy::{draft_text, setting_difference};
 use super::policy_change::{DangerDecision, PolicyChange, PolicySetting, current_text};
 use crate::args::PolicyEditArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::private_copy::PrivateCopy;
 

@@ -6,9 +6,9 @@ use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::RecoveryCodesArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::invoking_user;
 use crate::output::CommandReport;
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet, SheetDelivery};

@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 
 use super::verify::locked_out;
 use crate::args::{AdoptArgs, RenameArgs};
+use crate::command_context::{CommandContext, not_enrolled};
 use crate::command_failure::{CommandFailure, for_user};
 use crate::command_log;
-use crate::context::{CommandContext, not_enrolled};
 use crate::failure_kind::FailureKind;
 use crate::formatting::plain;
 use crate::output::CommandReport;

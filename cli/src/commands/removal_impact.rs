@@ -8,8 +8,8 @@ use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::sys::accounts;
 
 use super::policy_change::DangerDecision;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::impact::affected_users::ListedUsers;
 use crate::impact::{self, AffectedUser, PolicyView};

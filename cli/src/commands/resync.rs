@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::renew::chosen;
 use crate::args::ResyncArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::output::CommandReport;
 use crate::suggested_command;

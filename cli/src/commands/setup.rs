@@ -27,11 +27,11 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::MarkDisagreement;
 
 use crate::args::SetupArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::enable_disable;
 use crate::commands::policy_change::{DangerDecision, PolicyChange, PolicySetting, policy_with};
-use crate::context::CommandContext;
 use crate::doctor;
 use crate::doctor::stack_preview::{ChangedTexts, MachinePreview, StackVerdict};
 use crate::failure_kind::FailureKind;

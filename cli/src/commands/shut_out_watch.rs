@@ -3,8 +3,8 @@
 use twofactor_core::account::Account;
 use twofactor_store::FactorStore;
 
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::impact::affected_users::ListedUsers;
 use crate::impact::{self, PolicyView, ShutOutRisk};
 use crate::roster::{AccountRole, AdministratorGroups};

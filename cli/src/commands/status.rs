@@ -20,8 +20,8 @@ use twofactor_store::{FactorStore, LoadedPolicy};
 
 use super::policy_change::policy_hash;
 use crate::args::StatusArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
-use crate::context::CommandContext;
 use crate::doctor::login_effect;
 use crate::impact;
 use crate::output::OutputFormat;

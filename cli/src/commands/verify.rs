@@ -8,9 +8,9 @@ use twofactor_store::attempt::{AttemptResult, LoginAttempt, PreCheck};
 
 use super::verify_report::VerifyReport;
 use crate::args::VerifyArgs;
+use crate::command_context::{CommandContext, not_enrolled};
 use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
-use crate::context::{CommandContext, not_enrolled};
 use crate::failure_kind::FailureKind;
 use crate::formatting::span;
 use crate::output::OutputFormat;

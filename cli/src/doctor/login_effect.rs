@@ -18,8 +18,8 @@ use super::planned_change::{ChangeFaults, PlannedChange};
 use super::sshd::{SSHD, SshdDialogue, SshdUserSettings, UNREADABLE};
 use super::stack_change_faults;
 use super::user_findings;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::roster::AccountLookup;
 
 /// Effect on logins.

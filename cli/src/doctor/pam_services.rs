@@ -17,7 +17,7 @@ use super::pam_programs::{self, OF_XSECURELOCK, PamProgram, XSECURELOCK};
 use super::polkit_sandbox;
 use super::stack_checks::{self, CheckedService, is_named_on, names_module};
 use super::stack_simulation::StackSimulation;
-use crate::context::CommandContext;
+use crate::command_context::CommandContext;
 use crate::example_files;
 use crate::suggested_command;
 

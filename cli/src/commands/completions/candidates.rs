@@ -7,8 +7,8 @@ use twofactor_core::{POLICY_FILE, STATE_DIR};
 
 use super::request::{CompletionRequest, WantedValue};
 use crate::args::GlobalOptions;
+use crate::command_context::CommandContext;
 use crate::commands::policy::policy_report;
-use crate::context::CommandContext;
 use crate::doctor::{installed_system, is_service};
 use crate::escaping::is_hostile;
 use crate::invoking_user;

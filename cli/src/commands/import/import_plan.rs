@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use crate::args::transfer_options::ImportFlags;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::commands::shut_out_watch::ShutOutWatch;
-use crate::context::CommandContext;
 use crate::doctor;
 use crate::formatting::count;
 use crate::import_formats::ImportMoment;

@@ -17,9 +17,9 @@ use super::invitation_report::{InvitationRow, InvitationWord, InvitationsReport,
 use super::invitation_sheets::InvitationSheets;
 use super::{NOT_ASKED, asked_for, terms_of};
 use crate::args::InviteArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus, for_user};
 use crate::command_log;
-use crate::context::CommandContext;
 use crate::formatting::{count, plain};
 use crate::import_formats::unlisted_users;
 use crate::interrupt;

@@ -7,8 +7,8 @@ use twofactor_store::daemon_client::{DaemonError, DaemonFault};
 use twofactor_store::operations::{ChangeCause, ChangeError};
 
 use super::{OwnFactor, refused_as_locked, unanswered};
+use crate::command_context::not_enrolled;
 use crate::command_failure::CommandFailure;
-use crate::context::not_enrolled;
 use crate::failure_kind::FailureKind;
 use crate::suggested_command;
 

@@ -7,9 +7,9 @@ use twofactor_store::sys::clock;
 use super::OwnFactor;
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use crate::args::RecoveryCodesArgs;
+use crate::command_context::{CommandContext, not_enrolled};
 use crate::command_failure::CommandFailure;
 use crate::commands::recovery_codes::RecoveryCodesReport;
-use crate::context::{CommandContext, not_enrolled};
 use crate::recovery_sheet::{DeliveredCodes, RecoverySheet};
 use crate::suggested_command;
 

@@ -5,11 +5,11 @@ use twofactor_protocol::service::{ChangeCall, RemovalCall};
 use super::proof_dialogue::{ProofDialogue, WantedProof};
 use super::{OwnFactor, device_names, left_to_administrator, refuse_root_options};
 use crate::args::UnsetArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::commands::removal_impact::RemovalEffect;
 use crate::commands::removal_report::{RemovalReport, RemovedPart};
 use crate::commands::renew::chosen_name;
-use crate::context::CommandContext;
 use crate::terminal::Terminal;
 
 /// Runs it.

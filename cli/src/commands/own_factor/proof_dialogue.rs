@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::own_failure::{another_login, no_invitation, recent_login, refusal, uncertain};
 use super::{OwnFactor, refused_as_locked, unanswered};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::commands::event_dialogue::read_code;
 use crate::commands::verify_report::VerifyReport;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::output::{CommandReport, OutputFormat};
 use crate::suggested_command;

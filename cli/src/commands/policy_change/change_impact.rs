@@ -8,8 +8,8 @@ use twofactor_store::FactorStore;
 use twofactor_store::sys::clock::{self, ClockStatus};
 
 use super::{DangerDecision, PolicySetting};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::doctor::{self, InstalledSystem};
 use crate::impact::affected_users::{self, ListedUsers};
 use crate::impact::{self, AffectedUser, PolicyImpact, PolicyView};

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::PolicySetting;
 use super::policy_hash::hash_of;
+use crate::command_context::CommandContext;
 use crate::commands::policy::setting_difference::SettingDifference;
-use crate::context::CommandContext;
 use crate::impact::PolicyImpact;
 use crate::output::CommandReport;
 

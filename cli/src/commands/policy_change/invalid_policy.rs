@@ -10,10 +10,10 @@ use twofactor_core::policy::{self, DEFAULT_POLICY};
 use super::change_impact::{assess, store_for};
 use super::{DangerDecision, PolicyChangeReport, policy_hash};
 use crate::args::PreviewOptions;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::policy::setting_difference::SettingDifference;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 
 /// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.

@@ -3,8 +3,8 @@
 use twofactor_core::policy::hex_digest;
 
 use crate::args::PreviewOptions;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 
 use super::current_text;

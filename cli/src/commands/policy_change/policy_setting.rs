@@ -3,8 +3,8 @@
 use toml_edit::Key;
 use twofactor_core::policy::DEFAULT_POLICY;
 
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 use crate::policy_text::{self, PolicyTextError};
 

@@ -2,9 +2,9 @@
 
 use super::policy_before_setup::{AGAIN, invalid, settings, text};
 use super::setup_journal::FileTexts;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::commands::policy_change::{DangerDecision, PolicyChange};
-use crate::context::CommandContext;
 use crate::failure_kind::FailureKind;
 
 /// The change that undoes a setup in the policy; `None` where nothing has to be changed.

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::setup_journal::{FileStanding, FileTexts, SetupJournal};
 use super::sshd_reload::{self, SshdReload};
 use super::{config_files, policy_reversal, shown_changes, sshd_dropin};
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::policy_change::PolicyChange;
-use crate::context::CommandContext;
 use crate::interrupt;
 use twofactor_core::log::event::CommandEvent;
 

@@ -10,10 +10,10 @@ use super::setup_report::UndoReport;
 use super::sshd_reload::{self, SshdReload};
 use super::{config_files, policy_reversal, restored_files, shown_changes, sshd_dropin};
 use crate::args::SetupArgs;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::policy_change::PolicyChange;
-use crate::context::CommandContext;
 use crate::doctor::stack_preview::MachinePreview;
 use crate::interrupt;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::unified_diff;
+use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::commands::policy_change::PolicyChange;
-use crate::context::CommandContext;
 
 /// Shows a change of a file, from the first text to the second; `None` is no file.
 ///

@@ -4,8 +4,8 @@ use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::{self, PasswdEntry};
 use twofactor_store::{FactorStore, FileFault, FoundBy};
 
+use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, for_user};
-use crate::context::CommandContext;
 use crate::formatting::plain;
 use crate::roster::{AccountLookup, RecordOwner};
 
