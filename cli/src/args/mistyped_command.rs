@@ -2,7 +2,7 @@
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use twofactor_core::spelling;
+use twofactor_core::spelling_suggestion;
 
 /// Replaces the commands that clap suggests, which may be several with little in common, by the closest one.
 pub fn suggest(error: &mut clap::Error, cli: &Command, words: &[String]) {
@@ -30,7 +30,7 @@ fn closest<'c>(cli: &'c Command, words: &[String], typed: &str) -> Option<&'c st
     let names = parent
         .get_subcommands()
         .flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_all_aliases()));
-    let name = spelling::closest(typed, names)?;
+    let name = spelling_suggestion::closest(typed, names)?;
     parent.find_subcommand(name).map(Command::get_name)
 }
 

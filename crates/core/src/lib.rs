@@ -1,9 +1,9 @@
 //! Everything that can be said about a login without asking the machine: codes, devices, records, states, the policy,
 //! and the verdict.
 //!
-//! Imports flow one way: terms ([`otp`], [`secret`], [`account`], [`spelling`]), then data ([`device`], [`recovery`], [`record`], [`state`],
-//! [`policy`]), then the verdict ([`verify`]) and what a new device needs ([`enroll`], [`otpauth`], [`qr`]). Nothing here opens a file,
-//! reads a clock or knows of PAM; new keys and codes take their randomness from the kernel.
+//! Imports flow one way: terms ([`otp`], [`secret`], [`account`], [`spelling_suggestion`]), then data ([`device`], [`recovery`],
+//! [`record`], [`state`], [`policy`]), then the verdict ([`verify`]) and what a new device needs ([`enroll`], [`otpauth`], [`qr`]).
+//! Nothing here opens a file, reads a clock or knows of PAM; new keys and codes take their randomness from the kernel.
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -18,7 +18,7 @@ pub mod qr;
 pub mod record;
 pub mod recovery;
 pub mod secret;
-pub mod spelling;
+pub mod spelling_suggestion;
 pub mod state;
 pub mod verify;
 mod worded_enum;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use toml_edit::{ArrayOfTables, Datetime, DocumentMut, Item, Key, Value};
 use twofactor_core::policy::{EchoMode, ExemptEntry, FleetPolicy, Policy, RequireEntry};
-use twofactor_core::spelling;
+use twofactor_core::spelling_suggestion;
 use zeroize::Zeroizing;
 
 use crate::command_failure::CommandFailure;
@@ -303,7 +303,7 @@ pub fn keys() -> Vec<String> {
 
 fn unknown_key(key: &str) -> CommandFailure {
     let keys = keys();
-    let meant = spelling::closest(key, keys.iter().map(String::as_str));
+    let meant = spelling_suggestion::closest(key, keys.iter().map(String::as_str));
     let meant = meant.map(|meant| format!("; did you mean {meant}?"));
     let what = format!(
         "there is no setting {}{}",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use twofactor_core::policy::{self, Policy, PolicyTime};
-use twofactor_core::spelling;
+use twofactor_core::spelling_suggestion;
 use twofactor_store::FactorStore;
 use twofactor_store::sys::clock::{self, ClockStatus};
 
@@ -169,7 +169,7 @@ pub(super) fn unknown_services(after: &Policy, services: &BTreeSet<String>) -> V
     };
     let danger = |service: &String| {
         let missing = system.service_files(service).next().unwrap_or_default();
-        let near = spelling::closest(service, names.iter().map(String::as_str));
+        let near = spelling_suggestion::closest(service, names.iter().map(String::as_str));
         let hint = near.map_or_else(String::new, |near| format!(". Did you mean {near}?"));
         format!(
             "there is no PAM file of the service {service}: {}{hint}",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use twofactor_core::policy::{Policy, sibling};
-use twofactor_core::spelling;
+use twofactor_core::spelling_suggestion;
 
 use super::pam_profile::{self, ProfileResult};
 use super::setup_journal::FileChange;
@@ -362,7 +362,7 @@ pub fn no_such_service<'a>(service: &str, names: impl Iterator<Item = &'a str>) 
     let failure = CommandFailure::refused(format!(
         "there is no PAM file of the service {service_word}"
     ));
-    match spelling::closest(service, names) {
+    match spelling_suggestion::closest(service, names) {
         Some(near) => failure.next(format!("Did you mean {near}?")),
         None => failure.next(format!("To list the services: ls {DIRECTORY}")),
     }

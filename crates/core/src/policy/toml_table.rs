@@ -8,7 +8,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::policy_error::{PolicyFault, cut, quoted};
 use super::start_day::StartDay;
-use crate::spelling;
+use crate::spelling_suggestion;
 
 /// A value with its place.
 pub(super) type PolicyValue<'t> = Spanned<DeValue<'t>>;
@@ -280,7 +280,7 @@ impl<'a, 't> PolicyTable<'a, 't> {
 
 /// The question whether a known key was meant, where one is close.
 fn meant(key: &str, valid: &[&str]) -> String {
-    spelling::closest(key, valid.iter().copied())
+    spelling_suggestion::closest(key, valid.iter().copied())
         .map(|known| format!(" (did you mean {known}?)"))
         .unwrap_or_default()
 }
