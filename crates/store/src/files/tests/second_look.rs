@@ -1,7 +1,7 @@
 //! Another process changes what is kept about a user between a look at the records and one at the states.
 
 use super::*;
-use crate::files::record_holder::FoundRecords;
+use crate::files::record_lookup::FoundRecords;
 use twofactor_core::recovery::OneTimeCode;
 
 /// Another name of alice's uid.

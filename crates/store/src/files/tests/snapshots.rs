@@ -1,7 +1,7 @@
 //! Record and state for displays: two files without a lock, looked at anew when a change may have come between.
 
 use super::*;
-use crate::files::record_holder::tried_anew;
+use crate::files::record_lookup::tried_anew;
 
 /// Looks that fail in turn with these causes, and how often it was looked.
 fn looks(causes: &[FileFault]) -> (Result<&'static str, StoreError>, usize) {
