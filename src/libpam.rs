@@ -9,7 +9,7 @@ use pam::constants::{
 use pam::conv::Conv;
 use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
 use pam::module::PamHandle;
-use twofactor_store::tickets::TicketStore;
+use twofactor_store::change_tickets::TicketStore;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::line_break;

@@ -8,8 +8,8 @@ use twofactor_core::account::Account;
 use twofactor_core::log::event::LoginEvent;
 use twofactor_core::log::log_line::LogLine;
 use twofactor_core::policy::{FirstDevice, Policy};
+use twofactor_store::change_tickets::TicketStore;
 use twofactor_store::sys::{accounts, process};
-use twofactor_store::tickets::TicketStore;
 
 use crate::module_arguments::{FileChoice, ModuleArguments, PromptLayout};
 use crate::ticket_claim::TicketClaim;

@@ -7,9 +7,9 @@ use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus};
 use twofactor_protocol::service::{ChangeReply, ChangeResult};
 use twofactor_store::account_rules::KnownGroups;
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, ProofCodes};
+use twofactor_store::change_tickets::TicketStore;
 use twofactor_store::operations::{ChangeSteps, UserFactor};
 use twofactor_store::sys::clock;
-use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, LoadedPolicy, LockedFactor, PolicyFile};
 
 use crate::calling_process::CallingProcess;

@@ -14,9 +14,9 @@ use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{CallError, ChangeCall, ChangeReply, ChangeResult, StatusReply};
 use twofactor_protocol::verify_call::{AcceptedCode, CodeOrigin, LaggingClock, VerifyAnswer};
 use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, prove_unenrolled};
+use twofactor_store::change_tickets::TicketStore;
 use twofactor_store::fleet_relay;
 use twofactor_store::sys::{accounts, clock};
-use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, PolicyFile, RecordHolder};
 
 use crate::calling_process::CallingProcess;

@@ -49,7 +49,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use twofactor_store::FactorStore;
-use twofactor_store::tickets::TicketStore;
+use twofactor_store::change_tickets::TicketStore;
 
 use arguments::{DaemonAction, DaemonArguments, ServedInterface};
 use file_factors::FileFactors;

@@ -13,12 +13,12 @@ use twofactor_protocol::gate_call::GateAnswer;
 use twofactor_protocol::reply::ServiceError;
 use twofactor_protocol::service::{ChangeCall, StatusReply};
 use twofactor_protocol::verify_call::VerifyAnswer;
+use twofactor_store::change_tickets::TicketStore;
 use twofactor_store::operations::{
     self, EarlierInvitation, InvitationResult, InvitationTerms, UserFactor,
 };
 use twofactor_store::sys::clock;
 use twofactor_store::testing::SilentLog;
-use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, MarkDisagreement};
 use twofactord::fuzzing::{
     AskedAccount, CallResponse, CallingProcess, ConnectionMemory, FactorAccess, FactorUnavailable,

@@ -7,6 +7,7 @@
 
 pub mod account_rules;
 pub mod attempt;
+pub mod change_tickets;
 pub mod daemon_client;
 pub mod files;
 pub mod fleet_client;
@@ -24,7 +25,6 @@ pub mod sys;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
-pub mod tickets;
 
 pub use files::{
     BATCH, BulkEnrollment, DirectoryInventory, FactorSnapshot, FactorStore, FileFault, FoundBy,

@@ -5,8 +5,8 @@ use std::fs;
 use super::*;
 use crate::calling_process::CallingProcess;
 use twofactor_core::account::Account;
+use twofactor_store::change_tickets::TicketStore;
 use twofactor_store::testing::{ScratchStore, alice, enroll_devices, phone, record_of, token};
-use twofactor_store::tickets::TicketStore;
 use twofactor_store::{FactorStore, PolicyFile};
 
 /// The audit session in which alice has logged in.

@@ -11,8 +11,8 @@ use harness::twofactord::{DaemonConversation, SOCKET};
 use harness::{Machine, Program, Running, hotp};
 use serde_json::{Value, json};
 use twofactor_core::STATE_DIR;
+use twofactor_store::change_tickets::TicketStore;
 use twofactor_store::sys::clock;
-use twofactor_store::tickets::TicketStore;
 
 use super::kept::KeptFiles;
 use super::table::stride;
