@@ -4,14 +4,14 @@
 
 mod config_line;
 mod control;
-mod handler;
 mod stack;
 mod stack_dispatch;
+mod stack_handler;
 
 pub use control::{ControlAction, ReturnCode};
-pub use handler::{
+pub use stack::read;
+pub use stack_dispatch::{DispatchResult, dispatch};
+pub use stack_handler::{
     ConfigError, ConfigFile, ConfigFiles, HandlerType, ModuleCall, ServiceStacks, StackHandler,
     StackOrigin,
 };
-pub use stack::read;
-pub use stack_dispatch::{DispatchResult, dispatch};

@@ -2,7 +2,7 @@
 
 use super::config_line::{ConfigLine, FileEnding, lines};
 use super::control::ModuleControl;
-use super::handler::{
+use super::stack_handler::{
     ConfigError, ConfigFile, ConfigFiles, ConfigPlace, HandlerType, ManagementGroup, ModuleCall,
     ServiceStacks, StackHandler, StackOrigin,
 };

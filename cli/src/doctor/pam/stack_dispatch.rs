@@ -1,7 +1,7 @@
 //! The walk through a stack: which modules libpam calls, and what it makes of their answers.
 
 use super::control::{ControlAction, ReturnCode};
-use super::handler::{HandlerType, ModuleCall, StackHandler};
+use super::stack_handler::{HandlerType, ModuleCall, StackHandler};
 
 /// Decision so far.
 #[derive(Clone, Copy)]
