@@ -12,7 +12,7 @@ use twofactor_store::sys::{clock, wipe};
 
 use crate::calling_process::CallingProcess;
 use crate::connection_memory::ConnectionMemory;
-use crate::connection_place::{ConnectionPlace, refuse};
+use crate::connection_table::{ConnectionPlace, refuse};
 use crate::dispatch::{CallResponse, MessageService};
 
 /// Time limit for sending one message, and for taking one reply.
@@ -138,7 +138,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::connection_place::SharedConnections;
+    use crate::connection_table::ConnectionTable;
 
     #[test]
     fn one_who_sends_no_more_has_not_left() {
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_reply_that_is_not_sent_gives_no_place_up() {
-        let connections = SharedConnections::of_root();
+        let connections = ConnectionTable::of_root();
         let (served, client) = UnixStream::pair().unwrap();
         let served = Arc::new(served);
         let mut places = Vec::new();

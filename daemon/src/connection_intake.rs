@@ -13,7 +13,7 @@ use twofactor_store::sys::socket::peer_credentials;
 
 use crate::admission::EvictedConnection;
 use crate::connection::PATIENCE;
-use crate::connection_place::{self, SharedAdmission, SharedConnections};
+use crate::connection_table::{self, ConnectionTable, SharedAdmission};
 use crate::daemon_log;
 use crate::listener::ListeningSocket;
 use crate::silent_connections::{
@@ -35,7 +35,7 @@ pub enum AcceptEnd {
 pub struct ConnectionIntake {
     listening: ListeningSocket,
     stop: StopSignal,
-    connections: SharedConnections,
+    connections: ConnectionTable,
     silent: SilentConnections,
 }
 
@@ -47,7 +47,7 @@ impl ConnectionIntake {
     pub fn new(
         listening: ListeningSocket,
         stop: StopSignal,
-        connections: SharedConnections,
+        connections: ConnectionTable,
     ) -> io::Result<Self> {
         let silent = SilentConnections::beside(&listening.socket, &stop)?;
         Ok(Self {
@@ -110,7 +110,7 @@ impl ConnectionIntake {
         let Ok(SharedAdmission { place, evicted }) = self.connections.admit(peer.uid, &stream)
         else {
             daemon_log::refused(peer.uid, LoginEvent::Busy);
-            connection_place::refuse(&stream, ServiceError::Busy);
+            connection_table::refuse(&stream, ServiceError::Busy);
             return None;
         };
         if let Some(evicted) = evicted {

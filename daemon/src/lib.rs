@@ -17,7 +17,7 @@ mod change_relay;
 mod connection;
 mod connection_intake;
 mod connection_memory;
-mod connection_place;
+mod connection_table;
 mod daemon_log;
 mod dispatch;
 mod factor_access;

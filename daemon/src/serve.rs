@@ -13,7 +13,7 @@ use twofactor_protocol::reply::ServiceError;
 use twofactor_store::sys::clock;
 
 use crate::connection_intake::{AcceptEnd, ConnectionIntake};
-use crate::connection_place::{self, SharedConnections};
+use crate::connection_table::{self, ConnectionTable};
 use crate::daemon_log;
 use crate::dispatch::MessageService;
 use crate::listener::{ListeningSocket, SocketOrigin};
@@ -75,7 +75,7 @@ pub fn until_idle(
         SocketOrigin::Inherited => Some(idle),
         SocketOrigin::Made => None,
     };
-    let connections = SharedConnections::default();
+    let connections = ConnectionTable::default();
     serve((listening, stop), idle, service, connections)
 }
 
@@ -88,7 +88,7 @@ pub fn until_stopped(
     stop: StopSignal,
     service: Arc<dyn MessageService>,
 ) -> io::Result<()> {
-    let connections = SharedConnections::of_root();
+    let connections = ConnectionTable::of_root();
     serve((listening, stop), None, service, connections)
 }
 
@@ -97,7 +97,7 @@ fn serve(
     (listening, stop): (ListeningSocket, StopSignal),
     idle: Option<Duration>,
     service: Arc<dyn MessageService>,
-    connections: SharedConnections,
+    connections: ConnectionTable,
 ) -> io::Result<()> {
     let (ended, end) = mpsc::channel();
     let intake = ConnectionIntake::new(listening, stop, connections.clone())?;
@@ -120,7 +120,7 @@ fn serve(
 
 /// Waits until what was asked is answered and the program of `notify` has got the changes, and ends the connections that ask nothing.
 /// Threads serve meanwhile.
-fn finish(connections: &SharedConnections) {
+fn finish(connections: &ConnectionTable) {
     let begin = clock::monotonic();
     let ends_by = |end: Duration, is_ended: &dyn Fn() -> bool| {
         while !is_ended() {
@@ -385,7 +385,7 @@ impl Drop for EndOfPanic<'_> {
 /// Tells a client that there is no thread for it.
 fn refuse(uid: u32, stream: &UnixStream) {
     daemon_log::refused(uid, LoginEvent::NoThread);
-    connection_place::refuse(stream, ServiceError::Busy);
+    connection_table::refuse(stream, ServiceError::Busy);
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use twofactor_store::sys::clock;
 use twofactor_store::sys::peer_process::PeerOrigin;
 use twofactor_store::sys::socket::PeerCredentials;
 
-use crate::connection_place::ConnectionPlace;
+use crate::connection_table::ConnectionPlace;
 
 /// Limit on the events that are taken at once. Those that are left come first the next time (epoll_wait(2)).
 const EVENTS: usize = 64;

@@ -10,7 +10,7 @@ use twofactor_store::sys::wipe;
 use crate::calling_process::CallingProcess;
 use crate::connection;
 use crate::connection_memory::ConnectionMemory;
-use crate::connection_place::ConnectionPlace;
+use crate::connection_table::ConnectionPlace;
 use crate::dispatch::MessageService;
 use crate::silent_connections::AcceptedConnection;
 

@@ -57,7 +57,7 @@ impl Served {
             origin: SocketOrigin::Made,
         };
         let stop = StopSignal::arm().unwrap();
-        let connections = SharedConnections::of_root();
+        let connections = ConnectionTable::of_root();
         let noted = Arc::new(NotedThreads::default());
         let intake = ConnectionIntake::new(listening, stop, connections).unwrap();
         let (ended, end) = mpsc::channel();

@@ -4,14 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 
 use super::*;
-use crate::connection_place::SharedConnections;
+use crate::connection_table::ConnectionTable;
 
 const SOON: Duration = Duration::from_secs(60);
 
 /// The sockets that are waited for: a listening socket and the order to stop, each with its other end.
 struct Waited {
     silent: SilentConnections,
-    connections: SharedConnections,
+    connections: ConnectionTable,
     called: UnixStream,
     stopped: UnixStream,
     _others: [UnixStream; 2],
@@ -22,7 +22,7 @@ fn waited() -> Waited {
     let (stopped, stop) = UnixStream::pair().unwrap();
     Waited {
         silent: SilentConnections::beside(&listening, &stop).unwrap(),
-        connections: SharedConnections::default(),
+        connections: ConnectionTable::default(),
         called,
         stopped,
         _others: [listening, stop],

@@ -1,4 +1,4 @@
-//! The place of a connection among all open ones.
+//! The table of all open connections, in which each one has its place.
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -16,9 +16,9 @@ use crate::daemon_log;
 
 /// The open connections, shared by all threads.
 #[derive(Clone, Default)]
-pub struct SharedConnections(Arc<Mutex<OpenConnections<Arc<UnixStream>>>>);
+pub struct ConnectionTable(Arc<Mutex<OpenConnections<Arc<UnixStream>>>>);
 
-impl SharedConnections {
+impl ConnectionTable {
     /// The connections of a socket that root alone may open: all places are root's.
     pub fn of_root() -> Self {
         Self(Arc::new(Mutex::new(OpenConnections::of_root())))
@@ -73,7 +73,7 @@ pub struct SharedAdmission {
 
 /// The place of one connection; given back when this is dropped, also in a panic.
 pub struct ConnectionPlace {
-    connections: SharedConnections,
+    connections: ConnectionTable,
     number: u64,
     uid: u32,
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_has_arrived_is_read_after_the_end() {
-        let connections = SharedConnections::default();
+        let connections = ConnectionTable::default();
         let (served, mut client) = UnixStream::pair().unwrap();
         let served = Arc::new(served);
         let _place = connections.admit(1000, &served).unwrap().place;
