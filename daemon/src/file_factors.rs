@@ -27,13 +27,13 @@ use crate::daemon_log;
 use crate::factor_access::{AskedAccount, FactorAccess, FactorUnavailable};
 use crate::factor_report::{allowed_changes, entry, seconds, told};
 use crate::own_changes;
-use crate::user_turn::UserTurns;
+use crate::user_mutex::UserMutexes;
 
 /// The name in the log and in the files in place of a PAM service. Clients do not send one.
 const SERVICE: &str = "twofactord";
 
 /// Time limit for waiting for earlier codes of the same user.
-const TURN: Duration = Duration::from_secs(5);
+const MUTEX_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Policy, records and states.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct FileFactors {
     policy: PathBuf,
     state: PathBuf,
     tickets: TicketStore,
-    turns: UserTurns,
+    mutexes: UserMutexes,
 }
 
 impl FileFactors {
@@ -51,7 +51,7 @@ impl FileFactors {
             policy: policy.to_owned(),
             state: state.to_owned(),
             tickets,
-            turns: UserTurns::default(),
+            mutexes: UserMutexes::default(),
         }
     }
 
@@ -194,7 +194,7 @@ impl FactorAccess for FileFactors {
         form: AnswerForm,
     ) -> Result<VerifyAnswer, ServiceError> {
         let account = &asked.account;
-        let Some(_turn) = self.turns.take(account.uid, TURN) else {
+        let Some(_guard) = self.mutexes.take(account.uid, MUTEX_PATIENCE) else {
             daemon_log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
         };
@@ -224,7 +224,7 @@ impl FactorAccess for FileFactors {
         call: &ChangeCall,
         memory: &mut ConnectionMemory,
     ) -> Result<Vec<u8>, ServiceError> {
-        let Some(_turn) = self.turns.take(account.uid, TURN) else {
+        let Some(_guard) = self.mutexes.take(account.uid, MUTEX_PATIENCE) else {
             daemon_log::refused(caller.uid, LoginEvent::Busy);
             return Err(ServiceError::Busy);
         };

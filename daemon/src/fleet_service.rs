@@ -31,7 +31,7 @@ use crate::dispatch::{CallResponse, MessageService};
 use crate::file_factors::verify_answer;
 use crate::store_breaker::StoreBreaker;
 use crate::store_link::FleetStoreLink;
-use crate::user_turn::UserTurns;
+use crate::user_mutex::UserMutexes;
 
 /// The part of a policy's deadline that is left for what comes after the store: this host's file, the reply, and the verdict of a login
 /// that hears of an outage. Codes are judged in a few milliseconds; on a busy machine it takes more.
@@ -46,7 +46,7 @@ pub struct FleetService {
     state: PathBuf,
     fleet: Arc<dyn FleetStoreLink>,
     breaker: Arc<StoreBreaker>,
-    turns: UserTurns,
+    mutexes: UserMutexes,
 }
 
 /// Reason why a code gets no answer of the fleet.
@@ -97,7 +97,7 @@ impl FleetService {
             state: state.to_owned(),
             fleet,
             breaker,
-            turns: UserTurns::default(),
+            mutexes: UserMutexes::default(),
         }
     }
 
@@ -145,7 +145,7 @@ impl FleetService {
         let Some(account) = accounts::by_name(code.user)? else {
             return Ok(FleetAnswer::Judged(VerifyAnswer::Unenrolled));
         };
-        let Some(_turn) = self.turns.take(account.uid, time.left()) else {
+        let Some(_guard) = self.mutexes.take(account.uid, time.left()) else {
             return Err(AttemptRefusal::Busy);
         };
         let store = FactorStore::open(&self.state, &self.policy)?;

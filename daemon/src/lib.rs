@@ -40,7 +40,7 @@ mod stderr_output;
 mod stop_signal;
 mod store_breaker;
 mod store_link;
-mod user_turn;
+mod user_mutex;
 mod worker;
 
 use std::ffi::OsString;

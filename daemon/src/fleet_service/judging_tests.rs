@@ -288,11 +288,11 @@ fn a_slow_record_leaves_time_for_the_second_try() {
 fn a_code_that_waited_too_long_is_one_of_too_many() {
     let machine = FleetMachine::new(FLEET, &[], Ok(()));
     // As long as a second code of the user waits for its turn.
-    let turn = machine.service.turns.take(0, Duration::ZERO).unwrap();
+    let guard = machine.service.mutexes.take(0, Duration::ZERO).unwrap();
     let answer = thread::scope(|scope| {
         let waiting = scope.spawn(|| machine.next_code());
         thread::sleep(Duration::from_millis(2200));
-        drop(turn);
+        drop(guard);
         waiting.join().unwrap()
     });
     assert_eq!(answer, Err(ServiceError::Busy));
