@@ -117,6 +117,12 @@ impl LoginContext<'_> {
         }
     }
 
+    /// The user's name as the application gave it, and as the passwd database has it.
+    fn names<'n>(&'n self, account: Option<&'n Account>) -> Vec<&'n [u8]> {
+        let canonical = account.map(|account| account.name.as_bytes());
+        [&self.user[..]].into_iter().chain(canonical).collect()
+    }
+
     /// Decides before a question whether it is asked: not during grace, and not while the user is locked out.
     fn question_gate(
         &self,

@@ -1,6 +1,4 @@
-//! Parts of an answer that are no code: the user's names, and the password given during grace.
-
-use twofactor_core::account::Account;
+//! The password that a user gives during grace, for the modules after this one.
 
 use super::verdict_source::VerdictSource;
 use super::{AuthAbort, LoginContext};
@@ -9,12 +7,6 @@ use crate::module_arguments::PromptLayout;
 use crate::transaction::PamTransaction;
 
 impl LoginContext<'_> {
-    /// The user's name as the application gave it, and as the passwd database has it.
-    pub(super) fn names<'n>(&'n self, account: Option<&'n Account>) -> Vec<&'n [u8]> {
-        let canonical = account.map(|account| account.name.as_bytes());
-        [&self.user[..]].into_iter().chain(canonical).collect()
-    }
-
     /// Hands the password to the modules after this one during grace: the answer, without the code of the last login where that was
     /// sent again. True if it was asked for.
     pub(super) fn forward_password(
