@@ -5,7 +5,7 @@ use std::cell::Cell;
 use twofactor_core::enroll::RecoveryLogin;
 use twofactor_core::policy::Policy;
 use twofactor_core::record::recent_changes::RecentChange;
-use twofactor_core::verify::{AnswerForm, AnswerTail, CodeAcceptance, ThrottleStatus};
+use twofactor_core::verify::{AnswerForm, CodeAcceptance, SentAnswer, ThrottleStatus};
 use twofactor_protocol::gate_call::GateAnswer;
 use twofactor_protocol::reply::ReplyError;
 use twofactor_protocol::verify_call::{CodeLayout, VerifyAnswer};
@@ -72,9 +72,9 @@ impl VerdictSource for DaemonVerdictSource {
     }
 
     fn attempt(&mut self, input: &[u8], form: AnswerForm) -> Result<AttemptResult, AttemptFailure> {
-        let tail = AnswerTail::of(input, form);
-        let answer = self.client.verify(&tail.text, layout_of(form))?;
-        judged(answer, &tail).ok_or_else(|| self.client.error(ReplyError::Malformed).into())
+        let sent = SentAnswer::of(input, form);
+        let answer = self.client.verify(&sent.text, layout_of(form))?;
+        judged(answer, &sent).ok_or_else(|| self.client.error(ReplyError::Malformed).into())
     }
 
     /// The daemon does not say with a refusal.
@@ -106,11 +106,11 @@ const fn layout_of(form: AnswerForm) -> CodeLayout {
 }
 
 /// `None` where the answer contradicts what was sent.
-fn judged(answer: VerifyAnswer, tail: &AnswerTail) -> Option<AttemptResult> {
+fn judged(answer: VerifyAnswer, sent: &SentAnswer) -> Option<AttemptResult> {
     AttemptResult::answered(answer, |code| {
         let before = usize::try_from(code.password_length).ok()?;
         // Something has to be left that was the code.
-        (before < tail.text.len()).then(|| tail.skipped + before)
+        (before < sent.text.len()).then(|| sent.skipped + before)
     })
 }
 
@@ -154,15 +154,15 @@ mod tests {
     #[test]
     fn the_password_ends_where_the_code_begins() {
         let typed = b"correct horse battery staple123456";
-        let tail = AnswerTail::of(typed, AnswerForm::PasswordThenCode);
-        let answer = judged(code(13), &tail);
+        let sent = SentAnswer::of(typed, AnswerForm::PasswordThenCode);
+        let answer = judged(code(13), &sent);
         let Some(AttemptResult::Compared(CodeOutcome::Accepted(accepted))) = answer else {
             panic!("{answer:?}");
         };
         assert_eq!(accepted.password_len, typed.len() - 6);
-        let whole = tail.text.len() as u64;
-        assert!(judged(code(whole - 1), &tail).is_some());
-        assert_eq!(judged(code(whole), &tail), None);
-        assert_eq!(judged(code(whole + 1), &tail), None);
+        let whole = sent.text.len() as u64;
+        assert!(judged(code(whole - 1), &sent).is_some());
+        assert_eq!(judged(code(whole), &sent), None);
+        assert_eq!(judged(code(whole + 1), &sent), None);
     }
 }

@@ -4,12 +4,12 @@
 //! the outcome.
 
 pub mod address_grace;
-mod answer_tail;
 mod code_scan;
 mod one_time_use;
 pub mod refused_codes;
 mod repeated_code;
 mod resync;
+mod sent_answer;
 pub mod session_grace;
 mod state_merge;
 mod throttle;
@@ -19,11 +19,11 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use answer_tail::AnswerTail;
 pub use code_scan::LOOK_AHEAD;
 pub use one_time_use::recovery_codes_left;
 pub use repeated_code::before_last_code;
 pub use resync::{clock_offset, resync, with_offset};
+pub use sent_answer::SentAnswer;
 pub use state_merge::{counting_part, merged_with_own};
 pub use throttle::{
     ChargedState, FailureCounter, ThrottleStatus, charge, charge_to, daemon_gate, gate, rebased,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use twofactor_core::policy::FleetPolicy;
-use twofactor_core::verify::AnswerTail;
+use twofactor_core::verify::SentAnswer;
 use twofactor_protocol::fleet_attempt_call::{
     CodePurpose, FLEET_SOCKET, FleetAnswer, FleetAttemptCall,
 };
@@ -59,12 +59,12 @@ impl FleetClient {
     /// [`DaemonError`] where the service answers, and has no verdict: it is busy, or cannot use its files.
     pub fn judge(
         &self,
-        tail: &AnswerTail,
+        sent: &SentAnswer,
         layout: CodeLayout,
     ) -> Result<FleetVerdict, DaemonError> {
         let call = FleetAttemptCall {
             user: &self.user,
-            code: &tail.text,
+            code: &sent.text,
             layout,
             purpose: self.purpose,
         };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use twofactor_core::verify::{AnswerForm, AnswerTail, FailureCounter};
+use twofactor_core::verify::{AnswerForm, FailureCounter, SentAnswer};
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_protocol::fleet_attempt_call::CodePurpose;
 use twofactor_protocol::reply::ReplyError;
@@ -78,14 +78,14 @@ impl LoginAttempt<'_> {
         (input, form): (&[u8], AnswerForm),
         counter: FailureCounter,
     ) -> Result<FleetResult, AttemptFailure> {
-        let tail = AnswerTail::of(input, form);
+        let sent = SentAnswer::of(input, form);
         let layout = match form {
             AnswerForm::Code => CodeLayout::Code,
             AnswerForm::PasswordThenCode => CodeLayout::AfterPassword,
         };
         self.current_policy()?;
         let is_local = self.loaded.policy.fleet.is_local(self.service);
-        let judged = match judged(client, &tail, layout) {
+        let judged = match judged(client, &sent, layout) {
             // The way in to a host whose fleet is out of order does not depend on what is wrong with it.
             Err(error) if is_local => Err(Some(error)),
             other => other?,
@@ -118,8 +118,8 @@ pub(super) fn are_of_service(state: &Path, policy: &Path) -> bool {
 
 /// The verdict on the proof for a change, for which there is no other judge.
 pub(super) fn proved(client: &FleetClient, input: &[u8]) -> Result<AttemptResult, AttemptFailure> {
-    let tail = AnswerTail::of(input, AnswerForm::Code);
-    match judged(client, &tail, CodeLayout::Code)? {
+    let sent = SentAnswer::of(input, AnswerForm::Code);
+    match judged(client, &sent, CodeLayout::Code)? {
         Ok(result) => Ok(result),
         Err(Some(error)) => Err(error.into()),
         Err(None) => Err(OutageRefusal::NoChange.into()),
@@ -129,17 +129,17 @@ pub(super) fn proved(client: &FleetClient, input: &[u8]) -> Result<AttemptResult
 /// The verdict of the service; inside of it, an outage is the error, with the reason where this host knows it.
 fn judged(
     client: &FleetClient,
-    tail: &AnswerTail,
+    sent: &SentAnswer,
     layout: CodeLayout,
 ) -> Result<Result<AttemptResult, Option<DaemonError>>, DaemonError> {
-    let answer = match client.judge(tail, layout)? {
+    let answer = match client.judge(sent, layout)? {
         FleetVerdict::Judged(answer) => answer,
         FleetVerdict::Outage(why) => return Ok(Err(why)),
     };
     let result = AttemptResult::answered(answer, |code| {
         let before = usize::try_from(code.password_length).ok()?;
         // Something has to be left that was the code.
-        (before < tail.text.len()).then(|| tail.skipped + before)
+        (before < sent.text.len()).then(|| sent.skipped + before)
     });
     let result = result.ok_or_else(|| client.error(ReplyError::Malformed))?;
     Ok(Ok(result))

@@ -6,14 +6,14 @@ use super::typed_answer::{AnswerForm, GROUPED_LEN, MAX_INPUT};
 
 /// The end of an answer from which a code can be read, for the daemon. A password before the code stays in the process in which
 /// it was typed.
-pub struct AnswerTail {
+pub struct SentAnswer {
     /// The text that is sent; empty where the answer has no reading.
     pub text: Zeroizing<String>,
     /// Number of bytes of the answer that precede it.
     pub skipped: usize,
 }
 
-impl AnswerTail {
+impl SentAnswer {
     /// Cuts it off `input`. It reads as the whole of it does, see `TypedAnswer::read`.
     #[must_use]
     pub fn of(input: &[u8], form: AnswerForm) -> Self {
@@ -79,9 +79,9 @@ mod tests {
             &[b'1'; MAX_INPUT + 1],
         ] {
             for form in [AnswerForm::Code, AnswerForm::PasswordThenCode] {
-                let tail = AnswerTail::of(input, form);
+                let sent = SentAnswer::of(input, form);
                 let whole = readings(input, form, 0);
-                let mut read = readings(tail.text.as_bytes(), form, tail.skipped);
+                let mut read = readings(sent.text.as_bytes(), form, sent.skipped);
                 // A character that stands for a letter that is no part of a code makes no code.
                 read.retain(|(text, _)| !text.contains(&b'?'));
                 assert_eq!(read, whole, "{input:?}");
@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn no_more_of_a_password_is_sent_than_a_code_is_long() {
-        let tail = AnswerTail::of(
+        let sent = SentAnswer::of(
             b"correct horse battery staple123456",
             AnswerForm::PasswordThenCode,
         );
         assert_eq!(
-            (tail.text.as_str(), tail.skipped),
+            (sent.text.as_str(), sent.skipped),
             ("attery staple123456", 15)
         );
     }
