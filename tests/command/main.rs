@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg(test)]
 
+mod adopt;
 mod automation;
 mod backup;
 mod completions;

@@ -1,18 +1,18 @@
-//! Names: aliases, renamed users, and `twofactor rename` and `adopt`, by the command and by logins.
+//! Names: aliases, renamed users, and `twofactor rename`, by the command and by logins.
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use harness::Machine;
 use harness::desk;
-use harness::desk::{desk_on, give, give_phone, is_asked, json, json_error, lets_in, strings};
+use harness::desk::{desk_on, give, give_phone, is_asked, json, json_error, strings};
 use harness::enrolled::{Token, add_recovery_codes, enroll_token, login, machine, run};
 use harness::pam::code;
 use serde_json::json;
 
-const STATE: &str = "/var/lib/twofactor";
+pub const STATE: &str = "/var/lib/twofactor";
 
-fn uid_of(machine: &Machine, user: &str) -> u32 {
+pub fn uid_of(machine: &Machine, user: &str) -> u32 {
     let run = machine.run("id", &["-u", user]).ok();
     run.stdout.trim().parse().unwrap()
 }
@@ -24,7 +24,7 @@ fn renamed(machine: &Machine, old: &str, new: &str) {
     machine.add_user_with_id(new, uid);
 }
 
-fn has(file: &str) -> bool {
+pub fn has(file: &str) -> bool {
     Path::new(STATE).join(file).exists()
 }
 
@@ -219,89 +219,6 @@ fn r42_rename_is_refused_where_it_would_mix_two_users() {
         "something is kept about anna",
         "twofactor unset anna",
     );
-}
-
-#[test]
-fn r42_another_uid_is_refused_until_adopt() {
-    let machine = desk_on();
-    let phone = give_phone(&machine, "alice");
-    let old = uid_of(&machine, "alice");
-    machine.remove_user("alice");
-    let new = machine.add_user("alice");
-    assert_eq!(run(login("alice")).auth, code::AUTHINFO_UNAVAIL);
-    let adopt = |typed: &str| {
-        let command = machine.twofactor(&["adopt", "alice", "--json"]);
-        command.input(format!("{typed}\n")).run()
-    };
-    let wrong = adopt(&phone.wrong_code()).exits(1);
-    let shown = format!("Kept:     alice (uid {old}), phone\nTo adopt: alice (uid {new})\n");
-    assert!(wrong.stderr.starts_with(&shown), "{wrong:?}");
-    assert_eq!(run(login("alice")).auth, code::AUTHINFO_UNAVAIL);
-    // It was counted.
-    let state =
-        twofactor_core::state::decode_file(&std::fs::read(format!("{STATE}/state/alice")).unwrap());
-    assert_eq!(state.unwrap().state.failures, 1);
-    phone.settle(10);
-    let typed = phone.code_after(0);
-    let report = json(adopt(&typed));
-    assert_eq!(
-        (&report["from_uid"], &report["uid"]),
-        (&json!(old), &json!(new))
-    );
-    assert!(is_asked("alice"));
-    assert!(!lets_in("alice", &typed), "the code is used up");
-    machine.command(&["adopt", "alice", "--yes"]).exits(1);
-    assert_eq!(
-        desk::parse(&machine.command(&["init", "--json"]).stdout)["findings"],
-        json!([])
-    );
-}
-
-#[test]
-fn r42_adopt_takes_no_device_of_an_existing_user() {
-    let machine = desk_on();
-    give(&machine, "alice", &[]);
-    let adopt = [
-        "adopt", "bob", "--from", "alice", "--force", "--yes", "--json",
-    ];
-    let error = json_error(machine.command(&adopt), 1);
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .contains("is a user of this machine")
-    );
-    machine.remove_user("alice");
-    let report = json(machine.command(&adopt));
-    assert_eq!(
-        (&report["user"], &report["from"]),
-        (&json!("bob"), &json!("alice"))
-    );
-    assert!(is_asked("bob"));
-    assert!(!has("users/alice.toml") && !has("state/alice"));
-}
-
-#[test]
-fn adopt_makes_a_state_for_a_record_alone() {
-    let machine = desk_on();
-    let phone = give_phone(&machine, "alice");
-    machine.remove_user("alice");
-    machine.add_user("alice");
-    std::fs::remove_file(format!("{STATE}/state/alice")).unwrap();
-    machine
-        .command(&["adopt", "alice", "--force", "--yes"])
-        .ok();
-    assert!(is_asked("alice"));
-    assert!(
-        !lets_in("alice", &phone.code()),
-        "it may have been used before"
-    );
-    let changes = ["action=rebuild by=", "action=adopt from=alice by="];
-    let logged = machine.log_with("changed user=alice action=");
-    let logged = &logged[logged.len() - changes.len()..];
-    for (line, change) in logged.iter().zip(changes) {
-        assert!(line.contains(change), "{logged:?}");
-    }
 }
 
 #[test]

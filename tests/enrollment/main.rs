@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg(test)]
 
+mod account_lines;
 mod app;
 mod console;
 mod in_fleet;

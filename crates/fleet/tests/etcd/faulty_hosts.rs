@@ -13,8 +13,9 @@ use twofactor_fleet::factor_commit::{
 use twofactor_fleet::record_mirror::MirrorProgress;
 
 use super::changed_part::{ChangedPart, every};
+use super::faulty_fleet::ReplyKind;
 use super::faulty_member::{FaultyMember, MemberExchange, SentReply};
-use super::faulty_replies::{ReplyKind, faults};
+use super::faulty_replies::faults;
 use super::fleet::RetriesLeft;
 use super::test_hosts::{REPORT, TestHost, founded, soon};
 use harness::etcd::cluster::EtcdCluster;

@@ -16,6 +16,7 @@ mod damaged_copies;
 mod document;
 mod enrolled;
 mod failures;
+mod faulty_fleet;
 mod faulty_hosts;
 mod faulty_member;
 mod faulty_replies;

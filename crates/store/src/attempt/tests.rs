@@ -11,6 +11,7 @@ mod flushes;
 mod grace_period;
 mod meanwhile;
 mod outage;
+mod proven_absence;
 mod refusals;
 mod removal;
 mod session_role;

@@ -8,6 +8,7 @@ mod invitation;
 mod relocation;
 mod removal;
 mod restoration;
+mod restored_codes;
 mod resync;
 mod told;
 mod unlock;
