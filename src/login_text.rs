@@ -1,4 +1,4 @@
-//! The texts that people read at the prompt: what happened, what to do next.
+//! The texts of a login that users read: prompts, "Wrong code.", lock-outs and refusals, and what to do next.
 
 use twofactor_core::policy::StartDay;
 use twofactor_core::verify::{CodeRejection, ThrottleStatus};
