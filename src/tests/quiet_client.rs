@@ -4,6 +4,7 @@ use super::stage::{NEWCOMER, QUESTION, StagedTransaction, code};
 use crate::login_service::SSHD_TTY;
 use crate::module_arguments::FirstPass;
 use crate::return_codes::AuthResult;
+use crate::transaction::MessageMode;
 
 /// sshd in a login of the user with a token.
 fn sshd(policy: &str) -> StagedTransaction {
@@ -81,6 +82,15 @@ fn a_password_as_code_is_a_question_of_sshd() {
         "{told}"
     );
     assert!(told.lines().all(|line| line.len() <= 80), "{told}");
+}
+
+#[test]
+fn a_password_as_code_is_told_unless_silent() {
+    let mut stage = sshd("enabled = true\n");
+    stage.messages = MessageMode::Unwanted;
+    stage.password = Some(b"hunter2".to_vec());
+    assert_eq!(stage.run(&["hunter2", ""]), AuthResult::Refused);
+    assert_eq!(stage.said(), [QUESTION]);
 }
 
 /// One more question would tell users with a device from others.

@@ -184,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_asks_where_it_and_the_service_are_on() {
+        for (keys, asks) in [
+            ("enabled = true", true),
+            ("enabled = false", false),
+            ("enabled = true\n[services]\nlogin = false", false),
+        ] {
+            let policy = crate::policy::parse(keys).unwrap();
+            assert_eq!(policy.asks_at("login"), asks, "{keys}");
+        }
+    }
+
+    #[test]
     fn enforcement_and_offer_decide_what_can_be_skipped() {
         for (at_login, enforcement, decision) in [
             ("off", "optional", PolicyDecision::NotRequired),
