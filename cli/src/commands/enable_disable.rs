@@ -43,14 +43,11 @@ pub fn disable(context: &CommandContext, args: &DisableArgs) -> Result<(), Comma
     };
     say_siblings(context, &services)?;
     // Also one that no program may use, such as one that others can write.
-    let invalid = match context.policy.text() {
-        Ok(text) => policy::parse(&text).is_err(),
-        Err(error) => !error.is_missing(),
-    };
-    let made = if invalid && services.is_empty() {
-        replace_invalid(context, &args.preview)?
-    } else {
-        change(context, &settings, DangerDecision::Unchecked, &args.preview)?
+    let made = match context.policy.unusable() {
+        Some(unusable) if services.is_empty() => {
+            replace_invalid(context, &unusable, &args.preview)?
+        }
+        _ => change(context, &settings, DangerDecision::Unchecked, &args.preview)?,
     };
     context.write(&made)
 }

@@ -19,6 +19,7 @@ mod state_subdirectory;
 mod store_error;
 mod uid_index;
 mod unmirrored_users;
+mod unusable_policy;
 mod user_relocation;
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub(crate) use shared_factor::ShareResult;
 pub use shared_factor::{ShareFault, SharedChange, SharedFactors};
 pub use store_error::{FileFault, StoreError};
 pub use unmirrored_users::UnmirroredUsers;
+pub use unusable_policy::UnusablePolicy;
 pub use user_relocation::RelocationProgress;
 
 use state_generations::{PATIENCE, StateFiles};

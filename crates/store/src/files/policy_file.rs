@@ -209,7 +209,7 @@ impl PolicyFile {
         Ok(text == loaded.text)
     }
 
-    fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, StoreError> {
+    pub(super) fn parse(&self, text: String, changed: u64) -> Result<LoadedPolicy, StoreError> {
         let policy = policy::parse(&text).map_err(|error| self.error(FileFault::Policy(error)))?;
         Ok(LoadedPolicy {
             policy,
@@ -218,7 +218,7 @@ impl PolicyFile {
         })
     }
 
-    fn error(&self, cause: FileFault) -> StoreError {
+    pub(super) fn error(&self, cause: FileFault) -> StoreError {
         StoreError {
             path: self.path.clone(),
             cause,

@@ -269,3 +269,107 @@ fn litter_of_a_killed_writer_is_removed() {
     policies.edit("enabled = false\n").unwrap();
     assert!(!left("4194305").exists() && left(&alive).exists() && left("mine").exists());
 }
+
+/// A policy that takes the place of one that cannot be used.
+const OFF: &str = "enabled = false\n";
+
+#[test]
+fn an_unusable_policy_is_kept_beside_the_new_one() {
+    for broken in ["enabled =", "window = 99\n"] {
+        let policies = policy(broken);
+        let kept = policies.scratch.path().join("twofactor.toml.invalid");
+        let shown = policies.file.unusable().unwrap();
+        assert_eq!((shown.text(), shown.kept()), (Some(broken), kept.as_path()));
+        let store = Some(&policies.store);
+        policies.file.replace_unusable(store, &shown, OFF).unwrap();
+        assert_eq!(policies.text(), OFF);
+        assert_eq!((mode(&policies.path), mode(&kept)), (0o644, 0o644));
+        assert_eq!(fs::read_to_string(&kept).unwrap(), broken);
+        assert_eq!(
+            policies.listing(),
+            ["twofactor.toml", "twofactor.toml.invalid"]
+        );
+    }
+}
+
+#[test]
+fn only_a_policy_that_is_refused_is_unusable() {
+    let policies = policy(OFF);
+    assert_eq!(policies.file.unusable(), None);
+    fs::remove_file(&policies.path).unwrap();
+    assert_eq!(policies.file.unusable(), None);
+    // Neither is text, and both are moved.
+    fs::create_dir(&policies.path).unwrap();
+    let shown = policies.file.unusable().unwrap();
+    assert_eq!(shown.text(), None);
+    policies.file.replace_unusable(None, &shown, OFF).unwrap();
+    assert!(shown.kept().is_dir());
+    fs::remove_file(&policies.path).unwrap();
+    std::os::unix::fs::symlink("nowhere", &policies.path).unwrap();
+    let shown = policies.file.unusable().unwrap();
+    assert!(shown.kept().ends_with("twofactor.toml.invalid.2"));
+    policies.file.replace_unusable(None, &shown, OFF).unwrap();
+    assert_eq!(policies.text(), OFF);
+    assert!(shown.kept().is_symlink());
+}
+
+#[test]
+fn a_policy_that_became_valid_is_not_replaced() {
+    let policies = policy("window = 99\n");
+    let shown = policies.file.unusable().unwrap();
+    let held = policies.store.lock_whole().unwrap().unwrap();
+    thread::scope(|scope| {
+        let replaced = || {
+            let store = Some(&policies.store);
+            policies.file.replace_unusable(store, &shown, OFF)
+        };
+        let replaced = scope.spawn(replaced);
+        // Where nothing waits for the lock, this is more than it takes to move the policy away.
+        thread::sleep(std::time::Duration::from_millis(200));
+        let waited = policies.path.exists();
+        fs::write(&policies.path, "window = 3\n").unwrap();
+        drop(held);
+        let changed = error_at(&policies.path, FileFault::Changed);
+        assert_eq!(replaced.join().unwrap(), Err(changed));
+        assert!(waited);
+    });
+    assert_eq!(policies.text(), "window = 3\n");
+    assert_eq!(policies.listing(), ["twofactor.toml"]);
+}
+
+/// A directory where the new policy would get a temporary name.
+#[test]
+fn a_policy_that_cannot_be_replaced_stays() {
+    for obstacle in [".twofactor.toml.new", ".twofactor.toml.invalid.new"] {
+        let policies = policy("window = 99\n");
+        fs::create_dir(policies.scratch.path().join(obstacle)).unwrap();
+        let shown = policies.file.unusable().unwrap();
+        let store = Some(&policies.store);
+        let replaced = policies.file.replace_unusable(store, &shown, OFF);
+        let kept = shown.kept().exists();
+        assert_eq!((policies.path.exists(), kept), (true, replaced.is_ok()));
+    }
+    let policies = policy("window = 99\n");
+    let shown = policies.file.unusable().unwrap();
+    let invalid = policies
+        .file
+        .replace_unusable(None, &shown, "window = 98\n");
+    assert!(matches!(invalid.unwrap_err().cause, FileFault::Policy(_)));
+    fs::write(shown.kept(), "an earlier one").unwrap();
+    let taken = policies.file.replace_unusable(None, &shown, OFF);
+    assert_eq!(taken, Err(error_at(&policies.path, FileFault::Changed)));
+    assert_eq!(policies.text(), "window = 99\n");
+    assert_eq!(fs::read_to_string(shown.kept()).unwrap(), "an earlier one");
+}
+
+/// The writer waits for no lock, and comes after the look under it.
+#[test]
+fn what_another_writes_at_the_last_moment_stays() {
+    let policies = policy("window = 99\n");
+    let shown = policies.file.unusable().unwrap();
+    fs::write(&policies.path, "window = 3\n").unwrap();
+    let replaced = policies.file.exchange_unusable(&shown, OFF);
+    assert_eq!(replaced, Err(error_at(&policies.path, FileFault::Changed)));
+    assert_eq!(policies.text(), "window = 3\n");
+    assert_eq!(policies.listing(), ["twofactor.toml"]);
+}

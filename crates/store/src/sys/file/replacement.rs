@@ -3,7 +3,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, fsync, openat, renameat, syncfs, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fsync, openat, renameat, renameat_with,
+    syncfs, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::file_error::failed;
@@ -83,6 +86,34 @@ pub fn publish_renamed(directory: impl AsFd, staged: &str, name: &str) -> Result
 pub fn publish_as(directory: impl AsFd, staged: &str, name: &str) -> Result<(), FileError> {
     publish_renamed(&directory, staged, name)?;
     flush_directory(&directory)
+}
+
+/// Gives what [`stage`] wrote its name if that is free; tells whether it was.
+///
+/// # Errors
+/// [`FileError`]; no temporary file is left.
+pub fn publish_new(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
+    let temporary = temporary_name(name);
+    let flags = RenameFlags::NOREPLACE;
+    let renamed = renameat_with(&directory, temporary.as_str(), &directory, name, flags);
+    if renamed.is_err() {
+        let _ = remove(&directory, &temporary);
+    }
+    match renamed {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(FileError::System("rename", errno)),
+    }
+}
+
+/// Exchanges what two names stand for, whatever it is, so that at no moment one of them stands for nothing. Call
+/// [`flush_directory`] to make that durable.
+///
+/// # Errors
+/// [`FileError`], also where the file system knows no such renaming.
+pub fn exchange(directory: impl AsFd, one: &str, other: &str) -> Result<(), FileError> {
+    renameat_with(&directory, one, &directory, other, RenameFlags::EXCHANGE)
+        .map_err(failed("rename"))
 }
 
 /// Waits until everything that was written to the file system of a directory is on the disk (syncfs(2)).
