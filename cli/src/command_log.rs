@@ -22,7 +22,7 @@ use twofactor_core::log::log_line::LogLine;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::files::StoreError;
 use twofactor_store::notify_message::NotifyMessage;
-use twofactor_store::operations::{self, AuditSink, UserFactor};
+use twofactor_store::operations::{self, AuditSink, ShownRecord, UserFactor};
 use twofactor_store::sys::process;
 use twofactor_store::{BulkEnrollment, FactorStore, NewRecord};
 
@@ -69,12 +69,12 @@ pub const fn factor<'a>(store: &'a FactorStore, account: &'a Account) -> UserFac
     }
 }
 
-/// Removes whatever is kept under a name, in whatever condition, and logs it.
+/// Removes whatever is kept under a name, in whatever condition, while its record is as it was shown, and logs it.
 ///
 /// # Errors
-/// When it cannot be removed.
-pub fn discard(store: &FactorStore, name: &str) -> Result<(), StoreError> {
-    operations::discard(store, name, &CommandLog)
+/// As [`operations::discard`].
+pub fn discard(store: &FactorStore, name: &str, shown: &ShownRecord) -> Result<(), StoreError> {
+    operations::discard(store, name, shown, &CommandLog)
 }
 
 /// Enrolls users who have no record, many at a time, and logs those who may be enrolled.

@@ -18,7 +18,7 @@ use twofactor_fleet::shared_record::SharedRecord;
 use twofactor_fleet::shared_state::SharedState;
 use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::operations::{
-    self, ChangeCause, ChangeError, DevicesBefore, RootChange, UserFactor,
+    self, ChangeCause, ChangeError, DevicesBefore, RootChange, ShownRecord, UserFactor,
 };
 use twofactor_store::testing::SilentLog;
 use twofactor_store::{FactorStore, fleet_relay};
@@ -151,7 +151,8 @@ fn files() -> FactorStore {
 fn prepare(kind: RelayedKind, account: &Account) -> StoredFactor {
     let fleet = FleetChanges::new(&settings(), Path::new(STATE_DIR));
     let store = files().with_fleet(Arc::new(fleet));
-    operations::discard(&store, USER, &SilentLog).unwrap();
+    let shown = ShownRecord::of(&store.record_named(USER));
+    operations::discard(&store, USER, &shown, &SilentLog).unwrap();
     if kind != RelayedKind::Enroll {
         RelayedKind::Enroll.made_in(&store, account).unwrap();
     }

@@ -7,8 +7,8 @@ use std::os::fd::OwnedFd;
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::UserRecord;
-use twofactor_store::files::StoreError;
-use twofactor_store::operations::{self, ChangeSteps};
+use twofactor_store::files::{FileFault, FoundRecord};
+use twofactor_store::operations::{self, ChangeSteps, ShownRecord};
 use twofactor_store::{FactorStore, LockedFactor};
 
 use self::removal_target::RemovalTarget;
@@ -68,9 +68,6 @@ fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
 
 /// Stands for the hash of devices in a record that cannot be read.
 const UNREADABLE_HASH: &str = "unreadable";
-
-/// The record of a name, or the reason why it cannot be read.
-type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
 /// A removal, as it was asked for.
 struct RequestedRemoval<'a> {
@@ -163,6 +160,7 @@ impl RequestedRemoval<'_> {
         let mut report = self.report(name, RemovedPart::All);
         let found = store.record_named(name);
         report.devices_hash = Some(found_hash(&found));
+        let shown_record = ShownRecord::of(&found);
         let (fault, question) = self.question(name, &found)?;
         report.fault = fault;
         report.everywhere = Some(self.is_everywhere(name, &found)?);
@@ -194,11 +192,14 @@ impl RequestedRemoval<'_> {
             }
             _ => {
                 self.check_policy()?;
-                let now = found_hash(&store.record_named(name));
-                if report.devices_hash.as_deref() != Some(now.as_str()) {
-                    return Err(changed_meanwhile(name, "the record was changed meanwhile"));
-                }
-                command_log::discard(store, name)?;
+                command_log::discard(store, name, &shown_record).map_err(|error| {
+                    match error.cause {
+                        FileFault::Changed => {
+                            changed_meanwhile(name, "the record was changed meanwhile")
+                        }
+                        _ => error.into(),
+                    }
+                })?;
             }
         }
         context.write(&report.done(effect))

@@ -2,11 +2,18 @@
 
 use crate::sys::file;
 use twofactor_core::account::Account;
+use twofactor_core::record::UserRecord;
 
 use super::state_generations::StateFiles;
-use super::{FactorStore, SharedChange, StoreError, UnmirroredUsers, file_names, uid_index};
+use super::{
+    FactorStore, FileFault, LockedFactor, SharedChange, StoreError, UnmirroredUsers, file_names,
+    uid_index,
+};
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::fleet_mark;
+
+/// The record of a name as it is found, or the reason why it cannot be read.
+pub type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
 impl FactorStore {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
@@ -14,10 +21,30 @@ impl FactorStore {
     /// # Errors
     /// [`StoreError`] when they cannot be removed.
     pub fn discard(&self, name: &str) -> Result<(), StoreError> {
+        self.discard_if(name, &|_| true)
+    }
+
+    /// [`FactorStore::discard`] of a record that is as expected, also under the lock of its state, where there is one that can be
+    /// used.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`FileFault::Changed`] where it is another one. Nothing is removed here then.
+    pub fn discard_if(
+        &self,
+        name: &str,
+        is_expected: &dyn Fn(&FoundRecord) -> bool,
+    ) -> Result<(), StoreError> {
         let Some(record) = file_names::record_file(name) else {
             return Ok(());
         };
         let path = self.record_path(name);
+        let changed = || StoreError {
+            path: path.clone(),
+            cause: FileFault::Changed,
+        };
+        if !is_expected(&self.record_named(name)) {
+            return Err(changed());
+        }
         self.share_discard(name)?;
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {
@@ -26,10 +53,17 @@ impl FactorStore {
             }
             _ => None,
         };
-        // The successor first: its state tells of the same record.
-        for name in successor.as_deref().into_iter().chain([name]) {
-            self.mark_discarded(name);
+        // The successor first: its state tells of the same record, and both are found by either name.
+        if let Some(successor) = &successor {
+            drop(self.lock_any(successor).map(mark_discarded));
         }
+        let held = self.lock_any(name);
+        let found = self.record_named(name);
+        // It is gone where the service of the fleet has removed it, or another process.
+        if !is_expected(&found) && !matches!(found, Ok(None)) {
+            return Err(changed());
+        }
+        let held = held.map(mark_discarded);
         let users = self.users.directory()?;
         let remove_record = || {
             file::remove_leftover(users, &record)?;
@@ -44,6 +78,7 @@ impl FactorStore {
         }
         file::flush_directory(users).map_err(StoreError::file(&path))?;
         StateFiles::of(self, name)?.remove_all()?;
+        drop(held);
         successor.map_or(Ok(()), |successor| self.discard(&successor))
     }
 
@@ -99,22 +134,22 @@ impl FactorStore {
         noted.map_err(StoreError::file(&self.path.join(FLEET_DIRECTORY)))
     }
 
-    /// Says in a state that can be used that no device has a record any more: so that a kill after the removal of the record leaves no
-    /// contradiction. One that cannot be used refuses its user as before, until it is removed as well.
-    fn mark_discarded(&self, name: &str) {
-        let marked = || -> Result<(), StoreError> {
-            let Some(state) = self.peek_named(name)? else {
-                return Ok(());
-            };
-            let uid = state.uid;
-            let account = Account {
-                name: name.to_owned(),
-                uid,
-                gid: uid,
-            };
-            self.lock(&account)?.mark_removal()
+    /// The lock of a state that can be used, of whatever uid.
+    fn lock_any(&self, name: &str) -> Option<LockedFactor<'_>> {
+        let uid = self.peek_named(name).ok()??.uid;
+        let account = Account {
+            name: name.to_owned(),
+            uid,
+            gid: uid,
         };
-        // Nothing to be done where it fails.
-        let _ = marked();
+        self.lock(&account).ok()
     }
+}
+
+/// Says in a state that no device has a record any more: so that a kill after the removal of the record leaves no contradiction. One
+/// that cannot be used refuses its user as before, until it is removed as well.
+fn mark_discarded(mut locked: LockedFactor<'_>) -> LockedFactor<'_> {
+    // Nothing to be done where it fails.
+    let _ = locked.mark_removal();
+    locked
 }

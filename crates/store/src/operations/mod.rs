@@ -36,7 +36,7 @@ pub use invitation::{
     withdraw_invitation,
 };
 pub use relocation::{RelocationReason, relocate};
-pub use removal::{RemovedDevice, clear, discard, remove_all, remove_device};
+pub use removal::{RemovedDevice, ShownRecord, clear, discard, remove_all, remove_device};
 pub use restoration::{
     ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes, preview_restore,
     restore,

@@ -1,6 +1,6 @@
 //! Removal of one device, or of everything that is kept about a user.
 
-use crate::files::{FactorStore, FileFault, StoreError};
+use crate::files::{FactorStore, FileFault, FoundRecord, StoreError};
 use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
@@ -104,7 +104,12 @@ pub fn clear<E: From<ChangeError>>(
         Err(error) if matches!(error.cause, FileFault::Busy(_)) => Err(failed(error)),
         Err(_) => {
             permit()?;
-            let done = store.discard(&account.name);
+            // One that can be read by now is that of the devices that were shown, or of others.
+            let is_expected = |found: &FoundRecord| match found {
+                Ok(Some(record)) => has(record, devices),
+                Ok(None) | Err(_) => true,
+            };
+            let done = store.discard_if(&account.name, &is_expected);
             report_gone(factor, removed(devices), &done);
             done.map_err(failed)
         }
@@ -120,17 +125,45 @@ fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<
     }
 }
 
-/// Removes whatever is kept under a name, in whatever condition: for records that cannot be read, and for names without an
-/// account.
+/// A record as it was shown before it is discarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShownRecord {
+    /// There was none.
+    Missing,
+    /// It could not be read.
+    Unreadable,
+    /// It had these devices; none, where it held an invitation.
+    Devices(Vec<CredentialId>),
+}
+
+impl ShownRecord {
+    /// The form of what is found under a name.
+    #[must_use]
+    pub fn of(found: &FoundRecord) -> Self {
+        match found {
+            Ok(None) => Self::Missing,
+            Ok(Some(record)) => Self::Devices(ids(record).collect()),
+            Err(_) => Self::Unreadable,
+        }
+    }
+}
+
+/// Removes whatever is kept under a name, in whatever condition, while its record is as it was shown: for records that cannot be
+/// read, and for names without an account.
 ///
 /// # Errors
-/// When it cannot be removed.
-pub fn discard(store: &FactorStore, name: &str, audit: &dyn AuditSink) -> Result<(), StoreError> {
+/// [`FileFault::Changed`] where the record is another one by now, and nothing is removed; or when it cannot be removed.
+pub fn discard(
+    store: &FactorStore,
+    name: &str,
+    shown: &ShownRecord,
+    audit: &dyn AuditSink,
+) -> Result<(), StoreError> {
     let is_invitation = |record: &UserRecord| !record.is_enrolled();
     let found = store.record_named(name);
     let was_here = !matches!(found, Ok(None));
     let record = found.ok().flatten();
-    let done = store.discard(name);
+    let done = store.discard_if(name, &|found| ShownRecord::of(found) == *shown);
     let is_gone = done.is_ok() || (was_here && matches!(store.record_named(name), Ok(None)));
     let end = match &done {
         _ if is_gone => ChangeEnd::Made,
@@ -157,6 +190,10 @@ const fn removed(devices: &[CredentialId]) -> FactorChange<'static> {
 }
 
 fn has(record: &UserRecord, devices: &[CredentialId]) -> bool {
-    let ids = record.devices.iter().map(|device| device.id);
-    ids.eq(devices.iter().copied())
+    ids(record).eq(devices.iter().copied())
+}
+
+/// The ids of the devices of a record.
+pub(super) fn ids(record: &UserRecord) -> impl Iterator<Item = CredentialId> {
+    record.devices.iter().map(|device| device.id)
 }

@@ -86,9 +86,9 @@ fn root_removes_an_invitation_as_such() {
     invited(&factor(&store), NOW + 60).unwrap();
     cleared(&factor(&store), &[]).unwrap();
     invited(&factor(&store), NOW + 60).unwrap();
-    discard(&store, "alice", &AuditLines).unwrap();
+    discarded(&store).unwrap();
     enroll_devices(&store, &alice(), &[phone()]);
-    discard(&store, "alice", &AuditLines).unwrap();
+    discarded(&store).unwrap();
     let withdrawn = "invite until=withdrawn";
     let issued = "invite until=60";
     let lines = [issued, withdrawn, issued, withdrawn, "unset device=all"];

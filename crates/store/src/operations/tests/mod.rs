@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::attempt::AttemptFailure;
-use crate::files::FileFault;
+use crate::files::{FileFault, StoreError};
 use crate::testing::{ScratchStore, alice, device, enroll_devices, phone};
 use twofactor_core::device::{CredentialId, Device, OtpKind};
 use twofactor_core::log::audit_line::AuditEvent;
@@ -84,6 +84,12 @@ fn invited(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeErr
 /// A removal by root without a condition.
 fn cleared(factor: &UserFactor<'_>, devices: &[CredentialId]) -> Result<(), ChangeError> {
     clear(factor, devices, || Ok(()))
+}
+
+/// A removal of whatever is kept under alice's name.
+fn discarded(store: &FactorStore) -> Result<(), StoreError> {
+    let shown = ShownRecord::of(&store.record_named("alice"));
+    discard(store, "alice", &shown, &AuditLines)
 }
 
 fn factor(store: &FactorStore) -> UserFactor<'_> {

@@ -1,7 +1,9 @@
 //! Removal of devices.
 
+use std::thread;
+use std::time::Duration;
+
 use super::*;
-use crate::files::StoreError;
 use crate::files::tests::in_own_process;
 use crate::files::tests::limits::FileSize;
 use crate::files::tests::locks::{holder, kill};
@@ -177,16 +179,54 @@ fn what_was_removed_meanwhile_is_no_error_for_root() {
 fn discarding_needs_no_account() {
     let (scratch, store) = phone_and_token();
     fs::write(scratch.record(), "damaged").unwrap();
-    discard(&store, "alice", &AuditLines).unwrap();
+    discarded(&store).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
     assert_eq!(store.index().unwrap(), []);
+}
+
+#[test]
+fn a_record_other_than_shown_is_not_discarded() {
+    let (scratch, store) = phone_and_token();
+    let before = kept(&scratch);
+    for shown in [
+        ShownRecord::Missing,
+        ShownRecord::Unreadable,
+        ShownRecord::Devices(vec![id(1)]),
+    ] {
+        let done = discard(&store, "alice", &shown, &AuditLines);
+        assert_eq!(done.unwrap_err().cause, FileFault::Changed, "{shown:?}");
+    }
+    assert_eq!(kept(&scratch), before);
+    assert_eq!(logged(), [""; 0]);
+}
+
+/// The damaged record was looked at, and is replaced while the removal waits for the lock.
+#[test]
+fn a_record_that_became_readable_is_not_discarded() {
+    let by_name = |store: &FactorStore| {
+        let done = discard(store, "alice", &ShownRecord::Unreadable, &AuditLines);
+        done.map_err(|error| error.cause)
+    };
+    let (scratch, store) = phone_and_token();
+    let before = kept(&scratch);
+    let held = store.lock(&alice()).unwrap();
+    fs::write(scratch.record(), "damaged").unwrap();
+    thread::scope(|scope| {
+        let done = scope.spawn(|| by_name(&store));
+        // Where nothing is looked at under the lock, this is more than it takes to look before it.
+        thread::sleep(Duration::from_millis(200));
+        fs::write(scratch.record(), &before[0]).unwrap();
+        drop(held);
+        assert_eq!(done.join().unwrap(), Err(FileFault::Changed));
+    });
+    assert_eq!(kept(&scratch), before);
 }
 
 /// Each removal of everything; true where it succeeds.
 const REMOVALS: [fn(&FactorStore) -> bool; 3] = [
     |store| remove_all(&factor(store), &[id(1), id(2)], &mut RootChange).is_ok(),
     |store| cleared(&factor(store), &[id(1), id(2)]).is_ok(),
-    |store| discard(store, "alice", &AuditLines).is_ok(),
+    |store| discarded(store).is_ok(),
 ];
 
 /// Once the record is gone no device counts, whatever is left of the state.

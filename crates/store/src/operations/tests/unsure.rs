@@ -103,7 +103,7 @@ fn an_unsure_withdrawal_or_discard_is_logged() {
     let store = store.with_fleet(Arc::new(SilentFleet(unknown)));
     assert_eq!(logged(), ["invite until=60"]);
     assert!(withdraw_invitation(&factor(&store)).is_err());
-    assert!(discard(&store, "alice", &AuditLines).is_err());
+    assert!(discarded(&store).is_err());
     assert_eq!(
         logged(),
         [
