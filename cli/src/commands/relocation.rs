@@ -5,8 +5,7 @@ use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::verify::{AnswerForm, CodeOutcome};
 use twofactor_store::attempt::{AttemptResult, LoginAttempt};
-use twofactor_store::operations::{self, RelocationReason};
-use twofactor_store::sys::accounts;
+use twofactor_store::operations::{self, RelocationReason, RelocationRefusal};
 use twofactor_store::sys::clock;
 use twofactor_store::{FactorStore, RelocationProgress};
 use zeroize::Zeroizing;
@@ -29,11 +28,10 @@ pub fn rename(context: &CommandContext, args: &RenameArgs) -> Result<(), Command
     let to = context.account(&args.new)?;
     let store = context.existing_store()?;
     let from = args.old.as_str();
-    let named = |error| for_user(CommandFailure::from(error), from);
-    let begun = store.relocation(from, &to).map_err(named)?;
-    if let Some(RelocationProgress::Ahead(record)) = &begun {
-        may_be_renamed(from, &to, record)?;
-        is_free(&store, from, &to)?;
+    let reason = RelocationReason::Renamed;
+    let begun = operations::preview_relocation(&store, &to, from, reason)
+        .map_err(|refusal| refused(refusal, from, &to))?;
+    if let Some(RelocationProgress::Ahead(_)) = &begun {
         context.terminal.confirm(&format!(
             "Move what is kept about {} to {} (uid {})?",
             plain(from),
@@ -41,34 +39,40 @@ pub fn rename(context: &CommandContext, args: &RenameArgs) -> Result<(), Command
             to.uid
         ))?;
     }
-    finish(context, &store, from, &to, begun, RelocationReason::Renamed)
+    finish(context, &store, from, &to, begun, reason)
 }
 
-fn may_be_renamed(from: &str, to: &Account, record: &UserRecord) -> Result<(), CommandFailure> {
+/// The refusal of a move, with the next step.
+fn refused(refusal: RelocationRefusal, from: &str, to: &Account) -> CommandFailure {
     let (old, new) = (plain(from), plain(&to.name));
-    if let Some(account) = accounts::by_name(from)?
-        && account.uid != record.uid
-    {
-        return Err(CommandFailure::refused(format!(
-            "{old} is now another user (uid {}), and the record is that of uid {}",
-            account.uid, record.uid
+    let adopt = suggested_command::twofactor("adopt", &[&to.name], &[("--from", from)]);
+    match refusal {
+        RelocationRefusal::NameReused { uid, recorded } => CommandFailure::refused(format!(
+            "{old} is now another user (uid {uid}), and the record is that of uid {recorded}"
+        ))
+        .next(format!("If it is that of {new}: {adopt}")),
+        RelocationRefusal::OtherUid { recorded } => CommandFailure::refused(format!(
+            "{new} has uid {}, and the record of {old} is that of uid {recorded}",
+            to.uid
+        ))
+        .next(format!("If they are the same person: {adopt}")),
+        RelocationRefusal::OwnerPresent { uid } => CommandFailure::refused(format!(
+            "{old} (uid {uid}) is a user of this machine, and the devices belong to that user"
         ))
         .next(format!(
-            "If it is that of {new}: {}",
-            suggested_command::twofactor("adopt", &[&to.name], &[("--from", from)])
-        )));
+            "For a device of {new}: {}",
+            suggested_command::twofactor("enroll", &[&to.name], &[])
+        )),
+        RelocationRefusal::Occupied => {
+            CommandFailure::refused(format!("something is kept about {new} already"))
+                .of_kind(FailureKind::Exists)
+                .next(format!(
+                    "To remove that: {}",
+                    suggested_command::twofactor("unset", &[&to.name], &[])
+                ))
+        }
+        RelocationRefusal::Change(error) => error.into(),
     }
-    if record.uid != to.uid {
-        return Err(CommandFailure::refused(format!(
-            "{new} has uid {}, and the record of {old} is that of uid {}",
-            to.uid, record.uid
-        ))
-        .next(format!(
-            "If they are the same person: {}",
-            suggested_command::twofactor("adopt", &[&to.name], &[("--from", from)])
-        )));
-    }
-    Ok(())
 }
 
 /// `adopt`.
@@ -76,11 +80,10 @@ pub fn adopt(context: &CommandContext, args: &AdoptArgs) -> Result<(), CommandFa
     let to = context.account(&args.user)?;
     let store = context.existing_store()?;
     let from = args.from.as_deref().unwrap_or(&to.name);
-    let named = |error| for_user(CommandFailure::from(error), from);
-    let begun = store.relocation(from, &to).map_err(named)?;
+    let reason = RelocationReason::Adopted;
+    let begun = operations::preview_relocation(&store, &to, from, reason)
+        .map_err(|refusal| refused(refusal, from, &to))?;
     if let Some(RelocationProgress::Ahead(record)) = &begun {
-        may_be_adopted(from, &to, record)?;
-        is_free(&store, from, &to)?;
         context.terminal.prose(&format!(
             "Kept:     {} (uid {}), {}\nTo adopt: {} (uid {})\n",
             plain(&record.user),
@@ -98,43 +101,7 @@ pub fn adopt(context: &CommandContext, args: &AdoptArgs) -> Result<(), CommandFa
             code_of_device(context, &store, record)?;
         }
     }
-    finish(context, &store, from, &to, begun, RelocationReason::Adopted)
-}
-
-/// The devices of a user who is there, and owns them, are no other one's.
-fn may_be_adopted(from: &str, to: &Account, record: &UserRecord) -> Result<(), CommandFailure> {
-    match accounts::by_name(from)? {
-        Some(account) if account.uid == record.uid && account.uid != to.uid => {
-            let (old, new) = (plain(from), plain(&to.name));
-            Err(CommandFailure::refused(format!(
-                "{old} (uid {}) is a user of this machine, and the devices belong to that user",
-                account.uid
-            ))
-            .next(format!(
-                "For a device of {new}: {}",
-                suggested_command::twofactor("enroll", &[&to.name], &[])
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_free(store: &FactorStore, from: &str, to: &Account) -> Result<(), CommandFailure> {
-    let new = &to.name;
-    let occupied = from != new.as_str()
-        && (!matches!(store.record_named(new), Ok(None)) || store.peek_named(new)?.is_some());
-    if occupied {
-        return Err(CommandFailure::refused(format!(
-            "something is kept about {} already",
-            plain(new)
-        ))
-        .of_kind(FailureKind::Exists)
-        .next(format!(
-            "To remove that: {}",
-            suggested_command::twofactor("unset", &[new], &[])
-        )));
-    }
-    Ok(())
+    finish(context, &store, from, &to, begun, reason)
 }
 
 /// A new machine may have got the records only. What may have been used before does not work in the new state.
@@ -219,11 +186,13 @@ fn finish(
     let Some(begun) = begun else {
         return Err(nothing_to_move(store, from, to));
     };
-    let from_uid = match &begun {
-        RelocationProgress::Ahead(record) => record.uid,
-        RelocationProgress::Begun | RelocationProgress::Moved => to.uid,
+    let shown = match &begun {
+        RelocationProgress::Ahead(record) => Some(record.as_ref()),
+        RelocationProgress::Begun | RelocationProgress::Moved => None,
     };
-    operations::relocate(&command_log::factor(store, to), from, reason)?;
+    operations::relocate(&command_log::factor(store, to), from, shown, reason)
+        .map_err(|refusal| refused(refusal, from, to))?;
+    let from_uid = shown.map_or(to.uid, |record| record.uid);
     let record = store.record(to).map_err(CommandFailure::from)?;
     context.write(&RelocationReport {
         user: &to.name,

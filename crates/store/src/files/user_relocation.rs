@@ -88,25 +88,39 @@ impl FactorStore {
     /// # Errors
     /// [`StoreError`]; [`FileFault::Occupied`] where something is kept under the new name. Calling again completes the move.
     pub fn relocate(&self, from: &str, to: &Account) -> Result<(), StoreError> {
+        self.relocate_if(from, to, |_| Ok(()))
+    }
+
+    /// [`FactorStore::relocate`] of a record that `permit` lets go, under the lock. It is not asked again about a move that has
+    /// begun.
+    ///
+    /// # Errors
+    /// As [`FactorStore::relocate`], and those of `permit`. Nothing is changed then.
+    pub fn relocate_if<E: From<StoreError>>(
+        &self,
+        from: &str,
+        to: &Account,
+        permit: impl FnOnce(&UserRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.is_in_fleet()? {
-            return Err(StoreError {
+            return Err(E::from(StoreError {
                 path: self.record_path(from),
                 cause: FileFault::Fleet(
                     "a record of a fleet is not moved: remove it, and enroll the new name"
                         .to_owned(),
                 ),
-            });
+            }));
         }
         match self.relocation(from, to)? {
-            None => return Err(self.lost_before(from)),
-            Some(RelocationProgress::Moved) => return self.forget(from, to),
+            None => return Err(self.lost_before(from).into()),
+            Some(RelocationProgress::Moved) => return Ok(self.forget(from, to)?),
             Some(RelocationProgress::Ahead(_) | RelocationProgress::Begun) => {}
         }
         // The state is the first of the two that gets the new name.
         let old = StateFiles::of(self, from)?;
         let state_at = if old.is_in_use()? { from } else { &to.name };
         let Some(state) = self.peek_named(state_at)? else {
-            return Err(self.missing_state(&named(from, to)));
+            return Err(self.missing_state(&named(from, to)).into());
         };
         let held = Account {
             uid: state.uid,
@@ -116,10 +130,14 @@ impl FactorStore {
         // As it is under the lock.
         let record = match self.record_named(from)? {
             Some(record) if record.user == from || is_of(&record, to) => record,
-            _ => return Err(self.lost_before(from)),
+            _ => return Err(self.lost_before(from).into()),
         };
         // From step 3 on nothing but this move makes a state under the new name.
         let resumed = is_of(&record, to);
+        // Another uid is in the state first.
+        if !resumed && (record.uid == to.uid || locked.state().uid != to.uid) {
+            permit(&record)?;
+        }
         self.prove_free(from, !resumed, to)?;
         self.change_owner(&mut locked, from, record, to)?;
         if from != to.name {
@@ -130,7 +148,7 @@ impl FactorStore {
             }
             self.rename_record(from, to)?;
         }
-        self.forget(from, to)
+        Ok(self.forget(from, to)?)
     }
 
     /// Steps 1 to 4.

@@ -35,7 +35,7 @@ pub use invitation::{
     EarlierInvitation, InvitationResult, InvitationTerms, invite, invite_one_of_many,
     withdraw_invitation,
 };
-pub use relocation::{RelocationReason, relocate};
+pub use relocation::{RelocationReason, RelocationRefusal, preview_relocation, relocate};
 pub use removal::{RemovedDevice, ShownRecord, clear, discard, remove_all, remove_device};
 pub use restoration::{
     ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes, preview_restore,

@@ -1,6 +1,11 @@
 //! Moves to another name or uid: what they report, and what they leave.
 
+use std::thread;
+use std::time::Duration;
+
 use super::*;
+use crate::files::RelocationProgress;
+use crate::testing::{account, fresh};
 
 /// The uid of alice's record, and another one.
 const UIDS: [u32; 2] = [0, 1];
@@ -18,14 +23,31 @@ fn moved(
     store: &FactorStore,
     account: &Account,
     reason: RelocationReason,
-) -> Result<(), ChangeError> {
+) -> Result<(), RelocationRefusal> {
+    let shown = store.record_named("alice").unwrap();
+    moved_as(store, account, shown.as_ref(), reason)
+}
+
+fn moved_as(
+    store: &FactorStore,
+    account: &Account,
+    shown: Option<&UserRecord>,
+    reason: RelocationReason,
+) -> Result<(), RelocationRefusal> {
     let audit = &AuditLines;
     let factor = UserFactor {
         store,
         account,
         audit,
     };
-    relocate(&factor, "alice", reason)
+    relocate(&factor, "alice", shown, reason)
+}
+
+fn changed() -> Result<(), RelocationRefusal> {
+    Err(RelocationRefusal::Change(ChangeError {
+        user: "anna".to_owned(),
+        cause: ChangeCause::DevicesChanged,
+    }))
 }
 
 /// The lines about anna since the last call.
@@ -38,11 +60,11 @@ const ADOPTED: &str = "changed user=anna action=adopt from=alice by=0";
 
 #[test]
 fn a_move_takes_everything_along_and_is_logged_once() {
-    for (reason, line) in [
-        (RelocationReason::Renamed, RENAMED),
-        (RelocationReason::Adopted, ADOPTED),
+    for (reason, line, uids) in [
+        (RelocationReason::Renamed, RENAMED, &UIDS[..1]),
+        (RelocationReason::Adopted, ADOPTED, &UIDS[..]),
     ] {
-        for more in UIDS {
+        for &more in uids {
             let (scratch, store) = with(&[phone(), token()]);
             let anna = anna(more);
             assert_eq!(moved(&store, &anna, reason), Ok(()));
@@ -68,11 +90,8 @@ fn a_refused_move_changes_nothing_and_is_not_logged() {
     let (scratch, store) = with(&[phone()]);
     enroll_devices(&store, &anna(1), &[device("other", 9, OtpKind::Hotp)]);
     let before = kept(&scratch);
-    let error = moved(&store, &anna(1), RelocationReason::Adopted).unwrap_err();
-    assert_eq!(error.user, "anna");
-    assert!(
-        matches!(&error.cause, ChangeCause::Failed(AttemptFailure::Store(error)) if matches!(error.cause, FileFault::Occupied))
-    );
+    let occupied = Err(RelocationRefusal::Occupied);
+    assert_eq!(moved(&store, &anna(1), RelocationReason::Adopted), occupied);
     assert_eq!(kept(&scratch), before);
     let (_scratch, store) = with(&[]);
     assert!(moved(&store, &anna(0), RelocationReason::Renamed).is_err());
@@ -117,4 +136,92 @@ fn a_move_that_fails_before_is_logged_if_it_counts() {
         assert_eq!(store.snapshot(&alice()).is_err(), more == 1);
         assert_eq!(lines(), logged);
     }
+}
+
+#[test]
+fn other_devices_than_those_shown_are_not_moved() {
+    for more in UIDS {
+        let (scratch, store) = with(&[phone()]);
+        let shown = store.record_named("alice").unwrap();
+        enroll_devices(&store, &alice(), &[phone(), token()]);
+        let before = kept(&scratch);
+        for shown in [shown.as_ref(), None] {
+            let done = moved_as(&store, &anna(more), shown, RelocationReason::Adopted);
+            assert_eq!(done, changed());
+        }
+        assert_eq!(kept(&scratch), before);
+        assert_eq!(lines(), [""; 0]);
+    }
+}
+
+/// A device is added while the move waits for the lock.
+#[test]
+fn what_is_changed_before_the_lock_is_not_moved() {
+    let (_scratch, store) = with(&[phone()]);
+    let shown = store.record_named("alice").unwrap();
+    let mut held = store.lock(&alice()).unwrap();
+    let adopted = || {
+        let reason = RelocationReason::Adopted;
+        moved_as(&store, &anna(1), shown.as_ref(), reason)
+    };
+    thread::scope(|scope| {
+        let done = scope.spawn(adopted);
+        // Where nothing is looked at under the lock, this is more than it takes to look before it.
+        thread::sleep(Duration::from_millis(200));
+        let mut record = shown.clone().unwrap();
+        record.enroll(token());
+        let entry = fresh(&token());
+        held.replace_record(&record, &[entry]).unwrap();
+        drop(held);
+        assert_eq!(done.join().unwrap(), changed());
+    });
+    assert_eq!(names(&store), ["phone", "token"]);
+}
+
+/// `bin` and `daemon` are users of every Linux system, with uid 2 and 1 on Debian.
+#[test]
+fn a_move_that_would_mix_two_users_is_refused() {
+    let bin = crate::sys::accounts::by_name("bin").unwrap().unwrap();
+    let uid = bin.uid;
+    let refused = |kept: &Account, to: &Account, reason| {
+        let scratch = ScratchStore::new();
+        let store = scratch.store();
+        enroll_devices(&store, kept, &[phone()]);
+        let preview = preview_relocation(&store, to, &kept.name, reason);
+        let refusal = preview.map(|progress| progress.is_some());
+        let record = store.record_named(&kept.name).unwrap();
+        let factor = UserFactor {
+            store: &store,
+            account: to,
+            audit: &AuditLines,
+        };
+        let done = relocate(&factor, &kept.name, record.as_ref(), reason);
+        assert_eq!(done.clone().err(), refusal.clone().err());
+        refusal.and(done)
+    };
+    let (renamed, adopted) = (RelocationReason::Renamed, RelocationReason::Adopted);
+    let recorded = uid + 4000;
+    let old = account("bin", recorded);
+    let reused = RelocationRefusal::NameReused { uid, recorded };
+    let to = account("anna", recorded);
+    assert_eq!(refused(&old, &to, renamed), Err(reused));
+    assert_eq!(refused(&old, &to, adopted), Ok(()));
+    let owner = RelocationRefusal::OwnerPresent { uid };
+    assert_eq!(refused(&bin, &to, adopted), Err(owner));
+    let other = RelocationRefusal::OtherUid { recorded: uid };
+    assert_eq!(refused(&bin, &to, renamed), Err(other));
+}
+
+#[test]
+fn a_look_tells_what_would_be_moved() {
+    let (_scratch, store) = with(&[phone()]);
+    let look = |to: &Account| preview_relocation(&store, to, "alice", RelocationReason::Renamed);
+    let Ok(Some(RelocationProgress::Ahead(record))) = look(&anna(0)) else {
+        panic!("it can be moved");
+    };
+    assert_eq!(record.user, "alice");
+    assert!(matches!(look(&alice()), Ok(None)));
+    enroll_devices(&store, &anna(1), &[token()]);
+    let look = preview_relocation(&store, &anna(1), "alice", RelocationReason::Adopted);
+    assert_eq!(look.map(|_| ()), Err(RelocationRefusal::Occupied));
 }
