@@ -22,9 +22,9 @@ use twofactor_core::log::log_line::LogLine;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::files::StoreError;
 use twofactor_store::notify_message::NotifyMessage;
-use twofactor_store::operations::{self, AuditSink, ShownRecord, UserFactor};
+use twofactor_store::operations::{self, AuditSink, NewcomerImport, ShownRecord, UserFactor};
 use twofactor_store::sys::process;
-use twofactor_store::{BulkEnrollment, FactorStore, NewRecord};
+use twofactor_store::{FactorStore, NewRecord};
 
 use crate::formatting::utc;
 use crate::unmatched_name::UnmatchedName;
@@ -77,15 +77,9 @@ pub fn discard(store: &FactorStore, name: &str, shown: &ShownRecord) -> Result<(
     operations::discard(store, name, shown, &CommandLog)
 }
 
-/// Enrolls users who have no record, many at a time, and logs those who may be enrolled.
-///
-/// # Errors
-/// As [`operations::import_newcomers`].
-pub fn newcomers(
-    store: &FactorStore,
-    newcomers: &[NewRecord],
-) -> Result<Vec<Result<BulkEnrollment, StoreError>>, StoreError> {
-    operations::import_newcomers(store, newcomers, &CommandLog)
+/// Enrolls users who have no record, many at a time, and logs it as an import `from` a format.
+pub fn newcomers(store: &FactorStore, newcomers: &[NewRecord], from: &str) -> NewcomerImport {
+    operations::import_newcomers(store, newcomers, from, &CommandLog)
 }
 
 /// Logs `VERB user=NAME action=WORD KEY=VALUE … by=UID`, without the fields that do not apply. Values must not be secret.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use twofactor_core::account::Account;
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::UserState;
 use twofactor_store::operations;
@@ -93,7 +92,7 @@ pub struct ImportOutcome {
     pub ended: Option<CommandFailure>,
 }
 
-/// Does it. Users without a record are enrolled many at a time. What is stored is logged before the next step begins.
+/// Does it. Users without a record are enrolled many at a time. The operations log what is stored.
 ///
 /// It ends early when the kernel gives no randomness, a whole batch cannot be stored, or a signal has come.
 pub fn write(store: &FactorStore, jobs: &[UserImport], manner: ImportOptions) -> ImportOutcome {
@@ -167,9 +166,7 @@ impl ImportWriter<'_> {
     }
 
     fn one_by_one(&self, job: &UserImport) -> Result<Vec<ImportRow>, CommandFailure> {
-        let rows = one_by_one(self.store, job, self.manner)?;
-        log(&rows, self.manner);
-        Ok(rows)
+        one_by_one(self.store, job, self.manner)
     }
 
     /// Stores the newcomers. A user who got a record meanwhile is treated like all users who have one.
@@ -178,22 +175,27 @@ impl ImportWriter<'_> {
             return Ok(());
         }
         interrupt::check()?;
-        let results = command_log::newcomers(self.store, &self.newcomers)?;
+        let imported = command_log::newcomers(self.store, &self.newcomers, self.manner.from);
         self.newcomers.clear();
         let mut occupied = Vec::new();
-        for (position, result) in self.positions.drain(..).zip(results) {
+        for (position, result) in self.positions.drain(..).zip(imported.results) {
             let (Some(job), Some(rows)) = (self.jobs.get(position), self.rows.get_mut(position))
             else {
                 continue;
             };
             match result {
-                Ok(BulkEnrollment::Done) => log(rows, self.manner),
+                Ok(BulkEnrollment::Done) => {}
                 Ok(BulkEnrollment::Occupied) => {
                     rows.clear();
                     occupied.push((position, job));
                 }
+                // The failure of all is told of each.
+                Err(_) if imported.ended.is_some() => rows.clear(),
                 Err(error) => *rows = refused(job, &for_user(error, &job.account.name)),
             }
+        }
+        if let Some(error) = imported.ended {
+            return Err(error.into());
         }
         for (position, job) in occupied {
             let done = self.one_by_one(job)?;
@@ -204,16 +206,10 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
-    /// Rows of what did not come about: of the batch that was not stored, and of the jobs after it.
+    /// Rows of what did not come about: of newcomers who were not stored, and of the jobs after them.
     fn give_up(&mut self, failure: &CommandFailure) {
-        for (position, newcomer) in self.positions.drain(..).zip(&self.newcomers) {
-            let Some(rows) = self.rows.get_mut(position) else {
-                continue;
-            };
-            // A batch that failed as a whole may be stored in part.
-            if is_stored(self.store, newcomer) {
-                log(rows, self.manner);
-            } else {
+        for position in self.positions.drain(..) {
+            if let Some(rows) = self.rows.get_mut(position) {
                 rows.clear();
             }
         }
@@ -225,61 +221,33 @@ impl ImportWriter<'_> {
     }
 }
 
-/// True if the newcomer has these very devices.
-fn is_stored(store: &FactorStore, newcomer: &NewRecord) -> bool {
-    let ids = |record: &UserRecord| {
-        record
-            .devices
-            .iter()
-            .map(|device| device.id)
-            .collect::<Vec<_>>()
-    };
-    let stored = store.record(&newcomer.account);
-    matches!(stored, Ok(Some(record)) if ids(&record) == ids(&newcomer.record))
-}
-
-/// Logs what was stored.
-fn log(rows: &[ImportRow], manner: ImportOptions) {
-    for row in rows.iter().filter(|row| row.changes()) {
-        let (user, device) = (row.user.as_deref(), row.device.as_deref());
-        command_log::log(
-            CommandEvent::Import,
-            Some(user.unwrap_or_default()),
-            &[
-                ("device", device.unwrap_or_default()),
-                ("from", manner.from),
-            ],
-        );
-    }
-}
-
 /// Stores one device after the other.
 fn one_by_one(
     store: &FactorStore,
     job: &UserImport,
     manner: ImportOptions,
 ) -> Result<Vec<ImportRow>, CommandFailure> {
-    let imported =
-        operations::import_devices(&command_log::factor(store, &job.account), |kept, writer| {
-            let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
-            let mut rows = Vec::new();
-            for item in &job.items {
-                let taken = draft.take(item)?;
-                let changed = taken.iter().any(ImportRow::changes);
-                let entry = draft.entries.last().copied();
-                if let (true, Some(entry)) = (changed, entry)
-                    && let Err(error) = writer.store(&mut draft.record, entry)
-                {
-                    // The draft is no longer what is stored, so nothing can be built upon it.
-                    let failure = error.into();
-                    let left = job.items.iter().skip(rows.len());
-                    rows.extend(left.map(|item| refused_item(job, item, &failure)));
-                    break;
-                }
-                rows.extend(taken);
+    let factor = command_log::factor(store, &job.account);
+    let imported = operations::import_devices(&factor, manner.from, |kept, writer| {
+        let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
+        let mut rows = Vec::new();
+        for item in &job.items {
+            let taken = draft.take(item)?;
+            let changed = taken.iter().any(ImportRow::changes);
+            let entry = draft.entries.last().copied();
+            if let (true, Some(entry)) = (changed, entry)
+                && let Err(error) = writer.store(&mut draft.record, entry)
+            {
+                // The draft is no longer what is stored, so nothing can be built upon it.
+                let failure = error.into();
+                let left = job.items.iter().skip(rows.len());
+                rows.extend(left.map(|item| refused_item(job, item, &failure)));
+                break;
             }
-            Ok(rows)
-        });
+            rows.extend(taken);
+        }
+        Ok(rows)
+    });
     imported.unwrap_or_else(|error| Ok(refused(job, &error.into())))
 }
 

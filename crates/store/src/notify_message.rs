@@ -49,6 +49,9 @@ impl NotifyMessage {
                     .text("device", device)
                     .member("confirmed", confirmed)
             }
+            FactorChange::DeviceImported { device, from, .. } => {
+                message.text("device", device).text("from", &from)
+            }
             FactorChange::DeviceRemoved(device) | FactorChange::Resynced(device) => {
                 message.text("device", device)
             }
@@ -156,6 +159,14 @@ mod tests {
                     confirmed: false,
                 },
                 "\"event\":\"renew\",\"user\":\"alice\",\"device\":\"phone\",\"confirmed\":false",
+            ),
+            (
+                FactorChange::DeviceImported {
+                    device,
+                    from: "uri",
+                    replaces: false,
+                },
+                "\"event\":\"import\",\"user\":\"alice\",\"device\":\"phone\",\"from\":\"uri\"",
             ),
             (
                 FactorChange::DeviceRemoved(device),

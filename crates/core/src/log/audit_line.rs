@@ -43,6 +43,15 @@ pub enum FactorChange<'a> {
         /// True if a code of the new key was given.
         confirmed: bool,
     },
+    /// A device came from elsewhere.
+    DeviceImported {
+        /// Its name.
+        device: &'a DeviceName,
+        /// The format in which it came.
+        from: &'a str,
+        /// True if it took the place of a device of that name.
+        replaces: bool,
+    },
     /// One of several devices was removed.
     DeviceRemoved(&'a DeviceName),
     /// Everything that was kept about the user was removed.
@@ -111,6 +120,7 @@ impl FactorChange<'_> {
         match self {
             Self::DeviceAdded { .. } => CommandEvent::Enroll,
             Self::DeviceRenewed { .. } => CommandEvent::Renew,
+            Self::DeviceImported { .. } => CommandEvent::Import,
             Self::DeviceRemoved(_) | Self::AllRemoved => CommandEvent::Unset,
             Self::Invited { .. } | Self::InvitationWithdrawn => CommandEvent::Invite,
             Self::BypassIssued { .. } | Self::BypassWithdrawn => CommandEvent::Bypass,
@@ -129,6 +139,9 @@ impl FactorChange<'_> {
             Self::DeviceAdded { device, confirmed } | Self::DeviceRenewed { device, confirmed } => {
                 let confirmed = if *confirmed { "yes" } else { "no" };
                 line.with("device", device).with("confirmed", &confirmed)
+            }
+            Self::DeviceImported { device, from, .. } => {
+                line.with("device", device).with("from", from)
             }
             Self::DeviceRemoved(device) | Self::Resynced(device) => line.with("device", device),
             Self::AllRemoved => line.with("device", &"all"),
@@ -176,6 +189,14 @@ mod tests {
                     confirmed: false,
                 },
                 "action=renew device=phone confirmed=no",
+            ),
+            (
+                FactorChange::DeviceImported {
+                    device,
+                    from: "uri",
+                    replaces: true,
+                },
+                "action=import device=phone from=uri",
             ),
             (
                 FactorChange::DeviceRemoved(device),

@@ -43,7 +43,7 @@ impl UserFactor<'_> {
         self.report_end(change, ChangeEnd::Made);
     }
 
-    fn report_end(&self, change: FactorChange<'_>, end: ChangeEnd) {
+    pub(super) fn report_end(&self, change: FactorChange<'_>, end: ChangeEnd) {
         let user = self.account.name.as_str();
         self.audit.changed(&AuditEvent { user, change, end });
     }
@@ -98,6 +98,12 @@ const fn told<'c>(change: &FactorChange<'c>) -> Option<(ChangeWord, Option<&'c D
     Some(match change {
         FactorChange::DeviceAdded { device, .. } => (ChangeWord::DeviceAdded, Some(*device)),
         FactorChange::DeviceRenewed { device, .. } => (ChangeWord::DeviceRenewed, Some(*device)),
+        FactorChange::DeviceImported {
+            device,
+            replaces: false,
+            ..
+        } => (ChangeWord::DeviceAdded, Some(*device)),
+        FactorChange::DeviceImported { device, .. } => (ChangeWord::DeviceRenewed, Some(*device)),
         FactorChange::DeviceRemoved(device) => (ChangeWord::DeviceRemoved, Some(*device)),
         FactorChange::RecoveryCodesReplaced => (ChangeWord::RecoveryCodes, None),
         FactorChange::BypassIssued { .. } => (ChangeWord::BypassIssued, None),

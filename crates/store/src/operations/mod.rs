@@ -30,7 +30,7 @@ pub use change_error::{ChangeCause, ChangeError};
 pub use enrollment::{
     DevicesBefore, NewEnrollment, adopt_recovery_codes, enroll, new_recovery_codes, renew, room_for,
 };
-pub use import::{DeviceWriter, import_devices, import_newcomers};
+pub use import::{DeviceWriter, NewcomerImport, import_devices, import_newcomers};
 pub use invitation::{
     EarlierInvitation, InvitationResult, InvitationTerms, invite, invite_one_of_many,
     withdraw_invitation,

@@ -8,7 +8,7 @@ use twofactor_core::enroll::unused;
 #[test]
 fn devices_are_imported_one_after_the_other() {
     let (_scratch, store) = with(&[phone()]);
-    let stored = import_devices(&factor(&store), |kept, writer| {
+    let stored = import_devices(&factor(&store), "uri", |kept, writer| {
         let (mut record, state) = kept.unwrap();
         assert_eq!(state.devices.len(), 1);
         for device in [token(), device("spare", 3, OtpKind::Hotp)] {
@@ -19,13 +19,20 @@ fn devices_are_imported_one_after_the_other() {
     });
     assert_eq!(stored, Ok(3));
     assert_eq!(names(&store), ["phone", "token", "spare"]);
+    assert_eq!(
+        logged(),
+        [
+            "import device=token from=uri",
+            "import device=spare from=uri"
+        ]
+    );
 }
 
 /// The first of two devices stays where the second cannot be stored: its name is taken.
 #[test]
 fn what_was_imported_before_a_failure_stays() {
     let (_scratch, store) = with(&[]);
-    let failed = import_devices(&factor(&store), |kept, writer| {
+    let failed = import_devices(&factor(&store), "uri", |kept, writer| {
         assert!(kept.is_none());
         let mut record = UserRecord::new("alice".to_owned(), 1000);
         record.devices.push(phone());
@@ -36,12 +43,13 @@ fn what_was_imported_before_a_failure_stays() {
     });
     assert!(failed.unwrap().is_err());
     assert_eq!(names(&store), ["phone"]);
+    assert_eq!(logged(), ["import device=phone from=uri"]);
 }
 
 #[test]
 fn an_import_that_takes_nothing_leaves_nothing() {
     let (scratch, store) = with(&[]);
-    import_devices(&factor(&store), |kept, _| assert!(kept.is_none())).unwrap();
+    import_devices(&factor(&store), "uri", |kept, _| assert!(kept.is_none())).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
 }
 
@@ -50,7 +58,7 @@ fn nothing_is_imported_beside_an_unusable_state() {
     let (scratch, store) = with(&[phone()]);
     fs::write(scratch.state(), "").unwrap();
     let before = kept(&scratch);
-    let imported = import_devices(&factor(&store), |_, _| unreachable!());
+    let imported = import_devices(&factor(&store), "uri", |_, _| unreachable!());
     assert!(is_unusable(&imported.unwrap_err()));
     assert_eq!(kept(&scratch), before);
 }
@@ -63,7 +71,7 @@ fn newcomer(account: Account, device: &Device) -> NewRecord {
     }
 }
 
-/// A user who is there stays. The caller, who knows the format of the import, logs what was made.
+/// A user who is there stays.
 #[test]
 fn newcomers_are_enrolled_beside_those_who_are_there() {
     let (scratch, store) = with(&[phone()]);
@@ -75,7 +83,9 @@ fn newcomers_are_enrolled_beside_those_who_are_there() {
         newcomer(carol.clone(), &phone()),
         newcomer(bob.clone(), &phone()),
     ];
-    let results = import_newcomers(&store, &newcomers, &AuditLines).unwrap();
+    let NewcomerImport { results, ended } =
+        import_newcomers(&store, &newcomers, "oath", &AuditLines);
+    assert_eq!(ended, None);
     let (done, occupied) = (Ok(BulkEnrollment::Done), Ok(BulkEnrollment::Occupied));
     assert_eq!(results, [done.clone(), occupied.clone(), done, occupied]);
     assert_eq!(kept(&scratch), before);
@@ -85,7 +95,13 @@ fn newcomers_are_enrolled_beside_those_who_are_there() {
         assert_eq!(ids, [device.id]);
         assert!(found.state.device(device.id).unwrap().committed);
     }
-    assert_eq!(logged(), [""; 0]);
+    assert_eq!(
+        LINES.take(),
+        [
+            "changed user=bob action=import device=token from=oath by=0",
+            "changed user=carol action=import device=phone from=oath by=0"
+        ]
+    );
 }
 
 #[test]
@@ -95,6 +111,23 @@ fn too_many_newcomers_are_not_enrolled() {
     let newcomers: Vec<NewRecord> = (0..number)
         .map(|number| newcomer(account(&format!("user{number}"), 2000 + number), &phone()))
         .collect();
-    assert!(import_newcomers(&store, &newcomers, &AuditLines).is_err());
+    let imported = import_newcomers(&store, &newcomers, "uri", &AuditLines);
+    assert!(imported.ended.is_some() && imported.results.iter().all(Result::is_err));
+    assert_eq!(logged(), [""; 0]);
     assert_eq!(scratch.everything(), [""; 0]);
+}
+
+/// An earlier call has stored it, and this one fails as a whole.
+#[test]
+fn who_is_enrolled_in_a_failed_batch_is_logged() {
+    let (_scratch, store) = with(&[phone()]);
+    let number = crate::files::BATCH as u32;
+    let mut newcomers = vec![newcomer(alice(), &phone())];
+    let strangers = 2000..2000 + number;
+    newcomers.extend(strangers.map(|uid| newcomer(account(&format!("user{uid}"), uid), &phone())));
+    let imported = import_newcomers(&store, &newcomers, "uri", &AuditLines);
+    assert!(imported.ended.is_some());
+    assert_eq!(imported.results[0], Ok(BulkEnrollment::Done));
+    assert!(imported.results[1..].iter().all(Result::is_err));
+    assert_eq!(logged(), ["import device=phone from=uri"]);
 }

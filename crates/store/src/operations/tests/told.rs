@@ -125,7 +125,7 @@ fn an_invitation_is_told_to_the_user_who_enrolls() {
 fn imported_devices_are_told_to_users_who_had_one() {
     for (before, noted) in [(vec![], 0), (vec![phone()], 2)] {
         let (_scratch, store) = with(&before);
-        import_devices(&factor(&store), |kept, writer| {
+        import_devices(&factor(&store), "uri", |kept, writer| {
             let empty = || UserRecord::new("alice".to_owned(), 1000);
             let mut record = kept.map_or_else(empty, |(record, _)| record);
             for new in [token(), device("phone", 7, OtpKind::Hotp)] {

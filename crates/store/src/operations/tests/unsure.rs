@@ -115,7 +115,7 @@ fn an_unsure_withdrawal_or_discard_is_logged() {
 
 /// Imports two devices, of which alice may have one.
 fn imported(store: &FactorStore) {
-    import_devices(&factor(store), |kept, writer| {
+    import_devices(&factor(store), "uri", |kept, writer| {
         let mut record = kept.unwrap().0;
         for new in [token(), device("second", 3, OtpKind::Hotp)] {
             record.devices.retain(|it| it.name != new.name);
@@ -134,8 +134,8 @@ fn an_unsure_import_is_logged() {
     assert_eq!(
         logged(),
         [
-            "renew device=token confirmed=no end=unsure",
-            "enroll device=second confirmed=no end=unsure",
+            "import device=token from=uri end=unsure",
+            "import device=second from=uri end=unsure",
         ]
     );
     let newcomer = NewRecord {
@@ -144,15 +144,16 @@ fn an_unsure_import_is_logged() {
         entries: vec![unused(&token())],
     };
     let (_scratch, store) = in_fleet(&[], unknown);
-    let results = import_newcomers(&store, std::slice::from_ref(&newcomer), &AuditLines).unwrap();
+    let results =
+        import_newcomers(&store, std::slice::from_ref(&newcomer), "uri", &AuditLines).results;
     assert!(results[0].is_err());
-    assert_eq!(logged(), ["enroll device=token confirmed=no end=unsure"]);
+    assert_eq!(logged(), ["import device=token from=uri end=unsure"]);
     for fault in [ShareFault::NotMade(String::new()), ShareFault::Conflict] {
         let (_scratch, store) = in_fleet(&[token()], fault.clone());
         imported(&store);
         let (_scratch, store) = in_fleet(&[], fault);
         let results =
-            import_newcomers(&store, std::slice::from_ref(&newcomer), &AuditLines).unwrap();
+            import_newcomers(&store, std::slice::from_ref(&newcomer), "uri", &AuditLines).results;
         assert!(results[0].is_err());
         assert_eq!(logged(), [""; 0]);
     }
