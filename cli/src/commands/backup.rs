@@ -4,13 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use twofactor_core::account::Account;
 use twofactor_core::backup::{BackupError, BackupText};
 use twofactor_core::log::event::CommandEvent;
-use twofactor_core::record::UserRecord;
-use twofactor_core::state::UserState;
+use twofactor_store::FactorStore;
+use twofactor_store::operations::{self, BackupFailure};
 use twofactor_store::sys::clock;
-use twofactor_store::{FactorStore, FileFault, StoreError};
 use zeroize::Zeroizing;
 
 use crate::args::BackupArgs;
@@ -73,36 +71,29 @@ pub fn run(context: &CommandContext, args: &BackupArgs) -> Result<ExitCode, Comm
 }
 
 /// The backup of all users who can be read, and the others.
-fn collected(store: &FactorStore) -> Result<(BackupText, Vec<MissingUser>), CommandFailure> {
-    let mut text = BackupText::new(clock::now()?);
-    let mut missing = Vec::new();
-    let found = store.inventory()?;
-    let mut progress = ProgressLine::new("Read", found.records.len());
-    let mut failed = |name: &str, error| {
-        let failure = for_user(error, name);
-        missing.push(MissingUser {
-            user: name.to_owned(),
+fn collected(store: &FactorStore) -> Result<(BackupText, Vec<OmittedUser>), CommandFailure> {
+    let mut progress: Option<ProgressLine> = None;
+    let step = |records| -> Result<(), CommandFailure> {
+        interrupt::check()?;
+        let progress = progress.get_or_insert_with(|| ProgressLine::new("Read", records));
+        progress.add(1);
+        Ok(())
+    };
+    let backup =
+        operations::back_up(store, clock::now()?, step).map_err(|failure| match failure {
+            BackupFailure::Store(error) => error.into(),
+            BackupFailure::TooLarge(error) => too_large(error),
+            BackupFailure::Stopped(failure) => failure,
+        })?;
+    let missing = backup.missing.into_iter().map(|missing| {
+        let failure = for_user(missing.cause, &missing.user);
+        OmittedUser {
             reason: failure.to_string(),
             kind: failure.kind.word(),
-        });
-    };
-    for name in &found.records {
-        interrupt::check()?;
-        match read(store, name) {
-            Ok(Some((record, state))) => text.add(&record, &state).map_err(too_large)?,
-            Ok(None) => {}
-            Err(error) => failed(name, error),
+            user: missing.user,
         }
-        progress.add(1);
-    }
-    // A record that its state tells of, and that is not there.
-    let without = |name: &&String| found.records.binary_search(name).is_err();
-    for name in found.states.iter().filter(without) {
-        if let Err(error) = store.prove_removed(name) {
-            failed(name, error);
-        }
-    }
-    Ok((text, missing))
+    });
+    Ok((backup.text, missing.collect()))
 }
 
 /// Keys of all users are not shown on a terminal, and are no JSON.
@@ -144,27 +135,6 @@ fn too_large(error: BackupError) -> CommandFailure {
         .next("It could not be restored. Copy the state directory as a whole instead.")
 }
 
-/// Reads a user, whose lock is held for a moment: record and state belong together. `None` where the user was removed
-/// meanwhile.
-fn read(store: &FactorStore, name: &str) -> Result<Option<(UserRecord, UserState)>, StoreError> {
-    let Some(found) = store.record_named(name)? else {
-        return Ok(None);
-    };
-    if found.user != name {
-        let path = store.record_path(name);
-        let cause = FileFault::OtherUser(found.user);
-        return Err(StoreError { path, cause });
-    }
-    let account = Account {
-        name: found.user,
-        uid: found.uid,
-        gid: 0,
-    };
-    let locked = store.lock(&account)?;
-    let record = locked.record()?;
-    Ok(record.map(|record| (record, locked.state().clone())))
-}
-
 /// Report of `backup`.
 #[derive(Serialize)]
 struct BackupReport {
@@ -173,11 +143,11 @@ struct BackupReport {
     /// Number of users in it.
     users: usize,
     /// Users who are not in it.
-    failed: Vec<MissingUser>,
+    failed: Vec<OmittedUser>,
 }
 
 #[derive(Serialize)]
-struct MissingUser {
+struct OmittedUser {
     user: String,
     reason: String,
     /// The word for its kind, for programs.
@@ -194,7 +164,7 @@ impl CommandReport for BackupReport {
         let mut text = format!(
             "Backup of {users}{to}. It holds all keys: encrypt it, or keep it as the machine's own files.\n"
         );
-        for MissingUser { user, reason, .. } in &self.failed {
+        for OmittedUser { user, reason, .. } in &self.failed {
             text.push_str(&format!(
                 "Not in it: {user}: {}\n",
                 reason.replace('\n', ". ")

@@ -15,6 +15,7 @@ mod removal;
 mod restoration;
 mod resync;
 mod unlock;
+mod user_backup;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use restoration::{
 };
 pub use resync::{ResyncedDevice, resync};
 pub use unlock::{ForgottenFailures, RebuiltState, rebuild_state, unlock};
+pub use user_backup::{BackupFailure, MissingUser, UserBackup, back_up};
 
 /// The caller's part of a change, under its lock. An error ends the change, and nothing is stored.
 pub trait ChangeSteps {

@@ -13,6 +13,7 @@ mod resync;
 mod told;
 mod unlock;
 mod unsure;
+mod user_backup;
 
 use std::cell::RefCell;
 use std::fs;
