@@ -2,18 +2,16 @@
 
 mod restore_report;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use twofactor_core::account::Account;
-use twofactor_core::backup::{Backup, BackupEntry, MAX_BACKUP};
+use twofactor_core::backup::{Backup, MAX_BACKUP};
 use twofactor_store::FactorStore;
 use twofactor_store::operations::{
-    self, ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes,
+    self, ExistingRecord, OtherUidTarget, PendingAccount, RestoreRefusal, RestoreTarget,
+    RestoreTerms, RestoredFactor, TargetRefusal, UnknownCodes,
 };
-use twofactor_store::sys::accounts::by_uid;
 use twofactor_store::sys::clock;
 
 use self::restore_report::{RestoreReport, RestoreRow, RestoreStage};
@@ -42,12 +40,13 @@ pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, Com
     refuse_later(&backup, now)?;
     let terms = terms_of(args, now);
     let accounts = AccountLookup::for_names(backup.entries.len());
-    let places = backup
-        .entries
-        .iter()
-        .map(|entry| RestorePlace::of(&accounts, entry, args.adopt))
-        .collect();
-    let places = one_for_each_uid(&store, places, terms);
+    let other_uid = if args.adopt {
+        OtherUidTarget::Adopt
+    } else {
+        OtherUidTarget::Keep
+    };
+    let find = |name: &str| accounts.find(name);
+    let targets = operations::restore_targets(&store, &backup.entries, other_uid, terms, find);
     let report = |stage, rows| RestoreReport {
         made: utc(backup.made),
         stage,
@@ -55,7 +54,7 @@ pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, Com
         interrupted: false,
         warnings: Vec::new(),
     };
-    let plan = report(RestoreStage::Planned, planned(&store, &places, terms));
+    let plan = report(RestoreStage::Planned, planned(&store, &targets, terms));
     if args.dry_run {
         context.write(&plan)?;
         return Ok(plan.exit_code());
@@ -79,7 +78,7 @@ pub fn run(context: &CommandContext, args: &RestoreArgs) -> Result<ExitCode, Com
     };
     let watch = ShutOutWatch::begin(context, &store);
     interrupt::arm()?;
-    let rows = written(&store, &places, terms, threads);
+    let rows = written(&store, &targets, terms, threads);
     let mut done = report(RestoreStage::Done, rows);
     done.interrupted = interrupt::check().is_err();
     done.warnings = watch.warnings();
@@ -139,161 +138,76 @@ fn content(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, CommandFailure> {
     Ok(content.bytes)
 }
 
-/// The account to which a user of the backup is restored.
-struct RestorePlace<'b> {
-    entry: &'b BackupEntry,
-    account: Result<Account, CommandFailure>,
-    /// The steps to take after it.
-    note: Option<String>,
-}
-
-impl<'b> RestorePlace<'b> {
-    fn of(accounts: &AccountLookup, entry: &'b BackupEntry, adopt: bool) -> Self {
-        let (user, uid) = (&entry.record.user, entry.record.uid);
-        let kept = |uid| Account {
-            name: user.clone(),
+/// The failure of a user who is restored to no account.
+fn refused(refusal: &TargetRefusal) -> CommandFailure {
+    CommandFailure::refused(match refusal {
+        TargetRefusal::OtherSpelling(name) => format!("the login name here is {}", plain(name)),
+        TargetRefusal::UidTaken {
             uid,
-            gid: 0,
-        };
-        let place = |account, note| Self {
-            entry,
-            account,
-            note,
-        };
-        let refused = |reason: String| place(Err(CommandFailure::refused(reason)), None);
-        let found = match accounts.find(user) {
-            Ok(Some(account)) if account.name != *user => {
-                return refused(format!("the login name here is {}", plain(&account.name)));
+            owner,
+            adoptable,
+        } => format!(
+            "the user id {uid} of the backup is that of {} here{}",
+            plain(owner),
+            if *adoptable {
+                "; with --adopt the account of the name gets the devices"
+            } else {
+                ""
             }
-            Ok(found) => found,
-            Err(error) => return place(Err(error.into()), None),
-        };
-        match found {
-            Some(account) if account.uid == uid => return place(Ok(kept(uid)), None),
-            Some(account) if adopt => return place(Ok(kept(account.uid)), None),
-            _ => {}
-        }
-        // The record of a user id that another person has here would count for that one.
-        match by_uid(uid) {
-            Ok(Some(other)) => refused(format!(
-                "the user id {uid} of the backup is that of {} here{}",
-                plain(&other.name),
-                if found.is_some() {
-                    "; with --adopt the account of the name gets the devices"
-                } else {
-                    ""
-                }
-            )),
-            Ok(None) => {
-                let note = match found {
-                    Some(_) => {
-                        "has another user id here and is refused until adopted; next: twofactor adopt"
-                    }
-                    None => "has no account here yet",
-                };
-                place(Ok(kept(uid)), Some(note.to_owned()))
-            }
-            Err(error) => place(Err(error.into()), None),
-        }
-    }
-
-    fn row(&self, result: Result<RestoredFactor, RestoreRefusal>) -> RestoreRow {
-        let user = &self.entry.record.user;
-        match result {
-            Ok(restored) => RestoreRow::restored(user, restored, self.note.clone()),
-            Err(refusal) => RestoreRow::refused(user, refusal),
-        }
-    }
+        ),
+        TargetRefusal::UidShared { uid, user } => format!(
+            "the user id {uid} goes to {} of this backup, and to one user alone",
+            plain(user)
+        ),
+        TargetRefusal::Lookup(error) => return (*error).into(),
+    })
 }
 
-/// Refuses all users but one of each user id: what is kept is kept about one user of that id.
-fn one_for_each_uid<'b>(
-    store: &FactorStore,
-    mut places: Vec<RestorePlace<'b>>,
-    terms: RestoreTerms,
-) -> Vec<RestorePlace<'b>> {
-    let mut by_uid: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for (index, place) in places.iter().enumerate() {
-        if let Ok(account) = &place.account {
-            by_uid.entry(account.uid).or_default().push(index);
+/// The row of a user with an account, with the steps to take after it.
+fn row(target: &RestoreTarget<'_>, result: Result<RestoredFactor, RestoreRefusal>) -> RestoreRow {
+    let user = &target.entry.record.user;
+    let note = target.pending.map(|pending| match pending {
+        PendingAccount::OtherUid => {
+            "has another user id here and is refused until adopted; next: twofactor adopt"
         }
-    }
-    for (uid, indexes) in by_uid.into_iter().filter(|(_, them)| them.len() > 1) {
-        let Some((first, name)) = first_of_uid(store, &places, &indexes, terms) else {
-            continue;
-        };
-        let others = indexes.into_iter().filter(|index| *index != first);
-        for index in others {
-            if let Some(place) = places.get_mut(index) {
-                place.account = Err(CommandFailure::refused(format!(
-                    "the user id {uid} goes to {name} of this backup, and to one user alone"
-                )));
-                place.note = None;
-            }
-        }
-    }
-    places
-}
-
-/// Chooses among several users of one uid: the user of a record here, else the first that can be restored, else the first, whose
-/// failure is reported. Returns the index, and the name for people.
-fn first_of_uid(
-    store: &FactorStore,
-    places: &[RestorePlace<'_>],
-    indexes: &[usize],
-    terms: RestoreTerms,
-) -> Option<(usize, String)> {
-    let users = indexes.iter().filter_map(|index| {
-        let place = places.get(*index)?;
-        let account = place.account.as_ref().ok()?;
-        Some((*index, account, place.entry))
+        PendingAccount::Missing => "has no account here yet",
     });
-    let is_kept = |account: &Account| {
-        let kept = store.snapshot(account);
-        matches!(kept, Ok(Some(kept)) if kept.account.name == account.name)
-    };
-    let holder = users.clone().find(|(_, account, _)| is_kept(account));
-    let able = || {
-        users.clone().find(|(_, account, entry)| {
-            operations::preview_restore(store, account, entry, terms).is_ok()
-        })
-    };
-    let (index, account, _) = holder.or_else(able).or_else(|| users.clone().next())?;
-    Some((index, plain(&account.name)))
+    match result {
+        Ok(restored) => RestoreRow::restored(user, restored, note.map(str::to_owned)),
+        Err(refusal) => RestoreRow::refused(user, refusal),
+    }
 }
 
 fn planned(
     store: &FactorStore,
-    places: &[RestorePlace<'_>],
+    targets: &[RestoreTarget<'_>],
     terms: RestoreTerms,
 ) -> Vec<RestoreRow> {
-    let mut progress = ProgressLine::new("Looked at", places.len());
-    let look = |place: &RestorePlace<'_>| {
+    let mut progress = ProgressLine::new("Looked at", targets.len());
+    let look = |target: &RestoreTarget<'_>| {
         progress.add(1);
-        match &place.account {
-            Ok(account) => place.row(operations::preview_restore(
-                store,
-                account,
-                place.entry,
-                terms,
-            )),
-            Err(failure) => RestoreRow::failed(&place.entry.record.user, failure),
+        match &target.account {
+            Ok(account) => {
+                let preview = operations::preview_restore(store, account, target.entry, terms);
+                row(target, preview)
+            }
+            Err(refusal) => RestoreRow::failed(&target.entry.record.user, &refused(refusal)),
         }
     };
-    places.iter().map(look).collect()
+    targets.iter().map(look).collect()
 }
 
 /// Restores the users, each under the lock and with the flushes of one alone, several at a time. What is wrong with one
 /// stops no other one.
 fn written(
     store: &FactorStore,
-    places: &[RestorePlace<'_>],
+    targets: &[RestoreTarget<'_>],
     terms: RestoreTerms,
     threads: ChangeThreads,
 ) -> Vec<RestoreRow> {
-    let restore = |place: &RestorePlace<'_>| {
-        let user = &place.entry.record.user;
-        match &place.account {
+    let restore = |target: &RestoreTarget<'_>| {
+        let user = &target.entry.record.user;
+        match &target.account {
             _ if interrupt::check().is_err() => RestoreRow::failed(
                 user,
                 &CommandFailure::refused("not tried").of_kind(FailureKind::Interrupted),
@@ -303,12 +217,12 @@ fn written(
                 // Steps that passed since the call began may have been used.
                 let now = clock::now().unwrap_or(terms.now).max(terms.now);
                 let terms = RestoreTerms { now, ..terms };
-                place.row(operations::restore(&factor, place.entry, terms))
+                row(target, operations::restore(&factor, target.entry, terms))
             }
-            Err(failure) => RestoreRow::failed(user, failure),
+            Err(refusal) => RestoreRow::failed(user, &refused(refusal)),
         }
     };
-    parallel::change_each("Restored", threads, places, restore)
+    parallel::change_each("Restored", threads, targets, restore)
 }
 
 impl RestoreReport {

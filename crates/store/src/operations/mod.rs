@@ -13,6 +13,7 @@ mod invitation;
 mod relocation;
 mod removal;
 mod restoration;
+mod restore_target;
 mod resync;
 mod unlock;
 mod user_backup;
@@ -41,6 +42,9 @@ pub use removal::{RemovedDevice, ShownRecord, clear, discard, remove_all, remove
 pub use restoration::{
     ExistingRecord, RestoreRefusal, RestoreTerms, RestoredFactor, UnknownCodes, preview_restore,
     restore,
+};
+pub use restore_target::{
+    OtherUidTarget, PendingAccount, RestoreTarget, TargetRefusal, restore_targets,
 };
 pub use resync::{ResyncedDevice, resync};
 pub use unlock::{ForgottenFailures, RebuiltState, rebuild_state, unlock};

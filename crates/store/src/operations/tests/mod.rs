@@ -8,6 +8,7 @@ mod invitation;
 mod relocation;
 mod removal;
 mod restoration;
+mod restore_target;
 mod restored_codes;
 mod resync;
 mod told;
