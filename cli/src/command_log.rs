@@ -19,12 +19,15 @@ use twofactor_core::account::Account;
 use twofactor_core::log::audit_line::AuditEvent;
 use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::log_line::LogLine;
+use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
 use twofactor_store::files::StoreError;
 use twofactor_store::notify_message::NotifyMessage;
-use twofactor_store::operations::{self, AuditSink, NewcomerImport, ShownRecord, UserFactor};
+use twofactor_store::operations::{
+    self, AuditSink, NewcomerImport, PolicyAudit, PolicyPlace, ShownRecord, UserFactor,
+};
 use twofactor_store::sys::process;
-use twofactor_store::{FactorStore, NewRecord};
+use twofactor_store::{FactorStore, NewRecord, PolicyFile};
 
 use crate::formatting::utc;
 use crate::unmatched_name::UnmatchedName;
@@ -58,6 +61,19 @@ impl AuditSink for CommandLog {
         let _ = send(event.line(invoking_uid(), utc).as_str());
         wait(NotifyMessage::of(event));
     }
+}
+
+impl PolicyAudit for CommandLog {
+    fn policy_changed(&self, event: &PolicyEvent<'_>) {
+        // As below.
+        let _ = send(event.line(invoking_uid()).as_str());
+    }
+}
+
+/// The policy file, whose changes are logged as those of the command.
+pub const fn policy<'a>(file: &'a PolicyFile, store: Option<&'a FactorStore>) -> PolicyPlace<'a> {
+    let audit = &CommandLog;
+    PolicyPlace { file, store, audit }
 }
 
 /// The factor of a user, whose changes are logged as those of the command.

@@ -9,9 +9,10 @@ mod policy_setting;
 
 use std::collections::BTreeSet;
 
-use twofactor_core::log::event::CommandEvent;
+use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::FactorStore;
+use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
 
 pub use change_report::PolicyChangeReport;
 pub use danger_decision::DangerDecision;
@@ -298,25 +299,18 @@ impl PolicyChange {
     /// # Errors
     /// A refusal when another text stands there by now; a system error when it cannot be written.
     pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
-        context
-            .policy
-            .edit(self.store.as_ref(), |now: Option<&str>| {
-                if now != self.text.as_deref() {
-                    let text = "the policy was changed meanwhile; try again";
-                    return Err(
-                        CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile)
-                    );
-                }
-                self.look_again()?;
-                Ok(self.edited.clone())
-            })?;
-        for PolicySetting { key, value } in &self.settings {
-            command_log::log(
-                CommandEvent::Policy,
-                None,
-                &[("key", key), ("value", value)],
-            );
-        }
+        let place = command_log::policy(&context.policy, self.store.as_ref());
+        let settings = self.settings.iter();
+        let settings: Vec<PolicyEvent<'_>> = settings
+            .map(|setting| PolicyEvent::of(&setting.key, &setting.value))
+            .collect();
+        let replacement = PolicyReplacement {
+            shown: self.text.as_deref(),
+            text: &self.edited,
+            settings: &settings,
+        };
+        operations::replace_policy(place, &replacement, || self.look_again())
+            .map_err(|refusal| refused(refusal, |failure| failure))?;
         command_log::unmatched_names(context.policy_path(), &self.unmatched);
         Ok(())
     }
@@ -354,6 +348,21 @@ pub fn policy_with(
     let text = current_text(context)?;
     let edited = with_settings(context, text.as_deref(), settings)?;
     policy::parse(&edited).map_err(invalid_policy)
+}
+
+/// The failure of a policy that was not changed.
+fn refused<E>(
+    refusal: PolicyRefusal<E>,
+    denied: impl FnOnce(E) -> CommandFailure,
+) -> CommandFailure {
+    match refusal {
+        PolicyRefusal::Changed => {
+            CommandFailure::refused("the policy was changed meanwhile; try again")
+                .of_kind(FailureKind::ChangedMeanwhile)
+        }
+        PolicyRefusal::Failed(error) => error.into(),
+        PolicyRefusal::Denied(error) => denied(error),
+    }
 }
 
 fn invalid_policy(error: policy::PolicyError) -> CommandFailure {

@@ -1,17 +1,16 @@
 //! A policy that cannot be used, replaced by one that can.
 
-use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY};
-use twofactor_store::files::{FileFault, UnusablePolicy};
+use twofactor_store::files::UnusablePolicy;
+use twofactor_store::operations;
 
 use super::change_impact::{assess, store_for};
-use super::{DangerDecision, PolicyChangeReport, policy_hash};
+use super::{DangerDecision, PolicyChangeReport, policy_hash, refused};
 use crate::args::PreviewOptions;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::commands::policy::setting_difference::SettingDifference;
-use crate::failure_kind::FailureKind;
 
 /// Puts the default policy, which asks no user, in place of one that cannot be used, and keeps that one beside it.
 pub fn replace_invalid(
@@ -45,24 +44,8 @@ pub fn replace_invalid(
     }
     context.terminal.prose(&announced)?;
     context.terminal.confirm("Switch two-factor login off?")?;
-    let replaced = context
-        .policy
-        .replace_unusable(store.as_ref(), unusable, DEFAULT_POLICY);
-    replaced.map_err(|error| match error.cause {
-        FileFault::Changed => {
-            CommandFailure::refused("the policy was changed meanwhile; try again")
-                .of_kind(FailureKind::ChangedMeanwhile)
-        }
-        _ => error.into(),
-    })?;
-    command_log::log(
-        CommandEvent::Policy,
-        None,
-        &[
-            ("key", "enabled"),
-            ("value", "false"),
-            ("replaced", "invalid"),
-        ],
-    );
+    let place = command_log::policy(&context.policy, store.as_ref());
+    operations::replace_unusable_policy(place, unusable)
+        .map_err(|refusal| refused(refusal, |never| match never {}))?;
     Ok(report(None)?.written(DEFAULT_POLICY))
 }

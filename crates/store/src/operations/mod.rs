@@ -1,4 +1,4 @@
-//! Changes of one user's factor. Each locks, reads, checks, changes and writes; and reports the change to the
+//! Changes of one user's factor, and of the policy. Each locks, reads, checks, changes and writes; and reports the change to the
 //! log of its caller, who asks before it.
 //!
 //! Nothing here knows a terminal, PAM or a socket. What a caller has to add inside a change, such as the check of a proof, is
@@ -10,6 +10,7 @@ mod change_error;
 mod enrollment;
 mod import;
 mod invitation;
+mod policy_replacement;
 mod relocation;
 mod removal;
 mod restoration;
@@ -36,6 +37,10 @@ pub use import::{DeviceWriter, NewcomerImport, import_devices, import_newcomers}
 pub use invitation::{
     EarlierInvitation, InvitationResult, InvitationTerms, invite, invite_one_of_many,
     withdraw_invitation,
+};
+pub use policy_replacement::{
+    PolicyAudit, PolicyPlace, PolicyRefusal, PolicyReplacement, replace_policy,
+    replace_unusable_policy,
 };
 pub use relocation::{RelocationReason, RelocationRefusal, preview_relocation, relocate};
 pub use removal::{RemovedDevice, ShownRecord, clear, discard, remove_all, remove_device};

@@ -5,6 +5,7 @@ mod bypass_code;
 mod enrollment;
 mod import;
 mod invitation;
+mod policy_replacement;
 mod relocation;
 mod removal;
 mod restoration;

@@ -1,0 +1,94 @@
+//! Another text in the place of the policy that was shown.
+
+use twofactor_core::log::policy_event::PolicyEvent;
+use twofactor_core::policy::DEFAULT_POLICY;
+
+use crate::files::{FactorStore, FileFault, PolicyFile, StoreError, UnusablePolicy};
+
+/// Log of changes of the policy.
+pub trait PolicyAudit {
+    /// Reports a setting that is on the disk. A log that cannot be reached must neither delay nor fail a change.
+    fn policy_changed(&self, event: &PolicyEvent<'_>);
+}
+
+/// The policy file, where its changes are reported, and the state directory, whose lock keeps other writers out. Without one nothing
+/// waits, so that a broken state directory keeps no administrator from switching off.
+#[derive(Clone, Copy)]
+pub struct PolicyPlace<'a> {
+    /// The file.
+    pub file: &'a PolicyFile,
+    /// The state directory.
+    pub store: Option<&'a FactorStore>,
+    /// The log that gets one event for each setting.
+    pub audit: &'a dyn PolicyAudit,
+}
+
+/// A text for the policy.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyReplacement<'a> {
+    /// The text that was shown; `None` where there was no file.
+    pub shown: Option<&'a str>,
+    /// The new one.
+    pub text: &'a str,
+    /// The settings in which they differ, as they were announced.
+    pub settings: &'a [PolicyEvent<'a>],
+}
+
+/// Reason why the policy was not changed. `E` is the caller's.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PolicyRefusal<E> {
+    /// It is another one than was shown.
+    Changed,
+    /// It cannot be read or written, or the new text is no valid policy.
+    Failed(StoreError),
+    /// The caller refuses.
+    Denied(E),
+}
+
+impl<E> From<StoreError> for PolicyRefusal<E> {
+    fn from(error: StoreError) -> Self {
+        if error.cause == FileFault::Changed {
+            return Self::Changed;
+        }
+        Self::Failed(error)
+    }
+}
+
+/// Replaces the policy that was shown. `permit` is asked under the lock, with that policy still in place.
+///
+/// # Errors
+/// [`PolicyRefusal`]. The file is as it was then.
+pub fn replace_policy<E>(
+    place: PolicyPlace<'_>,
+    change: &PolicyReplacement<'_>,
+    permit: impl FnOnce() -> Result<(), E>,
+) -> Result<(), PolicyRefusal<E>> {
+    place.file.edit(place.store, |now| {
+        if now != change.shown {
+            return Err(PolicyRefusal::Changed);
+        }
+        permit().map_err(PolicyRefusal::Denied)?;
+        Ok(change.text.to_owned())
+    })?;
+    for event in change.settings {
+        place.audit.policy_changed(event);
+    }
+    Ok(())
+}
+
+/// Puts the default policy, which asks no user, in the place of one that cannot be used, and keeps that one beside it.
+///
+/// # Errors
+/// [`PolicyRefusal`]. The file is as it was then.
+pub fn replace_unusable_policy(
+    place: PolicyPlace<'_>,
+    shown: &UnusablePolicy,
+) -> Result<(), PolicyRefusal<std::convert::Infallible>> {
+    let PolicyPlace { file, store, audit } = place;
+    file.replace_unusable(store, shown, DEFAULT_POLICY)?;
+    audit.policy_changed(&PolicyEvent {
+        replaces_invalid: true,
+        ..PolicyEvent::of("enabled", "false")
+    });
+    Ok(())
+}
