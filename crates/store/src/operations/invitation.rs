@@ -8,7 +8,7 @@ use twofactor_core::policy::Policy;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};
 
-use super::{ChangeCause, ChangeError, ChangeSteps, RootChange, UserFactor, change};
+use super::{ChangeCause, ChangeError, ChangeSteps, RootChange, UserFactor, begin, change};
 
 /// Conditions of an invitation. Times are in seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +127,7 @@ pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
     if holder.record.is_none() {
         return Err(refused(ChangeCause::NotInvited));
     }
-    let locked = store.lock_for_change(account).map_err(failed)?;
-    let record = locked.record().map_err(failed)?;
+    let (locked, record) = begin(store, account)?;
     if record.is_some_and(|record| record.is_enrolled()) {
         return Err(refused(ChangeCause::AlreadyEnrolled));
     }

@@ -22,7 +22,7 @@ mod user_backup;
 #[cfg(test)]
 mod tests;
 
-use crate::files::{FactorStore, LockedFactor};
+use crate::files::{FactorStore, LockedFactor, StoreError};
 use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::PlainCode;
@@ -108,13 +108,28 @@ fn change<'s, T, E: From<ChangeError>>(
     made
 }
 
-/// The lock and what is stored now.
+/// The lock and what is stored now; makes the state where nothing is kept about the account.
 fn begin<'s>(
     store: &'s FactorStore,
     account: &Account,
 ) -> Result<(LockedFactor<'s>, Option<UserRecord>), ChangeError> {
+    with_record(account, store.lock_for_change(account))
+}
+
+/// The lock and what is stored now, where something is.
+fn begin_existing<'s>(
+    store: &'s FactorStore,
+    account: &Account,
+) -> Result<(LockedFactor<'s>, Option<UserRecord>), ChangeError> {
+    with_record(account, store.lock(account))
+}
+
+fn with_record<'s>(
+    account: &Account,
+    locked: Result<LockedFactor<'s>, StoreError>,
+) -> Result<(LockedFactor<'s>, Option<UserRecord>), ChangeError> {
     let failed = |error| ChangeError::new(account, error);
-    let locked = store.lock_for_change(account).map_err(failed)?;
+    let locked = locked.map_err(failed)?;
     let before = locked.record().map_err(failed)?;
     Ok((locked, before))
 }

@@ -5,7 +5,10 @@ use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
 
-use super::{AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, change, leave_nothing};
+use super::{
+    AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, begin_existing, change,
+    leave_nothing,
+};
 
 /// One device fewer.
 #[derive(Debug)]
@@ -62,8 +65,7 @@ pub fn remove_all<S: ChangeSteps>(
     let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| S::Error::from(ChangeError::new(account, cause));
     let failed = |error: StoreError| refused(error.into());
-    let mut locked = store.lock(account).map_err(failed)?;
-    let record = locked.record().map_err(failed)?;
+    let (mut locked, record) = begin_existing(store, account)?;
     if !record.as_ref().is_some_and(|record| has(record, devices)) {
         return Err(refused(ChangeCause::DevicesChanged));
     }

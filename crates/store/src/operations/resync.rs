@@ -9,7 +9,7 @@ use twofactor_core::verify::{self, TypedAnswer};
 
 use crate::files::SharedChange;
 
-use super::{ChangeCause, ChangeError, UserFactor};
+use super::{ChangeCause, ChangeError, UserFactor, begin_existing};
 
 /// Counters looked at beyond the expected one.
 const REACH: u64 = 1_000;
@@ -50,8 +50,7 @@ pub fn resync(
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let refused = |cause: ChangeCause| ChangeError::new(account, cause);
-    let mut locked = store.lock(account).map_err(failed)?;
-    let record = locked.record().map_err(failed)?;
+    let (mut locked, record) = begin_existing(store, account)?;
     let record = record.ok_or_else(|| refused(ChangeCause::NotEnrolled))?;
     let mut state = locked.state().clone();
     let mut devices = record.devices.iter();

@@ -10,7 +10,7 @@ use twofactor_core::verify;
 
 use crate::files::SharedChange;
 
-use super::{ChangeCause, ChangeError, UserFactor};
+use super::{ChangeCause, ChangeError, UserFactor, begin_existing};
 
 /// Parts of a user's factor that do not work yet in a new state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,7 @@ pub fn unlock(
 ) -> Result<ForgottenFailures, ChangeError> {
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
-    let mut locked = store.lock(account).map_err(failed)?;
-    let Some(record) = locked.record().map_err(failed)? else {
+    let (mut locked, Some(record)) = begin_existing(store, account)? else {
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };
     let unlocked = |state: &UserState| verify::unlocked(policy, &record, state, now);
