@@ -9,6 +9,7 @@ use crate::sys::file;
 use twofactor_core::account::Account;
 use twofactor_core::device::{Device, OtpKind};
 use twofactor_core::record::UserRecord;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::{
     self, COUNTER_UNKNOWN, DaemonFailures, DeviceState, RefusedAnswers, StateSlot, UserState,
 };
@@ -305,8 +306,13 @@ fn rebuilt_everywhere(
     lost: UserState,
 ) -> Result<UserState, StoreError> {
     let told = RefCell::new(None);
+    let mut of_all = record.clone();
+    // No other host knows of a code of this one alone, whose mark would stand in the place of that of theirs.
+    of_all.bypass = of_all
+        .bypass
+        .filter(|code| code.scope != CodeScope::ThisHost);
     let step = |shared: &UserState| {
-        let mut state = merged_with_own(shared, &lost, record);
+        let mut state = merged_with_own(shared, &lost, &of_all);
         (state.failures, state.last_failure) = (0, 0);
         state.daemon = DaemonFailures::NONE;
         state.refused = RefusedAnswers::default();

@@ -7,6 +7,7 @@ use super::*;
 use crate::files::{ShareFault, SharedChange, SharedFactors};
 use crate::sys::lock_heartbeat::LockHeartbeat;
 use twofactor_core::policy::Policy;
+use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::{COUNTER_UNKNOWN, UserState};
 
 const WINDOW: u8 = 1;
@@ -222,6 +223,25 @@ fn what_a_lost_state_used_is_used_in_the_fleet() {
     let next = |number| shared.device(id(number)).unwrap().next;
     assert_eq!((next(1), next(2)), (NOW / 30 + 5, COUNTER_UNKNOWN));
     assert_eq!(shared.recovery.bits, 0b11_1111_1111);
+}
+
+/// By the mark of a code that they do not have, the other hosts would take theirs for an older one.
+#[test]
+fn a_code_of_one_host_leaves_no_mark_in_the_fleet() {
+    for (scope, is_marked) in [(CodeScope::ThisHost, false), (CodeScope::Login, true)] {
+        let (scratch, store) = with(&[phone()]);
+        let throttle = Policy::default().throttle;
+        issue_bypass(&factor(&store), scope, &throttle, NOW + 60, NOW).unwrap();
+        join_fleet(&scratch);
+        let mut there = store.peek(&alice()).unwrap().unwrap();
+        there.bypass = None;
+        fs::remove_file(scratch.state()).unwrap();
+        let (store, fleet) = with_states(store, there);
+        rebuild_state(&factor(&store), WINDOW, NOW).unwrap();
+        assert_eq!(fleet.0.lock().unwrap().bypass.is_some(), is_marked);
+        let here = store.peek(&alice()).unwrap().unwrap();
+        assert!(here.bypass.is_some(), "it may have been used here");
+    }
 }
 
 #[test]
