@@ -139,6 +139,26 @@ impl MirrorMarks {
         }
     }
 
+    /// Notes what is here in the place of all that is noted of a user, durably: what is newer is of a history that the store lost.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub(crate) fn replace(&self, user: &str, here: RecordMark) -> Result<(), HostError> {
+        let name = file_of(user);
+        let _lock = self.lock()?;
+        let marks = UserMarks {
+            newest: here,
+            before: None,
+        };
+        file::write_file(
+            &self.fd,
+            &name,
+            marks.text().as_bytes(),
+            FileAccess::Private,
+        )
+        .map_err(HostError::file(&self.path.join(&name)))
+    }
+
     /// Removes the marks of one user, durably: they are of a history that the store lost.
     ///
     /// # Errors
@@ -238,7 +258,11 @@ mod tests {
         assert!(marks.note("alice", 6, MarkKind::of(Some(&record))).is_err());
         assert_eq!(marks.of("alice").unwrap(), Some((7, MarkKind::Removed)));
         marks.note("alice", 7, MarkKind::Removed).unwrap();
-        // Unless it is forgotten.
+        // Unless it is replaced or forgotten.
+        let present = MarkKind::of(Some(&record));
+        marks.replace("alice", (5, present)).unwrap();
+        assert_eq!(marks.revision_of("alice", Some(&record)).unwrap(), 5);
+        marks.note("alice", 7, MarkKind::Removed).unwrap();
         marks.forget("alice").unwrap();
         marks.forget("alice").unwrap();
         marks.note("alice", 6, MarkKind::Removed).unwrap();

@@ -8,7 +8,7 @@ use twofactor_store::FactorStore;
 
 use crate::deadline::WorkDeadline;
 use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
-use crate::fleet_changes::content;
+use crate::fleet_changes::{content, stored_kind};
 use crate::fleet_entry::{EpochPhase, FleetMeta};
 use crate::fleet_host::{FleetHost, patient};
 use crate::fleet_membership::{STEP_TIME, UserProgress, UserReasons, account_of};
@@ -38,6 +38,8 @@ struct HostKnowledge {
     revision: u64,
     state: Option<UserState>,
     mark: Option<RecordMark>,
+    /// Mark of the record that is here, if it is the content. The second one is that of its form in the store.
+    held: Option<(RecordMark, RecordMark)>,
 }
 
 impl FleetHost {
@@ -115,10 +117,15 @@ impl FleetHost {
             (Some(_), None) => next.phase == EpochPhase::Settled,
             (None, _) => false,
         };
-        if is_lost {
+        match known.held {
+            // What is here is as old as before, also for another restoration.
+            Some((here, brought)) if is_lost && stored == Some(brought) => {
+                marks.replace(user, here)?;
+            }
             // It is of the history that the store lost: with it no record of the store would come here, and the one that is here would
             // pass for the newest.
-            marks.forget(user)?;
+            _ if is_lost => marks.forget(user)?,
+            _ => {}
         }
         Ok(())
     }
@@ -197,7 +204,10 @@ fn known_of(
             revision => (Some(RecordContent::Removed), revision),
         },
     };
+    let is_here = content.as_ref().is_some_and(|it| it.text().is_some()) && revision > 0;
+    let kinds = (MarkKind::of(record.as_ref()), stored_kind(record.as_ref()));
     Ok(HostKnowledge {
+        held: is_here.then_some(((revision, kinds.0), (revision, kinds.1))),
         content,
         revision,
         state,

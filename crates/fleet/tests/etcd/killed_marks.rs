@@ -1,6 +1,6 @@
 //! A process of a host is killed after a mark is written and before its record is: a restored backup brings no removed device back.
 
-use super::restoring::{ended, met_with, old_backup, uid_of};
+use super::restoring::{begun, ended, met_with, old_backup, uid_of};
 use super::test_hosts::TestHost;
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::record::UserRecord;
@@ -77,4 +77,41 @@ fn a_killed_change_leaves_a_record_of_known_age() {
     ended(&a, &b);
     assert_eq!((a.beat(), b.beat()), (Ok(0), Ok(1)));
     assert!(has_the_new_device(&a) && has_the_new_device(&b));
+}
+
+/// A second backup is restored while the first restoration is under way: what this host knows of its record counts as before.
+fn restored_again(change: impl Fn(&TestHost)) {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &[USER]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    replaces_device(&a);
+    change(&a);
+    cluster.restore_snapshot(&backup);
+    begun(&a, &b);
+    cluster.restore_snapshot(&backup);
+    ended(&a, &b);
+    assert!(has_the_new_device(&a));
+    assert_eq!((a.beat().is_ok(), b.beat()), (true, Ok(1)));
+    assert!(has_the_new_device(&a) && has_the_new_device(&b));
+}
+
+#[test]
+fn a_bypass_of_one_host_keeps_the_age_of_its_record() {
+    // Without its settings a host is cut off.
+    restored_again(|host| {
+        let place = host.settings.with_extension("aside");
+        std::fs::rename(&host.settings, &place).unwrap();
+        host.bypass_here(USER).unwrap();
+        std::fs::rename(&place, &host.settings).unwrap();
+    });
+}
+
+#[test]
+fn a_lost_change_keeps_the_age_of_the_record_before() {
+    restored_again(|host| {
+        let fleet = FleetChanges::new(&host.settings, &host.files.top());
+        killed_change(host, &fleet, |record| {
+            record.bypass = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+        });
+    });
 }
