@@ -12,11 +12,14 @@ use twofactor_store::{SharedChange, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::TimeLeft as _;
-use crate::fleet_host::FleetHost;
+use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
+use crate::host_settings::HostSettings;
+use crate::key_file::KeyFile;
 use crate::mirror_marks::MirrorMarks;
 use crate::record_mark::MarkKind;
+use crate::store_key::StoreKey;
 
 /// Longest time in which the store may show that it is there. The steps after it are done before the heartbeat of the user's lock ends.
 const PROBE_TIME: Duration = Duration::from_secs(3);
@@ -45,9 +48,18 @@ impl HostBypass<'_> {
                     .to_owned(),
             );
         }
-        let limit = WorkDeadline::after(LONGEST);
-        if self.is_met(user, &WorkDeadline::after(PROBE_TIME)) {
+        let (limit, probe) = (
+            WorkDeadline::after(LONGEST),
+            WorkDeadline::after(PROBE_TIME),
+        );
+        if self.is_met(user, &probe) {
             return Err("the store of the fleet can be used".to_owned());
+        }
+        if self.is_rotating(&probe) {
+            return Err(
+                "this host replaces the key of the fleet, and its store is there; to complete that: twofactor fleet rotate-key"
+                    .to_owned(),
+            );
         }
         let fleet = FleetDirectory::open(self.state);
         let fleet = fleet.map_err(|error| error.to_string())?;
@@ -76,6 +88,29 @@ impl HostBypass<'_> {
                 met => return met.unwrap_or(false),
             }
         }
+    }
+
+    /// True if this host has begun to replace the key of its fleet, and the store is there for the rest: a code of this host alone would end
+    /// with that.
+    fn is_rotating(&self, time: &WorkDeadline) -> bool {
+        let Ok(settings) = HostSettings::load(self.settings) else {
+            return false;
+        };
+        let keys = KeyFile::load(&settings.key_file);
+        let Ok((KeyFile { key, old, .. }, gateway)) =
+            keys.and_then(|keys| Ok((keys, settings.gateway(REQUEST_TIME)?)))
+        else {
+            return false;
+        };
+        let Some(old) = old else {
+            return false;
+        };
+        let values = patient(time, || gateway.values(&[StoreKey::meta()], time));
+        let meta = values.ok().and_then(|values| values.into_iter().next());
+        let meta = meta.and_then(|(_, value)| value);
+        [key, old]
+            .iter()
+            .any(|key| opened_meta(key, meta.as_deref()).is_ok())
     }
 }
 

@@ -2,19 +2,24 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::restoring::{met_with, uid_of};
-use super::test_hosts::TestHost;
+use super::test_hosts::{TestHost, soon};
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_fleet::fleet_changes::FleetChanges;
 use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::key_file::KeyFile;
 use twofactor_fleet::key_rotation;
+use twofactor_fleet::store_key::StoreKey;
 use twofactor_store::operations::{self, ChangeError, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
 
 const NOW: u64 = 2_000_000_000;
+/// Longest time of a request, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
 
 impl TestHost {
     /// A new key for the fleet.
@@ -99,4 +104,36 @@ fn a_record_that_is_no_copy_is_a_conflict_still() {
     assert_eq!(refused.conflicts.len(), 1);
     assert_eq!(refused.conflicts[0].0, "bob");
     assert_eq!(b.record("bob").unwrap().devices[0].id, testing::token().id);
+}
+
+/// A code of one host would end with the rotation, which goes on within a moment, or by the command.
+#[test]
+fn no_bypass_of_one_host_is_made_beside_a_rotation() {
+    let cluster = EtcdCluster::start(&[]);
+    let (a, _b) = met_with(&cluster, &["alice"]);
+    let keys = KeyFile::load(&a.key()).unwrap();
+    let begun = KeyFile {
+        fleet: keys.fleet,
+        key: KeyFile::generate(&a.key()).unwrap().key,
+        old: Some(keys.key),
+    };
+    begun.write(&a.key()).unwrap();
+    let refused = || a.bypass_here("alice").unwrap_err().to_string();
+    assert!(refused().contains("fleet rotate-key"), "{}", refused());
+    // The entry of the fleet comes first.
+    let (host, meta) = (cluster.gateway(LIMIT), StoreKey::meta());
+    let base = host.values(std::slice::from_ref(&meta), &soon()).unwrap();
+    let plain = begun.old.as_ref().unwrap();
+    let plain = plain.open(&meta, base[0].1.as_deref().unwrap()).unwrap();
+    let anew = begun.key.seal(&meta, &plain).unwrap();
+    host.change(&base, &[(meta, anew)], &soon()).unwrap();
+    assert!(refused().contains("fleet rotate-key"), "{}", refused());
+    // Without the store nothing goes on.
+    let settings = fs::read_to_string(&a.settings).unwrap();
+    let away = settings.replace("https://127.0.0.1:", "https://127.0.0.9:");
+    fs::write(&a.settings, away).unwrap();
+    a.bypass_here("alice").unwrap();
+    fs::write(&a.settings, settings).unwrap();
+    a.rotate();
+    assert_eq!(a.beat(), Ok(1), "the code of one host ends");
 }
