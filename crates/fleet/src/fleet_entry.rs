@@ -1,5 +1,6 @@
 //! The fleet's own entry in the store, and those of its hosts.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 const META_MAGIC: [u8; 4] = *b"2FSM";
@@ -59,6 +60,17 @@ impl FleetMeta {
             epoch: 1,
             restoration: [0; 8],
             phase: EpochPhase::Settled,
+        }
+    }
+
+    /// True for an epoch of a history that a host in the other one has not seen. It is a later one, or has the same number: then it was
+    /// begun on a host that did not know of the other one.
+    #[must_use]
+    pub fn is_unseen_by(&self, known: &Self) -> bool {
+        match self.epoch.cmp(&known.epoch) {
+            Ordering::Greater => true,
+            Ordering::Equal => self.restoration != known.restoration,
+            Ordering::Less => false,
         }
     }
 

@@ -24,6 +24,7 @@ use crate::membership_error::MembershipError;
 use crate::outage_reason::OutageReason;
 use crate::restored_states::LostMarks;
 use crate::store_key::StoreKey;
+use crate::store_values::KeyedValue;
 
 /// The name for hosts that joined after the backup was made: the restored store does not know them.
 pub const UNKNOWN_HOSTS: &str = "unknown";
@@ -73,8 +74,7 @@ pub fn after_restore(
         });
     }
     if begun.is_none() {
-        host.note_begun(&place, &lock, Some(next.restoration))?;
-        host.put(&base, vec![host.meta_entry(next)?], &time)?;
+        host.begin((&place, &lock), next, (&base, &time))?;
     }
     let part = host.take_part(local.store, (place.meta.epoch, next), progress)?;
     let time = WorkDeadline::after(STEP_TIME);
@@ -109,7 +109,7 @@ pub fn after_restore(
 fn begun_here(place: &HostPlace, stored: FleetMeta) -> Result<Option<FleetMeta>, MembershipError> {
     let is_ahead = stored.epoch > place.meta.epoch;
     match stored.phase {
-        EpochPhase::Settled if is_ahead => Err(MembershipError::Refused(
+        EpochPhase::Settled if stored.is_unseen_by(&place.meta) => Err(MembershipError::Refused(
             "this host takes part in a restoration that is over; twofactord goes on within a minute"
                 .to_owned(),
         )),
@@ -161,7 +161,7 @@ impl FleetHost {
             self.put(&base, vec![self.meta_entry(stored)?], &time)?;
             base = self.restoration_base(&time)?;
         }
-        if stored.epoch <= place.meta.epoch {
+        if !stored.is_unseen_by(&place.meta) {
             return Ok(false);
         }
         if place.begun.is_some_and(|begun| begun != stored.restoration) {
@@ -192,6 +192,21 @@ impl FleetHost {
         Ok(true)
     }
 
+    /// Begins a restoration in the place of the entry that was seen: no two of them in one store have one number.
+    fn begin(
+        &self,
+        (place, lock): (&HostPlace, &FleetLock),
+        next: FleetMeta,
+        (base, time): (&[KeyedValue], &WorkDeadline),
+    ) -> Result<(), MembershipError> {
+        self.note_begun(place, lock, Some(next.restoration))?;
+        let begun = self.put(base, vec![self.meta_entry(next)?], time);
+        begun.map_err(|reason| match reason {
+            OutageReason::Contradiction => overtaken(),
+            reason => reason.into(),
+        })
+    }
+
     /// Begins the epoch to come, if no other restoration was begun meanwhile.
     fn settle_epoch(
         &self,
@@ -202,10 +217,7 @@ impl FleetHost {
         let time = WorkDeadline::after(STEP_TIME);
         let base = self.restoration_base(&time)?;
         if self.meta_of(&base, place)? != next {
-            return Err(MembershipError::Refused(
-                "another host began a restoration, or knows of a later epoch; call this again"
-                    .to_owned(),
-            ));
+            return Err(overtaken());
         }
         // Killed after the store has the epoch, this host would go on with a restoration that a backup holds.
         self.note_begun(place, lock, None)?;
@@ -235,6 +247,14 @@ impl FleetHost {
         let sealed = self.sealed(&StoreKey::meta(), &meta.encode())?;
         Ok((StoreKey::meta(), sealed))
     }
+}
+
+/// The error of a restoration that is not the latest one.
+fn overtaken() -> MembershipError {
+    MembershipError::Refused(
+        "another host began a restoration, or knows of a later epoch; call this again on one of the hosts"
+            .to_owned(),
+    )
 }
 
 /// The reason why a host is waited for.

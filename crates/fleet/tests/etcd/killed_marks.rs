@@ -3,6 +3,7 @@
 use super::restoring::{begun, ended, met_with, old_backup, uid_of};
 use super::test_hosts::TestHost;
 use harness::etcd::cluster::EtcdCluster;
+use twofactor_core::device::Device;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
 use twofactor_fleet::fleet_changes::FleetChanges;
@@ -26,18 +27,18 @@ fn killed_change(host: &TestHost, fleet: &dyn SharedFactors, change: impl Fn(&mu
     assert_eq!(fleet.commit(USER, &put, &mut || ()), Ok(()));
 }
 
-/// Has another device in the place of the one that the user has.
-fn replaces_device(host: &TestHost) {
+/// Has this device in the place of the one that the user has.
+pub fn replaces_device(host: &TestHost, device: Device) {
     let store = host.store();
     let account = testing::account(USER, uid_of(USER));
     let mut locked = store.lock_for_change(&account).unwrap();
     let mut record = locked.record().unwrap().unwrap();
-    record.devices = vec![testing::token()];
-    let entries = [testing::fresh(&testing::token())];
+    let entries = [testing::fresh(&device)];
+    record.devices = vec![device];
     locked.replace_record(&record, &entries).unwrap();
 }
 
-fn has_the_new_device(host: &TestHost) -> bool {
+pub fn has_the_new_device(host: &TestHost) -> bool {
     let record = host.record(USER).unwrap();
     record.devices.len() == 1 && record.devices[0].id == testing::token().id
 }
@@ -48,7 +49,7 @@ fn a_killed_bypass_leaves_a_record_of_known_age() {
     let mut cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &[USER]);
     let backup = old_backup(&cluster, "backup", (&a, &b));
-    replaces_device(&a);
+    replaces_device(&a, testing::token());
     cluster.restore_snapshot(&backup);
     let fleet = FleetChanges::on_this_host(&a.settings, &a.files.top());
     // Also where one that was killed is made once more.
@@ -68,7 +69,7 @@ fn a_killed_change_leaves_a_record_of_known_age() {
     let mut cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &[USER]);
     let backup = old_backup(&cluster, "backup", (&a, &b));
-    replaces_device(&a);
+    replaces_device(&a, testing::token());
     let fleet = FleetChanges::new(&a.settings, &a.files.top());
     killed_change(&a, &fleet, |record| {
         record.bypass = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
@@ -84,7 +85,7 @@ fn restored_again(change: impl Fn(&TestHost)) {
     let mut cluster = EtcdCluster::start(&[]);
     let (a, b) = met_with(&cluster, &[USER]);
     let backup = old_backup(&cluster, "backup", (&a, &b));
-    replaces_device(&a);
+    replaces_device(&a, testing::token());
     change(&a);
     cluster.restore_snapshot(&backup);
     begun(&a, &b);

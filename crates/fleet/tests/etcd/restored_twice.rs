@@ -1,16 +1,23 @@
 //! Backups that tell too little of a restoration: made while one was under way, or right after a host wrote its number.
 
 use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
 
+use super::killed_marks::{has_the_new_device, replaces_device};
 use super::restoring::{begun, ended, ended_without_other, met_with, old_backup};
-use super::test_hosts::soon;
+use super::test_hosts::{REPORT, soon};
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::state::UserState;
-use twofactor_fleet::fleet_membership::MembershipRun;
+use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
+use twofactor_fleet::host_settings::HostSettings;
 use twofactor_fleet::mirror_marks::MirrorMarks;
 use twofactor_fleet::outage_reason::OutageReason;
 use twofactor_fleet::record_mark::MarkKind;
-use twofactor_store::SharedChange;
+use twofactor_fleet::store_restoration;
+use twofactor_store::testing;
+use twofactor_store::{FactorStore, SharedChange};
 
 const LATER: u64 = 60_000_000_000;
 
@@ -141,4 +148,60 @@ fn a_removal_that_was_not_finished_is_brought_back() {
     assert_eq!(b.beat(), Ok(1), "alice was removed");
     let view = a.open().view(&a.files.store(), &soon());
     assert_eq!(view.unwrap().users, 1);
+}
+
+/// Each of two hosts left the other one out, after a backup of its own.
+#[test]
+fn another_epoch_of_the_same_number_is_followed() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    cluster.restore_snapshot(&backup);
+    assert_eq!(ended_without_other(&a).epoch, 2);
+    // Of this history the other host knows nothing, however many changes there are.
+    (0..3).for_each(|_| replaces_device(&a, testing::phone()));
+    a.use_code("alice", LATER);
+    cluster.restore_snapshot(&backup);
+    assert_eq!(ended_without_other(&b).epoch, 2);
+    replaces_device(&b, testing::token());
+    assert_eq!(a.beat(), Ok(1));
+    assert!(has_the_new_device(&a) && has_the_new_device(&b));
+    let again = a.after_restore(&[], MembershipRun::DryRun);
+    assert_eq!(again.epoch, 3);
+}
+
+/// Only one of them writes in the place of the entry that both saw.
+#[test]
+fn restorations_begun_at_once_have_own_numbers() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    cluster.restore_snapshot(&backup);
+    let together = Barrier::new(2);
+    let begin = |state: &Path, policy: &Path, settings: &Path| {
+        let store = FactorStore::open(state, policy).unwrap();
+        let settings = HostSettings::load(settings).unwrap();
+        let local = LocalHost {
+            store: &store,
+            state,
+            report: REPORT,
+        };
+        together.wait();
+        let run = (MembershipRun::Apply, 1);
+        let begun = store_restoration::after_restore(local, &settings, &[], run, &|_, _| ());
+        begun.map(|begun| begun.epoch)
+    };
+    let files = [&a, &b].map(|it| (it.files.top(), it.files.policy(), it.settings.clone()));
+    let begun: Vec<_> = thread::scope(|scope| {
+        let begin = &begin;
+        let threads = files
+            .iter()
+            .map(|(state, policy, settings)| scope.spawn(move || begin(state, policy, settings)));
+        let threads: Vec<_> = threads.collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert!(begun.iter().any(Result::is_ok), "{begun:?}");
+    assert_ne!(begun[0], begun[1]);
+    let next = a.after_restore(&[], MembershipRun::DryRun).epoch;
+    assert!(begun.iter().flatten().all(|epoch| *epoch <= next));
 }
