@@ -3,9 +3,10 @@
 use std::fmt;
 
 use ureq::tls::{PemItem, parse_pem};
-use x509_cert::Certificate;
-use x509_cert::der::Decode;
+use x509_cert::certificate::{CertificateInner, Profile};
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
+use x509_cert::der::{self, Decode};
+use x509_cert::serial_number::SerialNumber;
 
 /// The facts of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,16 @@ pub struct CertificateFacts {
     pub not_after: u64,
     /// True if its subject has a CN, which etcd takes for the name of a user.
     pub has_common_name: bool,
+}
+
+/// Certificates as TLS libraries read them: what an authority numbers by more than 20 octets is a certificate all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct LenientProfile;
+
+impl Profile for LenientProfile {
+    fn check_serial_number(_: &SerialNumber<Self>) -> der::Result<()> {
+        Ok(())
+    }
 }
 
 /// The error that a file holds no certificate, or one that cannot be read.
@@ -40,7 +51,7 @@ pub fn of_pem(pem: &[u8]) -> Result<Vec<CertificateFacts>, UnreadableCertificate
 /// The facts of one certificate; `None` where it cannot be read.
 #[must_use]
 pub fn of_der(der: &[u8]) -> Option<CertificateFacts> {
-    let certificate = Certificate::from_der(der).ok()?;
+    let certificate = CertificateInner::<LenientProfile>::from_der(der).ok()?;
     let signed = certificate.tbs_certificate();
     let mut attributes = signed.subject().iter();
     Some(CertificateFacts {
@@ -90,7 +101,12 @@ mod tests {
     }
 
     /// A certificate of version 3 that ends at this time.
-    fn certificate((tag, end): (u8, &str), subject: Option<u8>) -> Vec<u8> {
+    fn certificate(end: (u8, &str), subject: Option<u8>) -> Vec<u8> {
+        numbered(&[1], end, subject)
+    }
+
+    /// A certificate with this serial number.
+    fn numbered(serial: &[u8], (tag, end): (u8, &str), subject: Option<u8>) -> Vec<u8> {
         let bits = value(0x03, &[&[0, 1, 2, 3]]);
         // Ed25519.
         let algorithm = value(SEQUENCE, &[&value(0x06, &[&[0x2b, 0x65, 0x70]])]);
@@ -99,7 +115,7 @@ mod tests {
             SEQUENCE,
             &[
                 &value(0xa0, &[&value(0x02, &[&[2]])]),
-                &value(0x02, &[&[1]]),
+                &value(0x02, &[serial]),
                 &algorithm,
                 &name(Some(3)),
                 &value(SEQUENCE, &[&begin, &value(tag, &[end.as_bytes()])]),
@@ -136,6 +152,16 @@ mod tests {
         for (subject, is_found) in [(None, false), (Some(10), false), (Some(3), true)] {
             let facts = of_der(&certificate(end, subject)).unwrap();
             assert_eq!(facts.has_common_name, is_found, "{subject:?}");
+        }
+    }
+
+    /// RFC 5280 has 20 octets at most, and no TLS library holds authorities to that.
+    #[test]
+    fn a_long_serial_number_is_no_fault() {
+        let end = (UTC_TIME, "700101000000Z");
+        for length in [1, 20, 21, 22, 64] {
+            let facts = of_der(&numbered(&vec![7; length], end, None));
+            assert_eq!(facts.map(|facts| facts.not_after), Some(0), "{length}");
         }
     }
 
