@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -32,10 +33,17 @@ const SHORTEST: Duration = Duration::from_millis(250);
 /// Time that a code has left after its wait for the lock, before this host judges it alone. That is at half of its deadline.
 const AFTER_LOCK: Duration = Duration::from_millis(200);
 
-/// Time for one user with this deadline of codes: a code that waits for the user's lock is not late after that.
+/// Time for one user at first, with this deadline of codes: a code that waits for the user's lock is not late after that.
 fn push_time(deadline_ms: u32) -> Duration {
     let half = Duration::from_millis(deadline_ms.into()) / 2;
     half.saturating_sub(AFTER_LOCK).clamp(SHORTEST, PUSH)
+}
+
+/// Time for a user who needs more than that. A code that waits meanwhile is refused by its deadline: judged by this host alone it may
+/// be one that the store knows as used.
+fn longest_time(deadline_ms: u32) -> Duration {
+    let deadline = Duration::from_millis(deadline_ms.into());
+    deadline.saturating_sub(AFTER_LOCK).clamp(SHORTEST, PUSH)
 }
 
 /// Asks the thread that merges states to do so.
@@ -112,22 +120,43 @@ impl PushProgress {
             self.left = users.iter().cloned().collect();
             self.policy = version;
         }
-        for user in &users {
+        let late = self.push_all(host, &store, (&users, push_time(fleet.deadline_ms)));
+        let longest = longest_time(fleet.deadline_ms);
+        for user in late {
+            // A store that is too slow for one of them is so for the others.
+            let is_late = self.push_all(host, &store, (slice::from_ref(user), longest));
+            if !is_late.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges the states of these users, in so much time for each. Those who need more.
+    fn push_all<'u>(
+        &mut self,
+        host: &FleetHost,
+        store: &FactorStore,
+        (users, limit): (&'u [String], Duration),
+    ) -> Vec<&'u String> {
+        let mut late = Vec::new();
+        for user in users {
             let which = if self.left.contains(user) {
                 PushedStates::All
             } else {
                 PushedStates::Marked
             };
-            match push_one(host, &store, (user, which), push_time(fleet.deadline_ms)) {
+            match push_one(host, store, (user, which), limit) {
                 Ok(PushEnd::Merged) => {
                     self.left.remove(user);
                 }
                 Ok(PushEnd::Left) => {}
+                Ok(PushEnd::Late) => late.push(user),
                 Ok(PushEnd::Stop) => break,
                 Err(failure) => daemon_log::not_pushed(user, &failure),
             }
         }
-        Ok(())
+        late
     }
 }
 
@@ -138,6 +167,8 @@ enum PushEnd {
     Merged,
     /// The store refused this user.
     Left,
+    /// The time was over, which says nothing of the store where it is short.
+    Late,
     /// The store is gone again.
     Stop,
 }
@@ -170,13 +201,15 @@ fn push_one(
     Ok(end_of(&fault, is_late.get()))
 }
 
-/// Result for a state that the store did not take. A state that is late says nothing about the store, since its time is short.
+/// Result for a state that the store did not take.
 fn end_of(fault: &CommitFault, is_late: bool) -> PushEnd {
     match fault {
-        CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason)
-            if concerns_all(reason) && !is_late =>
-        {
-            PushEnd::Stop
+        CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason) if concerns_all(reason) => {
+            if is_late {
+                PushEnd::Late
+            } else {
+                PushEnd::Stop
+            }
         }
         _ => PushEnd::Left,
     }
@@ -189,14 +222,15 @@ mod tests {
 
     #[test]
     fn a_push_ends_before_the_half_of_a_code() {
-        for (deadline, limit) in [
-            (500, 250),
-            (900, 250),
-            (1000, 300),
-            (3000, 1300),
-            (4000, 1800),
+        for (deadline, limit, longest) in [
+            (500, 250, 300),
+            (900, 250, 700),
+            (1000, 300, 800),
+            (3000, 1300, 2800),
+            (4000, 1800, 3000),
         ] {
-            assert_eq!(push_time(deadline), Duration::from_millis(limit));
+            let times = [push_time(deadline), longest_time(deadline)];
+            assert_eq!(times, [limit, longest].map(Duration::from_millis));
         }
         assert_eq!(push_time(u32::MAX), PUSH);
     }
@@ -205,7 +239,7 @@ mod tests {
     fn only_a_store_that_is_gone_stops_all() {
         let gone = CommitFault::Outage(OutageReason::NoFleet);
         assert_eq!(end_of(&gone, false), PushEnd::Stop);
-        assert_eq!(end_of(&gone, true), PushEnd::Left);
+        assert_eq!(end_of(&gone, true), PushEnd::Late);
         let one = CommitFault::Outage(OutageReason::NoState);
         assert_eq!(end_of(&one, false), PushEnd::Left);
     }

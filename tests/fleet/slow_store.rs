@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use harness::Run;
-use harness::enrolled::{SERVICE, Token, auth, login};
+use harness::enrolled::{SERVICE, Token, auth, login, state_of};
 use harness::pam::code;
 use serde_json::{Value, json};
 use twofactor_core::account::Account;
@@ -231,4 +231,28 @@ fn a_change_waits_for_lock_and_store_in_one_time() {
         ToldCodes::of(told)
     });
     assert!(matches!(told, ToldCodes::NotMade), "{told:?}");
+}
+
+/// Also where a merge takes longer than the half of a code.
+#[test]
+fn a_slow_store_is_told_what_was_counted_alone() {
+    let cluster = EtcdCluster::start(&[]);
+    let hosts = two_hosts(&cluster, OtpKind::Hotp, "deadline_ms = 900\n");
+    let host = &hosts[0];
+    let wrong: Vec<String> = Token::new("alice").wrong_codes().take(2).collect();
+    until_idle(host);
+    host.link.set_cut(true);
+    let is_marked = || state_of("alice").outage_mark().is_some();
+    // The first one may be refused, while the state goes to a store that is gone.
+    while !host.run(move |_| is_marked()) {
+        assert!(!is_in(host, &wrong[0]));
+    }
+    // Of its answers a merge needs two.
+    host.link.set_delay(Duration::from_millis(200));
+    host.link.set_cut(false);
+    host.until(move |_| !is_marked());
+    host.link.set_delay(Duration::ZERO);
+    let failures = hosts[1].run(|_| MemberHost::shared_state("alice").failures);
+    assert_eq!(failures, host.run(|_| state_of("alice").failures));
+    assert!(failures > 0);
 }
