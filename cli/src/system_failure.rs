@@ -106,12 +106,20 @@ impl From<HostError> for CommandFailure {
 
 impl From<OutageReason> for CommandFailure {
     fn from(reason: OutageReason) -> Self {
-        let went_back = matches!(reason, OutageReason::WentBack | OutageReason::OtherEpoch);
+        let next = match reason {
+            OutageReason::WentBack | OutageReason::OtherEpoch => {
+                Some("If a backup of the store was restored: twofactor fleet after-restore")
+            }
+            OutageReason::NoFleet => Some(
+                "Look whether the endpoints are those of the fleet's store. If it was lost: restore a backup, as docs/fleet.md says. If it \
+                 is gone for good: twofactor fleet leave --without-store",
+            ),
+            _ => None,
+        };
         let failure = Self::system(reason).of_kind(FailureKind::Fleet);
-        if went_back {
-            failure.next("If a backup of the store was restored: twofactor fleet after-restore")
-        } else {
-            failure
+        match next {
+            Some(next) => failure.next(next),
+            None => failure,
         }
     }
 }

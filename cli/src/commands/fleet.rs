@@ -6,6 +6,8 @@ use serde::Serialize;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::founding;
 use twofactor_fleet::joining::{self, JoinReport};
+use twofactor_fleet::membership_error::MembershipError;
+use twofactor_fleet::outage_reason::OutageReason;
 use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};
@@ -103,7 +105,8 @@ fn join(context: &CommandContext, args: &FleetJoinArgs) -> Result<ExitCode, Comm
         &args.file,
         MembershipRun::DryRun,
         &|_, _| (),
-    )?;
+    )
+    .map_err(not_joined)?;
     if run == MembershipRun::Apply && report.conflicts.is_empty() {
         context.terminal.confirm(&format!(
             "Join the fleet, bring {} and get {}?",
@@ -125,6 +128,17 @@ fn join(context: &CommandContext, args: &FleetJoinArgs) -> Result<ExitCode, Comm
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The failure of a host that does not join. Where the store has no fleet yet, another host comes first.
+fn not_joined(error: MembershipError) -> CommandFailure {
+    let is_missing = matches!(error, MembershipError::Outage(OutageReason::NoFleet));
+    let failure = CommandFailure::from(error);
+    if is_missing {
+        failure.next("Look whether the endpoints are those of the fleet's store. If there is none yet, on the first host: twofactor fleet init")
+    } else {
+        failure
+    }
 }
 
 /// A user, and a sentence.
@@ -185,6 +199,11 @@ impl CommandReport for JoiningReport<'_> {
                 plain(user)
             ));
         }
+        if !self.failed.is_empty() {
+            text.push_str(
+                "twofactord tries these users again each minute. What keeps them away: twofactor fleet status, and twofactor doctor\n",
+            );
+        }
         let users = format!(
             "{} brought, {} the same, {} from the fleet",
             self.brought, self.same, self.fetched
@@ -194,5 +213,38 @@ impl CommandReport for JoiningReport<'_> {
             None => format!("The host would join. Users: {users}. Nothing was changed.\n"),
         });
         Zeroizing::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_who_are_not_put_in_place_get_a_next_step() {
+        let mut report = JoinReport {
+            host: "web2-0a".to_owned(),
+            ..JoinReport::default()
+        };
+        let text = |report: &JoinReport| JoiningReport::new(report, false).text();
+        assert!(!text(&report).contains("again"));
+        report.failed = vec![("alice".to_owned(), "no".to_owned())];
+        let told = text(&report);
+        let begin = "alice: not put in place here: no\ntwofactord tries these users again";
+        assert!(told.starts_with(begin), "{}", *told);
+    }
+
+    #[test]
+    fn a_store_without_a_fleet_gets_a_next_step() {
+        let none = || MembershipError::from(OutageReason::NoFleet);
+        for (failure, step) in [
+            (CommandFailure::from(none()), "fleet leave --without-store"),
+            (not_joined(none()), "fleet init"),
+        ] {
+            let next = failure.next.unwrap_or_default();
+            assert!(next.ends_with(step), "{next}");
+        }
+        let other = not_joined(OutageReason::OtherFleet.into());
+        assert_eq!(other.next, None);
     }
 }

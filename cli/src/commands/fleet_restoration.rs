@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::key_rotation;
-use twofactor_fleet::store_restoration::{self, RestorationReport};
+use twofactor_fleet::store_restoration::{self, RestorationReport, UNKNOWN_HOSTS};
 use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};
@@ -75,6 +75,23 @@ impl<'a> AfterRestoreReport<'a> {
     }
 }
 
+impl AfterRestoreReport<'_> {
+    /// The way on without hosts that are waited for.
+    fn leaving_out(&self) -> String {
+        let mut text = String::new();
+        if self.waiting.iter().any(|host| host != UNKNOWN_HOSTS) {
+            text.push_str("For one that is lost: twofactor fleet after-restore --without HOST\n");
+        }
+        if self.waiting.iter().any(|host| host == UNKNOWN_HOSTS) {
+            text.push_str(&format!(
+                "{UNKNOWN_HOSTS} stands for hosts that joined after the backup was made, and bring what they know as well. Where there is \
+                 none, or they are lost: twofactor fleet after-restore --without {UNKNOWN_HOSTS}\n"
+            ));
+        }
+        text
+    }
+}
+
 impl CommandReport for AfterRestoreReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let mut text = String::new();
@@ -97,11 +114,13 @@ impl CommandReport for AfterRestoreReport<'_> {
                 }
             ),
             (false, false) => format!(
-                "Epoch {} begins once these hosts brought what they know, which twofactord does within a minute; then call this again. \
-                 For one that is lost: twofactor fleet after-restore --without HOST\n",
+                "Epoch {} begins once these hosts brought what they know, which twofactord does within a minute; then call this again.\n",
                 self.epoch
             ),
         });
+        if !self.dry_run {
+            text.push_str(&self.leaving_out());
+        }
         Zeroizing::new(text)
     }
 }
@@ -161,5 +180,36 @@ impl CommandReport for KeyRotationReport {
             text.push_str("What to do about damaged values: twofactor fleet status\n");
         }
         Zeroizing::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_missing_host_gets_its_next_step() {
+        let lost = "For one that is lost:";
+        let unknown = "--without unknown";
+        for (waiting, told) in [
+            (&[][..], [false, false]),
+            (&["web2-0a"], [true, false]),
+            (&["unknown"], [false, true]),
+            (&["web2-0a", "unknown"], [true, true]),
+        ] {
+            let report = RestorationReport {
+                epoch: 2,
+                waiting: waiting.iter().map(ToString::to_string).collect(),
+                restored: 0,
+                failed: Vec::new(),
+            };
+            let text = AfterRestoreReport::new(&report, false).text();
+            assert_eq!(
+                [lost, unknown].map(|it| text.contains(it)),
+                told,
+                "{}",
+                *text
+            );
+        }
     }
 }
