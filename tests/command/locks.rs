@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use harness::desk::{desk_on, give, give_phone, is_asked};
+use harness::enrolled::record_path;
 
 use super::init::STATE;
 
@@ -32,6 +33,21 @@ fn r43_a_stopped_command_does_not_block_the_policy() {
     assert!(!is_asked("root"));
     assert!(stopped.try_wait().is_none());
     stopped.kill();
+}
+
+/// On a host of a fleet each of them may wait for the store.
+#[test]
+fn unset_waits_for_other_removals() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    let mut other = machine
+        .program("flock")
+        .args(&["--exclusive", STATE, "sleep", "2.5"])
+        .start();
+    while machine.run("flock", &["--nonblock", STATE, "true"]).code == Some(0) {}
+    machine.command(&["unset", "alice", "--yes"]).ok();
+    assert!(!record_path("alice").exists());
+    while other.try_wait().is_none() {}
 }
 
 /// Locks of all users, held by a process that does not move.

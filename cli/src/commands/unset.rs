@@ -3,6 +3,7 @@
 mod removal_target;
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
@@ -65,6 +66,9 @@ fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
         Err(unknown) => unknown,
     }
 }
+
+/// Longest wait for other commands that remove devices or change the policy. On a host of a fleet each of them may wait for the store.
+const OTHERS: Duration = Duration::from_secs(15);
 
 /// Stands for the hash of devices in a record that cannot be read.
 const UNREADABLE_HASH: &str = "unreadable";
@@ -292,7 +296,7 @@ impl RequestedRemoval<'_> {
         if !is_judged && self.preview.if_policy.is_none() {
             return Ok(None);
         }
-        let Some(lock) = self.store.lock_whole()? else {
+        let Some(lock) = self.store.lock_whole(OTHERS)? else {
             let text = "another process is changing the policy or devices, so nothing was removed";
             return Err(CommandFailure::system(text)
                 .of_kind(FailureKind::Busy)

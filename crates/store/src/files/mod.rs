@@ -29,6 +29,7 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{CWD, Dir};
 
@@ -54,7 +55,7 @@ pub use unmirrored_users::UnmirroredUsers;
 pub use unusable_policy::UnusablePolicy;
 pub use user_relocation::RelocationProgress;
 
-use state_generations::{PATIENCE, StateFiles};
+use state_generations::StateFiles;
 use state_subdirectory::StateSubdirectory;
 
 /// The state directory (`/var/lib/twofactor` unless told otherwise).
@@ -291,14 +292,14 @@ impl FactorStore {
     }
 
     /// Locks the whole directory, for changes that are not one user's, such as of the policy. `None` when another process
-    /// has held it for a second, as one does that is stopped: it must not hold up others.
+    /// has held it for `patience`, as one does that is stopped.
     ///
     /// # Errors
     /// [`StoreError`] when the directory cannot be opened.
-    pub fn lock_whole(&self) -> Result<Option<OwnedFd>, StoreError> {
+    pub fn lock_whole(&self, patience: Duration) -> Result<Option<OwnedFd>, StoreError> {
         let fd = file::open_directory(CWD, &self.path, FileAccess::Private)
             .map_err(StoreError::file(&self.path))?;
-        let had = lock::exclusive_within(&fd, PATIENCE).map_err(StoreError::lock(&self.path))?;
+        let had = lock::exclusive_within(&fd, patience).map_err(StoreError::lock(&self.path))?;
         Ok(had.then_some(fd))
     }
 

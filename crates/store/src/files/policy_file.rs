@@ -10,6 +10,7 @@ use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 use twofactor_core::policy::{self, Policy, PolicyTime};
 use twofactor_core::state::policy_fingerprint;
 
+use super::state_generations::PATIENCE;
 use super::{FactorStore, FileFault, StoreError};
 
 /// The file of a policy.
@@ -139,7 +140,7 @@ impl PolicyFile {
         store: Option<&FactorStore>,
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        let lock = match store.map(FactorStore::lock_whole) {
+        let lock = match store.map(|store| store.lock_whole(PATIENCE)) {
             Some(locked) => locked?,
             None => None,
         };

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -234,7 +235,7 @@ fn edits_at_the_same_time_do_not_lose_each_other() {
 #[test]
 fn a_writer_that_does_not_move_holds_up_no_edit() {
     let policies = policy("enabled = true\n");
-    let _stopped = policies.store.lock_whole().unwrap().unwrap();
+    let _stopped = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
     policies.edit("enabled = false\n").unwrap();
     assert_eq!(policies.text(), "enabled = false\n");
     assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
@@ -243,7 +244,7 @@ fn a_writer_that_does_not_move_holds_up_no_edit() {
 #[test]
 fn an_edit_without_the_lock_replaces_no_other_text() {
     let policies = policy("enabled = true\n");
-    let _stopped = policies.store.lock_whole().unwrap().unwrap();
+    let _stopped = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
     let edited = policies.file.edit(Some(&policies.store), |_| {
         fs::write(&policies.path, "enabled = true\nwindow = 3\n").unwrap();
         Ok::<_, StoreError>("enabled = false\n".into())
