@@ -8,6 +8,7 @@ use twofactor_core::state::furthest_ahead;
 use twofactor_fleet::fleet_membership::MembershipRun;
 use twofactor_fleet::key_rotation;
 use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_store::fleet_contact::FleetContact;
 
 #[test]
 fn what_a_restored_backup_lost_is_brought_back() {
@@ -158,4 +159,37 @@ fn a_restored_store_is_mirrored_from_its_start() {
     // The host of the command never had another epoch than the store.
     b.enroll("dora", 64004);
     assert_eq!(a.beat(), Ok(1));
+}
+
+/// It says how many hosts there were: the backup may know fewer.
+#[test]
+fn without_a_contact_unknown_hosts_are_waited_for() {
+    let mut cluster = EtcdCluster::start(&[]);
+    let (a, b) = met_with(&cluster, &["alice"]);
+    let backup = old_backup(&cluster, "backup", (&a, &b));
+    cluster.restore_snapshot(&backup);
+    let state = a.files.top();
+    FleetContact::remove(&state).unwrap();
+    let waiting = a.after_restore(&[], MembershipRun::Apply).waiting;
+    assert_eq!(waiting, [b.open_as_it_is().host_id(), "unknown"]);
+    assert_eq!(b.beat(), Err(OutageReason::Restoration));
+    let still = || a.after_restore(&[], MembershipRun::Apply).waiting;
+    assert_eq!(still(), ["unknown"]);
+    let note = state.join("fleet/contact");
+    std::fs::write(&note, "damaged\n").unwrap();
+    assert_eq!(still(), ["unknown"], "it makes no sense");
+    let contact = FleetContact {
+        met: 9,
+        mirrored: 9,
+        hosts: 2,
+    };
+    contact.write(&state).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(&note, open).unwrap();
+    assert_eq!(still(), ["unknown"], "it is not root's alone");
+    // What such hosts may have used is not usable.
+    let done = a.after_restore(&["unknown"], MembershipRun::Apply);
+    assert_eq!((done.waiting, done.restored), (vec![], 1));
+    let next = REPORT.time / 30 + furthest_ahead(MAX_WINDOW) + 1;
+    assert_eq!(a.shared_next("alice"), next);
 }

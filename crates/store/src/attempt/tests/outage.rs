@@ -158,6 +158,30 @@ fn what_is_judged_in_an_outage_is_marked() {
     assert_eq!(machine.counters().0, 2);
 }
 
+/// Its clock was compared with none: where it is wrong, it would end the outage of the user early, or never.
+#[test]
+fn the_console_begins_no_time_of_an_outage() {
+    let machine = in_fleet("outage_local_for = 60");
+    machine.met(MET);
+    assert_eq!(machine.cut_off("login", "000"), Ok(wrong()));
+    let state = machine.stored().state;
+    assert_eq!((state.outage_mark(), state.outage_since()), (Some(0), None));
+    // The first code elsewhere does.
+    let later = NOW + 600;
+    TIME.set(later);
+    machine.met(FleetContact {
+        met: later,
+        mirrored: later,
+        hosts: 2,
+    });
+    assert_eq!(machine.cut_off("sshd", "000"), Ok(wrong()));
+    let state = machine.stored().state;
+    assert_eq!(
+        (state.outage_since(), state.counted_alone()),
+        (Some(later), 2)
+    );
+}
+
 #[test]
 fn a_user_without_a_device_has_no_code_in_an_outage() {
     let machine = in_fleet("");
