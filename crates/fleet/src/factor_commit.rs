@@ -63,7 +63,7 @@ pub struct FactorCommit<'a> {
     pub expected: ExpectedRecord<'a>,
     /// Change of the record.
     pub record: RecordPart,
-    /// Change of the state.
+    /// Change of the state. Where the record stays, and the state is the same afterwards, nothing is written.
     pub state: StateStep<'a>,
     /// Wrong codes of an outage that the change of the state adds.
     pub count: Option<OutageCount>,
@@ -140,7 +140,10 @@ pub fn commit(
                 Err(CommitFault::Outage(reason)) if reason.is_of_value() => {
                     return Err(ended(was_sent, reason));
                 }
-                next => next?,
+                next => match next? {
+                    Some(next) => next,
+                    None => return Ok(view.revision()),
+                },
             },
         };
         match target.gateway.change(&next.base, &next.writes, time) {
@@ -321,14 +324,19 @@ impl FactorView {
         }
     }
 
+    /// The change, or `None` where nothing is left to be changed.
     fn next(
-        self,
+        &self,
         target: &CommitTarget<'_>,
         change: &FactorCommit<'_>,
         id: AttemptId,
-    ) -> Result<SentChange, CommitFault> {
+    ) -> Result<Option<SentChange>, CommitFault> {
         let mut revision = self.replaced(change.expected)?;
         let mut next = self.next_state(change, id);
+        let is_same = |known: &SharedState| known.state == next.state;
+        if matches!(change.record, RecordPart::Keep) && self.state().is_some_and(is_same) {
+            return Ok(None);
+        }
         let seal = |place: StoreKey, plain: &[u8]| {
             let sealed = target.key.seal(&place, plain);
             let sealed = sealed.map_err(OutageReason::Sealing);
@@ -349,12 +357,12 @@ impl FactorView {
         }
         next.record = revision;
         writes.push(seal(StoreKey::state(change.user), &next.encode())?);
-        Ok(SentChange {
+        Ok(Some(SentChange {
             state: self.state().cloned(),
-            base: self.base,
+            base: self.base.clone(),
             writes,
             revision,
-        })
+        }))
     }
 }
 

@@ -25,7 +25,6 @@ use crate::mirror_marks::MirrorMarks;
 use crate::outage_reason::OutageReason;
 use crate::record_mark::MarkKind;
 use crate::shared_record::RecordContent;
-use crate::shared_state::SharedState;
 use crate::shared_state_merge;
 
 /// Longest time of a change, with the wait for the files of the fleet. The user's lock is held meanwhile, for which logins wait 5 s, and
@@ -235,37 +234,29 @@ impl FleetHost {
     ) -> Result<(), CommitFault> {
         let read = |text: Option<&str>| text.and_then(|text| UserRecord::parse(text).ok());
         let StatePush { user, count, step } = *push;
-        let factor = match self.factor(user, time) {
-            Err(OutageReason::NoState) => return Err(CommitFault::Conflict),
-            factor => factor.map_err(CommitFault::Outage)?,
-        };
-        let record = read(factor.record.content.text()).ok_or(CommitFault::Conflict)?;
-        let known = count.map_or(0, |it| factor.state.counted(it.id));
-        let merged = step(&factor.state.state, &record, known);
-        if SharedState::first(0, merged).state == factor.state.state {
-            return Ok(());
-        }
-        let stored = RefCell::new(record);
+        let stored = RefCell::new(None);
         let is_read = |text: Option<&str>| {
-            read(text).is_some_and(|record| {
-                stored.replace(record);
-                true
-            })
+            let record = read(text);
+            let is_read = record.is_some();
+            stored.replace(record);
+            is_read
         };
         let change = FactorCommit {
             user,
             expected: ExpectedRecord::Matching(&is_read),
             record: RecordPart::Keep,
             state: &|shared, known| {
-                step(
-                    shared.unwrap_or(&UserState::new(0)),
-                    &stored.borrow(),
-                    known,
-                )
+                let none = UserState::new(0);
+                let shared = shared.unwrap_or(&none);
+                let merged = stored.borrow().as_ref().map(|it| step(shared, it, known));
+                merged.unwrap_or_else(|| shared.clone())
             },
             count,
         };
-        self.commit_factor(&change, time).map(|_| ())
+        match self.commit_factor(&change, time) {
+            Err(CommitFault::Outage(OutageReason::NoState)) => Err(CommitFault::Conflict),
+            done => done.map(drop),
+        }
     }
 
     /// Makes a change of one user in the fleet. Returns the revision of the record.
