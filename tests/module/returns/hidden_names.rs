@@ -9,6 +9,8 @@ use harness::enrolled::{
     IGNORED, ON, add_account, auth, enroll_token, logged, login, machine, record_path,
 };
 
+use twofactor_core::STATE_DIR;
+
 use super::require::{nsswitch, policy};
 
 #[test]
@@ -79,5 +81,39 @@ fn r47_a_hidden_name_of_a_uid_counts() {
         let group = "group staff found 61000 alice\n";
         names.answers(&format!("{group}passwd #{uid} {answer}\n"));
         assert_eq!(auth(login("alias")), result, "{answer}");
+    }
+}
+
+/// The note of a user whose record this host could not put in place. A name that cannot be looked up may be another one of each user
+/// that passwd(5) does not have.
+#[test]
+fn a_hidden_noted_name_shuts_no_local_user_out() {
+    let machine = machine(ON);
+    let uid = add_account(&machine, "alice").uid;
+    let fleet = format!("{STATE_DIR}/fleet");
+    let notes = format!("{fleet}/unmirrored");
+    let made = ["-d", "-m", "0700", &fleet, &notes];
+    machine.run("install", &made).ok();
+    machine.write_file(format!("{notes}/carol"), "", 0o600);
+    let names = machine.name_service();
+    let refused = code::AUTHINFO_UNAVAIL;
+    for (carol, local, remote) in [
+        ("missing", IGNORED, IGNORED),
+        ("fails 5", IGNORED, refused),
+        ("again 11", IGNORED, refused),
+        ("found carol 64123 64123", IGNORED, refused),
+        (&*format!("found carol {uid} {uid}"), refused, IGNORED),
+    ] {
+        let dave = "passwd dave found dave 64123 64123\n";
+        // By the second order the C library finds no carol where a source fails.
+        for order in [
+            "fixture [UNAVAIL=return TRYAGAIN=return] files",
+            "fixture files",
+        ] {
+            nsswitch(&machine, order);
+            names.answers(&format!("{dave}passwd carol {carol}\n"));
+            let results = (auth(login("alice")), auth(login("dave")));
+            assert_eq!(results, (local, remote), "{carol} {order}");
+        }
     }
 }

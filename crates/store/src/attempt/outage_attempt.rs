@@ -19,7 +19,7 @@ use super::{
 use crate::files::UnmirroredUsers;
 use crate::fleet_contact::FleetContact;
 use crate::sys::clock::BeforeEpoch;
-use crate::sys::{accounts, local_accounts};
+use crate::sys::{local_accounts, name_sources};
 
 /// Seconds since the last contact after which an outage is known to last, for users without a device.
 const KNOWN_OUTAGE: u64 = 180;
@@ -189,7 +189,7 @@ fn is_unmirrored(
 fn is_noted_uid(noted: &[String], uid: u32) -> Result<bool, AttemptFailure> {
     let mut unanswered = None;
     for name in noted {
-        match accounts::by_name(name) {
+        match name_sources::proven_account(name.as_bytes()) {
             Ok(Some(account)) if account.uid == uid => return Ok(true),
             Ok(_) => {}
             Err(error) => unanswered = Some(error),
