@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use twofactor_store::sys::local_accounts::PASSWD;
+use twofactor_store::sys::local_accounts::{PASSWD, PasswdLine, passwd_lines};
 
 use crate::command_failure::CommandFailure;
 
@@ -26,18 +26,15 @@ fn read(path: &Path) -> Result<Vec<(String, u32)>, CommandFailure> {
     Ok(parse(&String::from_utf8_lossy(&text)))
 }
 
-/// passwd(5): `name:password:uid:gid:gecos:home:shell`.
+/// The users in the text of passwd(5).
 fn parse(passwd: &str) -> Vec<(String, u32)> {
-    let entry = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let uid: u32 = fields.nth(1)?.parse().ok()?;
-        let shell = fields.nth(3)?;
+    let entry = |line: PasswdLine<'_>| {
+        let (name, uid, shell) = (line.name, line.uid()?, line.shell()?);
         let may_log_in = !["nologin", "false"].iter().any(|end| shell.ends_with(end));
         let is_user = uid == 0 || REGULAR_UIDS.contains(&uid);
         (may_log_in && is_user && !name.is_empty()).then(|| (name.to_owned(), uid))
     };
-    passwd.lines().filter_map(entry).collect()
+    passwd_lines(passwd).filter_map(entry).collect()
 }
 
 #[cfg(test)]
@@ -57,6 +54,18 @@ mod tests {
             parse(passwd),
             [("root".to_owned(), 0), ("alice".to_owned(), 1000)]
         );
+    }
+
+    /// A login needs no group of the file, and an empty shell is /bin/sh. A line that ends before the shell is none.
+    #[test]
+    fn a_user_has_a_name_a_uid_and_a_shell() {
+        let passwd = "one:x:1000:broken::/:/bin/sh:more\n\
+                      two:x:1001:1:::\n\
+                      few:x:1002:1::/\n\
+                      big:x:4294967296:1::/:/bin/sh\n\
+                      :x:1003:1::/:/bin/sh\n";
+        let names: Vec<String> = parse(passwd).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["one", "two"]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use twofactor_core::account::Account;
 pub const PASSWD: &str = "/etc/passwd";
 /// The groups.
 pub const GROUP: &str = "/etc/group";
-/// Fields of a line of passwd(5).
-const PASSWD_FIELDS: usize = 7;
+/// Fields of a line of passwd(5) after the name.
+const FIELDS_AFTER_NAME: usize = 6;
 
 /// The text of a file.
 ///
@@ -39,11 +39,61 @@ fn passwd_text(read: io::Result<Vec<u8>>) -> Result<String, LookupFailed> {
     }
 }
 
+/// A line of passwd(5): `name:password:uid:gid:gecos:home:shell`. Each of its readers says what it needs of it: the C library
+/// skips a line that lacks a field, and yet a user of that uid is meant.
+#[derive(Debug)]
+pub struct PasswdLine<'t> {
+    /// The name of the account, which may be empty.
+    pub name: &'t str,
+    /// The fields after the name.
+    fields: &'t str,
+}
+
+impl<'t> PasswdLine<'t> {
+    fn parse(line: &'t str) -> Option<Self> {
+        let (name, fields) = line.split_once(':')?;
+        Some(Self { name, fields })
+    }
+
+    fn field(&self, number: usize) -> Option<&'t str> {
+        self.fields.split(':').nth(number)
+    }
+
+    /// The user id.
+    #[must_use]
+    pub fn uid(&self) -> Option<u32> {
+        self.field(1)?.parse().ok()
+    }
+
+    /// The program that a login starts.
+    #[must_use]
+    pub fn shell(&self) -> Option<&'t str> {
+        self.field(5)
+    }
+
+    /// The account, of a line with a name and both numbers.
+    fn account(&self) -> Option<Account> {
+        Some(Account {
+            uid: self.uid()?,
+            gid: self.field(2)?.parse().ok()?,
+            name: Some(self.name).filter(|name| !name.is_empty())?.to_owned(),
+        })
+    }
+
+    /// True if the C library understands it.
+    fn is_whole(&self) -> bool {
+        self.fields.split(':').count() == FIELDS_AFTER_NAME
+    }
+}
+
+/// The lines of the text of passwd(5).
+pub fn passwd_lines(text: &str) -> impl Iterator<Item = PasswdLine<'_>> {
+    text.lines().filter_map(PasswdLine::parse)
+}
+
 /// The accounts in the text of passwd(5), each with true if its line has all fields, so that the C library understands it.
 pub fn accounts(text: &str) -> impl Iterator<Item = (Account, bool)> {
-    let is_whole = |line: &str| line.split(':').count() == PASSWD_FIELDS;
-    text.lines()
-        .filter_map(move |line| Some((account(line)?, is_whole(line))))
+    passwd_lines(text).filter_map(|line| Some((line.account()?, line.is_whole())))
 }
 
 /// The first account with this uid in the text of passwd(5), of those that the C library understands.
@@ -53,31 +103,16 @@ pub fn first_of_uid(text: &str, uid: u32) -> Option<Account> {
     found.map(|(account, _)| account)
 }
 
-/// passwd(5): `name:password:uid:gid:...`.
-fn account(line: &str) -> Option<Account> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.is_empty())?;
-    let mut number = |skipped| fields.nth(skipped)?.parse().ok();
-    Some(Account {
-        uid: number(1)?,
-        gid: number(0)?,
-        name: name.to_owned(),
-    })
-}
-
 /// The names of the accounts in the text of passwd(5).
 pub fn names(text: &str) -> impl Iterator<Item = &str> {
-    let names = text.lines().filter_map(|line| line.split_once(':'));
-    names.map(|(name, _)| name).filter(|name| !name.is_empty())
+    let names = passwd_lines(text).map(|line| line.name);
+    names.filter(|name| !name.is_empty())
 }
 
 /// The uids of the accounts of that name in the text of passwd(5).
 pub fn uids_of<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = u32> + 't {
-    text.lines().filter_map(move |line| {
-        let mut fields = line.split(':');
-        fields.next().filter(|found| *found == name)?;
-        fields.nth(1)?.parse().ok()
-    })
+    let lines = passwd_lines(text).filter(move |line| line.name == name);
+    lines.filter_map(|line| line.uid())
 }
 
 /// A line of group(5) that the C library understands.
@@ -125,17 +160,9 @@ pub fn add_membership(text: &str, group: &str, users: &[&str], facts: &mut Membe
 
 /// Adds the number and the members of a group in the text of group(5).
 pub fn add_members(text: &str, group: &str, list: &mut GroupList) {
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let is_named = fields.next() == Some(group);
-        let id = fields.nth(1).and_then(|id| id.parse().ok());
-        let (true, Some(id)) = (is_named, id) else {
-            continue;
-        };
-        list.ids.push(id);
-        let members = fields.next().unwrap_or_default().split(',');
-        let members = members.map(str::trim).filter(|member| !member.is_empty());
-        list.members.extend(members.map(str::to_owned));
+    for line in group_lines(text).filter(|line| line.name == group) {
+        list.ids.push(line.id);
+        list.members.extend(line.members().map(str::to_owned));
     }
 }
 
@@ -151,6 +178,7 @@ mod tests {
             gid: 100,
         };
         let whole = "alice:x:1000:100::/home/alice:/bin/sh";
+        let account = |line| accounts(line).next().map(|(account, _)| account);
         assert_eq!(account(whole), Some(alice.clone()));
         for broken in ["", "alice", ":x:1:1::/:/", "a:x:-1:1::/:/", "a:x:1:x::/:/"] {
             assert_eq!(account(broken), None, "{broken}");
@@ -182,6 +210,37 @@ mod tests {
             names(text).collect::<Vec<_>>(),
             ["root", "alice", "alice", "alice"]
         );
+    }
+
+    /// Each reader takes what it needs: a broken number of the group hides no uid, and too many fields no shell.
+    #[test]
+    fn fields_of_a_line_are_read_by_themselves() {
+        let text = "a:x:7:broken:::/bin/sh:more\nb:x:8:1:::\nc:x:-1:1:::/bin/c\n:x:9:1:::/bin/d\ne:x:10\nf";
+        let lines = passwd_lines(text).map(|line| (line.name, line.uid(), line.shell()));
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            [
+                ("a", Some(7), Some("/bin/sh")),
+                ("b", Some(8), Some("")),
+                ("c", None, Some("/bin/c")),
+                ("", Some(9), Some("/bin/d")),
+                ("e", Some(10), None),
+            ]
+        );
+        assert_eq!(names(text).collect::<Vec<_>>(), ["a", "b", "c", "e"]);
+        assert_eq!(uids_of(text, "").collect::<Vec<_>>(), [9]);
+        let whole = accounts(text).map(|(account, is_whole)| (account.name, is_whole));
+        assert_eq!(whole.collect::<Vec<_>>(), [("b".to_owned(), true)]);
+    }
+
+    /// A name that is not UTF-8 is that of no user, and hides no other line.
+    #[test]
+    fn bytes_that_are_not_utf_8_stay_in_their_line() {
+        let bytes = b"a\xff:x:5:1::/:/bin/sh\nbob:x:6:1:\xfe:/:/bin/sh\n".to_vec();
+        let text = passwd_text(Ok(bytes)).unwrap();
+        assert_eq!(names(&text).collect::<Vec<_>>(), ["a\u{fffd}", "bob"]);
+        assert_eq!(uids_of(&text, "bob").collect::<Vec<_>>(), [6]);
+        assert_eq!(uids_of(&text, "a").count(), 0);
     }
 
     #[test]
