@@ -109,7 +109,7 @@ fn residents(
 ) -> Result<(Vec<PasswdEntry>, Vec<String>), CommandFailure> {
     let Some(user) = user else {
         let mut residents = passwd_listing::all()?;
-        let silent = unlisted_users::silent(&residents);
+        let silent = unlisted_users::silent(&residents)?;
         let mut seen = BTreeSet::new();
         // As in a lookup, the first of a name counts.
         residents.retain(|one| seen.insert(one.account.name.clone()));

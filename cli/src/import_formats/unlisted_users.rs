@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use twofactor_store::sys::name_sources;
+use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::passwd_listing::PasswdEntry;
+use twofactor_store::sys::{local_accounts, name_sources, nsswitch};
 
 /// Sources of the Name Service Switch that list all their users.
 const LISTING: [&str; 7] = [
@@ -21,21 +22,19 @@ const LISTING: [&str; 7] = [
 const ASKED_FOR: usize = 32;
 
 /// The directories of nsswitch.conf(5) that are not proven to list their users: none of the listed ones is of them.
-pub fn silent(listed: &[PasswdEntry]) -> Vec<String> {
-    let read = |path| std::fs::read(path).unwrap_or_default();
-    let (switch, passwd) = (read("/etc/nsswitch.conf"), read("/etc/passwd"));
-    let passwd = String::from_utf8_lossy(&passwd);
-    let local: BTreeSet<&str> = passwd
-        .lines()
-        .filter_map(|line| line.split(':').next())
-        .collect();
+///
+/// # Errors
+/// [`LookupFailed`] when it is not known which directories or local accounts there are.
+pub fn silent(listed: &[PasswdEntry]) -> Result<Vec<String>, LookupFailed> {
+    let passwd = local_accounts::passwd()?;
+    let local: BTreeSet<&str> = local_accounts::names(&passwd).collect();
     let listed = listed.iter().map(|one| one.account.name.as_str());
     let beyond: Vec<&str> = listed.filter(|name| !local.contains(name)).collect();
-    let sources = directories(&String::from_utf8_lossy(&switch));
+    let sources = directories(nsswitch::sources(&["passwd"])?);
     // One that does not answer proves nothing.
-    unproven(sources, &beyond, |source, name| {
+    Ok(unproven(sources, &beyond, |source, name| {
         name_sources::has_account(source, name).unwrap_or(false)
-    })
+    }))
 }
 
 /// The sources to which none of these users belongs.
@@ -51,21 +50,10 @@ fn unproven(
     sources
 }
 
-/// The sources of users in nsswitch.conf(5) that may list none.
-fn directories(switch: &str) -> Vec<String> {
-    let line = switch.lines().find_map(|line| {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        line.strip_prefix("passwd")?.trim_start().strip_prefix(':')
-    });
-    // Between brackets stands what to do after an answer, also with spaces.
-    let mut sources = String::new();
-    for part in line.unwrap_or_default().split('[') {
-        sources.push_str(part.split_once(']').map_or(part, |(_, after)| after));
-        sources.push(' ');
-    }
-    let words = sources.split_ascii_whitespace();
-    let words = words.filter(|word| !LISTING.contains(word));
-    words.map(str::to_owned).collect()
+/// The sources that may list none of their users.
+fn directories(mut sources: Vec<String>) -> Vec<String> {
+    sources.retain(|source| !LISTING.contains(&source.as_str()));
+    sources
 }
 
 #[cfg(test)]
@@ -73,19 +61,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_found_in_nsswitch() {
-        for (text, found) in [
-            ("passwd: files systemd sss\n", &["sss"][..]),
-            ("group: files ldap\npasswd:\tcompat\n", &[]),
-            ("# passwd: ldap\n passwd : files # winbind\n", &[]),
-            (
-                "passwd: files [NOTFOUND=continue SUCCESS=return] ldap [!UNAVAIL=return] winbind\n",
-                &["ldap", "winbind"],
-            ),
-            ("", &[]),
-        ] {
-            assert_eq!(directories(text), found, "{text}");
-        }
+    fn directories_are_sources_that_may_list_none() {
+        let sources = ["files", "sss", "systemd", "compat", "ldap"].map(str::to_owned);
+        assert_eq!(directories(sources.to_vec()), ["sss", "ldap"]);
+        assert_eq!(directories(vec!["files".to_owned()]), [""; 0]);
     }
 
     #[test]

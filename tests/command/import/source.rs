@@ -101,3 +101,16 @@ fn a_directory_that_lists_no_user_is_named() {
     let run = machine.command(&all).ok();
     assert!(!run.stdout.contains("Not looked at"), "{}", run.stdout);
 }
+
+/// Which directories there are is not known then: users could be left out silently.
+#[test]
+fn an_unreadable_list_of_directories_is_an_error() {
+    let machine = desk_on();
+    write_state_file(&machine, "alice", format!("{SECRET}\n\" HOTP_COUNTER 5\n"));
+    let all = ["import", "google-authenticator", "--all", "--dry-run"];
+    machine.command(&all).ok();
+    machine.run("rm", &["-f", "/etc/nsswitch.conf"]).ok();
+    machine.run("mkdir", &["/etc/nsswitch.conf"]).ok();
+    let run = machine.command(&all).exits(4);
+    assert!(run.stderr.contains("cannot be read"), "{}", run.stderr);
+}

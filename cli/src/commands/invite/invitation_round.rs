@@ -101,7 +101,7 @@ impl NamedUsers {
         let mut unlisted = Vec::new();
         if !args.groups.is_empty() {
             let listed = passwd_listing::all()?;
-            unlisted = unlisted_users::silent(&listed);
+            unlisted = unlisted_users::silent(&listed)?;
             for group in &args.groups {
                 let members = roster::group_members(group, &listed)?;
                 names.extend(members.ok_or_else(|| {

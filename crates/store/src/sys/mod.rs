@@ -15,7 +15,7 @@ pub mod membership;
 mod miri;
 pub mod name_sources;
 pub mod new_file;
-pub(crate) mod nsswitch;
+pub mod nsswitch;
 pub mod passwd_listing;
 pub mod peer_process;
 pub mod process;

@@ -30,7 +30,7 @@ pub fn files_answer_first() -> bool {
 }
 
 fn are_first(text: &str) -> bool {
-    let lines = lines_of(text, "passwd");
+    let lines = values_of(text, "passwd");
     let [line] = lines.as_slice() else {
         return false;
     };
@@ -46,37 +46,35 @@ pub fn groups_add_up() -> bool {
 }
 
 fn add_up(text: &str) -> bool {
-    let lines = lines_of(text, "group");
+    let lines = values_of(text, "group");
     let [line] = lines.as_slice() else {
         return false;
     };
     let actions = line.replace("[SUCCESS=merge]", "");
-    !actions.contains('[') && lines_of(text, "initgroups").is_empty()
+    !actions.contains('[') && values_of(text, "initgroups").is_empty()
+}
+
+/// The lines of the configuration: a database and its value.
+fn entries(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let (database, value) = line.split_once(':')?;
+        Some((database.trim(), value))
+    })
 }
 
 /// The values of the lines of a database.
-fn lines_of<'t>(text: &'t str, database: &str) -> Vec<&'t str> {
-    let lines = text.lines().filter_map(|line| {
-        let line = line.split('#').next().unwrap_or_default();
-        let (name, value) = line.split_once(':')?;
-        (name.trim() == database).then_some(value)
-    });
-    lines.collect()
+fn values_of<'t>(text: &'t str, database: &str) -> Vec<&'t str> {
+    let lines = entries(text).filter(|(name, _)| *name == database);
+    lines.map(|(_, value)| value).collect()
 }
 
 /// The sources in the text of the configuration; the files where it has no line of a database. What is to be done after an
 /// answer, in brackets, makes no difference: a source that may be asked has to answer.
 fn listed(text: &str, databases: &[&str]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let Some((database, rest)) = line.split_once(':') else {
-            continue;
-        };
-        if !databases.contains(&database.trim()) {
-            continue;
-        }
-        let outside = rest.split('[').enumerate();
+    for (_, value) in entries(text).filter(|(name, _)| databases.contains(name)) {
+        let outside = value.split('[').enumerate();
         let outside = outside.map(|(number, part)| match number {
             0 => part,
             _ => part.split_once(']').map_or("", |(_, after)| after),
@@ -105,6 +103,8 @@ mod tests {
         assert_eq!(of(&["passwd"]), "files sss systemd");
         assert_eq!(of(&["group", "initgroups"]), "files winbind sss");
         assert_eq!(of(&["shadow"]), "files");
+        let spaced = " passwd : files # winbind\npasswd_compat: nis\npasswd:\tcompat\n";
+        assert_eq!(listed(spaced, &["passwd"]).join(" "), "files compat");
     }
 
     #[test]
