@@ -7,6 +7,7 @@ use rustix::fs::CWD;
 use crate::sys::file::{self, FileAccess};
 use twofactor_core::policy;
 
+use super::state_generations::PATIENCE;
 use super::{FactorStore, FileFault, PolicyFile, StoreError};
 
 /// A policy by which no login is let in, as it was looked at.
@@ -68,7 +69,7 @@ impl PolicyFile {
         text: &str,
     ) -> Result<(), StoreError> {
         self.parse(text.to_owned(), 0)?;
-        let _lock = store.map(FactorStore::lock_whole).transpose()?;
+        let _lock = store.map(|store| store.lock_whole(PATIENCE)).transpose()?;
         if !shown.is_at(self.path()) {
             return Err(self.error(FileFault::Changed));
         }

@@ -318,7 +318,7 @@ fn only_a_policy_that_is_refused_is_unusable() {
 fn a_policy_that_became_valid_is_not_replaced() {
     let policies = policy("window = 99\n");
     let shown = policies.file.unusable().unwrap();
-    let held = policies.store.lock_whole().unwrap().unwrap();
+    let held = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
     thread::scope(|scope| {
         let replaced = || {
             let store = Some(&policies.store);
