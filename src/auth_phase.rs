@@ -242,7 +242,7 @@ impl LoginContext<'_> {
         let (holder, known) = holder.into_loaded();
         let mut attempt = LoginAttempt {
             address,
-            role: login_service::session_role(transaction),
+            role: login_service::session_role(transaction, &loaded.policy, &holder),
             known: KnownFactor::found(known),
             ..LoginAttempt::new(&file, loaded, &store, &holder, &service)
         };

@@ -7,7 +7,7 @@ use pam::constants::{
     PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO, PamMessageStyle,
 };
 use pam::conv::Conv;
-use pam::items::{AuthTok, ItemType, RHost, Service, Tty};
+use pam::items::{AuthTok, ItemType, RHost, RUser, Service, Tty};
 use pam::module::PamHandle;
 use twofactor_store::change_tickets::TicketStore;
 use zeroize::{Zeroize, Zeroizing};
@@ -86,6 +86,11 @@ impl PamTransaction for LibpamTransaction<'_> {
 
     fn rhost(&self) -> Option<Vec<u8>> {
         let item = self.0.get_item::<RHost<'_>>().ok()??;
+        Some(item.to_bytes().to_vec())
+    }
+
+    fn ruser(&self) -> Option<Vec<u8>> {
+        let item = self.0.get_item::<RUser<'_>>().ok()??;
         Some(item.to_bytes().to_vec())
     }
 

@@ -1,7 +1,9 @@
 //! The services whose PAM transaction is the login of a person.
 
-use twofactor_core::policy::LOGIN_SERVICES;
+use twofactor_core::account::Account;
+use twofactor_core::policy::{LOGIN_SERVICES, Policy};
 use twofactor_store::attempt::SessionRole;
+use twofactor_store::sys::{accounts, process};
 
 use crate::transaction::PamTransaction;
 
@@ -71,15 +73,39 @@ fn is_local(transaction: &dyn PamTransaction) -> bool {
     name(transaction).is_some_and(|name| is_listed(&name))
 }
 
-/// The part of this login in the sessions of this machine. Only listed services can be within one, and only without a remote host: most
-/// daemons set none.
-pub fn session_role(transaction: &dyn PamTransaction) -> SessionRole {
+/// The part of this login in the sessions of this machine. Only listed services can be within one, only where the holder of the record
+/// called them, and only without a remote host: most daemons set none.
+pub fn session_role(
+    transaction: &dyn PamTransaction,
+    policy: &Policy,
+    holder: &Account,
+) -> SessionRole {
+    let is_within = || {
+        policy.grace_session != 0
+            && is_local(transaction)
+            && transaction.rhost().is_none_or(|rhost| rhost.is_empty())
+            && is_caller(transaction, process::real_uid(), holder)
+    };
     if is_login(transaction) {
         SessionRole::Begins
-    } else if is_local(transaction) && transaction.rhost().is_none_or(|rhost| rhost.is_empty()) {
+    } else if is_within() {
         SessionRole::Within
     } else {
         SessionRole::Apart
+    }
+}
+
+/// True if a user called this program, whose real uid is given. The programs of other users that sudo and su start in a session have its
+/// number all the same. su, doas, chsh, chfn and polkit's helper keep the real uid of their caller; sudo has root's by now, and names the
+/// caller in `PAM_RUSER`, as su and doas do, too. Where that names another user, or one that cannot be looked up, it is not this one.
+fn is_caller(transaction: &dyn PamTransaction, real_uid: u32, user: &Account) -> bool {
+    match transaction.ruser().filter(|name| !name.is_empty()) {
+        None => real_uid == user.uid,
+        Some(name) => {
+            let is_kept_or_given_up = real_uid == 0 || real_uid == user.uid;
+            let named = || accounts::by_bytes(&name).ok().flatten();
+            is_kept_or_given_up && named().is_some_and(|named| named.uid == user.uid)
+        }
     }
 }
 
@@ -89,6 +115,49 @@ mod tests {
     use crate::tests::stage::StagedTransaction;
 
     use SessionRole::{Apart, Begins, Within};
+
+    const GRACED: &str = "enabled = true\ngrace_session = 300\n";
+
+    fn account(uid: u32) -> Account {
+        let name = "alice".into();
+        Account { name, uid, gid: 7 }
+    }
+
+    /// The role of a login that the user of this process has asked for.
+    fn role_of(stage: &StagedTransaction) -> SessionRole {
+        let policy = GRACED.parse().unwrap();
+        session_role(stage, &policy, &account(process::real_uid()))
+    }
+
+    #[test]
+    fn only_the_holders_own_programs_are_within() {
+        let daemon = accounts::by_name("daemon").unwrap().unwrap().uid;
+        for (ruser, real_uid, holder, is_own) in [
+            (None, daemon, daemon, true),
+            (None, 7_000_000, daemon, false),
+            (None, 0, daemon, false),
+            (Some(""), daemon, daemon, true),
+            (Some("daemon"), 0, daemon, true),
+            (Some("daemon"), daemon, daemon, true),
+            (Some("root"), daemon, daemon, false),
+            (Some("root"), 0, daemon, false),
+            (Some("root"), 0, 0, true),
+            (Some("daemon"), 7_000_000, daemon, false),
+            (Some("no-such-user-here"), 0, daemon, false),
+        ] {
+            let mut stage = StagedTransaction::new(GRACED);
+            stage.ruser = ruser.map(Into::into);
+            let found = is_caller(&stage, real_uid, &account(holder));
+            assert_eq!(found, is_own, "{ruser:?}, {real_uid}, {holder}");
+        }
+        let mut stage = StagedTransaction::new(GRACED);
+        stage.service = Some("su".into());
+        let holder = account(process::real_uid());
+        for (text, role) in [(GRACED, Within), ("enabled = true\n", Apart)] {
+            let policy = text.parse().unwrap();
+            assert_eq!(session_role(&stage, &policy, &holder), role, "{text}");
+        }
+    }
 
     #[test]
     fn a_login_is_no_change_of_user() {
@@ -127,7 +196,7 @@ mod tests {
                 } else {
                     Apart
                 };
-                assert_eq!(session_role(&stage), expected, "{service} {rhost:?}");
+                assert_eq!(role_of(&stage), expected, "{service} {rhost:?}");
             }
         }
     }
@@ -157,7 +226,7 @@ mod tests {
         for service in [None, Some(b"su\xff".to_vec())] {
             let mut nameless = StagedTransaction::new("enabled = true\n");
             nameless.service = service;
-            assert_eq!(session_role(&nameless), Apart);
+            assert_eq!(role_of(&nameless), Apart);
         }
         let mut nameless = StagedTransaction::new("enabled = true\n");
         nameless.service = None;

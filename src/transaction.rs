@@ -58,6 +58,8 @@ pub trait PamTransaction {
     fn service(&self) -> Option<Vec<u8>>;
     /// `PAM_RHOST`. Any bytes.
     fn rhost(&self) -> Option<Vec<u8>>;
+    /// `PAM_RUSER`: the user who called the application, as it says. Any bytes.
+    fn ruser(&self) -> Option<Vec<u8>>;
     /// True if `PAM_TTY` is set: a user sits before a terminal.
     fn has_terminal(&self) -> bool;
     /// `PAM_TTY`. Any bytes.

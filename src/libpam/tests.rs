@@ -15,6 +15,7 @@ const SERVICE: c_int = ItemType::Service as c_int;
 const USER: c_int = ItemType::User as c_int;
 const TTY: c_int = ItemType::Tty as c_int;
 const RHOST: c_int = ItemType::RHost as c_int;
+const RUSER: c_int = ItemType::RUser as c_int;
 const PASSWORD: c_int = ItemType::AuthTok as c_int;
 
 fn application(transaction: &FakeTransaction) -> LibpamTransaction<'_> {
@@ -29,6 +30,7 @@ fn items_are_copied_and_outlive_a_change() {
         (USER, c"alice"),
         (TTY, c"ssh"),
         (RHOST, c"192.0.2.7"),
+        (RUSER, c"bob"),
         (PASSWORD, c"hunter2"),
     ];
     let transaction = FakeTransaction::start(&all);
@@ -37,6 +39,7 @@ fn items_are_copied_and_outlive_a_change() {
     assert_eq!(application.user().unwrap(), b"alice");
     assert_eq!(application.service().unwrap(), b"sshd");
     assert_eq!(application.rhost().unwrap(), b"192.0.2.7");
+    assert_eq!(application.ruser().unwrap(), b"bob");
     assert!(application.has_terminal());
     application.set_password(b"another").unwrap();
     assert_eq!(*password, b"hunter2");
@@ -67,6 +70,7 @@ fn what_libpam_does_not_know_is_none() {
     let mut application = application(&transaction);
     assert_eq!(application.user(), Err(NoAnswer));
     assert_eq!((application.service(), application.rhost()), (None, None));
+    assert_eq!(application.ruser(), None);
     assert!(application.password().is_none());
     assert!(!application.has_terminal());
     assert_eq!(application.unenrolled_marks(), []);

@@ -38,6 +38,7 @@ pub struct StagedTransaction {
     pub user: Option<Vec<u8>>,
     pub service: Option<Vec<u8>>,
     pub rhost: Option<Vec<u8>>,
+    pub ruser: Option<Vec<u8>>,
     pub password: Option<Vec<u8>>,
     pub marks: Vec<UnenrolledMark>,
     pub has_daemon: bool,
@@ -78,6 +79,7 @@ impl StagedTransaction {
             user: Some(ENROLLED.into()),
             service: Some(b"login".to_vec()),
             rhost: None,
+            ruser: None,
             password: None,
             marks: Vec::new(),
             has_daemon: true,
@@ -184,6 +186,10 @@ impl PamTransaction for StagedTransaction {
 
     fn rhost(&self) -> Option<Vec<u8>> {
         self.rhost.clone()
+    }
+
+    fn ruser(&self) -> Option<Vec<u8>> {
+        self.ruser.clone()
     }
 
     fn has_terminal(&self) -> bool {

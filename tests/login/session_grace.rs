@@ -209,6 +209,25 @@ fn what_runs_outside_of_the_session_is_asked() {
     }
 }
 
+/// sudo and su leave the audit session and the loginuid as they are: what another user runs in the session has both.
+#[test]
+fn another_users_process_in_the_session_is_asked() {
+    let (machine, phone) = desk(ON);
+    let sshd = machine.sshd("");
+    let as_user = |user: &str, script: &str| {
+        machine.write_file("/usr/local/bin/inside", script, 0o755);
+        format!("echo '{PASSWORD}' | sudo -S -k -u {user} sh /usr/local/bin/inside")
+    };
+    let sudo = as_user("bob", &format!("cat /proc/self/loginuid >&2; {PROBE}"));
+    let login = sshd.login("alice").remote(&sudo);
+    let session = login.answers(&[PASSWORD, &phone.code()]).run();
+    assert_eq!(probed(&session.stdout), NONE, "{session:?}");
+    let uid = machine.run("id", &["-u", "alice"]).ok().stdout;
+    assert!(session.stderr.contains(uid.trim()), "{session:?}");
+    let graced = machine.log_with("result=grace");
+    assert_eq!(graced.len(), 1, "{graced:?}");
+}
+
 /// saslauthd, started by hand with sudo, has the audit session of its starter, and names no remote host.
 #[test]
 fn a_daemon_started_in_the_session_is_asked() {

@@ -127,6 +127,12 @@ fn number(path: &str) -> Option<u32> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
+/// The real uid: that of the user who started a set-uid program, until the program changes it.
+#[must_use]
+pub fn real_uid() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
 /// The effective uid, unless it is root's.
 #[must_use]
 pub fn ordinary_uid() -> Option<u32> {
