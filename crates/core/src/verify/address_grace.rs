@@ -18,13 +18,15 @@ pub struct GraceOrigin<'a> {
 }
 
 /// The address, where it tells one place from all others. A loopback address is that of all who log in by way of this
-/// machine, and a link-local one (RFC 3927, RFC 4291 2.5.6) belongs to another host on each interface.
+/// machine, and a link-local one (RFC 3927, RFC 4291 2.5.6) belongs to another host on each interface. The unspecified address stands
+/// for no host.
 fn place(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
-    let shared = match address {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local(),
-    };
+    let shared = address.is_unspecified()
+        || match address {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local(),
+        };
     (!shared).then_some(address)
 }
 
@@ -155,6 +157,9 @@ mod tests {
             runs
         };
         for shared in [
+            "0.0.0.0",
+            "::",
+            "::ffff:0.0.0.0",
             "127.0.0.1",
             "127.255.255.255",
             "::1",
