@@ -132,13 +132,17 @@ impl LoginContext<'_> {
     ) -> Result<QuestionGate, AuthAbort> {
         let mut found = source.before()?;
         let mut open = QuestionGate::Open;
-        if !matches!(found, PreCheck::Throttle(_)) && self.forward_password(transaction, source)? {
+        if !matches!(found, PreCheck::Throttle(_)) {
+            let was_asked = self.forward_password(transaction, source)?;
+            // A question may stay open for long, this one or one before it, and not every answer has the policy read again.
             if !source.has_policy_of_now()? {
                 return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
             }
-            // A question may stay open for longer than the grace.
-            found = source.before()?;
-            open = QuestionGate::OpenAgain;
+            if was_asked {
+                // It may have been longer than the grace.
+                found = source.before()?;
+                open = QuestionGate::OpenAgain;
+            }
         }
         let line = match found {
             PreCheck::Throttle(ThrottleStatus::Open) => return Ok(open),

@@ -12,7 +12,7 @@ pub trait VerdictSource {
     /// The policy as it was last read.
     fn policy(&self) -> &Policy;
 
-    /// True if the file of the policy still says what this goes by. Asked where a question came between grace and the end.
+    /// True if the file of the policy still says what this goes by. Asked before grace lets a user in.
     ///
     /// # Errors
     /// [`AttemptFailure`].

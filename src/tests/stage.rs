@@ -53,7 +53,7 @@ pub struct StagedTransaction {
     pub delays: Vec<u32>,
     /// Action that happens while the first question is open.
     pub meanwhile: Option<fn(&mut Self)>,
-    answers: VecDeque<Vec<u8>>,
+    pub answers: VecDeque<Vec<u8>>,
     said: Vec<(&'static str, String)>,
     logged: RefCell<Vec<(LogPriority, String)>>,
 }

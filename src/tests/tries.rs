@@ -189,6 +189,35 @@ fn grace_asks_nothing_from_the_same_address() {
     assert_eq!(stage.run(&[&code(1)]), AuthResult::Verified);
 }
 
+/// Another login has begun the grace while a question stands open, which is then left empty.
+fn begin_grace(stage: &mut StagedTransaction) {
+    assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
+    stage.answers = [Vec::new()].into();
+}
+
+#[test]
+fn grace_ends_with_the_policy_during_a_question() {
+    let end_grace = |stage: &mut StagedTransaction| {
+        begin_grace(stage);
+        stage.set_policy(ON);
+    };
+    for (meanwhile, ending, result) in [
+        (
+            begin_grace as fn(&mut StagedTransaction),
+            AuthResult::NotAsked,
+            "result=grace left=",
+        ),
+        (end_grace, AuthResult::Refused, "result=policy-changed"),
+    ] {
+        let mut stage = StagedTransaction::new("enabled = true\ngrace = 3600\n");
+        stage.rhost = Some(b"192.0.2.7".to_vec());
+        stage.meanwhile = Some(meanwhile);
+        assert_eq!(stage.run(&[]), ending, "{result}");
+        let lines = stage.logged();
+        assert!(lines.last().unwrap().1.contains(result), "{lines:?}");
+    }
+}
+
 #[test]
 fn prompt_and_echo_are_the_policys() {
     let mut stage = StagedTransaction::new("enabled = true\nprompt = \"Token? \"\necho = true\n");
