@@ -8,7 +8,9 @@ use twofactor_core::policy::decision::{LoginRequest, PolicyDecision};
 use twofactor_core::record::recent_changes::ChangeOrigin;
 use twofactor_core::verify::{CodeOutcome, CodeRejection, ThrottleStatus, is_blank};
 use twofactor_store::account_rules::KnownGroups;
-use twofactor_store::attempt::{AttemptFailure, AttemptResult, LoginAttempt, PreCheck};
+use twofactor_store::attempt::{
+    AttemptFailure, AttemptResult, LoginAttempt, PreCheck, prove_unenrolled,
+};
 use twofactor_store::login_decision::RecordedUser;
 use twofactor_store::operations::{self, AuditSink, DevicesBefore, NewEnrollment, UserFactor};
 use twofactor_store::sys::{clock, host_name};
@@ -50,6 +52,10 @@ impl EnrollmentDialogue<'_> {
             service: attempt.service,
             address: attempt.address,
         };
+        // A note is forgotten once the record is in place, so the record is looked at last.
+        let user = (Some(self.account.name.as_str()), Some(self.account.uid));
+        let state = attempt.store.path();
+        prove_unenrolled(policy, state, user, attempt.service, attempt.clock)?;
         let record = attempt.store.holder(self.account)?.record;
         let mut groups = KnownGroups::default();
         let mut user = RecordedUser {

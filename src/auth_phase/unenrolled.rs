@@ -33,13 +33,19 @@ impl LoginContext<'_> {
         let given = || std::str::from_utf8(&self.user).ok();
         let name = account.map(|it| it.name.as_str()).or_else(given);
         let user = (name, account.map(|it| it.uid));
-        prove_unenrolled(policy, &self.arguments.state, user, service, clock::now)?;
+        let prove = || {
+            let state = &self.arguments.state;
+            prove_unenrolled(policy, state, user, service, clock::now)
+        };
+        prove()?;
         let requirement = self.requirement(transaction, loaded, account);
         let decision = asked.without_device(requirement);
         let is_enrolled = |was_asked: bool| {
             let (state, policy) = (&self.arguments.state, &self.arguments.policy);
             let holder = if was_asked {
-                // The state directory may be another one by now.
+                // The fleet may have got a device of the user, and the state directory may be another one by now. A note is forgotten
+                // once the record is in place, so the record is looked at last.
+                prove()?;
                 self.holder(&FactorStore::open_for_login(state, policy)?, account)?
             } else {
                 self.holder(store, account)?

@@ -1,11 +1,13 @@
 //! The number of tries, the messages in between, and the end.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::stage::{NEWCOMER, QUESTION, StagedTransaction, WRONG, code};
-use crate::module_arguments::FileChoice;
-use crate::return_codes::AuthResult;
+use crate::account_phase;
+use crate::module_arguments::{FileChoice, PromptLayout};
+use crate::return_codes::{AccountResult, AuthResult};
 use crate::transaction::{LogPriority, MessageMode};
 use twofactor_store::sys::clock;
 
@@ -343,6 +345,43 @@ fn uniform_prompt_hides_such_a_lock_out() {
     assert_eq!(stage.delays, [4, 4]);
     assert!(results(&stage)[0].starts_with("result=throttled"));
     assert_eq!(stage.state().failures, 5);
+}
+
+/// The fleet's service has noted meanwhile that the user has a device, whose record it cannot put in place.
+fn note_newcomer(stage: &mut StagedTransaction) {
+    let notes = stage.scratch.top().join("fleet/unmirrored");
+    fs::create_dir_all(&notes).unwrap();
+    for directory in [notes.parent().unwrap(), &notes] {
+        let private = PermissionsExt::from_mode(0o700);
+        fs::set_permissions(directory, private).unwrap();
+    }
+    fs::write(notes.join(NEWCOMER), "").unwrap();
+}
+
+#[test]
+fn absence_is_proven_again_after_a_question() {
+    for layout in [PromptLayout::Code, PromptLayout::PasswordThenCode] {
+        let mut stage = StagedTransaction::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
+        stage.arguments.layout = layout;
+        stage.meanwhile = Some(note_newcomer);
+        assert_eq!(stage.run(&["anything"]), AuthResult::Unavailable);
+        assert!(results(&stage)[0].starts_with("result=error"));
+    }
+}
+
+#[test]
+fn absence_is_proven_again_after_an_offer() {
+    for meanwhile in [None, Some(note_newcomer as fn(&mut StagedTransaction))] {
+        let mut stage =
+            StagedTransaction::of(NEWCOMER, "enabled = true\nenroll_at_login = \"offer\"\n");
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+        let (arguments, marks) = (stage.arguments.clone(), stage.marks.clone());
+        stage.meanwhile = meanwhile;
+        stage.answers = [Vec::new()].into();
+        let admission = account_phase::run(&mut stage, &arguments, MessageMode::Wanted, &marks);
+        let is_open = admission == AccountResult::Open;
+        assert_eq!(is_open, meanwhile.is_none(), "{:?}", stage.logged());
+    }
 }
 
 #[test]
