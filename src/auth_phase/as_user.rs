@@ -73,20 +73,18 @@ impl LoginContext<'_> {
             return self.ask(transaction, &mut source, pace, account);
         }
         // Here no device can be given out: who may have one is let in, and who must have one is not.
-        let requirement = self.requirement(transaction, loaded, account);
-        let decision = match asked.without_device(requirement) {
-            PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
-            PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
-            other => other,
-        };
-        // That another user has no device is never the reason to let that user in.
-        let decision = if is_own {
-            decision
-        } else {
-            PolicyDecision::DeviceRequired
+        let decide = |transaction: &dyn PamTransaction| {
+            let requirement = self.requirement(transaction, loaded, account);
+            match asked.without_device(requirement) {
+                // That another user has no device is never the reason to let that user in.
+                _ if !is_own => PolicyDecision::DeviceRequired,
+                PolicyDecision::EnrollmentOffered => PolicyDecision::NotRequired,
+                PolicyDecision::EnrollmentRequired => PolicyDecision::DeviceRequired,
+                other => other,
+            }
         };
         let is_enrolled = |_| Ok(DaemonVerdictSource::of_enrolled(policy, &client)?.is_some());
-        self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
+        self.unenrolled(transaction, loaded, &decide, &is_enrolled, (account, pace))
     }
 }
 

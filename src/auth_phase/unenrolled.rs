@@ -38,8 +38,9 @@ impl LoginContext<'_> {
             prove_unenrolled(policy, state, user, service, clock::now)
         };
         prove()?;
-        let requirement = self.requirement(transaction, loaded, account);
-        let decision = asked.without_device(requirement);
+        let decide = |transaction: &dyn PamTransaction| {
+            asked.without_device(self.requirement(transaction, loaded, account))
+        };
         let is_enrolled = |was_asked: bool| {
             let (state, policy) = (&self.arguments.state, &self.arguments.policy);
             let holder = if was_asked {
@@ -52,7 +53,7 @@ impl LoginContext<'_> {
             };
             Ok(holder.as_ref().is_some_and(is_enrolled))
         };
-        self.unenrolled(transaction, loaded, decision, &is_enrolled, (account, pace))
+        self.unenrolled(transaction, loaded, &decide, &is_enrolled, (account, pace))
     }
 
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
@@ -62,11 +63,12 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         loaded: &LoadedPolicy,
-        decision: PolicyDecision,
+        decide: &dyn Fn(&dyn PamTransaction) -> PolicyDecision,
         is_enrolled: &dyn Fn(bool) -> Result<bool, AttemptFailure>,
         (account, mut pace): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
+        let decision = decide(transaction);
         if decision == PolicyDecision::DeviceRequired {
             transaction.log(
                 LogPriority::Notice,
@@ -96,8 +98,14 @@ impl LoginContext<'_> {
             self.last_word(transaction, login_text::DEVICE_REQUIRED);
             return Ok(AuthResult::Refused);
         }
-        // A question may stay open for long.
-        if is_asked && !PolicyFile::new(&self.arguments.policy).is_as(loaded)? {
+        // A question may stay open until a requirement is in force, or until its user is in a group that is named. All other decisions are
+        // made again in the account phase.
+        let is_still = |transaction: &dyn PamTransaction| {
+            decision != PolicyDecision::NotRequired || decide(transaction) == decision
+        };
+        if is_asked
+            && !(PolicyFile::new(&self.arguments.policy).is_as(loaded)? && is_still(transaction))
+        {
             return Ok(self.policy_changed(transaction));
         }
         if is_enrolled(is_asked)? {

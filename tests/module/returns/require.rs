@@ -45,6 +45,24 @@ fn r47_those_named_are_refused_and_others_are_not() {
     assert_eq!(auth(login("bob")), code::AUTH_ERR, "the primary group");
 }
 
+/// A question may stand open until a requirement is in force, or until its user is in a group that is named.
+#[test]
+fn r47_a_question_outlives_no_requirement() {
+    let asks = "enabled = true\nuniform_prompt = true\n[[require]]\n";
+    let machine = machine(&format!("{asks}groups = [\"staff\"]\n"));
+    add_account(&machine, "bob");
+    machine.add_group("staff");
+    let answered = |meanwhile: &str| {
+        let typed = format!("{meanwhile}; echo 123456");
+        auth(login("bob").answer_shell(&typed))
+    };
+    assert_eq!(answered("true"), IGNORED);
+    let joins = "sed -i 's/^staff:.*/&bob/' /etc/group";
+    assert_eq!(answered(joins), code::AUTH_ERR);
+    let last = logged(&machine).pop().unwrap();
+    assert_eq!(last, "user=bob rhost= result=policy-changed");
+}
+
 #[test]
 fn r47_a_requirement_begins_at_midnight_utc() {
     let machine = with_alice("users = [\"alice\"]\nfrom = 2099-03-01");
