@@ -38,9 +38,10 @@ impl HostBypass<'_> {
     /// # Errors
     /// The reason why the change cannot be made, without a full stop.
     pub fn note(&self, user: &str, change: &SharedChange<'_>) -> Result<(), String> {
-        if !is_of_bypass(change) {
-            return Err("no other change is made on one host of a fleet".to_owned());
-        }
+        let uid = match change {
+            SharedChange::Put { record, .. } if is_of_bypass(change) => record.uid,
+            _ => return Err("no other change is made on one host of a fleet".to_owned()),
+        };
         // If the clock cannot be read, no code has expired.
         if forgets_a_use(change, clock::now().unwrap_or(0)) {
             return Err(
@@ -63,7 +64,8 @@ impl HostBypass<'_> {
         }
         let fleet = FleetDirectory::open(self.state);
         let fleet = fleet.map_err(|error| error.to_string())?;
-        let noted = UnmirroredUsers::open(fleet.path()).and_then(|notes| notes.note(user));
+        let noted =
+            UnmirroredUsers::open(fleet.path()).and_then(|notes| notes.note_with_uid(user, uid));
         noted.map_err(|error| error.to_string())?;
         let marks = MirrorMarks::open(fleet.path()).map(|marks| marks.waiting(limit.left()));
         marks

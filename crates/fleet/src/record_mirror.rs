@@ -173,7 +173,7 @@ fn is_refused(store: &FactorStore, notes: &MirrorNotes, user: &str) -> bool {
         Ok(_) => {}
     }
     // Where this host has no such account, it may be that of a user who was renamed here, and is found by the uid of the record.
-    let account = accounts::by_name(user);
-    matches!(account, Ok(Some(account)) if account.name == user)
-        && notes.unmirrored.note(user).is_ok()
+    let account = accounts::by_name(user).ok().flatten();
+    let account = account.filter(|account| account.name == user);
+    account.is_some_and(|account| notes.unmirrored.note_with_uid(user, account.uid).is_ok())
 }

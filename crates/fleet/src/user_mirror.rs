@@ -120,12 +120,13 @@ fn remove_predecessor(
 ) -> Result<(), UserFault> {
     let locked = store.lock_for_change(&account_of(user, uid))?;
     let now = read(LOCKED_TIME)?.record;
-    if usable(user, &now)?.is_none_or(|record| record.uid == uid) {
+    let successor = usable(user, &now)?.filter(|record| record.uid != uid);
+    let Some(successor) = successor else {
         return Ok(());
-    }
+    };
     refuse_older(&notes.marks, user, &now)?;
     // Between this removal and the new record, which may be long, the user is not one without a device.
-    notes.unmirrored.note(user)?;
+    notes.unmirrored.note_with_uid(user, successor.uid)?;
     Ok(locked.mirror_removal()?)
 }
 

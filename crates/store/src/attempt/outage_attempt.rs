@@ -176,17 +176,25 @@ fn is_unmirrored(
     if is_noted.map_err(OutageRefusal::Notes)? {
         return Ok(true);
     }
+    let Some(uid) = uid else {
+        return Ok(false);
+    };
     // There is hardly ever a note.
-    let noted = notes.users().map_err(OutageRefusal::Notes)?;
-    if noted.iter().any(|it| Some(it.as_str()) == name) {
-        return Ok(true);
+    let mut unnumbered = Vec::new();
+    for user in notes.users().map_err(OutageRefusal::Notes)? {
+        match notes.uid_of(&user).map_err(OutageRefusal::Notes)? {
+            _ if Some(user.as_str()) == name => return Ok(true),
+            Some(noted) if noted == uid => return Ok(true),
+            Some(_) => {}
+            None => unnumbered.push(user),
+        }
     }
-    uid.map_or(Ok(false), |uid| is_noted_uid(&noted, uid))
+    is_uid_of_any(&unnumbered, uid)
 }
 
-/// True if one of these names is of this uid. A name that cannot be looked up is of a source that is away. If passwd(5) has the
-/// uid, it is taken for another user's, so that the note of one user shuts no local user out.
-fn is_noted_uid(noted: &[String], uid: u32) -> Result<bool, AttemptFailure> {
+/// True if one of these names is of this uid. Their notes have none. A name that cannot be looked up is of a source that is away. If
+/// passwd(5) has the uid, it is taken for another user's, so that the note of one user shuts no local user out.
+fn is_uid_of_any(noted: &[String], uid: u32) -> Result<bool, AttemptFailure> {
     let mut unanswered = None;
     for name in noted {
         match name_sources::proven_account(name.as_bytes()) {

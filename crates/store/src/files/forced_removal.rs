@@ -103,8 +103,12 @@ impl FactorStore {
             return Ok(());
         }
         let fleet = self.path.join(FLEET_DIRECTORY);
+        let uid = self.peek_named(name).ok().flatten().map(|state| state.uid);
         UnmirroredUsers::open(&fleet)
-            .and_then(|notes| notes.note(name))
+            .and_then(|notes| match uid {
+                Some(uid) => notes.note_with_uid(name, uid),
+                None => notes.note(name),
+            })
             .map_err(StoreError::file(&fleet))
     }
 

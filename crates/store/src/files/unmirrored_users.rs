@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::file_names;
 use crate::fleet_contact::{FLEET_DIRECTORY, HOST_FILE};
-use crate::sys::file::{self, FileAccess, FileError};
+use crate::sys::file::{self, FileAccess, FileError, FileOpening};
 
 const NAME: &str = "unmirrored";
 
@@ -28,14 +28,26 @@ impl UnmirroredUsers {
         Ok(Self { fd })
     }
 
-    /// Notes a user, durably.
+    /// Notes a user whose uid is not known, durably.
     ///
     /// # Errors
     /// [`FileError`], also for a name that can have no file.
     pub fn note(&self, user: &str) -> Result<(), FileError> {
+        self.write(user, b"")
+    }
+
+    /// Notes a user with the uid, durably: by that another name of the same user is known without a look at accounts.
+    ///
+    /// # Errors
+    /// [`FileError`], also for a name that can have no file.
+    pub fn note_with_uid(&self, user: &str, uid: u32) -> Result<(), FileError> {
+        self.write(user, format!("{uid}\n").as_bytes())
+    }
+
+    fn write(&self, user: &str, text: &[u8]) -> Result<(), FileError> {
         let name = file_names::state_file(user);
         let name = name.ok_or(FileError::System("open", Errno::NAMETOOLONG))?;
-        file::write_file(&self.fd, &name, b"", FileAccess::Private)
+        file::write_file(&self.fd, &name, text, FileAccess::Private)
     }
 
     /// Forgets a user. After a power cut the note may be there again, which refuses the user until the next look at the store.
@@ -79,6 +91,30 @@ impl UnmirroredUsers {
         }
         users.sort_unstable();
         Ok(users)
+    }
+
+    /// The uid that stands in the note of a user; `None` where none was known, and in notes of 0.1.0. No note is no error: it was
+    /// forgotten meanwhile.
+    ///
+    /// # Errors
+    /// [`FileError`], also where something else stands in it.
+    pub fn uid_of(&self, user: &str) -> Result<Option<u32>, FileError> {
+        let Some(name) = file_names::state_file(user) else {
+            return Ok(None);
+        };
+        let path = Path::new(&name);
+        let opened = file::open_file(&self.fd, path, FileOpening::Read, FileAccess::Private);
+        let (fd, stat) = match opened {
+            Err(error) if error.is_missing() => return Ok(None),
+            opened => opened?,
+        };
+        let bytes = file::read_all(fd, &stat)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(&bytes).ok();
+        let uid = text.and_then(|text| text.strip_suffix('\n')?.parse().ok());
+        uid.map(Some).ok_or(FileError::WrongType)
     }
 
     /// Opens those of a state directory; `None` where the host is in no fleet, and there is no place for them. A host that is in one has
@@ -147,6 +183,10 @@ mod tests {
         notes.note("alice").unwrap();
         notes.note("alice").unwrap();
         notes.note("../é").unwrap();
+        assert_eq!(notes.uid_of("alice"), Ok(None));
+        notes.note_with_uid("alice", 1000).unwrap();
+        assert_eq!(notes.uid_of("alice"), Ok(Some(1000)));
+        assert_eq!(notes.uid_of("bob"), Ok(None));
         assert!(notes.note("").is_err());
         assert!(UnmirroredUsers::has(state, "alice").unwrap());
         assert!(UnmirroredUsers::has(state, "../é").unwrap());

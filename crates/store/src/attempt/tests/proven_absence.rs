@@ -122,6 +122,28 @@ fn another_name_of_a_noted_user_is_no_absence() {
     assert_eq!(unenrolled(&machine, "sshd", NOW), None);
 }
 
+/// The directory that has the name may be away: the number that stands in the note needs none.
+#[test]
+fn a_note_knows_its_user_by_number() {
+    let machine = in_fleet("");
+    machine.met(MET);
+    let fleet = machine.store.path().join(FLEET_DIRECTORY);
+    let notes = UnmirroredUsers::open(&fleet).unwrap();
+    notes.note("no-such-user-here").unwrap();
+    let path = fleet.join("unmirrored/no-such-user-here");
+    fs::write(&path, "64002\n").unwrap();
+    let unmirrored = Some(OutageRefusal::Unmirrored);
+    assert_eq!(unenrolled(&machine, "login", NOW), unmirrored);
+    // No name is looked up: "root" is the account of another number.
+    fs::rename(&path, fleet.join("unmirrored/root")).unwrap();
+    assert_eq!(unenrolled(&machine, "login", NOW), unmirrored);
+    let toor = account("toor", 0);
+    assert_eq!(is_refused(&machine, &toor, "login", NOW), None);
+    fs::write(fleet.join("unmirrored/root"), "7 7\n").unwrap();
+    let refusal = is_refused(&machine, &toor, "login", NOW);
+    assert!(matches!(refusal, Some(OutageRefusal::Notes(_))));
+}
+
 /// The files of a host that is in a fleet still are copies.
 #[test]
 fn notes_count_where_the_policy_has_no_fleet_any_more() {
