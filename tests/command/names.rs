@@ -238,6 +238,30 @@ fn a_rename_that_fails_in_the_middle_is_logged() {
     assert!(is_asked("anna"));
 }
 
+/// As 0.1.0 let be made.
+#[test]
+fn an_invitation_beside_a_device_can_be_removed() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    machine.add_user("twin");
+    machine.command(&["invite", "twin"]).ok();
+    let (before, uid) = (uid_of(&machine, "twin"), uid_of(&machine, "alice"));
+    let path = format!("{STATE}/users/twin.toml");
+    let text = machine.read(&path);
+    let text = text.replace(&format!("uid = {before}"), &format!("uid = {uid}"));
+    machine.write_file(&path, text, 0o600);
+    for left in [format!("users/+{before}"), "state/twin".to_owned()] {
+        std::fs::remove_file(format!("{STATE}/{left}")).unwrap();
+    }
+    machine.remove_user("twin");
+    machine.add_user_with_id("twin", uid);
+    machine.command(&["init"]).ok();
+    assert_eq!(run(login("twin")).auth, code::AUTHINFO_UNAVAIL);
+    assert!(is_asked("alice"));
+    machine.command(&["unset", "twin", "--yes"]).ok();
+    assert!(is_asked("twin") && is_asked("alice"));
+}
+
 #[test]
 fn unset_of_a_renamed_user_says_whose_device_goes() {
     let machine = desk_on();

@@ -42,7 +42,9 @@ impl RemovalTarget {
             Err(error) if error.cause == FileFault::LostRecord => {
                 error.user().unwrap_or_else(|| account.name.clone())
             }
-            Err(error) if matches!(error.cause, FileFault::SeveralRecords(_)) => {
+            // A name that has one of them is that of the one to remove.
+            Err(error) if matches!(&error.cause, FileFault::SeveralRecords(names) if !names.contains(&account.name)) =>
+            {
                 return Err(for_user(error, &account.name));
             }
             Err(_) => account.name.clone(),

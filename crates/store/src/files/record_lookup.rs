@@ -122,6 +122,9 @@ impl FactorStore {
     pub(super) fn look_up(&self, account: &Account) -> Result<FoundRecords, StoreError> {
         let mut found = FoundRecords::default();
         if let Some(loaded) = self.record_again(account, None)? {
+            if !loaded.record.is_enrolled() {
+                self.prove_alone(account)?;
+            }
             found.holder = Some(RecordHolder::of(account.clone(), loaded, FoundBy::Name));
             return Ok(found);
         }
@@ -146,6 +149,28 @@ impl FactorStore {
             }
         }
         Ok(found)
+    }
+
+    /// A record without a device is all that there is of its user: no other name of the uid has one with a device.
+    fn prove_alone(&self, account: &Account) -> Result<(), StoreError> {
+        let names = uid_index::names_of(self.users.directory()?, account.uid)
+            .map_err(StoreError::file(self.users.path()))?;
+        for name in names.iter().filter(|name| **name != account.name) {
+            let other = Account {
+                name: name.clone(),
+                ..account.clone()
+            };
+            if self
+                .record(&other)?
+                .is_some_and(|record| record.is_enrolled())
+            {
+                return Err(StoreError {
+                    path: self.record_path(&account.name),
+                    cause: FileFault::SeveralRecords(names),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Holds what was found against the states. A first enrollment that was completed in between looks like a lost record, and

@@ -86,6 +86,26 @@ fn two_names_of_one_uid_keep_their_records() {
 }
 
 #[test]
+fn an_invitation_hides_no_device_of_another_name() {
+    let (scratch, store) = twins();
+    let bob = account("bob", 1000);
+    let mut invited = record_of(&bob, &[]);
+    invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+    let path = scratch.top().join("users/bob.toml");
+    fs::write(&path, invited.to_toml().as_bytes()).unwrap();
+    let state = twofactor_core::state::encode_file(&UserState::new(1000));
+    fs::write(scratch.top().join("state/bob"), state).unwrap();
+    let names = vec!["alice".to_owned(), "bob".to_owned()];
+    let several = Some(error_at(&path, FileFault::SeveralRecords(names)));
+    assert_eq!(store.holder(&bob).err(), several);
+    assert_eq!(found(&store, &alice()).0, "alice");
+    // It can be taken back.
+    store.lock(&bob).unwrap().remove().unwrap();
+    let by_uid = ("alice".to_owned(), FoundBy::Uid, true);
+    assert_eq!(found(&store, &bob), by_uid);
+}
+
+#[test]
 fn of_two_names_one_can_be_removed() {
     let (_scratch, store) = twins();
     store.lock(&alice()).unwrap().remove().unwrap();
