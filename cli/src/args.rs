@@ -24,7 +24,7 @@ pub use machine_options::{
 };
 pub use options::{
     AdoptArgs, BypassArgs, DialogueForm, EnrollArgs, HashChoice, InviteArgs, QrStyle,
-    RecoveryCodesArgs, RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnsetArgs, UserArgs,
+    RecoveryCodesArgs, RenameArgs, RenewArgs, ResyncArgs, ShowArgs, UnlockArgs, UnsetArgs,
     VerifyArgs,
 };
 pub use policy_options::{

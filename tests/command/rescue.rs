@@ -8,6 +8,7 @@ use harness::desk::{
 };
 use harness::enrolled::{login, record_path, run, state_of, state_path};
 use harness::pam::code;
+use harness::patient::with_clock;
 use harness::{Machine, PASSWORD, Totp, hotp};
 use twofactor_core::state::{SLOT_LEN, encode, encode_file};
 
@@ -145,12 +146,61 @@ fn r39_a_lock_out_is_of_one_user_and_unlock_ends_it() {
     let report = json(machine.command(&["unlock", "alice", "--json"]));
     assert_eq!(
         report,
-        parse("{\"user\": \"alice\", \"failures\": 0, \"daemon_failures\": 0, \"rebuilt\": null}")
+        parse(
+            "{\"user\": \"alice\", \"failures\": 0, \"daemon_failures\": 0, \"rebuilt\": null, \"waiting_for_clock\": []}"
+        )
     );
     assert_eq!(
         machine.command(&["unlock", "alice"]).ok().stdout,
         "alice was not locked out: there were no wrong codes.\n"
     );
+}
+
+/// A clock that was ahead when a code was accepted and one that is behind now look the same.
+#[test]
+fn unlock_brings_codes_back_by_a_right_clock_alone() {
+    const DAY: i64 = 86_400;
+    let machine = desk_on();
+    let alice = give_phone(&machine, "alice");
+    machine.shift_clock(DAY);
+    assert!(lets_in("alice", &alice.code_after(DAY / 30)));
+    machine.shift_clock(0);
+    let next = || state_of("alice").devices[0].next;
+    let ahead = next();
+    // STA_UNSYNC, 0x40, in the word at byte 40 of struct timex.
+    let unsynchronized = format!("retval=5:poke_exit=@arg2={}40000000", "00".repeat(40));
+    let unlock = |kernel: &str, options: &[&str]| {
+        let call = [&["unlock", "alice"], options].concat();
+        with_clock(&machine, kernel, &call)
+    };
+    // `--yes` says nothing about the clock.
+    for options in [&["--json"][..], &["--json", "--yes"]] {
+        let report = json(unlock(&unsynchronized, options).run());
+        assert_eq!(strings(&report["waiting_for_clock"]), ["phone"]);
+        assert_eq!(next(), ahead);
+    }
+    let text = unlock(&unsynchronized, &[]).run().ok().stdout;
+    assert!(text.contains("Codes of phone stay refused"), "{text}");
+    assert!(text.ends_with(": twofactor unlock --clock-is-right alice\n"));
+    let mut asked = unlock(&unsynchronized, &[]).pty();
+    asked.answer("Is the clock right now? [y/N] ", "n");
+    assert!(asked.end().shown.contains("stay refused"));
+    assert_eq!(next(), ahead);
+    let lowers = |report: &serde_json::Value| {
+        let is_lower = next() < ahead;
+        let mut state = state_of("alice");
+        state.devices[0].next = ahead;
+        std::fs::write(state_path("alice"), encode_file(&state)).unwrap();
+        assert_eq!(strings(&report["waiting_for_clock"]), [""; 0]);
+        is_lower
+    };
+    let said = ["--json", "--yes", "--clock-is-right"];
+    assert!(lowers(&json(unlock(&unsynchronized, &said).run())));
+    assert!(lowers(&json(unlock("retval=0", &["--json"]).run())));
+    let mut asked = unlock(&unsynchronized, &[]).pty();
+    asked.answer("Is the clock right now? [y/N] ", "y");
+    asked.end();
+    assert!(next() < ahead);
 }
 
 /// Uses up the sequence numbers of a state that is whole otherwise.

@@ -146,12 +146,15 @@ pub struct VerifyArgs {
     pub user: Option<String>,
 }
 
-/// Subcommands that take a user and nothing else.
+/// `unlock`.
 #[derive(Debug, Args)]
-pub struct UserArgs {
+pub struct UnlockArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
+    /// Say that this machine's clock is right, and was ahead when the last code was accepted
+    #[arg(long)]
+    pub clock_is_right: bool,
 }
 
 /// `recovery-codes`.

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{
     AdoptArgs, BypassArgs, CompleteArgs, CompletionsArgs, DialogueForm, DisableArgs, DoctorArgs,
     EnableArgs, EnrollArgs, FleetCommand, InitArgs, InviteArgs, PolicyCommand, RecoveryCodesArgs,
-    RenameArgs, RenewArgs, ResyncArgs, SetupArgs, ShowArgs, StatusArgs, UnsetArgs, UserArgs,
+    RenameArgs, RenewArgs, ResyncArgs, SetupArgs, ShowArgs, StatusArgs, UnlockArgs, UnsetArgs,
     VerifyArgs, transfer_options,
 };
 
@@ -153,10 +153,16 @@ EXAMPLES
   twofactor invite alice --for 0             withdraws an unused code")]
     Invite(InviteArgs),
     /// End a lock-out after too many wrong codes
+    ///
+    /// Codes of a device are also refused if the last one is of a time that this machine's clock has not reached: the clock was ahead
+    /// then, or is behind now. If the kernel says that a time service keeps the clock right, this ends, too. Otherwise root is asked if
+    /// the clock is right. Without a terminal, and with `--yes`, such a device stays as it is: on a clock that is behind, codes that
+    /// were used would work again.
     #[command(after_help = "\
 EXAMPLES
-  twofactor unlock alice")]
-    Unlock(UserArgs),
+  twofactor unlock alice
+  twofactor unlock alice --clock-is-right    after the clock of this machine was set back to the right time")]
+    Unlock(UnlockArgs),
     /// Find the counter of a HOTP token, or the clock error of a TOTP device
     ///
     /// Two codes that follow each other are needed; without them on the command line they are asked for. That is the better

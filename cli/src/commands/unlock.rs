@@ -3,28 +3,30 @@
 use serde::Serialize;
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
+use twofactor_core::verify;
 use twofactor_store::FactorStore;
-use twofactor_store::operations::{self, ChangeError, ForgottenFailures};
-use twofactor_store::sys::clock;
+use twofactor_store::operations::{self, ChangeError, ClockTrust, ForgottenFailures};
+use twofactor_store::sys::clock::{self, ClockStatus};
 use zeroize::Zeroizing;
 
-use crate::args::UserArgs;
+use crate::args::UnlockArgs;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::formatting::{count, span};
+use crate::formatting::{ReportedTime, count, span};
 use crate::output::CommandReport;
 use crate::suggested_command;
 
 /// Runs it.
-pub fn run(context: &CommandContext, args: &UserArgs) -> Result<(), CommandFailure> {
+pub fn run(context: &CommandContext, args: &UnlockArgs) -> Result<(), CommandFailure> {
     let (account, store) = context.recorded(&args.user)?;
     let policy = context.policy_or_default()?;
     let user = &account.name;
+    let trust = clock_trust(context, args, &store, &account)?;
     let (failures, rebuilt) = match operations::unlock(
         &command_log::factor(&store, &account),
         &policy,
-        clock::now()?,
+        (clock::now()?, trust),
     ) {
         Err(error) if error.is_fixed_by_rebuild() => (
             ForgottenFailures::default(),
@@ -37,8 +39,52 @@ pub fn run(context: &CommandContext, args: &UserArgs) -> Result<(), CommandFailu
         failures: failures.logins,
         daemon_failures: failures.daemon,
         rebuilt,
+        waiting_for_clock: match trust {
+            ClockTrust::Right => Vec::new(),
+            ClockTrust::Unproven => {
+                let ahead = ahead_of_clock(&store, &account, clock::now()?);
+                ahead.into_iter().map(|(device, _)| device).collect()
+            }
+        },
     };
     context.write(&report)
+}
+
+/// The devices whose last code is of a time that the clock has not reached. Files that cannot be used have none that is known.
+fn ahead_of_clock(store: &FactorStore, account: &Account, now: u64) -> Vec<(String, u64)> {
+    let snapshot = store.snapshot(account).ok().flatten();
+    snapshot.map_or_else(Vec::new, |it| {
+        verify::ahead_of_clock(&it.record, &it.state, now)
+    })
+}
+
+/// Finds out if the clock is right: from the kernel, and from root where a device depends on it.
+fn clock_trust(
+    context: &CommandContext,
+    args: &UnlockArgs,
+    store: &FactorStore,
+    account: &Account,
+) -> Result<ClockTrust, CommandFailure> {
+    if args.clock_is_right || clock::synchronization() == ClockStatus::Synchronized {
+        return Ok(ClockTrust::Right);
+    }
+    let now = clock::now()?;
+    let ahead = ahead_of_clock(store, account, now);
+    let Some((device, moment)) = ahead.into_iter().max_by_key(|(_, moment)| *moment) else {
+        return Ok(ClockTrust::Unproven);
+    };
+    let question = format!(
+        "The last code of {device} was accepted when the clock showed {}. It shows {} now. If it is behind, codes that were used \
+         would work again.\nIs the clock right now?",
+        ReportedTime(moment).with_zone(),
+        ReportedTime(now).with_zone()
+    );
+    let is_right = context.terminal.offer(&question)?;
+    Ok(if is_right {
+        ClockTrust::Right
+    } else {
+        ClockTrust::Unproven
+    })
 }
 
 /// Makes a new state, after a question.
@@ -78,6 +124,8 @@ struct UnlockReport<'a> {
     daemon_failures: u32,
     /// `null` unless the state was unusable and made anew.
     rebuilt: Option<StateRebuildReport>,
+    /// Devices whose codes stay refused: the last one is of a time that the clock, which may be behind, has not reached.
+    waiting_for_clock: Vec<String>,
 }
 
 /// Parts of a user's factor that do not work yet in a new state.
@@ -90,6 +138,19 @@ struct StateRebuildReport {
 }
 
 impl UnlockReport<'_> {
+    /// The devices that wait for the clock, and what ends that.
+    fn waiting(&self) -> String {
+        if self.waiting_for_clock.is_empty() {
+            return String::new();
+        }
+        let devices = self.waiting_for_clock.join(", ");
+        let unlock = suggested_command::twofactor("unlock --clock-is-right", &[self.user], &[]);
+        format!(
+            "Codes of {devices} stay refused: the last one is of a time that this machine's clock has not reached.\n\
+             If the clock is behind, set it right. If it is right, and was ahead then: {unlock}\n"
+        )
+    }
+
     fn ended(&self) -> String {
         let user = self.user;
         let codes = |number: u32| count(u64::from(number), "wrong code");
@@ -111,7 +172,7 @@ impl CommandReport for UnlockReport<'_> {
     fn text(&self) -> Zeroizing<String> {
         let user = self.user;
         let Some(rebuilt) = &self.rebuilt else {
-            return Zeroizing::new(self.ended());
+            return Zeroizing::new(self.ended() + &self.waiting());
         };
         let mut text = format!("{user} has a new state.\n");
         if rebuilt.wait_seconds > 0 {
@@ -157,6 +218,7 @@ mod tests {
                 failures,
                 daemon_failures,
                 rebuilt: None,
+                waiting_for_clock: Vec::new(),
             };
             assert_eq!(&*report.text(), text);
         }

@@ -30,6 +30,6 @@ pub use throttle::{
 };
 pub use typed_answer::{AnswerForm, MAX_INPUT, TypedAnswer, is_blank};
 pub use verdict::{
-    CodeAcceptance, CodeOutcome, CodeRejection, Credential, Verdict, code_lengths, unlocked,
-    verdict,
+    CodeAcceptance, CodeOutcome, CodeRejection, Credential, Verdict, ahead_of_clock, code_lengths,
+    unlocked, verdict,
 };

@@ -300,24 +300,58 @@ fn unknown(
     CodeRejection::Wrong
 }
 
-/// The state after an administrator's unlock at `now` (seconds since 1970-01-01 UTC): no failures count any more, and no code
-/// counts as refused. After the clock was set back, the last code of a device may lie further ahead than any device can be; such
-/// a device works again as after a rebuild. The message to the user at the next success stays.
+/// The moment of a TOTP device's last code, if that is further ahead of now than any device can be. Either the clock was ahead when the
+/// code was accepted, or it is behind now; both look the same.
+fn last_code_ahead(device: &Device, state: &UserState, now: u64) -> Option<u64> {
+    let OtpKind::Totp { interval } = device.kind else {
+        return None;
+    };
+    let next = state.device(device.id)?.next;
+    // The window may have been wider when the code was accepted.
+    clock_lag(device, next, MAX_WINDOW, now)?;
+    let step = next.saturating_sub(1);
+    Some(step.saturating_mul(u64::from(interval.seconds())))
+}
+
+/// The names of the devices whose last code is of a time that the clock has not reached, each with that time in seconds since
+/// 1970-01-01 UTC. Their codes are refused until then.
 #[must_use]
-pub fn unlocked(policy: &Policy, record: &UserRecord, state: &UserState, now: u64) -> UserState {
+pub fn ahead_of_clock(record: &UserRecord, state: &UserState, now: u64) -> Vec<(String, u64)> {
+    let devices = record.devices.iter();
+    let ahead = |device: &Device| {
+        let moment = last_code_ahead(device, state, now)?;
+        Some((device.name.to_string(), moment))
+    };
+    devices.filter_map(ahead).collect()
+}
+
+/// The state after an administrator's unlock: no failures count any more, and no code counts as refused. The message to the user at
+/// the next success stays.
+///
+/// `right_now` (seconds since 1970-01-01 UTC) is the time, if the clock is known to be right. Then a device whose last code is ahead of it
+/// works again as after a rebuild, since the clock was ahead. Without it such a device stays as it is: the clock may be behind, and used
+/// codes would work again.
+#[must_use]
+pub fn unlocked(
+    policy: &Policy,
+    record: &UserRecord,
+    state: &UserState,
+    right_now: Option<u64>,
+) -> UserState {
     let mut state = state.clone();
     state.failures = 0;
     state.last_failure = 0;
     state.daemon = DaemonFailures::NONE;
     state.refused = RefusedAnswers::default();
+    let Some(now) = right_now else {
+        return state;
+    };
     for device in &record.devices {
         let OtpKind::Totp { interval } = device.kind else {
             continue;
         };
-        if let Some(entry) = state.device_mut(device.id)
-            // The window may have been wider when the code was accepted.
-            && clock_lag(device, entry.next, MAX_WINDOW, now).is_some()
-        {
+        let is_ahead = last_code_ahead(device, &state, now).is_some();
+        if let Some(entry) = state.device_mut(device.id).filter(|_| is_ahead) {
             entry.drift = 0;
             entry.next = interval.step(now) + furthest_ahead(policy.window) + 1;
         }

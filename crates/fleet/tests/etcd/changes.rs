@@ -55,7 +55,8 @@ fn an_unlock_on_one_host_counts_on_all() {
     a.count_failures("alice", 9);
     assert_eq!(b.failures("alice"), 9);
     let (store, alice) = (b.store(), testing::account("alice", 64001));
-    operations::unlock(&factor(&store, &alice), &Policy::default(), NOW).unwrap();
+    let clock = (NOW, operations::ClockTrust::Right);
+    operations::unlock(&factor(&store, &alice), &Policy::default(), clock).unwrap();
     assert_eq!(a.failures("alice"), 0);
 }
 

@@ -174,7 +174,8 @@ impl FactorStore {
     /// Makes a new state for an account whose state is missing, damaged, or does not know its devices.
     ///
     /// No code works in it that may have been used before `now` (seconds since 1970-01-01 UTC). TOTP codes are accepted again
-    /// after `2 * window + 3` steps, HOTP codes after `twofactor resync`, recovery and bypass codes not at all.
+    /// after `2 * window + 3` steps, HOTP codes after `twofactor resync`, recovery and bypass codes not at all. If the clock that shows
+    /// `now` is behind, a used TOTP code can be one of a later time, and works once more.
     ///
     /// # Errors
     /// [`StoreError`] when there is no valid record, or the state cannot be written.

@@ -52,7 +52,7 @@ pub use restore_target::{
     OtherUidTarget, PendingAccount, RestoreTarget, TargetRefusal, restore_targets,
 };
 pub use resync::{ResyncedDevice, resync};
-pub use unlock::{ForgottenFailures, RebuiltState, rebuild_state, unlock};
+pub use unlock::{ClockTrust, ForgottenFailures, RebuiltState, rebuild_state, unlock};
 pub use user_backup::{BackupFailure, MissingUser, UserBackup, back_up};
 
 /// The caller's part of a change, under its lock. An error ends the change, and nothing is stored.

@@ -30,8 +30,18 @@ pub struct ForgottenFailures {
     pub daemon: u32,
 }
 
+/// Knowledge of root, or of the kernel, about the clock of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// It is right.
+    Right,
+    /// It may be wrong.
+    Unproven,
+}
+
 /// Ends the lock-outs of a user who has a device or an invitation, at logins and at the daemon. Returns how many failures no
-/// longer count, in a fleet on all hosts. `now` is in seconds since 1970-01-01 UTC.
+/// longer count, in a fleet on all hosts. `now` is in seconds since 1970-01-01 UTC; a device whose last code is ahead of it works again
+/// only by a clock that is right.
 ///
 /// # Errors
 /// [`ChangeCause::NotEnrolled`] where nothing is kept about the user; [`ChangeCause::Failed`], after which
@@ -39,14 +49,15 @@ pub struct ForgottenFailures {
 pub fn unlock(
     factor: &UserFactor<'_>,
     policy: &Policy,
-    now: u64,
+    (now, clock): (u64, ClockTrust),
 ) -> Result<ForgottenFailures, ChangeError> {
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| ChangeError::new(account, error);
     let (mut locked, Some(record)) = begin_existing(store, account)? else {
         return Err(ChangeError::new(account, ChangeCause::NotEnrolled));
     };
-    let unlocked = |state: &UserState| verify::unlocked(policy, &record, state, now);
+    let right_now = (clock == ClockTrust::Right).then_some(now);
+    let unlocked = |state: &UserState| verify::unlocked(policy, &record, state, right_now);
     let shared = RefCell::new(None);
     let step = |state: &UserState| {
         shared.replace(Some(state.clone()));

@@ -3,7 +3,7 @@
 use super::*;
 
 fn unlock(user: &mut User, now: u64) {
-    user.state = unlocked(&user.policy, &user.record, &user.state, now);
+    user.state = unlocked(&user.policy, &user.record, &user.state, Some(now));
 }
 
 #[test]
@@ -82,6 +82,25 @@ fn a_device_used_in_the_future_works_again_soon() {
         user.would(user.code(0, step), step * 30),
         by_device("phone", 0)
     );
+}
+
+/// The clock may as well have been right then, and be behind now.
+#[test]
+fn on_a_clock_of_doubt_no_used_code_works_again() {
+    let mut user = User::usual();
+    let later = STEP + 1_000_000;
+    let code = user.code(0, later);
+    assert_eq!(user.types(&code, later * 30), by_device("phone", 0));
+    let ahead = |user: &User, now| ahead_of_clock(&user.record, &user.state, now);
+    assert_eq!(ahead(&user, NOW), [("phone".to_owned(), later * 30)]);
+    user.state.failures = 3;
+    user.state = unlocked(&user.policy, &user.record, &user.state, None);
+    assert_eq!(user.state.failures, 0);
+    assert_eq!(user.device_state(0).next, later + 1);
+    assert_eq!(user.would(&code, later * 30), used("phone"));
+    assert_eq!(ahead(&user, later * 30), []);
+    unlock(&mut user, NOW);
+    assert_eq!(ahead(&user, NOW), []);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn each_change_is_logged_once() {
     issue_bypass(factor, CodeScope::Login, &throttle, NOW + 90, NOW).unwrap();
     withdraw_bypass(factor).unwrap();
     new_recovery_codes(factor, NOW, root).unwrap();
-    unlock(factor, &Policy::default(), NOW).unwrap();
+    unlock(factor, &Policy::default(), (NOW, ClockTrust::Right)).unwrap();
     assert_eq!(
         logged(),
         [
@@ -111,7 +111,7 @@ fn a_refused_change_is_not_logged() {
     assert!(resync(factor, phone().id, [&wrong, &wrong], 1, NOW).is_err());
     store.discard("alice").unwrap();
     assert!(rebuild_state(factor, 1, NOW).is_err());
-    assert!(unlock(factor, &Policy::default(), NOW).is_err());
+    assert!(unlock(factor, &Policy::default(), (NOW, ClockTrust::Right)).is_err());
     assert!(new_recovery_codes(factor, NOW, root).is_err());
     assert!(
         issue_bypass(

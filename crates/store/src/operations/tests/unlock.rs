@@ -18,7 +18,7 @@ const NONE: ForgottenFailures = ForgottenFailures {
 };
 
 fn unlocked(store: &FactorStore) -> Result<ForgottenFailures, ChangeError> {
-    unlock(&factor(store), &Policy::default(), NOW)
+    unlock(&factor(store), &Policy::default(), (NOW, ClockTrust::Right))
 }
 
 #[test]
@@ -36,6 +36,25 @@ fn unlock_ends_a_lock_out_and_tells_its_failures() {
     assert_eq!((state.failures, state.last_failure), (0, 0));
     assert_eq!(state.refused.hashes, [[0; 8]; 0]);
     assert_eq!(unlocked(&store), Ok(NONE));
+}
+
+#[test]
+fn unlock_by_a_clock_of_doubt_leaves_used_codes_used() {
+    let (_scratch, store) = with(&[phone()]);
+    let mut locked = store.lock(&alice()).unwrap();
+    let mut state = locked.state().clone();
+    let ahead = NOW / 30 + 1_000_000;
+    (state.failures, state.devices[0].next) = (12, ahead);
+    locked.write(state).unwrap();
+    drop(locked);
+    let next_after = |clock| {
+        unlock(&factor(&store), &Policy::default(), (NOW, clock)).unwrap();
+        let state = store.peek(&alice()).unwrap().unwrap();
+        assert_eq!(state.failures, 0);
+        state.devices[0].next
+    };
+    assert_eq!(next_after(ClockTrust::Unproven), ahead);
+    assert_eq!(next_after(ClockTrust::Right), NOW / 30 + 5);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn all(factor: &UserFactor<'_>) {
         )
     };
     assert!(resync(factor, token().id, [&code(5), &code(6)], 1, NOW).is_err());
-    assert!(unlock(factor, &Policy::default(), NOW).is_err());
+    assert!(unlock(factor, &Policy::default(), (NOW, ClockTrust::Right)).is_err());
     assert!(remove_all(factor, &[token().id], root).is_err());
     assert!(cleared(factor, &[token().id]).is_err());
 }

@@ -128,7 +128,7 @@ impl ComparedUser {
     }
 
     fn unlock(&mut self) {
-        self.state = unlocked(&self.policy, &self.record, &self.state, self.clock());
+        self.state = unlocked(&self.policy, &self.record, &self.state, Some(self.clock()));
         self.model.unlock(self.now);
     }
 
