@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -236,6 +237,68 @@ fn a_profile_that_is_not_understood_is_left_as_it_is() {
     let twice = copy("sssd");
     assert!(add_code(&twice).status.success());
     assert!(!add_code(&twice).status.success());
+}
+
+/// Programs that the script calls. The one of that number kills the script in place of its work.
+const CALLED: [&str; 7] = ["awk", "cat", "chmod", "grep", "mv", "rm", "sync"];
+
+/// More calls than the script makes.
+const STEPS: usize = 40;
+
+fn add_code_killed_at(directory: &PathBuf, number: usize) -> Output {
+    let programs = directory.join("programs");
+    fs::create_dir_all(&programs).unwrap();
+    let count = programs.join("count");
+    fs::write(&count, "").unwrap();
+    for name in CALLED {
+        let path = programs.join(name);
+        let text = format!(
+            "#!/bin/sh\necho x >>'{0}'\n[ $(wc -l <'{0}') != {number} ] || {{ kill -KILL $PPID; exit 1; }}\nexec /usr/bin/{name} \"$@\"\n",
+            count.display()
+        );
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let script = harness::workspace().join("packaging/authselect/add-code");
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let mut command = Command::new(script);
+    command.arg(directory).env("PATH", path).output().unwrap()
+}
+
+#[test]
+fn a_script_that_was_killed_goes_on() {
+    for profile in ["local", "sssd"] {
+        let read = |directory: &PathBuf| FILES.map(|file| fs::read(directory.join(file)).unwrap());
+        let before = read(&copy(profile));
+        let whole = copy(profile);
+        assert!(add_code(&whole).status.success());
+        let after = read(&whole);
+        let (mut halves, mut ended) = (0, false);
+        for number in 1..=STEPS {
+            let directory = copy(profile);
+            let is_killed = !add_code_killed_at(&directory, number).status.success();
+            let found = read(&directory);
+            for (place, text) in found.iter().enumerate() {
+                assert!(*text == before[place] || *text == after[place], "{number}");
+            }
+            halves += usize::from(found != before && found != after);
+            if found != after {
+                assert!(
+                    is_killed && add_code(&directory).status.success(),
+                    "{number}"
+                );
+            }
+            assert_eq!(read(&directory), after, "{number}");
+            if !is_killed {
+                ended = true;
+                break;
+            }
+        }
+        assert!(
+            ended && halves > 0,
+            "killed between the files, and at the end not"
+        );
+    }
 }
 
 fn doctor(machine: &Machine) -> Value {
