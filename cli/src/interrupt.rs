@@ -12,6 +12,8 @@ use crate::failure_kind::FailureKind;
 
 /// Set by a signal; there once [`arm`] was called.
 static SIGNALLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Set by the signal of a key, which goes to all programs on the terminal.
+static KEY_PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 /// Longest wait for an answer before a signal is looked for.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 0,
@@ -24,11 +26,24 @@ const PATIENCE: Timespec = Timespec {
 /// When the kernel refuses.
 pub fn arm() -> Result<(), CommandFailure> {
     let flag = SIGNALLED.get_or_init(Arc::default);
-    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+    let key = KEY_PRESSED.get_or_init(Arc::default);
+    for (signal, flag) in [
+        (SIGHUP, flag),
+        (SIGTERM, flag),
+        (SIGINT, key),
+        (SIGQUIT, key),
+    ] {
         signal_hook::flag::register(signal, Arc::clone(flag))
             .map_err(|error| CommandFailure::system(format!("sigaction: {error}")))?;
     }
     Ok(())
+}
+
+/// Forgets the keys that were pressed while another program had the terminal: they were for that one.
+pub fn forget_keys() {
+    if let Some(flag) = KEY_PRESSED.get() {
+        flag.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Fails once a signal has come.
@@ -71,7 +86,8 @@ pub fn wait_for_answer() -> io::Result<()> {
 }
 
 fn was_signalled() -> bool {
-    SIGNALLED
-        .get()
-        .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    [&SIGNALLED, &KEY_PRESSED]
+        .into_iter()
+        .filter_map(OnceLock::get)
+        .any(|flag| flag.load(Ordering::Relaxed))
 }

@@ -47,6 +47,13 @@ impl PrivateCopy {
         &self.file
     }
 
+    /// True if it has another text than this, or the editor has put a file beside it. What cannot be read counts as another.
+    pub fn is_more_than(&self, text: &str) -> bool {
+        let is_text = std::fs::read(&self.file).is_ok_and(|now| now == text.as_bytes());
+        let is_alone = std::fs::read_dir(&self.directory).is_ok_and(|files| files.count() == 1);
+        !(is_text && is_alone)
+    }
+
     /// Leaves it there.
     pub fn keep(&mut self) -> &Path {
         self.kept = true;

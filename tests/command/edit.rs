@@ -132,6 +132,71 @@ fn what_was_typed_outlives_an_error() {
     assert!(machine.read(kept.trim()).contains("window = 3"));
 }
 
+/// The text of the copy that the command names, and the code of its end.
+fn kept(machine: &Machine, pty: Pty) -> (String, Option<i32>) {
+    let end = pty.end();
+    let told = end.shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, kept) = told
+        .split_once("Your version is kept: ")
+        .unwrap_or_else(|| panic!("{end:?}"));
+    let path = kept.split(' ').next().unwrap();
+    (machine.read(path), end.code)
+}
+
+#[test]
+fn an_interrupted_edit_loses_nothing_that_was_typed() {
+    let machine = desk();
+    let typed = "sed -i 's/window = 1/window = 2/' $1; echo typed";
+    // It dies of the key, as one does that catches no signal.
+    let mut pty = on_terminal(&machine, &[&format!("{typed}; exec sleep 600")], 80);
+    pty.expect("typed");
+    pty.send(b"\x03");
+    let (text, code) = kept(&machine, pty);
+    assert_eq!((text, code), (TEXT.replace("= 1", "= 2"), Some(4)));
+    assert_eq!(machine.read(POLICY), TEXT);
+    // Nothing was saved, but an editor has a file of its own beside it.
+    let swap = "echo unsaved >$1.swp; echo typed; exec sleep 600";
+    let mut pty = on_terminal(&machine, &[swap], 80);
+    pty.expect("typed");
+    pty.send(b"\x03");
+    assert_eq!(kept(&machine, pty).0, TEXT);
+    // At the questions.
+    for (line, question) in [(typed, ASK), ("sed -i 's/window/windows/' $1", WHAT_NOW)] {
+        let mut pty = on_terminal(&machine, &[line], 80);
+        pty.expect(question);
+        pty.send(b"\x03");
+        let (text, code) = kept(&machine, pty);
+        assert!(text != TEXT && code == Some(1), "{text}");
+        assert_eq!(machine.read(POLICY), TEXT);
+    }
+}
+
+#[test]
+fn an_editor_may_use_the_interrupt_key_itself() {
+    let machine = desk();
+    let line = "trap : INT; echo ready; read word; read word; sed -i 's/window = 1/window = 2/' $1";
+    let mut pty = on_terminal(&machine, &[line], 80);
+    pty.expect("ready");
+    pty.send(b"\x03");
+    pty.send_line("go");
+    pty.send_line("on");
+    pty.answer(ASK, "y");
+    assert_eq!(pty.end().code, Some(0));
+    assert!(machine.read(POLICY).contains("window = 2 # narrow\n"));
+}
+
+#[test]
+fn without_an_answer_what_was_typed_is_kept() {
+    let machine = desk();
+    let wrong = "sed -i 's/window/windows/' $1";
+    let mut pty = on_terminal(&machine, &[wrong], 80);
+    pty.expect(WHAT_NOW);
+    pty.send(b"\x04");
+    assert!(kept(&machine, pty).0.contains("windows = 1"));
+    let run = begin(&machine, &[wrong], &["--yes"]).run().exits(3);
+    assert!(run.stderr.contains("Your version is kept: "), "{run:?}");
+}
+
 #[test]
 fn an_edit_that_locks_all_users_out_is_refused() {
     let machine = desk();

@@ -89,7 +89,8 @@ EXAMPLES
     /// Change the policy in an editor; checked before it is used
     ///
     /// The editor is that of SUDO_EDITOR, VISUAL or EDITOR, else `editor` or vi, and gets a copy. A policy with an error, or
-    /// one that would lock people out, is never put into use: it can be edited again or discarded.
+    /// one that would lock people out, is never put into use: it can be edited again or discarded. Where it ends in another way, such
+    /// as by Ctrl-C, it says where the text is kept. An editor that ends with an error, as vim does by `:cq`, discards it.
     #[command(
         after_help = "EXAMPLES\n  twofactor policy edit\n  EDITOR='vim -u NONE' twofactor policy edit"
     )]

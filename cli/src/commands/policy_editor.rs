@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus as ProcessEnd};
 
 use twofactor_core::policy::{self, DEFAULT_POLICY};
 
@@ -13,11 +13,14 @@ use crate::args::PolicyEditArgs;
 use crate::command_context::CommandContext;
 use crate::command_failure::{CommandFailure, ExitStatus};
 use crate::failure_kind::FailureKind;
+use crate::interrupt;
 use crate::private_copy::PrivateCopy;
 
 /// Variables in which editors are named, the first that is set counts.
 const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
 /// Editors where none is named, the first that is there.
+/// Exit codes of shells for a program that a signal has ended begin here.
+const SIGNALLED: i32 = 128;
 const EDITORS: [&str; 4] = ["/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi", "/bin/vi"];
 
 /// Runs it. The policy in use stays as it is until a valid one was confirmed.
@@ -26,8 +29,21 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
     let text = current_text(context)?;
     let begin = text.as_deref().unwrap_or(DEFAULT_POLICY);
     let copy = PrivateCopy::new("twofactor.toml", begin)?;
+    // The editor gets the same keys, and what was typed there must not go with this program.
+    interrupt::arm()?;
     loop {
-        edit(copy.path())?;
+        let ended = edit(copy.path())?;
+        interrupt::forget_keys();
+        if !ended.success() {
+            let failure = failed(ended);
+            // One that ends itself so was told to discard the text, as by `:cq` of vim.
+            let is_discarded = ended.code().is_some_and(|code| code < SIGNALLED);
+            return Err(if is_discarded {
+                failure
+            } else {
+                keeping(copy, begin, failure)
+            });
+        }
         let done = draft_text(copy.path())
             .and_then(|edited| prepared(context, text.clone(), edited, danger));
         let failure = match done {
@@ -41,12 +57,10 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
             }
             Err(failure) => failure,
         };
-        let again = matches!(failure.exit, ExitStatus::Refused | ExitStatus::Invalid);
-        if !again {
+        let again = matches!(failure.exit, ExitStatus::Refused | ExitStatus::Invalid)
+            && failure.kind != FailureKind::Interrupted;
+        if !again || !context.terminal.is_interactive() {
             return Err(keeping(copy, begin, failure));
-        }
-        if !context.terminal.is_interactive() {
-            return Err(failure);
         }
         context.terminal.prose(&format!("{failure}\n"))?;
         match asks_for_more(context) {
@@ -63,7 +77,7 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
 
 /// The failure, where the text that was typed is not lost by it. Nothing is kept where none was typed.
 fn keeping(mut copy: PrivateCopy, begin: &str, failure: CommandFailure) -> CommandFailure {
-    if std::fs::read(copy.path()).is_ok_and(|text| text == begin.as_bytes()) {
+    if !copy.is_more_than(begin) {
         return failure;
     }
     let next = failure
@@ -103,11 +117,16 @@ fn prepared(
 }
 
 /// The question what to do with a text that cannot be taken. There is no answer that takes it all the same.
+///
+/// # Errors
+/// Without an answer, and when none can be read.
 fn asks_for_more(context: &CommandContext) -> Result<bool, CommandFailure> {
     loop {
         let question = "What now? (e)dit again, (x) discard the changes: ";
         let Some(answer) = context.terminal.ask(question)? else {
-            return Ok(false);
+            return Err(
+                CommandFailure::refused("nothing was changed").of_kind(FailureKind::Cancelled)
+            );
         };
         match answer.trim() {
             "e" | "E" => return Ok(true),
@@ -118,27 +137,24 @@ fn asks_for_more(context: &CommandContext) -> Result<bool, CommandFailure> {
 }
 
 /// Runs the editor, and waits for its end.
-fn edit(file: &Path) -> Result<(), CommandFailure> {
+fn edit(file: &Path) -> Result<ProcessEnd, CommandFailure> {
     let words = editor()?;
     let (program, options) = words
         .split_first()
         .ok_or_else(|| CommandFailure::system("no editor was found"))?;
     let shown = Path::new(program).display();
-    let ended = Command::new(program)
+    Command::new(program)
         .args(options)
         .arg(file)
         .status()
         .map_err(|error| {
             CommandFailure::system(format!("the editor {shown} cannot be started: {error}"))
                 .next("Nothing was changed. Editors are named by SUDO_EDITOR, VISUAL or EDITOR.")
-        })?;
-    if !ended.success() {
-        return Err(
-            CommandFailure::system(format!("the editor {shown} failed: {ended}"))
-                .next("Nothing was changed."),
-        );
-    }
-    Ok(())
+        })
+}
+
+fn failed(ended: ProcessEnd) -> CommandFailure {
+    CommandFailure::system(format!("the editor failed: {ended}")).next("Nothing was changed.")
 }
 
 /// The editor's program and options.
