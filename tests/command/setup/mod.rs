@@ -8,6 +8,7 @@ mod everywhere;
 mod guard;
 mod interrupted;
 mod undo_report;
+mod unwritten_report;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,6 +30,8 @@ pub struct SetupReport {
     /// `reloaded`, `not_running`, or `null` where sshd's settings were not changed.
     sshd: Option<&'static str>,
     notes: Vec<String>,
+    /// Things to think about before.
+    warnings: Vec<String>,
     dangers: Vec<String>,
 }
 
@@ -55,6 +57,7 @@ impl SetupReport {
             policy: changed,
             sshd: None,
             notes: plan.notes.clone(),
+            warnings: policy.warnings().to_vec(),
             dangers: policy.dangers().to_vec(),
         }
     }
