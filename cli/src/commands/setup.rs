@@ -94,15 +94,15 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
         policy = policy_change(context, args)?;
     }
     let reloaded = apply(context, &plan, &policy, &user)?;
-    let written = context.write(&SetupReport::done(&plan, &policy, reloaded));
+    if let Err(failure) = context.write(&SetupReport::done(&plan, &policy, reloaded)) {
+        // Of a change that is not told no login is tried either, so that it does not stay.
+        let what = format!("the report cannot be written: {}", failure.what);
+        return Err(restored_files::after(context, CommandFailure::system(what)));
+    }
     if context.format == OutputFormat::Json || context.terminal.is_confirmed() {
-        return written;
+        return Ok(());
     }
-    match written {
-        Ok(()) => trial_login::run(context, &plan, &user),
-        // The connection is gone, so that no trial login follows.
-        Err(failure) => Err(restored_files::after(context, failure)),
-    }
+    trial_login::run(context, &plan, &user)
 }
 
 /// The plan with its notes: an earlier setup that is undone first, other lines that ask for a code, a state directory that is missing.

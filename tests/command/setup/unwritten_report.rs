@@ -1,8 +1,38 @@
-//! A report of `setup`.
+//! A report of `setup` that is written, and one that cannot be.
+
+use std::path::Path;
 
 use harness::desk::{json, strings};
 
-use super::{installed, setup};
+use super::{ARGUMENTS, JOURNAL, NONE, changed, files, installed, setup};
+
+/// What a shell does with the standard output of `setup --yes --json`.
+fn unwritten(output: &str) {
+    let (machine, _) = installed();
+    let before = files();
+    let line = format!(
+        "{{ twofactor {} --json; echo $? >/run/code; }} {output}",
+        ARGUMENTS.join(" ")
+    );
+    let run = machine.run("sh", &["-c", &line]);
+    assert!(
+        run.stderr.contains("the report cannot be written: "),
+        "{run:?}"
+    );
+    assert!(
+        run.stderr.contains("Everything is as it was before."),
+        "{run:?}"
+    );
+    assert_eq!(machine.read("/run/code"), "4\n");
+    assert_eq!(changed(&before), NONE);
+    assert!(!Path::new(JOURNAL).exists());
+}
+
+#[test]
+fn a_setup_that_cannot_report_is_taken_back() {
+    unwritten(">/dev/full");
+    unwritten("| :");
+}
 
 #[test]
 fn a_report_of_setup_has_the_warnings() {
