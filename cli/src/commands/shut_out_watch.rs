@@ -10,6 +10,9 @@ use crate::impact::{self, PolicyView, ShutOutRisk};
 use crate::roster::{AccountRole, AdministratorGroups};
 
 /// The risks of the policy before devices are stored.
+///
+/// Another command may store something between the two looks. A risk that it made is told here as well. One that it ended is
+/// none any more. A risk of both together is told by the command that looks last. So no lock is needed.
 pub struct ShutOutWatch<'a> {
     context: &'a CommandContext,
     store: &'a FactorStore,
