@@ -122,4 +122,11 @@ fn sshd_is_asked_once_for_all_who_are_alike() {
     );
     // user7, user8, the members of sudo, and all others.
     assert_eq!(asked(), 4);
+    let patterns = format!(
+        "{SSHD}Match User us?r1*,!user2*\nX11Forwarding no\nMatch Group su*,!wheel\nX11Forwarding no\n"
+    );
+    sshd(&machine, &patterns);
+    machine.add_to_group("user10", "sudo");
+    // user1..., user2..., user9 in sudo, user10 in sudo, and all others.
+    assert_eq!(asked(), 5);
 }

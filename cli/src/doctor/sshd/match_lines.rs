@@ -1,5 +1,5 @@
-//! The users that sshd may treat differently: those that `Match` lines of its configuration name. All others have the same
-//! settings, so that sshd is asked once for all of them.
+//! The users that sshd may treat differently: those that `Match` lines of its configuration name, also by patterns. Users that
+//! the same names and patterns apply to have the same settings, so that sshd is asked once for all of them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,14 +18,16 @@ const MOST_FILES: usize = 256;
 /// Names on which sshd's settings may depend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MatchedNames {
-    /// Login names.
+    /// Login names, and patterns of them.
     pub users: BTreeSet<String>,
     /// Groups.
     pub groups: BTreeSet<String>,
+    /// Patterns of groups.
+    pub group_patterns: BTreeSet<String>,
 }
 
 impl MatchedNames {
-    /// The names in the configuration; `None` if they are not known, such as for patterns.
+    /// The names in the configuration; `None` if they are not known, such as for quotes.
     pub fn read() -> Option<Self> {
         let mut names = Self::default();
         let mut open = vec![PathBuf::from(CONFIG)];
@@ -74,10 +76,10 @@ impl MatchedNames {
         }
         let mut words = value.split_ascii_whitespace();
         while let Some(criterion) = words.next() {
-            let names = match criterion.to_ascii_lowercase().as_str() {
+            let (names, mut patterns) = match criterion.to_ascii_lowercase().as_str() {
                 "all" => continue,
-                "user" => &mut self.users,
-                "group" => &mut self.groups,
+                "user" => (&mut self.users, None),
+                "group" => (&mut self.groups, Some(&mut self.group_patterns)),
                 "host" | "address" | "localaddress" | "localport" | "rdomain" => {
                     words.next()?;
                     continue;
@@ -86,14 +88,42 @@ impl MatchedNames {
             };
             for pattern in words.next()?.split(',') {
                 let name = pattern.strip_prefix('!').unwrap_or(pattern);
-                if name.contains(['*', '?']) {
-                    return None;
-                }
-                names.insert(name.to_owned());
+                match &mut patterns {
+                    Some(patterns) if is_pattern(name) => patterns.insert(name.to_owned()),
+                    _ => names.insert(name.to_owned()),
+                };
             }
         }
         Some(())
     }
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
+/// True if a name matches a pattern of ssh_config(5): `*` stands for any characters or none, `?` for one.
+pub fn matches(name: &str, pattern: &str) -> bool {
+    let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
+    let (mut at, mut next) = (0, 0);
+    // The place after the last `*`, and the place in the name up to which that one goes.
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = name.get(at) {
+        match (pattern.get(next), star) {
+            (Some(b'*'), _) => {
+                next += 1;
+                star = Some((next, at));
+            }
+            (Some(b'?'), _) => (at, next) = (at + 1, next + 1),
+            (Some(wanted), _) if wanted == byte => (at, next) = (at + 1, next + 1),
+            (_, Some((after, upto))) => {
+                star = Some((after, upto + 1));
+                (at, next) = (upto + 1, after);
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern.iter().skip(next).all(|byte| *byte == b'*')
 }
 
 /// The files of an include; `None` where that cannot be told.
@@ -162,10 +192,43 @@ mod tests {
     }
 
     #[test]
+    fn patterns_of_groups_are_kept_apart() {
+        let mut names = MatchedNames::default();
+        names
+            .add("Match User b*,!c?\nMatch Group st*,wheel\n")
+            .unwrap();
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let expected = MatchedNames {
+            users: set(&["b*", "c?"]),
+            groups: set(&["wheel"]),
+            group_patterns: set(&["st*"]),
+        };
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn patterns_match_as_those_of_sshd() {
+        for (pattern, name, expected) in [
+            ("bob", "bob", true),
+            ("bob", "bobby", false),
+            ("b*", "b", true),
+            ("*", "", true),
+            ("b?b", "bob", true),
+            ("b?", "b", false),
+            ("*a*b", "aab", true),
+            ("*a*b", "aabc", false),
+            ("u*1*", "user21x", true),
+            ("u*1?", "user1", false),
+            ("**x", "x", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(name, pattern), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_told_is_not_guessed() {
         for line in [
-            "Match User b*",
-            "Match Group ?",
             "Match User \"a b\"",
             "Match User=bob",
             "Match User",

@@ -1,6 +1,6 @@
-//! Settings of sshd for very many users: it is asked once for all users that no `Match` line names.
+//! Settings of sshd for very many users: it is asked once for all users that the same `Match` lines apply to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
 use twofactor_core::policy::Policy;
@@ -11,7 +11,7 @@ use super::super::doctor_finding::{DoctorFinding, FindingLevel};
 use super::super::pam::{ConfigError, ServiceStacks};
 use super::super::stack_checks::{is_named_on, names_module};
 use super::dialogue::SshdDialogue;
-use super::match_lines::MatchedNames;
+use super::match_lines::{self, MatchedNames};
 use super::program::SshdProgram;
 use super::settings::{SSHD, SshdSettings};
 use crate::impact;
@@ -20,8 +20,8 @@ use crate::progress::ProgressLine;
 /// The finding that sshd does not print its settings.
 pub const UNREADABLE: &str = "sshd-unreadable";
 
-/// The users that sshd treats alike: the name, where a `Match` line has it, and the groups of such lines.
-type UserClass = (Option<String>, Vec<String>);
+/// The users that sshd treats alike: the names and patterns of `Match` lines that apply to them, of users and of groups.
+type UserClass = (Vec<String>, Vec<String>);
 
 /// sshd's settings for each user, or why it does not tell them.
 #[derive(Default)]
@@ -41,12 +41,12 @@ impl SshdUserSettings {
             return found;
         }
         let users: Vec<&Account> = users.into_iter().collect();
-        let classes = UserClasses::of(sshd);
+        let mut classes = UserClasses::of(sshd);
         let mut known: BTreeMap<UserClass, usize> = BTreeMap::new();
         let mut progress = ProgressLine::new("Asked sshd about", users.len());
         for user in users {
             progress.add(1);
-            let class = classes.as_ref().map(|classes| classes.class(user));
+            let class = classes.as_mut().and_then(|classes| classes.class(user));
             let position = match class.as_ref().and_then(|class| known.get(class)) {
                 Some(position) => *position,
                 None => match sshd.settings_of(&user.name) {
@@ -147,6 +147,8 @@ struct UserClasses {
     /// The groups that exist, with their numbers.
     groups: Vec<(String, u32)>,
     listing: GroupListing,
+    /// The names of the groups of all users so far, where patterns are compared with them.
+    group_names: BTreeMap<u32, Option<String>>,
 }
 
 impl UserClasses {
@@ -162,14 +164,39 @@ impl UserClasses {
             names,
             groups,
             listing: GroupListing::read(),
+            group_names: BTreeMap::new(),
         })
     }
 
-    fn class(&self, user: &Account) -> UserClass {
+    /// `None` where it cannot be told.
+    fn class(&mut self, user: &Account) -> Option<UserClass> {
         let is_in = |(group, id): &&(String, u32)| self.listing.includes((group, *id), user);
         let groups = self.groups.iter().filter(is_in);
-        let name = self.names.users.get(&user.name).cloned();
-        (name, groups.map(|(group, _)| group.clone()).collect())
+        let mut groups: Vec<String> = groups.map(|(group, _)| group.clone()).collect();
+        groups.extend(self.groups_by_pattern(user)?);
+        let names = self.names.users.iter();
+        let names = names.filter(|pattern| match_lines::matches(&user.name, pattern));
+        Some((names.cloned().collect(), groups))
+    }
+
+    /// The groups of the user to which a pattern applies.
+    fn groups_by_pattern(&mut self, user: &Account) -> Option<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        if self.names.group_patterns.is_empty() {
+            return Some(found);
+        }
+        for id in accounts::group_ids(user).ok()? {
+            let name = match self.group_names.get(&id) {
+                Some(name) => name.clone(),
+                None => accounts::group_name(id).ok()?,
+            };
+            self.group_names.insert(id, name.clone());
+            let mut patterns = self.names.group_patterns.iter();
+            found.extend(
+                name.filter(|name| patterns.any(|pattern| match_lines::matches(name, pattern))),
+            );
+        }
+        Some(found)
     }
 }
 

@@ -172,6 +172,28 @@ pub fn group_id(name: &str) -> Result<Option<u32>, LookupFailed> {
     Ok((!found.is_null()).then_some(entry.gr_gid))
 }
 
+/// The name of a group (getgrgid_r(3)). `None` when there is no such group, and for a name that is not UTF-8.
+///
+/// # Errors
+/// [`LookupFailed`] when the database does not answer.
+pub fn group_name(id: u32) -> Result<Option<String>, LookupFailed> {
+    // SAFETY: `group` is plain data for which all zero bytes are a valid value.
+    let mut entry: libc::group = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    let mut name = None;
+    with_buffer(|buffer, len| {
+        // SAFETY: all pointers are valid for the call, `len` is the length of `buffer` (getgrgid_r(3)).
+        let result = unsafe { libc::getgrgid_r(id, &raw mut entry, buffer, len, &raw mut found) };
+        if result == 0 && !found.is_null() && !entry.gr_name.is_null() {
+            // SAFETY: the look-up succeeded, so it is a C string in `buffer`, which is there until this closure ends.
+            let text = unsafe { CStr::from_ptr(entry.gr_name) };
+            name = text.to_str().ok().map(str::to_owned);
+        }
+        result
+    })?;
+    Ok(name)
+}
+
 /// The numeric ids of all groups of an account, the primary one included (getgrouplist(3)).
 ///
 /// # Errors
