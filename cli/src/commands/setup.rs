@@ -19,6 +19,7 @@ mod sshd_reload;
 mod stack_edit;
 mod supported_system;
 mod trial_login;
+mod undo_plan;
 mod unified_diff;
 
 use twofactor_core::log::event::CommandEvent;

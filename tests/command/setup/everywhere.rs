@@ -57,6 +57,57 @@ fn everywhere_is_the_profile_of_pam_auth_update() {
     assert_eq!(changed(&before), NONE);
 }
 
+fn pam_auth_update(machine: &Machine, arguments: &[&str]) {
+    machine
+        .program("pam-auth-update")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()
+        .ok();
+}
+
+/// Another package brings a profile, for which pam-auth-update writes the files of setup anew.
+#[test]
+fn an_undo_keeps_a_profile_that_came_later() {
+    let own = ["--package", "--disable", "twofactor"];
+    for by_hand in [false, true] {
+        let (machine, _) = installed();
+        install_profile(&machine);
+        let before = files();
+        setup(&machine, &["--everywhere", "--yes"]).ok();
+        machine.write_file(
+            "/usr/share/pam-configs/later",
+            "Name: Later\nDefault: yes\nPriority: 10\nAuth-Type: Additional\nAuth:\n\toptional\tpam_echo.so later\n",
+            0o644,
+        );
+        pam_auth_update(&machine, &["--package"]);
+        if by_hand {
+            pam_auth_update(&machine, &own);
+        }
+        let auth = machine.read("/etc/pam.d/common-auth");
+        assert!(auth.contains("pam_echo.so later"), "{auth}");
+        assert_eq!(auth.contains("pam_twofactor.so"), !by_hand, "{auth}");
+        undo(&machine).ok();
+        let auth = machine.read("/etc/pam.d/common-auth");
+        assert!(auth.contains("pam_echo.so later"), "{auth}");
+        let found = changed(&before);
+        for (path, (_, _, text)) in files() {
+            let names = text.windows(16).any(|part| part == b"pam_twofactor.so");
+            assert!(!names || !found.contains(&path), "{}", path.display());
+        }
+        assert!(!Path::new(JOURNAL).exists());
+        assert!(
+            machine
+                .read("/etc/security/twofactor.toml")
+                .contains("enabled = false")
+        );
+        // It takes what undo wrote for its own work.
+        let undone = files();
+        pam_auth_update(&machine, &["--package"]);
+        assert_eq!(changed(&undone), NONE);
+    }
+}
+
 #[test]
 fn shared_files_that_were_edited_get_the_lines() {
     let (machine, phone) = installed();

@@ -39,28 +39,30 @@ pub enum ProfileResult {
     Refused(String),
 }
 
-/// Runs it on a copy.
+/// True for a file that it writes.
+pub fn writes(path: &Path) -> bool {
+    written_paths().any(|written| path == Path::new(&written))
+}
+
+/// The paths of the files that it writes: its own first, then the stacks.
+fn written_paths() -> impl Iterator<Item = String> {
+    let stacks = STACKS
+        .iter()
+        .map(|name| format!("/etc/pam.d/common-{name}"));
+    let saved = STACKS.iter().map(|name| format!("/var/lib/pam/{name}"));
+    saved.chain(["/var/lib/pam/seen".to_owned()]).chain(stacks)
+}
+
+/// The lines that it would write with the profile, from a run on a copy.
 ///
 /// # Errors
 /// When a file cannot be read, or it fails.
 pub fn preview() -> Result<ProfileResult, CommandFailure> {
-    let program = match fs::read_to_string(PROGRAM) {
-        Ok(text) => text,
-        Err(_) => return Ok(refused("there is no pam-auth-update")),
-    };
-    // An older one would ignore the option and write the real files.
-    if !program.contains("'--root'") {
-        return Ok(refused(
-            "this pam-auth-update is too old to show what it would write",
-        ));
-    }
-    if !Path::new(PROFILE).exists() {
-        return Ok(refused(
-            "its profile twofactor is not installed (the Debian package has it)",
-        ));
+    if let Some(why) = unusable() {
+        return Ok(refused(why));
     }
     let root = ScratchRoot::new()?;
-    let said = root.run()?;
+    let said = root.run("--enable")?;
     let changes = root.changes()?;
     let named = changes.iter().any(|change| {
         change.path.ends_with("common-auth") && stack_edit::names_module(&change.after)
@@ -74,6 +76,41 @@ pub fn preview() -> Result<ProfileResult, CommandFailure> {
     } else {
         "pam-auth-update does not add it"
     }))
+}
+
+/// The lines that it would write without the profile, whatever other profiles came since.
+///
+/// # Errors
+/// As [`preview`].
+pub fn removal() -> Result<ProfileResult, CommandFailure> {
+    if let Some(why) = unusable() {
+        return Ok(refused(why));
+    }
+    let root = ScratchRoot::new()?;
+    root.run("--disable")?;
+    for name in STACKS {
+        let text = root.text(&format!("/etc/pam.d/common-{name}"))?;
+        if stack_edit::names_module(&text) {
+            return Ok(refused("pam-auth-update does not take it out"));
+        }
+    }
+    Ok(ProfileResult::Written(root.changes()?))
+}
+
+/// The reason why it cannot be run on a copy.
+fn unusable() -> Option<&'static str> {
+    let program = match fs::read_to_string(PROGRAM) {
+        Ok(text) => text,
+        Err(_) => return Some("there is no pam-auth-update"),
+    };
+    // An older one would ignore the option and write the real files.
+    if !program.contains("'--root'") {
+        return Some("this pam-auth-update is too old to show what it would write");
+    }
+    if !Path::new(PROFILE).exists() {
+        return Some("its profile twofactor is not installed (the Debian package has it)");
+    }
+    None
 }
 
 fn refused(why: &str) -> ProfileResult {
@@ -115,10 +152,10 @@ impl ScratchRoot {
         Ok(root)
     }
 
-    /// Its output.
-    fn run(&self) -> Result<String, CommandFailure> {
+    /// Its output with this option for the profile.
+    fn run(&self, option: &str) -> Result<String, CommandFailure> {
         let output = Command::new(PROGRAM)
-            .args(["--package", "--enable", "twofactor", "--root"])
+            .args(["--package", option, "twofactor", "--root"])
             .arg(&self.0)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -135,15 +172,9 @@ impl ScratchRoot {
     }
 
     fn changes(&self) -> Result<Vec<FileChange>, CommandFailure> {
-        let stacks = STACKS
-            .iter()
-            .map(|name| format!("/etc/pam.d/common-{name}"));
-        let saved = STACKS.iter().map(|name| format!("/var/lib/pam/{name}"));
-        let paths = saved.chain(["/var/lib/pam/seen".to_owned()]).chain(stacks);
         let mut changes = Vec::new();
-        for path in paths {
-            let new = self.inside(&path);
-            let after = fs::read_to_string(&new).map_err(|error| failed(&new, &error))?;
+        for path in written_paths() {
+            let after = self.text(&path)?;
             let before = config_files::read(Path::new(&path))?;
             if before.as_deref() != Some(&after) {
                 let path = PathBuf::from(path);
@@ -155,6 +186,12 @@ impl ScratchRoot {
             }
         }
         Ok(changes)
+    }
+
+    /// The text of the copy of a file.
+    fn text(&self, path: &str) -> Result<String, CommandFailure> {
+        let copy = self.inside(path);
+        fs::read_to_string(&copy).map_err(|error| failed(&copy, &error))
     }
 
     fn inside(&self, path: &str) -> PathBuf {

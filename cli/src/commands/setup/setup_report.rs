@@ -1,9 +1,11 @@
 //! Reports of `setup`.
 
+use std::path::Path;
+
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::setup_journal::FileTexts;
+use super::setup_journal::{FileChange, FileTexts};
 use super::setup_plan::SetupPlan;
 use super::sshd_reload::SshdReload;
 use super::unified_diff;
@@ -116,6 +118,8 @@ pub struct UndoReport {
     forgotten: bool,
     /// The files that get their old text again.
     files: Vec<FileReport>,
+    /// The files that are gone, with the text that they had before setup as the difference.
+    missing: Vec<FileReport>,
     /// The difference in the policy; empty where there is none.
     policy: String,
     /// As of `setup`.
@@ -142,9 +146,33 @@ impl UndoReport {
             done: false,
             forgotten: false,
             files: files.collect(),
+            missing: Vec::new(),
             policy: policy.map(changed).unwrap_or_default(),
             sshd: None,
         }
+    }
+
+    /// With the files of pam-auth-update that it writes anew, and those that are gone.
+    pub fn and<'f>(
+        mut self,
+        profile: &[FileChange],
+        missing: impl IntoIterator<Item = (&'f Path, &'f str)>,
+    ) -> Self {
+        let report = |path: &Path, before: Option<&str>, after: &str| {
+            let path = path.display().to_string();
+            FileReport {
+                diff: unified_diff::unified(&path, before, Some(after)),
+                path,
+            }
+        };
+        let changes = profile.iter();
+        self.files.extend(
+            changes.map(|change| report(&change.path, change.before.as_deref(), &change.after)),
+        );
+        let missing = missing.into_iter();
+        self.missing
+            .extend(missing.map(|(path, text)| report(path, None, text)));
+        self
     }
 
     /// With what was restored before it.
@@ -176,6 +204,7 @@ impl UndoReport {
             done: true,
             forgotten: true,
             files: Vec::new(),
+            missing: Vec::new(),
             policy: String::new(),
             sshd: None,
         }
@@ -190,7 +219,14 @@ impl CommandReport for UndoReport {
                 .to_owned()
         } else if self.done {
             let sshd = sshd_word(self.sshd);
-            format!("Everything is as it was before setup.{sshd} Devices are kept.\n")
+            let gone: Vec<&str> = self.missing.iter().map(|file| file.path.as_str()).collect();
+            match gone.as_slice() {
+                [] => format!("Everything is as it was before setup.{sshd} Devices are kept.\n"),
+                gone => format!(
+                    "Everything else is as it was before setup.{sshd} Devices are kept. Gone, and left so: {}\n",
+                    gone.join(", ")
+                ),
+            }
         } else {
             "Nothing was changed (--dry-run).\n".to_owned()
         })

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use twofactor_core::log::event::CommandEvent;
 
-use super::restored_files::{FoundFile, PutBack};
-use super::setup_journal::{FileStanding, SetupJournal, SetupProgress};
+use super::restored_files::PutBack;
+use super::setup_journal::{SetupJournal, SetupProgress};
 use super::setup_report::UndoReport;
 use super::sshd_reload::{self, SshdReload};
-use super::{config_files, policy_reversal, restored_files, shown_changes, sshd_dropin};
+use super::undo_plan::UndoPlan;
+use super::{policy_reversal, shown_changes, sshd_dropin};
 use crate::args::SetupArgs;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::commands::policy_change::PolicyChange;
 use crate::doctor::stack_preview::MachinePreview;
 use crate::interrupt;
 
@@ -44,16 +44,17 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
         interrupted = Some(report);
         journal = earlier;
     }
-    let files = standing(context, &journal)?;
+    let plan = UndoPlan::of(context, &journal)?;
     let policy = match journal.file(context.policy_path()) {
         Some(file) => policy_reversal::change(context, file, file.original.as_deref())?,
         None => None,
     };
-    show(context, &files, policy.as_ref())?;
-    let restored = files.iter();
-    let restored = restored.filter(|file| file.standing == FileStanding::After);
-    let restored = restored.map(|file| (file.texts, file.texts.original.as_deref()));
-    let report = UndoReport::planned(restored, policy.as_ref());
+    plan.show(context)?;
+    if let Some(policy) = &policy {
+        shown_changes::show_policy(context, policy)?;
+    }
+    let report =
+        UndoReport::planned(plan.restored(), policy.as_ref()).and(&plan.profile, plan.missing());
     if args.dry_run {
         return context.write(&report);
     }
@@ -63,7 +64,7 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
     if let Some(policy) = policy {
         policy.commit(context)?;
     }
-    write(&files)?;
+    plan.write()?;
     let reloaded = reload_sshd(&journal)?;
     SetupJournal::remove(state)?;
     command_log::log(CommandEvent::SetupUndo, None, &[]);
@@ -110,59 +111,4 @@ fn nothing() -> CommandFailure {
         sshd_dropin::PATH,
         named.join(", ")
     ))
-}
-
-fn show(
-    context: &CommandContext,
-    files: &[FoundFile<'_>],
-    policy: Option<&PolicyChange>,
-) -> Result<(), CommandFailure> {
-    for file in files {
-        if file.standing == FileStanding::After {
-            let texts = file.texts;
-            let change = (Some(texts.after.as_str()), texts.original.as_deref());
-            shown_changes::show_file(context, &texts.path, change)?;
-        }
-    }
-    if let Some(policy) = policy {
-        shown_changes::show_policy(context, policy)?;
-    }
-    Ok(())
-}
-
-fn write(files: &[FoundFile<'_>]) -> Result<(), CommandFailure> {
-    for FoundFile {
-        texts: file,
-        standing,
-        ..
-    } in files.iter().rev()
-    {
-        config_files::remove_leftover(&file.path)?;
-        if *standing == FileStanding::After {
-            restored_files::write(&file.path, &file.after, file.original.as_deref())?;
-        }
-    }
-    Ok(())
-}
-
-/// Compares the files with the note. The policy may differ, since it is edited at any time.
-fn standing<'a>(
-    context: &CommandContext,
-    journal: &'a SetupJournal,
-) -> Result<Vec<FoundFile<'a>>, CommandFailure> {
-    let mut files = Vec::new();
-    for texts in &journal.files {
-        if texts.path == context.policy_path() {
-            continue;
-        }
-        let now = config_files::read(&texts.path)?;
-        let standing = texts.standing_since(texts.original.as_deref(), now.as_deref());
-        files.push(FoundFile {
-            texts,
-            standing,
-            now,
-        });
-    }
-    restored_files::refuse_edited(context, &files)?;
-    Ok(files)
 }
