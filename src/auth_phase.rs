@@ -208,21 +208,21 @@ impl LoginContext<'_> {
         };
         self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
         let time = loaded.time(clock::now());
-        let pace = UniformTiming::of(&loaded.policy, time, began);
+        let timing = UniformTiming::of(&loaded.policy, time, began);
         let store = match self.source()? {
             FactorSource::Files(store) => store,
             FactorSource::Daemon(uid) => {
                 let account = account.as_ref();
-                return self.through_daemon(transaction, (&loaded, asked), account, uid, pace);
+                return self.through_daemon(transaction, (&loaded, asked), account, uid, timing);
             }
         };
         let holder = match self.holder(&store, account.as_ref()) {
-            Err(failure) if pace.is_even() && failure.is_contradiction() => {
+            Err(failure) if timing.is_even() && failure.is_contradiction() => {
                 self.log_failed(transaction, &failure);
                 return self.refuse_like_a_wrong_code(
                     transaction,
                     &loaded.policy,
-                    pace,
+                    timing,
                     account.as_ref(),
                 );
             }
@@ -235,7 +235,7 @@ impl LoginContext<'_> {
                 (&store, &loaded, asked),
                 &service,
                 account,
-                pace,
+                timing,
             );
         };
         self.log_found_by_uid(transaction, &holder);
@@ -249,9 +249,9 @@ impl LoginContext<'_> {
         if attempt.loaded.policy.fleet.enabled {
             let name = account.as_ref().map_or("", |account| &account.name);
             let mut source = FleetVerdictSource::new(attempt, name);
-            return self.ask(transaction, &mut source, pace, account.as_ref());
+            return self.ask(transaction, &mut source, timing, account.as_ref());
         }
-        self.ask(transaction, &mut attempt, pace, account.as_ref())
+        self.ask(transaction, &mut attempt, timing, account.as_ref())
     }
 
     /// The policy's decision, as far as it needs no record. Groups that cannot be used for it are logged.

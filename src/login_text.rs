@@ -64,8 +64,8 @@ pub const fn passed_over(cause: NonCodeAnswer) -> Option<&'static str> {
 
 /// Text that says why no code is looked at.
 #[must_use]
-pub fn closed(gate: ThrottleStatus) -> String {
-    match gate {
+pub fn closed(status: ThrottleStatus) -> String {
+    match status {
         ThrottleStatus::Open => String::new(),
         ThrottleStatus::LockedFor(seconds) => {
             format!("Too many wrong codes. Try again in {}.", duration(seconds))

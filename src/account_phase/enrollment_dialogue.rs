@@ -77,7 +77,7 @@ impl EnrollmentDialogue<'_> {
     pub fn enroll(&mut self, dialogue: &mut LoginDialogue<'_>) -> Result<(), EnrollmentAbort> {
         let invite = self.begin(dialogue)?;
         let new = self.confirmed(dialogue, DeviceName::first(), self.mode)?;
-        let (new, ticket) = self.store_first(dialogue, new, invite)?;
+        let (new, shown) = self.store_first(dialogue, new, invite)?;
         self.log(dialogue, LoginEvent::Enrolled, &new.device.name);
         dialogue.say(enrollment_text::STORED);
         dialogue.say(&enrollment_text::recovery(
@@ -85,7 +85,7 @@ impl EnrollmentDialogue<'_> {
             self.medium(),
         ));
         // The first device counts, whatever becomes of the second.
-        match self.second(dialogue, new.device.id, ticket) {
+        match self.second(dialogue, new.device.id, shown) {
             Ok(second) => {
                 self.log(dialogue, LoginEvent::Enrolled, &second.device.name);
                 dialogue.confirm(enrollment_text::SECOND_STORED);
@@ -290,17 +290,17 @@ impl EnrollmentDialogue<'_> {
         new: ConfirmedDevice,
         invite: Option<CredentialId>,
     ) -> Result<(NewEnrollment, ShownInvitation), EnrollmentAbort> {
-        let (new, ticket) = self.stored(dialogue, new, DevicesBefore::None, (invite, None))?;
-        Ok((new, ticket.unwrap_or(ShownInvitation::NotAsked)))
+        let (new, shown) = self.stored(dialogue, new, DevicesBefore::None, (invite, None))?;
+        Ok((new, shown.unwrap_or(ShownInvitation::NotAsked)))
     }
 
-    /// Stores a device beside those of `before`; `invite` and `ticket` are those of [`StillAllowed`].
+    /// Stores a device beside those of `before`; `invite` and `shown` are those of [`StillAllowed`].
     fn stored(
         &mut self,
         dialogue: &mut LoginDialogue<'_>,
         new: ConfirmedDevice,
         before: DevicesBefore,
-        (invite, ticket): (Option<CredentialId>, Option<ShownInvitation>),
+        (invite, shown): (Option<CredentialId>, Option<ShownInvitation>),
     ) -> Result<(NewEnrollment, Option<ShownInvitation>), EnrollmentAbort> {
         self.same_user(dialogue)?;
         let factor = UserFactor {
@@ -311,10 +311,10 @@ impl EnrollmentDialogue<'_> {
         let mut allowed = StillAllowed {
             attempt: &mut self.attempt,
             invite,
-            ticket,
+            shown,
         };
         let new = operations::enroll(&factor, new, before, clock::now()?, &mut allowed)?;
-        Ok((new, allowed.ticket))
+        Ok((new, allowed.shown))
     }
 
     /// Refuses where another module has put another user in this place since.
@@ -335,14 +335,14 @@ impl EnrollmentDialogue<'_> {
         &mut self,
         dialogue: &mut LoginDialogue<'_>,
         first: CredentialId,
-        ticket: ShownInvitation,
+        shown: ShownInvitation,
     ) -> Result<NewEnrollment, EnrollmentAbort> {
         if !enrollment_text::is_yes(&dialogue.ask(enrollment_text::ANOTHER)?) {
             return Err(EnrollmentAbort::Skipped);
         }
         let new = self.confirmed(dialogue, DeviceName::second(), EnrollmentMode::Offered)?;
         let before = DevicesBefore::With(first);
-        let (new, _) = self.stored(dialogue, new, before, (None, Some(ticket)))?;
+        let (new, _) = self.stored(dialogue, new, before, (None, Some(shown)))?;
         Ok(new)
     }
 

@@ -16,7 +16,7 @@ pub(super) struct StillAllowed<'s, 'a> {
     /// The invitation whose code was typed.
     pub(super) invite: Option<CredentialId>,
     /// Result of that; `None` before the first device.
-    pub(super) ticket: Option<ShownInvitation>,
+    pub(super) shown: Option<ShownInvitation>,
 }
 
 impl ChangeSteps for StillAllowed<'_, '_> {
@@ -29,12 +29,12 @@ impl ChangeSteps for StillAllowed<'_, '_> {
     ) -> Result<(), EnrollmentAbort> {
         let open = record.and_then(|record| record.invite.as_ref());
         let invite = self.invite;
-        let ticket = *self
-            .ticket
+        let shown = *self
+            .shown
             .get_or_insert_with(|| ShownInvitation::of(invite, open));
         let (service, clock) = (self.attempt.service, self.attempt.clock);
         let policy = self.attempt.current_policy()?;
-        still_allowed(policy, service, ticket, clock()?).map_err(EnrollmentAbort::Withdrawn)
+        still_allowed(policy, service, shown, clock()?).map_err(EnrollmentAbort::Withdrawn)
     }
 }
 
@@ -65,11 +65,11 @@ impl ShownInvitation {
 fn still_allowed(
     policy: &Policy,
     service: &str,
-    ticket: ShownInvitation,
+    shown: ShownInvitation,
     now: u64,
 ) -> Result<(), EnrollmentPermission> {
     let off = !policy.asks_at(service) || policy.enroll_at_login == EnrollAtLogin::Off;
-    match ticket {
+    match shown {
         _ if off => Err(EnrollmentPermission::Policy),
         _ if !policy.enroll_needs_invite => Ok(()),
         ShownInvitation::NotAsked => Err(EnrollmentPermission::Policy),
@@ -85,9 +85,9 @@ mod tests {
     /// At the first device and at the second.
     #[test]
     fn an_enrollment_lasts_as_long_as_its_permission() {
-        let allowed = |lines: &str, ticket| {
+        let allowed = |lines: &str, shown| {
             let policy = format!("enabled = true\n{lines}").parse().unwrap();
-            still_allowed(&policy, "login", ticket, 100)
+            still_allowed(&policy, "login", shown, 100)
         };
         let offer = "enroll_at_login = \"offer\"\n";
         let invited = "enroll_at_login = \"offer\"\nenroll_needs_invite = true\n";
@@ -95,7 +95,7 @@ mod tests {
             Err(EnrollmentPermission::Policy),
             Err(EnrollmentPermission::Invitation),
         );
-        for (lines, ticket, expected) in [
+        for (lines, shown, expected) in [
             (offer, ShownInvitation::NotAsked, Ok(())),
             (offer, ShownInvitation::Gone, Ok(())),
             (invited, ShownInvitation::Until(101), Ok(())),
@@ -106,7 +106,7 @@ mod tests {
             ("", ShownInvitation::NotAsked, policy),
             ("", ShownInvitation::Until(101), policy),
         ] {
-            assert_eq!(allowed(lines, ticket), expected, "{lines}{ticket:?}");
+            assert_eq!(allowed(lines, shown), expected, "{lines}{shown:?}");
         }
         let off = format!("{offer}[services]\nlogin = false\n");
         assert_eq!(allowed(&off, ShownInvitation::NotAsked), policy);

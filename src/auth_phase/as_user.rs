@@ -51,7 +51,7 @@ impl LoginContext<'_> {
         (loaded, asked): (&LoadedPolicy, AskedLogin<'_>),
         account: Option<&Account>,
         uid: u32,
-        pace: UniformTiming,
+        timing: UniformTiming,
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
         let name = account.map_or("", |account| &account.name);
@@ -70,7 +70,7 @@ impl LoginContext<'_> {
             return Err(AttemptFailure::from(client.fault(DaemonFault::OtherFiles)).into());
         }
         if let Some(mut source) = DaemonVerdictSource::of_enrolled(policy, &client)? {
-            return self.ask(transaction, &mut source, pace, account);
+            return self.ask(transaction, &mut source, timing, account);
         }
         // Here no device can be given out: who may have one is let in, and who must have one is not.
         let decide = |transaction: &dyn PamTransaction| {
@@ -84,7 +84,13 @@ impl LoginContext<'_> {
             }
         };
         let is_enrolled = |_| Ok(DaemonVerdictSource::of_enrolled(policy, &client)?.is_some());
-        self.unenrolled(transaction, loaded, &decide, &is_enrolled, (account, pace))
+        self.unenrolled(
+            transaction,
+            loaded,
+            &decide,
+            &is_enrolled,
+            (account, timing),
+        )
     }
 }
 
@@ -114,7 +120,7 @@ mod tests {
             now: None,
             changed: 0,
         };
-        let pace = UniformTiming::of(&loaded.policy, time, Duration::ZERO);
+        let timing = UniformTiming::of(&loaded.policy, time, Duration::ZERO);
         let account = accounts::by_name(user).unwrap();
         let request = LoginRequest {
             account: account.as_ref(),
@@ -122,7 +128,7 @@ mod tests {
             address: None,
         };
         let asked = decide(&loaded.policy, &request, &mut |_| false).unwrap();
-        match login.through_daemon(&mut stage, (&loaded, asked), account.as_ref(), uid, pace) {
+        match login.through_daemon(&mut stage, (&loaded, asked), account.as_ref(), uid, timing) {
             Err(AuthAbort::Failed(failure)) => failure.to_string(),
             _ => panic!("a verdict"),
         }

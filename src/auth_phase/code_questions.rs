@@ -42,22 +42,22 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         source: &mut dyn VerdictSource,
-        mut pace: UniformTiming,
+        mut timing: UniformTiming,
         account: Option<&Account>,
     ) -> Result<AuthResult, AuthAbort> {
         let mut rest = self.all_tries(source.policy(), account);
         for left in (1..=rest.left).rev() {
             rest.left = left;
-            match self.question_gate(transaction, source, &pace)? {
+            match self.question_gate(transaction, source, &timing)? {
                 QuestionGate::Open => {}
                 // That was a password alone, and no first pass with a code.
                 QuestionGate::OpenAgain => rest.prompt.repeat(),
                 QuestionGate::RefuseAll => {
-                    return self.refuse_all(transaction, source.policy(), pace, rest);
+                    return self.refuse_all(transaction, source.policy(), timing, rest);
                 }
                 QuestionGate::Ended(ending) => return Ok(ending),
             }
-            pace.wait();
+            timing.wait();
             let echo = source.policy().echo;
             let Some(input) = answer_source::next(transaction, self.arguments, &rest.prompt, echo)?
             else {
@@ -67,18 +67,18 @@ impl LoginContext<'_> {
                 );
                 return Ok(AuthResult::Refused);
             };
-            pace.answered();
+            timing.answered();
             let judged = self.judged(transaction, source, &input, &rest)?;
             let was_closed = matches!(judged, Ok(AttemptResult::Refused(_)));
             let is_empty = matches!(judged, Err(NonCodeAnswer::Empty));
             let bytes = input.into_bytes();
-            match self.after_answer(transaction, source, &pace, judged, (account, &bytes))? {
+            match self.after_answer(transaction, source, &timing, judged, (account, &bytes))? {
                 ControlFlow::Break(ending) => return Ok(ending),
                 ControlFlow::Continue(words) => {
                     self.refuse_in_time(
                         transaction,
                         source.policy(),
-                        &pace,
+                        &timing,
                         &mut rest.prompt,
                         words,
                     );
@@ -128,7 +128,7 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         source: &dyn VerdictSource,
-        pace: &UniformTiming,
+        timing: &UniformTiming,
     ) -> Result<QuestionGate, AuthAbort> {
         let mut found = source.before()?;
         let mut open = QuestionGate::Open;
@@ -147,7 +147,7 @@ impl LoginContext<'_> {
         let line = match found {
             PreCheck::Throttle(ThrottleStatus::Open) => return Ok(open),
             // A user without a device is never locked out.
-            PreCheck::Throttle(closed) if pace.is_even() => {
+            PreCheck::Throttle(closed) if timing.is_even() => {
                 self.log_closed(transaction, closed);
                 return Ok(QuestionGate::RefuseAll);
             }
@@ -188,7 +188,7 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         source: &dyn VerdictSource,
-        pace: &UniformTiming,
+        timing: &UniformTiming,
         judged: JudgedAnswer,
         (account, input): (Option<&Account>, &[u8]),
     ) -> Result<ControlFlow<AuthResult, &'static str>, AuthAbort> {
@@ -198,10 +198,10 @@ impl LoginContext<'_> {
                 return Ok(ControlFlow::Break(ending));
             }
             Ok(AttemptResult::Compared(CodeOutcome::Rejected(why))) => {
-                let words = self.rejected(transaction, source, pace, &why);
+                let words = self.rejected(transaction, source, timing, &why);
                 return Ok(ControlFlow::Continue(words));
             }
-            Ok(AttemptResult::Refused(closed)) if pace.is_even() => {
+            Ok(AttemptResult::Refused(closed)) if timing.is_even() => {
                 self.log_closed(transaction, closed);
                 return Ok(ControlFlow::Continue(login_text::WRONG));
             }
@@ -219,9 +219,9 @@ impl LoginContext<'_> {
             Err(cause) => cause,
         };
         self.log_passed_over(transaction, cause);
-        // With an even pace, ending the login here would tell which users sshd refuses.
-        if !cause.ends_login() || pace.is_even() {
-            return Ok(ControlFlow::Continue(pace.words_of(cause)));
+        // With an even timing, ending the login here would tell which users sshd refuses.
+        if !cause.ends_login() || timing.is_even() {
+            return Ok(ControlFlow::Continue(timing.words_of(cause)));
         }
         let is_told = self.may_tell() && self.messages == MessageMode::Wanted;
         if let Some(text) = login_text::passed_over(cause).filter(|_| is_told) {
@@ -235,7 +235,7 @@ impl LoginContext<'_> {
         &self,
         transaction: &dyn PamTransaction,
         source: &dyn VerdictSource,
-        pace: &UniformTiming,
+        timing: &UniformTiming,
         why: &CodeRejection,
     ) -> &'static str {
         let line = self.about().rejected(why);
@@ -246,7 +246,7 @@ impl LoginContext<'_> {
             {
                 login_text::WRONG_OF_MANY
             }
-            _ => pace.words(why),
+            _ => timing.words(why),
         }
     }
 
@@ -287,9 +287,9 @@ impl LoginContext<'_> {
         Ok(AuthResult::Verified)
     }
 
-    fn closed(&self, transaction: &mut dyn PamTransaction, gate: ThrottleStatus) -> AuthResult {
-        self.log_closed(transaction, gate);
-        self.last_word(transaction, &login_text::closed(gate));
+    fn closed(&self, transaction: &mut dyn PamTransaction, status: ThrottleStatus) -> AuthResult {
+        self.log_closed(transaction, status);
+        self.last_word(transaction, &login_text::closed(status));
         AuthResult::NoMoreTries
     }
 
@@ -298,11 +298,11 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         policy: &Policy,
-        pace: &UniformTiming,
+        timing: &UniformTiming,
         prompt: &mut CodePrompt,
         why: &str,
     ) {
-        pace.wait();
+        timing.wait();
         transaction.delay_failure(policy.throttle.delay);
         self.refuse(transaction, prompt, why);
     }

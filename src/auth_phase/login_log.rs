@@ -69,8 +69,8 @@ impl LoginContext<'_> {
         }
     }
 
-    pub(super) fn log_closed(&self, transaction: &dyn PamTransaction, gate: ThrottleStatus) {
-        let line = self.about().closed(gate);
+    pub(super) fn log_closed(&self, transaction: &dyn PamTransaction, status: ThrottleStatus) {
+        let line = self.about().closed(status);
         transaction.log(LogPriority::Warning, line.as_str());
     }
 

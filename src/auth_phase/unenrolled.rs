@@ -26,7 +26,7 @@ impl LoginContext<'_> {
         (store, loaded, asked): (&FactorStore, &LoadedPolicy, AskedLogin<'_>),
         service: &str,
         account: Option<&Account>,
-        pace: UniformTiming,
+        timing: UniformTiming,
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
         // Where the account is not found, its name may have a note all the same.
@@ -53,7 +53,13 @@ impl LoginContext<'_> {
             };
             Ok(holder.as_ref().is_some_and(is_enrolled))
         };
-        self.unenrolled(transaction, loaded, &decide, &is_enrolled, (account, pace))
+        self.unenrolled(
+            transaction,
+            loaded,
+            &decide,
+            &is_enrolled,
+            (account, timing),
+        )
     }
 
     /// No device. A user who may or must get one is left to the account phase: it comes after the whole stack has
@@ -65,7 +71,7 @@ impl LoginContext<'_> {
         loaded: &LoadedPolicy,
         decide: &dyn Fn(&dyn PamTransaction) -> PolicyDecision,
         is_enrolled: &dyn Fn(bool) -> Result<bool, AttemptFailure>,
-        (account, mut pace): (Option<&Account>, UniformTiming),
+        (account, mut timing): (Option<&Account>, UniformTiming),
     ) -> Result<AuthResult, AuthAbort> {
         let policy = &loaded.policy;
         let decision = decide(transaction);
@@ -74,12 +80,12 @@ impl LoginContext<'_> {
                 LogPriority::Notice,
                 self.line(LoginEvent::DeviceRequired).as_str(),
             );
-            if pace.is_even() {
-                return self.refuse_like_a_wrong_code(transaction, policy, pace, account);
+            if timing.is_even() {
+                return self.refuse_like_a_wrong_code(transaction, policy, timing, account);
             }
         }
         // Question and result come as late as those of the users who are refused.
-        pace.wait();
+        timing.wait();
         let is_asked = match self.arguments.layout {
             PromptLayout::PasswordThenCode => {
                 self.forward_whole(transaction, login_text::PASSWORD_AND_CODE)?
@@ -92,8 +98,8 @@ impl LoginContext<'_> {
             }
             PromptLayout::Code => false,
         };
-        pace.answered();
-        pace.wait();
+        timing.answered();
+        timing.wait();
         if decision == PolicyDecision::DeviceRequired {
             self.last_word(transaction, login_text::DEVICE_REQUIRED);
             return Ok(AuthResult::Refused);
@@ -162,11 +168,11 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         policy: &Policy,
-        pace: UniformTiming,
+        timing: UniformTiming,
         account: Option<&Account>,
     ) -> Result<AuthResult, AuthAbort> {
         let all = self.all_tries(policy, account);
-        self.refuse_all(transaction, policy, pace, all)
+        self.refuse_all(transaction, policy, timing, all)
     }
 
     /// The rest of that dialogue.
@@ -174,17 +180,17 @@ impl LoginContext<'_> {
         &self,
         transaction: &mut dyn PamTransaction,
         policy: &Policy,
-        mut pace: UniformTiming,
+        mut timing: UniformTiming,
         mut rest: RemainingTries<'_>,
     ) -> Result<AuthResult, AuthAbort> {
         for _ in 0..rest.left {
-            pace.wait();
+            timing.wait();
             let Some(input) =
                 answer_source::next(transaction, self.arguments, &rest.prompt, policy.echo)?
             else {
                 return Ok(AuthResult::Refused);
             };
-            pace.answered();
+            timing.answered();
             let bytes = input.bytes();
             let again = verify::is_blank(bytes) && rest.prompt.left_empty() == EmptyAnswer::Again;
             let refused = rest.refused.as_ref();
@@ -197,7 +203,7 @@ impl LoginContext<'_> {
             self.refuse_in_time(
                 transaction,
                 policy,
-                &pace,
+                &timing,
                 &mut rest.prompt,
                 login_text::WRONG,
             );

@@ -145,12 +145,12 @@ mod tests {
     #[test]
     fn a_wait_ends_at_its_multiple() {
         let began = clock::monotonic();
-        let mut pace = UniformTiming(Some(began));
-        pace.wait();
+        let mut timing = UniformTiming(Some(began));
+        timing.wait();
         assert!(clock::monotonic() >= began + UNIT);
-        pace.answered();
-        assert!(pace.0.unwrap() >= began + UNIT);
-        pace.wait();
+        timing.answered();
+        assert!(timing.0.unwrap() >= began + UNIT);
+        timing.wait();
         assert!(clock::monotonic() >= began + UNIT * 2);
     }
 

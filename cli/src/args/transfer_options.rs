@@ -58,7 +58,7 @@ pub struct GoogleImportArgs {
     pub secret: PathPattern,
     /// Options of every import
     #[command(flatten)]
-    pub manner: ImportFlags,
+    pub flags: ImportFlags,
 }
 
 /// `import users-oath`.
@@ -68,7 +68,7 @@ pub struct OathImportArgs {
     pub file: PathBuf,
     /// Options of every import
     #[command(flatten)]
-    pub manner: ImportFlags,
+    pub flags: ImportFlags,
 }
 
 /// `import uri`.
@@ -81,7 +81,7 @@ pub struct UriImportArgs {
     pub user: Option<String>,
     /// Options of every import
     #[command(flatten)]
-    pub manner: ImportFlags,
+    pub flags: ImportFlags,
 }
 
 /// Options of every import.

@@ -55,7 +55,7 @@ fn from_google(
     moment: ImportMoment,
 ) -> Result<ExitCode, CommandFailure> {
     let (residents, silent) = residents(context, args.user.as_deref())?;
-    let (mut jobs, mut rows) = (Vec::new(), Vec::new());
+    let (mut imports, mut rows) = (Vec::new(), Vec::new());
     let mut progress = ProgressLine::new("Read", residents.len());
     for PasswdEntry { account, home, .. } in residents {
         progress.add(1);
@@ -81,25 +81,25 @@ fn from_google(
         };
         rows.extend(refusals(parsed.refused));
         if !parsed.items.is_empty() {
-            jobs.push(UserImport {
+            imports.push(UserImport {
                 account,
                 items: parsed.items,
             });
         }
     }
     drop(progress);
-    if args.all && jobs.is_empty() && rows.is_empty() {
+    if args.all && imports.is_empty() && rows.is_empty() {
         return Err(CommandFailure::refused("no user has such a file").next(format!(
             "{}If pam_google_authenticator has secret= in /etc/pam.d: --secret with the same path",
             unlisted(&silent)
         )));
     }
     let plan = ImportPlan {
-        jobs,
+        imports,
         refused: rows,
         unlisted: silent,
     };
-    finish(context, plan, &args.manner, moment, "google-authenticator")
+    finish(context, plan, &args.flags, moment, "google-authenticator")
 }
 
 /// The users whose files are read, all or this one, and the directories that are not proven to list theirs.
@@ -148,9 +148,9 @@ fn from_oath(
     let content = content_of(&args.file, None)?;
     let mut parsed = oath_users::parse(&content.bytes, &args.file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
-    let (jobs, rows) = assigned(parsed, |account| format!("there is no user {account}"))?;
-    let plan = ImportPlan::new(jobs, rows);
-    finish(context, plan, &args.manner, moment, "users-oath")
+    let (imports, rows) = assigned(parsed, |account| format!("there is no user {account}"))?;
+    let plan = ImportPlan::new(imports, rows);
+    finish(context, plan, &args.flags, moment, "users-oath")
 }
 
 fn from_uris(
@@ -174,22 +174,22 @@ fn from_uris(
     let content = content_of(file, user.as_ref())?;
     let mut parsed = uri_list::parse(&content.bytes, &file.display().to_string(), moment);
     note_shared(&mut parsed, &content);
-    let (jobs, rows) = match user {
+    let (imports, rows) = match user {
         Some(account) => {
             let items = std::mem::take(&mut parsed.items);
-            let jobs = if items.is_empty() {
+            let imports = if items.is_empty() {
                 Vec::new()
             } else {
                 vec![UserImport { account, items }]
             };
-            (jobs, refusals(parsed.refused).collect())
+            (imports, refusals(parsed.refused).collect())
         }
         None => assigned(parsed, |account| {
             format!("its label names no user of this machine ({account}); --user says whose it is")
         })?,
     };
-    let plan = ImportPlan::new(jobs, rows);
-    finish(context, plan, &args.manner, moment, "uri")
+    let plan = ImportPlan::new(imports, rows);
+    finish(context, plan, &args.flags, moment, "uri")
 }
 
 /// True if a file stands for standard input.
@@ -272,7 +272,7 @@ fn assigned(
 ) -> Result<(Vec<UserImport>, Vec<ImportRow>), CommandFailure> {
     let mut rows: Vec<ImportRow> = refusals(parsed.refused).collect();
     let accounts = AccountLookup::for_names(parsed.items.len());
-    let mut jobs: Vec<UserImport> = Vec::new();
+    let mut imports: Vec<UserImport> = Vec::new();
     let mut positions: BTreeMap<String, usize> = BTreeMap::new();
     let mut progress = ProgressLine::new("Looked up", parsed.items.len());
     for item in parsed.items {
@@ -282,21 +282,23 @@ fn assigned(
             rows.push(ImportRow::refused(item.place, None, reason));
             continue;
         };
-        add(&mut jobs, &mut positions, account, item);
+        add(&mut imports, &mut positions, account, item);
     }
-    Ok((jobs, rows))
+    Ok((imports, rows))
 }
 
 fn add(
-    jobs: &mut Vec<UserImport>,
+    imports: &mut Vec<UserImport>,
     positions: &mut BTreeMap<String, usize>,
     account: Account,
     item: ImportedDevice,
 ) {
-    let position = *positions.entry(account.name.clone()).or_insert(jobs.len());
-    match jobs.get_mut(position) {
-        Some(job) => job.items.push(item),
-        None => jobs.push(UserImport {
+    let position = *positions
+        .entry(account.name.clone())
+        .or_insert(imports.len());
+    match imports.get_mut(position) {
+        Some(import) => import.items.push(item),
+        None => imports.push(UserImport {
             account,
             items: vec![item],
         }),

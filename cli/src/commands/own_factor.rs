@@ -87,7 +87,7 @@ fn verify(context: &CommandContext, user: Option<&str>) -> Result<ExitCode, Comm
         let judged = AttemptResult::answered(answer, |_| Some(0));
         let judged = judged.ok_or_else(|| unanswered(&own.client.error(ReplyError::Malformed)))?;
         let mut report = match judged {
-            AttemptResult::Refused(gate) => return Err(refused_as_locked(user, gate)),
+            AttemptResult::Refused(status) => return Err(refused_as_locked(user, status)),
             judged => judged_report(user, judged)?,
         };
         // The daemon does not tell how far off a clock is.
@@ -195,12 +195,12 @@ fn device_names<'a>(user: &str, status: &'a StatusReply) -> Result<Vec<&'a str>,
 }
 
 /// The refusal of a user who is locked out, whose end only an administrator can bring forward.
-fn refused_as_locked(user: &str, gate: ThrottleStatus) -> CommandFailure {
-    let step = match gate {
+fn refused_as_locked(user: &str, status: ThrottleStatus) -> CommandFailure {
+    let step = match status {
         ThrottleStatus::LockedFor(_) => "Wait, or ask your administrator to unlock you.",
         ThrottleStatus::Open | ThrottleStatus::LockedUntilUnlock => {
             "Ask your administrator to unlock you."
         }
     };
-    locked_out(user, gate).next(step)
+    locked_out(user, status).next(step)
 }

@@ -152,8 +152,8 @@ pub(super) fn judged_report(
 }
 
 /// Refused because of too many wrong codes.
-pub(super) fn locked_out(user: &str, gate: ThrottleStatus) -> CommandFailure {
-    let failure = match gate {
+pub(super) fn locked_out(user: &str, status: ThrottleStatus) -> CommandFailure {
+    let failure = match status {
         ThrottleStatus::LockedFor(seconds) => CommandFailure::refused(format!(
             "{user} is locked out for {} after too many wrong codes",
             span(seconds)

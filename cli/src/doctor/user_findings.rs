@@ -171,12 +171,12 @@ fn enrolled(
     state: &UserState,
     now: u64,
 ) -> (FactorStatus, Vec<DoctorFinding>) {
-    let gate = verify::gate(throttle, state, now);
+    let throttled = verify::gate(throttle, state, now);
     let mut findings: Vec<DoctorFinding> = Vec::new();
-    findings.extend(locked_out(gate, &record.user, state.failures));
+    findings.extend(locked_out(throttled, &record.user, state.failures));
     findings.extend(lost_counters(record, state));
     findings.extend(without_way_in(record, state));
-    let factor = if gate == ThrottleStatus::Open {
+    let factor = if throttled == ThrottleStatus::Open {
         FactorStatus::Usable(status)
     } else {
         FactorStatus::LockedOut
@@ -184,9 +184,9 @@ fn enrolled(
     (factor, findings)
 }
 
-fn locked_out(gate: ThrottleStatus, user: &str, failures: u32) -> Option<DoctorFinding> {
+fn locked_out(status: ThrottleStatus, user: &str, failures: u32) -> Option<DoctorFinding> {
     let unlock = suggested_command::twofactor("unlock", &[user], &[]);
-    match gate {
+    match status {
         ThrottleStatus::Open => None,
         ThrottleStatus::LockedFor(seconds) => Some(DoctorFinding::warning(
             "locked-out",

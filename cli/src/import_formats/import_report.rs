@@ -60,15 +60,16 @@ struct ReportItem {
 impl ImportReport {
     /// Sums up.
     pub fn new(format: &'static str, stage: ImportStage, rows: Vec<ImportRow>) -> Self {
-        let sum =
-            |fate: fn(&ImportResult) -> bool| rows.iter().filter(|row| fate(&row.fate)).count();
+        let sum = |result: fn(&ImportResult) -> bool| {
+            rows.iter().filter(|row| result(&row.result)).count()
+        };
         Self {
             format,
             dry_run: stage == ImportStage::Planned,
-            taken: sum(|fate| *fate == ImportResult::Taken),
-            replaced: sum(|fate| *fate == ImportResult::Replaced),
-            already_there: sum(|fate| *fate == ImportResult::Present),
-            refused: sum(|fate| matches!(fate, ImportResult::Refused(_))),
+            taken: sum(|result| *result == ImportResult::Taken),
+            replaced: sum(|result| *result == ImportResult::Replaced),
+            already_there: sum(|result| *result == ImportResult::Present),
+            refused: sum(|result| matches!(result, ImportResult::Refused(_))),
             items: rows.into_iter().map(ReportItem::new).collect(),
             unlisted: Vec::new(),
             old_lines: Vec::new(),
@@ -211,7 +212,7 @@ pub fn unlisted(directories: &[String]) -> String {
 
 impl ReportItem {
     fn new(row: ImportRow) -> Self {
-        let (result, reason) = match row.fate {
+        let (result, reason) = match row.result {
             ImportResult::Taken => ("taken", None),
             ImportResult::Replaced => ("replaced", None),
             ImportResult::Present => ("already there", None),

@@ -53,7 +53,7 @@ pub struct ImportRow {
     /// Kind and settings.
     pub settings: Option<String>,
     /// Result for it.
-    pub fate: ImportResult,
+    pub result: ImportResult,
     /// Scratch codes that go on working.
     pub scratch_codes: usize,
     /// Notes for the administrator.
@@ -68,7 +68,7 @@ impl ImportRow {
             user,
             device: None,
             settings: None,
-            fate: ImportResult::Refused(reason.into()),
+            result: ImportResult::Refused(reason.into()),
             scratch_codes: 0,
             notes: Vec::new(),
         }
@@ -76,7 +76,7 @@ impl ImportRow {
 
     /// True if it changes the record.
     pub const fn changes(&self) -> bool {
-        matches!(self.fate, ImportResult::Taken | ImportResult::Replaced)
+        matches!(self.result, ImportResult::Taken | ImportResult::Replaced)
     }
 }
 
@@ -133,7 +133,7 @@ impl RecordDraft {
             user: Some(self.record.user.clone()),
             device: Some(device.name.to_string()),
             settings: Some(DeviceInfo::new(&device, None).settings()),
-            fate: ImportResult::Taken,
+            result: ImportResult::Taken,
             scratch_codes: 0,
             notes: item.notes.clone(),
         };
@@ -144,7 +144,7 @@ impl RecordDraft {
             last_used: 0,
             committed: false,
         };
-        row.fate = self.place(device, entry, &mut row.device);
+        row.result = self.place(device, entry, &mut row.device);
         let mut rows = Vec::new();
         if row.changes() {
             match self.scratch_codes(item)? {

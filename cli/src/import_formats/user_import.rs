@@ -26,25 +26,26 @@ pub struct UserImport {
     pub items: Vec<ImportedDevice>,
 }
 
-/// The jobs under the names of the records that count: the devices of an alias go to the user it stands for. Where that
-/// cannot be told, the job is refused when it is looked at.
-pub fn resolved(store: &FactorStore, jobs: Vec<UserImport>) -> Vec<UserImport> {
-    let mut resolved: Vec<UserImport> = Vec::with_capacity(jobs.len());
+/// The imports under the names of the records that count: the devices of an alias go to the user it stands for. Where that
+/// cannot be told, the import is refused when it is looked at.
+pub fn resolved(store: &FactorStore, imports: Vec<UserImport>) -> Vec<UserImport> {
+    let mut resolved: Vec<UserImport> = Vec::with_capacity(imports.len());
     let mut positions: BTreeMap<String, usize> = BTreeMap::new();
-    for mut job in jobs {
-        if let Ok(holder) = store.holder(&job.account)
+    for mut import in imports {
+        if let Ok(holder) = store.holder(&import.account)
             && holder.found_by == FoundBy::Uid
         {
-            job.items
+            import
+                .items
                 .iter_mut()
                 .for_each(|item| item.notes.push(ALIAS.into()));
-            job.account = holder.account;
+            import.account = holder.account;
         }
         let next = resolved.len();
-        let position = *positions.entry(job.account.name.clone()).or_insert(next);
+        let position = *positions.entry(import.account.name.clone()).or_insert(next);
         match resolved.get_mut(position) {
-            Some(same) => same.items.append(&mut job.items),
-            None => resolved.push(job),
+            Some(same) => same.items.append(&mut import.items),
+            None => resolved.push(import),
         }
     }
     resolved
@@ -67,16 +68,16 @@ pub struct ImportOptions {
 /// When the kernel gives no randomness. What is wrong with one user's files refuses that user's devices.
 pub fn plan(
     store: Option<&FactorStore>,
-    jobs: &[UserImport],
-    manner: ImportOptions,
+    imports: &[UserImport],
+    options: ImportOptions,
 ) -> Result<Vec<ImportRow>, CommandFailure> {
-    let mut progress = ProgressLine::new("Looked at", jobs.len());
+    let mut progress = ProgressLine::new("Looked at", imports.len());
     let mut rows = Vec::new();
-    for job in jobs {
+    for import in imports {
         rows.extend(
-            match store.map_or(Ok(None), |store| kept(store, &job.account)) {
-                Ok(kept) => drafted(job, kept, manner)?.1,
-                Err(failure) => refused(job, &failure),
+            match store.map_or(Ok(None), |store| kept(store, &import.account)) {
+                Ok(kept) => drafted(import, kept, options)?.1,
+                Err(failure) => refused(import, &failure),
             },
         );
         progress.add(1);
@@ -95,12 +96,12 @@ pub struct ImportOutcome {
 /// Does it. Users without a record are enrolled many at a time. The operations log what is stored.
 ///
 /// It ends early when the kernel gives no randomness, a whole batch cannot be stored, or a signal has come.
-pub fn write(store: &FactorStore, jobs: &[UserImport], manner: ImportOptions) -> ImportOutcome {
+pub fn write(store: &FactorStore, imports: &[UserImport], options: ImportOptions) -> ImportOutcome {
     let mut writer = ImportWriter {
         store,
-        jobs,
-        manner,
-        rows: Vec::with_capacity(jobs.len()),
+        imports,
+        options,
+        rows: Vec::with_capacity(imports.len()),
         positions: Vec::with_capacity(BATCH),
         newcomers: Vec::with_capacity(BATCH),
     };
@@ -117,11 +118,11 @@ pub fn write(store: &FactorStore, jobs: &[UserImport], manner: ImportOptions) ->
 /// The work of [`write()`].
 struct ImportWriter<'a> {
     store: &'a FactorStore,
-    jobs: &'a [UserImport],
-    manner: ImportOptions,
-    /// The rows of each job so far.
+    imports: &'a [UserImport],
+    options: ImportOptions,
+    /// The rows of each import so far.
     rows: Vec<Vec<ImportRow>>,
-    /// The jobs of `newcomers`.
+    /// The imports of `newcomers`.
     positions: Vec<usize>,
     /// New users whose rows are there already, and whose records are not stored yet.
     newcomers: Vec<NewRecord>,
@@ -129,15 +130,15 @@ struct ImportWriter<'a> {
 
 impl ImportWriter<'_> {
     fn all(&mut self) -> Result<(), CommandFailure> {
-        let mut progress = ProgressLine::new("Imported", self.jobs.len());
-        for (position, job) in self.jobs.iter().enumerate() {
+        let mut progress = ProgressLine::new("Imported", self.imports.len());
+        for (position, import) in self.imports.iter().enumerate() {
             interrupt::check()?;
-            let rows = match self.store.record(&job.account) {
-                Ok(None) => self.planned(position, job)?,
-                Ok(Some(_)) | Err(_) => self.one_by_one(job)?,
+            let rows = match self.store.record(&import.account) {
+                Ok(None) => self.planned(position, import)?,
+                Ok(Some(_)) | Err(_) => self.one_by_one(import)?,
             };
             self.rows.push(rows);
-            if self.newcomers.len() == BATCH || position + 1 == self.jobs.len() {
+            if self.newcomers.len() == BATCH || position + 1 == self.imports.len() {
                 let count = self.newcomers.len();
                 self.flush()?;
                 progress.add(count);
@@ -150,12 +151,12 @@ impl ImportWriter<'_> {
     fn planned(
         &mut self,
         position: usize,
-        job: &UserImport,
+        import: &UserImport,
     ) -> Result<Vec<ImportRow>, CommandFailure> {
-        let (draft, planned) = drafted(job, None, self.manner)?;
+        let (draft, planned) = drafted(import, None, self.options)?;
         if planned.iter().any(ImportRow::changes) {
             let newcomer = NewRecord {
-                account: job.account.clone(),
+                account: import.account.clone(),
                 record: draft.record,
                 entries: draft.entries,
             };
@@ -165,8 +166,8 @@ impl ImportWriter<'_> {
         Ok(planned)
     }
 
-    fn one_by_one(&self, job: &UserImport) -> Result<Vec<ImportRow>, CommandFailure> {
-        one_by_one(self.store, job, self.manner)
+    fn one_by_one(&self, import: &UserImport) -> Result<Vec<ImportRow>, CommandFailure> {
+        one_by_one(self.store, import, self.options)
     }
 
     /// Stores the newcomers. A user who got a record meanwhile is treated like all users who have one.
@@ -175,11 +176,12 @@ impl ImportWriter<'_> {
             return Ok(());
         }
         interrupt::check()?;
-        let imported = command_log::newcomers(self.store, &self.newcomers, self.manner.from);
+        let imported = command_log::newcomers(self.store, &self.newcomers, self.options.from);
         self.newcomers.clear();
         let mut occupied = Vec::new();
         for (position, result) in self.positions.drain(..).zip(imported.results) {
-            let (Some(job), Some(rows)) = (self.jobs.get(position), self.rows.get_mut(position))
+            let (Some(import), Some(rows)) =
+                (self.imports.get(position), self.rows.get_mut(position))
             else {
                 continue;
             };
@@ -187,18 +189,18 @@ impl ImportWriter<'_> {
                 Ok(BulkEnrollment::Done) => {}
                 Ok(BulkEnrollment::Occupied) => {
                     rows.clear();
-                    occupied.push((position, job));
+                    occupied.push((position, import));
                 }
                 // The failure of all is told of each.
                 Err(_) if imported.ended.is_some() => rows.clear(),
-                Err(error) => *rows = refused(job, &for_user(error, &job.account.name)),
+                Err(error) => *rows = refused(import, &for_user(error, &import.account.name)),
             }
         }
         if let Some(error) = imported.ended {
             return Err(error.into());
         }
-        for (position, job) in occupied {
-            let done = self.one_by_one(job)?;
+        for (position, import) in occupied {
+            let done = self.one_by_one(import)?;
             if let Some(rows) = self.rows.get_mut(position) {
                 *rows = done;
             }
@@ -206,17 +208,17 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
-    /// Rows of what did not come about: of newcomers who were not stored, and of the jobs after them.
+    /// Rows of what did not come about: of newcomers who were not stored, and of the imports after them.
     fn give_up(&mut self, failure: &CommandFailure) {
         for position in self.positions.drain(..) {
             if let Some(rows) = self.rows.get_mut(position) {
                 rows.clear();
             }
         }
-        self.rows.resize(self.jobs.len(), Vec::new());
-        let without_rows = self.jobs.iter().zip(&mut self.rows);
-        for (job, rows) in without_rows.filter(|(_, rows)| rows.is_empty()) {
-            *rows = refused(job, failure);
+        self.rows.resize(self.imports.len(), Vec::new());
+        let without_rows = self.imports.iter().zip(&mut self.rows);
+        for (import, rows) in without_rows.filter(|(_, rows)| rows.is_empty()) {
+            *rows = refused(import, failure);
         }
     }
 }
@@ -224,14 +226,14 @@ impl ImportWriter<'_> {
 /// Stores one device after the other.
 fn one_by_one(
     store: &FactorStore,
-    job: &UserImport,
-    manner: ImportOptions,
+    import: &UserImport,
+    options: ImportOptions,
 ) -> Result<Vec<ImportRow>, CommandFailure> {
-    let factor = command_log::factor(store, &job.account);
-    let imported = operations::import_devices(&factor, manner.from, |kept, writer| {
-        let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
+    let factor = command_log::factor(store, &import.account);
+    let imported = operations::import_devices(&factor, options.from, |kept, writer| {
+        let mut draft = RecordDraft::new(&import.account, kept, options.existing, options.moment);
         let mut rows = Vec::new();
-        for item in &job.items {
+        for item in &import.items {
             let taken = draft.take(item)?;
             let changed = taken.iter().any(ImportRow::changes);
             let entry = draft.entries.last().copied();
@@ -240,25 +242,25 @@ fn one_by_one(
             {
                 // The draft is no longer what is stored, so nothing can be built upon it.
                 let failure = error.into();
-                let left = job.items.iter().skip(rows.len());
-                rows.extend(left.map(|item| refused_item(job, item, &failure)));
+                let left = import.items.iter().skip(rows.len());
+                rows.extend(left.map(|item| refused_item(import, item, &failure)));
                 break;
             }
             rows.extend(taken);
         }
         Ok(rows)
     });
-    imported.unwrap_or_else(|error| Ok(refused(job, &error.into())))
+    imported.unwrap_or_else(|error| Ok(refused(import, &error.into())))
 }
 
 fn drafted(
-    job: &UserImport,
+    import: &UserImport,
     kept: Option<(UserRecord, UserState)>,
-    manner: ImportOptions,
+    options: ImportOptions,
 ) -> Result<(RecordDraft, Vec<ImportRow>), CommandFailure> {
-    let mut draft = RecordDraft::new(&job.account, kept, manner.existing, manner.moment);
-    let mut rows = Vec::with_capacity(job.items.len());
-    for item in &job.items {
+    let mut draft = RecordDraft::new(&import.account, kept, options.existing, options.moment);
+    let mut rows = Vec::with_capacity(import.items.len());
+    for item in &import.items {
         rows.extend(draft.take(item)?);
     }
     Ok((draft, rows))
@@ -273,13 +275,15 @@ fn kept(
     Ok(snapshot.map(|snapshot| (snapshot.record, snapshot.state)))
 }
 
-fn refused(job: &UserImport, failure: &CommandFailure) -> Vec<ImportRow> {
-    let items = job.items.iter();
-    items.map(|item| refused_item(job, item, failure)).collect()
+fn refused(import: &UserImport, failure: &CommandFailure) -> Vec<ImportRow> {
+    let items = import.items.iter();
+    items
+        .map(|item| refused_item(import, item, failure))
+        .collect()
 }
 
-fn refused_item(job: &UserImport, item: &ImportedDevice, failure: &CommandFailure) -> ImportRow {
-    let user = Some(job.account.name.clone());
+fn refused_item(import: &UserImport, item: &ImportedDevice, failure: &CommandFailure) -> ImportRow {
+    let user = Some(import.account.name.clone());
     ImportRow::refused(
         item.place.clone(),
         user,

@@ -220,9 +220,15 @@ impl LoginAttempt<'_> {
         else {
             return Ok(AttemptResult::Gone);
         };
-        let against = CredentialSet::Devices(counter);
+        let credentials = CredentialSet::Devices(counter);
         let answer = (input, form);
-        let judged = self.judge(locked, &loaded.record, answer, against, JudgingHost::Alone);
+        let judged = self.judge(
+            locked,
+            &loaded.record,
+            answer,
+            credentials,
+            JudgingHost::Alone,
+        );
         self.known.record = Some(loaded);
         judged
     }
@@ -265,12 +271,12 @@ impl LoginAttempt<'_> {
         };
         let mut record = loaded.record;
         accepts.narrow(&mut record);
-        let against = CredentialSet::ChangeProof;
+        let credentials = CredentialSet::ChangeProof;
         self.judge(
             locked,
             &record,
             (input, AnswerForm::Code),
-            against,
+            credentials,
             JudgingHost::Alone,
         )
     }
@@ -287,12 +293,12 @@ impl LoginAttempt<'_> {
         let Some(record) = loaded.record.into_invitation() else {
             return Ok((AttemptResult::Gone, None));
         };
-        let against = CredentialSet::Invitation(counter);
+        let credentials = CredentialSet::Invitation(counter);
         let judged = self.judge(
             locked,
             &record,
             (input, AnswerForm::Code),
-            against,
+            credentials,
             JudgingHost::Alone,
         )?;
         Ok((judged, record.bypass.map(|invite| invite.id)))

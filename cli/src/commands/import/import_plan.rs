@@ -18,7 +18,7 @@ use crate::output::CommandReport as _;
 /// Content that was read.
 pub(super) struct ImportPlan {
     /// The devices of each user.
-    pub jobs: Vec<UserImport>,
+    pub imports: Vec<UserImport>,
     /// Entries that cannot be imported.
     pub refused: Vec<ImportRow>,
     /// Directories that list none of their users.
@@ -27,9 +27,9 @@ pub(super) struct ImportPlan {
 
 impl ImportPlan {
     /// A plan of one file.
-    pub const fn new(jobs: Vec<UserImport>, refused: Vec<ImportRow>) -> Self {
+    pub const fn new(imports: Vec<UserImport>, refused: Vec<ImportRow>) -> Self {
         Self {
-            jobs,
+            imports,
             refused,
             unlisted: Vec::new(),
         }
@@ -40,16 +40,18 @@ impl ImportPlan {
 pub(super) fn finish(
     context: &CommandContext,
     plan: ImportPlan,
-    options: &ImportFlags,
+    flags: &ImportFlags,
     moment: ImportMoment,
     from: &'static str,
 ) -> Result<ExitCode, CommandFailure> {
-    let ImportPlan { jobs, refused, .. } = plan;
-    if jobs.is_empty() && refused.is_empty() {
+    let ImportPlan {
+        imports, refused, ..
+    } = plan;
+    if imports.is_empty() && refused.is_empty() {
         return Err(CommandFailure::refused("there is no device in it"));
     }
-    let manner = ImportOptions {
-        existing: ExistingDevices::new(&options.replace),
+    let options = ImportOptions {
+        existing: ExistingDevices::new(&flags.replace),
         moment,
         from,
     };
@@ -62,17 +64,17 @@ pub(super) fn finish(
         imported
     };
     let store = context.store()?;
-    let jobs = match &store {
-        Some(store) => user_import::resolved(store, jobs),
-        None => jobs,
+    let imports = match &store {
+        Some(store) => user_import::resolved(store, imports),
+        None => imports,
     };
-    if !context.terminal.is_confirmed() || options.dry_run || jobs.is_empty() {
-        let rows = user_import::plan(store.as_ref(), &jobs, manner)?;
-        if !options.dry_run && !rows.iter().any(ImportRow::changes) {
+    if !context.terminal.is_confirmed() || flags.dry_run || imports.is_empty() {
+        let rows = user_import::plan(store.as_ref(), &imports, options)?;
+        if !flags.dry_run && !rows.iter().any(ImportRow::changes) {
             return report(context, &imported(ImportStage::Done, rows));
         }
         let planned = imported(ImportStage::Planned, rows);
-        if options.dry_run {
+        if flags.dry_run {
             return report(context, &planned);
         }
         context.terminal.prose(&planned.text())?;
@@ -83,7 +85,7 @@ pub(super) fn finish(
     let watch = ShutOutWatch::begin(context, &store);
     // A signal ends it after what it does at the moment, so that all of that is logged and told.
     interrupt::arm()?;
-    let ImportOutcome { rows, ended } = user_import::write(&store, &jobs, manner);
+    let ImportOutcome { rows, ended } = user_import::write(&store, &imports, options);
     let mut done = imported(ImportStage::Done, rows);
     done.warnings = watch.warnings();
     let exit = report(context, &done)?;

@@ -8,13 +8,13 @@ fn place(line: usize) -> SourceLine {
     SourceLine { file, line }
 }
 
-fn row(line: usize, user: &str, fate: ImportResult) -> ImportRow {
+fn row(line: usize, user: &str, result: ImportResult) -> ImportRow {
     ImportRow {
         device: Some("oath".to_owned()),
         settings: Some("TOTP SHA1, 6 digits, 30 s".to_owned()),
         notes: vec!["a note".into()],
         ..ImportRow {
-            fate,
+            result,
             ..ImportRow::refused(place(line), Some(user.to_owned()), "")
         }
     }

@@ -59,16 +59,16 @@ fn kept(items: &[ImportedDevice]) -> (UserRecord, UserState) {
     let mut draft = draft(None, ExistingDevices::Keep);
     items
         .iter()
-        .for_each(|item| assert!(fate(&mut draft, item).1 == ImportResult::Taken));
+        .for_each(|item| assert!(result(&mut draft, item).1 == ImportResult::Taken));
     let mut state = UserState::new(1000);
     state.devices = draft.entries;
     (draft.record, state)
 }
 
-/// Name and fate of the first row.
-fn fate(draft: &mut RecordDraft, item: &ImportedDevice) -> (String, ImportResult) {
+/// Name and result of the first row.
+fn result(draft: &mut RecordDraft, item: &ImportedDevice) -> (String, ImportResult) {
     let row = draft.take(item).unwrap().remove(0);
-    (row.device.unwrap(), row.fate)
+    (row.device.unwrap(), row.result)
 }
 
 fn names(draft: &RecordDraft) -> Vec<&str> {
@@ -85,17 +85,17 @@ fn several_devices_of_one_name_get_numbers() {
     let mut draft = draft(None, ExistingDevices::Keep);
     for (key, name) in [(1, "oath"), (2, "oath-2"), (3, "oath-3")] {
         assert_eq!(
-            fate(&mut draft, &item("oath", key)),
+            result(&mut draft, &item("oath", key)),
             (name.to_owned(), ImportResult::Taken)
         );
     }
     assert_eq!(
-        fate(&mut draft, &item("oath", 2)),
+        result(&mut draft, &item("oath", 2)),
         ("oath-2".to_owned(), ImportResult::Present)
     );
     assert_eq!(names(&draft), ["oath", "oath-2", "oath-3"]);
     assert_eq!(draft.entries.len(), 3);
-    let (name, clash) = fate(&mut draft, &item("oath-3", 9));
+    let (name, clash) = result(&mut draft, &item("oath-3", 9));
     assert_eq!(
         (name.as_str(), matches!(clash, ImportResult::Refused(_))),
         ("oath-3", true)
@@ -108,7 +108,7 @@ fn a_device_ends_an_invitation() {
     let mut record = UserRecord::new("alice".to_owned(), 1000);
     record.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
     let mut draft = draft(Some((record, UserState::new(1000))), ExistingDevices::Keep);
-    assert_eq!(fate(&mut draft, &item("oath", 1)).1, ImportResult::Taken);
+    assert_eq!(result(&mut draft, &item("oath", 1)).1, ImportResult::Taken);
     assert!(draft.record.invite.is_none());
     assert!(UserRecord::parse(&draft.record.to_toml()).is_ok());
 }
@@ -117,11 +117,14 @@ fn a_device_ends_an_invitation() {
 fn no_user_gets_more_than_seven() {
     let mut draft = draft(None, ExistingDevices::Replace);
     for key in 1..=7 {
-        assert_eq!(fate(&mut draft, &item("oath", key)).1, ImportResult::Taken);
+        assert_eq!(
+            result(&mut draft, &item("oath", key)).1,
+            ImportResult::Taken
+        );
     }
     let why = "alice has 7 devices, and no user can have more".to_owned();
     assert_eq!(
-        fate(&mut draft, &item("oath", 8)).1,
+        result(&mut draft, &item("oath", 8)).1,
         ImportResult::Refused(why)
     );
 }
@@ -130,16 +133,16 @@ fn no_user_gets_more_than_seven() {
 fn what_is_there_is_kept_unless_told_otherwise() {
     let before = kept(&[item("oath", 1)]);
     let mut keep = draft(Some(before.clone()), ExistingDevices::Keep);
-    assert_eq!(fate(&mut keep, &item("oath", 1)).1, ImportResult::Present);
+    assert_eq!(result(&mut keep, &item("oath", 1)).1, ImportResult::Present);
     assert!(keep.entries.is_empty());
     let mut keep = draft(Some(before.clone()), ExistingDevices::Keep);
-    let (_, refused) = fate(&mut keep, &item("oath", 2));
+    let (_, refused) = result(&mut keep, &item("oath", 2));
     assert!(matches!(refused, ImportResult::Refused(why) if why.contains("--replace")));
     assert_eq!(keep.record.devices[0].id, before.0.devices[0].id);
 
     let mut replace = draft(Some(before.clone()), ExistingDevices::Replace);
     assert_eq!(
-        fate(&mut replace, &item("oath", 2)).1,
+        result(&mut replace, &item("oath", 2)).1,
         ImportResult::Replaced
     );
     assert_eq!(names(&replace), ["oath"]);
@@ -152,18 +155,18 @@ fn the_same_key_is_the_same_device_under_any_name() {
     let before = kept(&[item("phone", 1)]);
     let mut keep = draft(Some(before.clone()), ExistingDevices::Keep);
     assert_eq!(
-        fate(&mut keep, &item("oath", 1)),
+        result(&mut keep, &item("oath", 1)),
         ("phone".to_owned(), ImportResult::Present)
     );
     let mut other = item("oath", 1);
     other.token.digits = Digits::new(8).unwrap();
     assert_eq!(
-        fate(&mut keep, &other),
+        result(&mut keep, &other),
         ("oath-2".to_owned(), ImportResult::Taken)
     );
     let mut replace = draft(Some(before), ExistingDevices::Replace);
     assert_eq!(
-        fate(&mut replace, &item("oath", 1)),
+        result(&mut replace, &item("oath", 1)),
         ("phone".to_owned(), ImportResult::Replaced)
     );
 }
@@ -181,14 +184,14 @@ fn what_was_used_on_either_side_stays_used() {
             Some((record.clone(), state.clone())),
             ExistingDevices::Replace,
         );
-        assert_eq!(fate(&mut replace, item).1, ImportResult::Replaced);
+        assert_eq!(result(&mut replace, item).1, ImportResult::Replaced);
         assert_eq!(replace.entries[0].next, next);
     }
     // Another key has a history of its own.
     let mut replace = draft(Some((record, state)), ExistingDevices::Replace);
     let mut other = item("oath", 2);
     other.next = 7;
-    assert_eq!(fate(&mut replace, &other).1, ImportResult::Replaced);
+    assert_eq!(result(&mut replace, &other).1, ImportResult::Replaced);
     assert_eq!(replace.entries[0].next, 7);
 }
 
@@ -209,10 +212,10 @@ fn scratch_codes_become_a_set_and_stronger_codes_stay() {
         let mut draft = draft(Some((record.clone(), state.clone())), existing);
         let rows = draft.take(&with_scratch(item("ga", 1), &codes)).unwrap();
         assert_eq!(
-            (rows.len(), &rows[0].fate, rows[0].scratch_codes),
+            (rows.len(), &rows[0].result, rows[0].scratch_codes),
             (2, &ImportResult::Taken, 0)
         );
-        assert!(matches!(&rows[1].fate, ImportResult::Refused(why) if why.contains("stronger")));
+        assert!(matches!(&rows[1].result, ImportResult::Refused(why) if why.contains("stronger")));
         assert_eq!(draft.record.recovery, strong);
     }
 }
@@ -228,7 +231,7 @@ fn a_scratch_code_that_was_used_here_stays_used() {
     );
     let rows = again.take(&first).unwrap();
     assert_eq!(
-        (&rows[0].fate, rows[0].scratch_codes),
+        (&rows[0].result, rows[0].scratch_codes),
         (&ImportResult::Replaced, 1)
     );
     let set = again.record.recovery.unwrap();

@@ -146,7 +146,7 @@ impl EnrolledFleet {
             terms: VerdictTerms {
                 policy: &self.policy,
                 record: &self.record,
-                against: CredentialSet::Devices(FailureCounter::Logins),
+                credentials: CredentialSet::Devices(FailureCounter::Logins),
                 now: step * 30,
             },
             typed,

@@ -22,7 +22,7 @@ pub struct VerdictTerms<'a> {
     /// The record of the user.
     pub record: &'a UserRecord,
     /// The credentials that the answer is compared with.
-    pub against: CredentialSet,
+    pub credentials: CredentialSet,
     /// Seconds since 1970-01-01 UTC. The state is not from later: [`verify::rebased`] comes first.
     pub now: u64,
 }
@@ -58,16 +58,17 @@ impl<'a> ChargedAnswer<'a> {
         let VerdictTerms {
             policy,
             record,
-            against,
+            credentials,
             now,
         } = terms;
         let state = committed(state, record);
-        let charged = match verify::charge_to(&policy.throttle, &state, against.counter(), now) {
+        let charged = match verify::charge_to(&policy.throttle, &state, credentials.counter(), now)
+        {
             Ok(charged) => charged,
             Err(closed) => return Err(ChargeStop::Ended(AttemptResult::Refused(closed))),
         };
         let answer = TypedAnswer::read(input, form, &verify::code_lengths(record));
-        if !matches!(against, CredentialSet::Invitation(_))
+        if !matches!(credentials, CredentialSet::Invitation(_))
             && refused_codes::is_repeated(&state.refused, &answer)
         {
             return Err(ChargeStop::Ended(AttemptResult::Repeated));
@@ -97,12 +98,12 @@ impl<'a> ChargedAnswer<'a> {
         let VerdictTerms {
             policy,
             record,
-            against,
+            credentials,
             now,
         } = self.terms;
         let verdict = verify::verdict(policy, record, &self.charged, &self.answer, now);
         let mut state = verdict.state;
-        match (&verdict.outcome, against) {
+        match (&verdict.outcome, credentials) {
             (CodeOutcome::Accepted(_), CredentialSet::Devices(FailureCounter::Logins)) => {
                 grant(&mut state);
             }

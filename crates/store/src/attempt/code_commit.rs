@@ -23,10 +23,10 @@ impl LoginAttempt<'_> {
         mut locked: LockedFactor<'_>,
         record: &UserRecord,
         answer: (&[u8], AnswerForm),
-        against: CredentialSet,
+        credentials: CredentialSet,
         host: JudgingHost,
     ) -> Result<AttemptResult, AttemptFailure> {
-        self.refresh_for(against, host)?;
+        self.refresh_for(credentials, host)?;
         let now = (self.clock)()?;
         let mut state = rebase(&mut locked, now)?;
         let policy = match host {
@@ -44,7 +44,7 @@ impl LoginAttempt<'_> {
         let terms = VerdictTerms {
             policy: &policy,
             record,
-            against,
+            credentials,
             now,
         };
         let charged = match ChargedAnswer::begin(terms, state, answer, |key| random::fill(key)) {
@@ -72,12 +72,12 @@ impl LoginAttempt<'_> {
     /// asked for before the policy had one. Invitations are judged by each host.
     fn refresh_for(
         &mut self,
-        against: CredentialSet,
+        credentials: CredentialSet,
         host: JudgingHost,
     ) -> Result<(), AttemptFailure> {
         let had_fleet = self.loaded.policy.fleet.enabled;
         let has_fleet = self.current_policy()?.fleet.enabled;
-        let is_invitation = matches!(against, CredentialSet::Invitation(_));
+        let is_invitation = matches!(credentials, CredentialSet::Invitation(_));
         if has_fleet && !had_fleet && host == JudgingHost::Alone && !is_invitation {
             return Err(OutageRefusal::FleetMeanwhile.into());
         }

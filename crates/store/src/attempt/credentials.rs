@@ -34,7 +34,7 @@ pub enum SharedPurpose {
 }
 
 impl SharedPurpose {
-    pub(super) const fn against(self) -> CredentialSet {
+    pub(super) const fn credentials(self) -> CredentialSet {
         match self {
             Self::Code(counter) => CredentialSet::Devices(counter),
             Self::Proof(_) => CredentialSet::ChangeProof,

@@ -67,9 +67,9 @@ impl LoginAttempt<'_> {
         if !is_local && !policy.fleet.outage_recovery {
             without_lasting_codes(&mut record);
         }
-        let against = CredentialSet::Devices(counter);
+        let credentials = CredentialSet::Devices(counter);
         let host = JudgingHost::CutOff(hosts);
-        let judged = self.judge(locked, &record, (input, form), against, host);
+        let judged = self.judge(locked, &record, (input, form), credentials, host);
         self.known.record = Some(loaded);
         judged
     }

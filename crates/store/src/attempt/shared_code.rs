@@ -161,7 +161,7 @@ impl LoginAttempt<'_> {
             terms: VerdictTerms {
                 policy: &self.loaded.policy,
                 record: &loaded.record,
-                against: purpose.against(),
+                credentials: purpose.credentials(),
                 now,
             },
             purpose,

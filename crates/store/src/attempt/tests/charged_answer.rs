@@ -9,12 +9,12 @@ use twofactor_core::verify::refused_codes::RefusedKey;
 fn judged(
     (policy, record, state): (&Policy, &UserRecord, &UserState),
     typed: &str,
-    against: CredentialSet,
+    credentials: CredentialSet,
 ) -> (AttemptResult, UserState) {
     let terms = VerdictTerms {
         policy,
         record,
-        against,
+        credentials,
         now: NOW,
     };
     let fill = |key: &mut RefusedKey| {
@@ -79,7 +79,7 @@ fn the_charge_is_what_counts_without_a_verdict() {
     let terms = VerdictTerms {
         policy: &policy,
         record: &record,
-        against: LOGIN,
+        credentials: LOGIN,
         now: NOW,
     };
     let right = code(STEP);
@@ -99,7 +99,7 @@ fn without_randomness_nothing_is_compared() {
     let terms = VerdictTerms {
         policy: &policy,
         record: &record,
-        against: LOGIN,
+        credentials: LOGIN,
         now: NOW,
     };
     for typed in [code(STEP), "000000".to_owned()] {

@@ -130,7 +130,7 @@ fn a_policy_that_was_broken_denies_without_counting() {
     assert_eq!(machine.files(), before);
 }
 
-/// What a host may judge alone is what the policy says when it judges.
+/// A host may judge alone by the policy at the time of the verdict.
 #[test]
 fn a_denial_that_came_meanwhile_counts() {
     let machine = in_fleet("");

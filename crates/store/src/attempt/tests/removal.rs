@@ -50,13 +50,13 @@ fn r43_a_login_as_the_record_goes_leaves_no_trace() {
     let (locked, loaded) = recorded.unwrap().unwrap();
     stopped.remove_record().unwrap();
     let input = code(STEP);
-    let against = CredentialSet::Devices(FailureCounter::Logins);
+    let credentials = CredentialSet::Devices(FailureCounter::Logins);
     let mut session = machine.session();
     let judged = session.judge(
         locked,
         &loaded.record,
         (input.as_bytes(), AnswerForm::Code),
-        against,
+        credentials,
         JudgingHost::Alone,
     );
     assert_eq!(judged, Ok(accepted(0, 0)));
@@ -88,7 +88,7 @@ fn r43_a_login_after_the_record_goes_is_not_judged() {
     nothing_is_left(&machine);
 }
 
-/// What was judged before the mark, such as the code of a user who removes the devices, may be used up by now.
+/// A code that was judged before the mark, such as that of a user who removes the devices, may be used up by now.
 #[test]
 fn r43_a_login_before_the_mark_keeps_the_record() {
     let machine = AttemptMachine::with_policy(ON);
