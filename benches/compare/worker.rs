@@ -37,7 +37,7 @@ pub struct Worker<'a> {
     program: PathBuf,
 }
 
-/// Which code a login is given.
+/// The code that a login is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeChoice {
     /// One that is right now.

@@ -58,7 +58,7 @@ impl DaemonCaller {
         })
     }
 
-    /// The same on one connection for all calls.
+    /// The time with one connection for all calls.
     pub fn kept_status(&self, count: usize) -> Spread {
         let mut stream = Self::connected(self.uid).unwrap();
         let call = self.status_call();

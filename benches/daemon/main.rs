@@ -2,7 +2,7 @@
 //! of it for users when another one does what it can against the daemon. On the disk of the build directory; needs root;
 //! `make bench` takes care of that.
 //!
-//! What is timed runs in processes of the machine, whose numbers the daemon sees: this program again, with `--inside`.
+//! The timed work runs in processes of the machine, whose numbers the daemon sees: this program again, with `--inside`.
 //!
 //! Without `--bench`, as `cargo test` runs it, everything is done a few times only, to prove that it works.
 #![allow(

@@ -60,7 +60,7 @@ fn ten_of_each() -> Vec<u32> {
     uids.flat_map(|uid| std::iter::repeat_n(uid, 10)).collect()
 }
 
-/// How those who hold connections open closed ones anew.
+/// Way in which the holders of connections open closed ones anew.
 #[derive(Clone, Copy)]
 enum HoldingPace {
     /// There are none.

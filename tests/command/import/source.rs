@@ -102,7 +102,7 @@ fn a_directory_that_lists_no_user_is_named() {
     assert!(!run.stdout.contains("Not looked at"), "{}", run.stdout);
 }
 
-/// Which directories there are is not known then: users could be left out silently.
+/// The directories are not known then: users could be left out silently.
 #[test]
 fn an_unreadable_list_of_directories_is_an_error() {
     let machine = desk_on();

@@ -6,7 +6,7 @@ use harness::desk::{json, strings};
 
 use super::{ARGUMENTS, JOURNAL, NONE, changed, files, installed, setup};
 
-/// What a shell does with the standard output of `setup --yes --json`.
+/// Redirection by a shell of the standard output of `setup --yes --json`.
 fn unwritten(output: &str) {
     let (machine, _) = installed();
     let before = files();
