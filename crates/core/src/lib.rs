@@ -5,6 +5,7 @@
 //! [`record`], [`state`], [`policy`]), then the verdict ([`verify`]) and what a new device needs ([`enroll`], [`otpauth`], [`qr`]).
 //! Nothing here opens a file, reads a clock or knows of PAM; new keys and codes take their randomness from the kernel.
 #![forbid(unsafe_code)]
+#![deny(clippy::missing_errors_doc)]
 
 pub mod account;
 pub mod backup;

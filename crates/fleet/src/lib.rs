@@ -3,6 +3,7 @@
 //! [`shared_attempt`] decides, without I/O, what an attempt asks of the store next. [`etcd_gateway`] speaks to etcd. The values
 //! in the store are sealed with [`fleet_key`], so that its owner can deny or roll back, but neither read nor forge.
 #![forbid(unsafe_code)]
+#![deny(clippy::missing_errors_doc)]
 
 pub mod attempt_id;
 pub mod certificate_facts;

@@ -4,6 +4,7 @@
 //! daemon is the service. What a client needs to pass a login is small: [`gate_call`], [`verify_call`] and the reader of flat JSON
 //! objects in [`json`]. The feature `service` adds the daemon's side.
 #![forbid(unsafe_code)]
+#![deny(clippy::missing_errors_doc)]
 
 pub mod fleet_attempt_call;
 pub mod fleet_change_call;

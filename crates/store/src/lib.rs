@@ -4,6 +4,7 @@
 //! keeps records and states. [`attempt`] makes one attempt to log in. [`operations`] change a user's factor. Nothing here knows
 //! of terminals or of PAM.
 #![deny(unsafe_code)]
+#![deny(clippy::missing_errors_doc)]
 
 pub mod account_rules;
 pub mod attempt;
