@@ -213,7 +213,13 @@ fn every_report_is_json_with_the_documented_keys() {
         ),
         (
             &["unlock", "alice"],
-            &["daemon_failures", "failures", "rebuilt", "user"],
+            &[
+                "daemon_failures",
+                "failures",
+                "rebuilt",
+                "user",
+                "waiting_for_clock",
+            ],
         ),
         (
             &["policy", "check"],
