@@ -93,28 +93,17 @@ impl UnmirroredUsers {
         Ok(users)
     }
 
-    /// The uid that stands in the note of a user; `None` where none was known, and in notes of 0.1.0. No note is no error: it was
-    /// forgotten meanwhile.
-    ///
-    /// # Errors
-    /// [`FileError`], also where something else stands in it.
-    pub fn uid_of(&self, user: &str) -> Result<Option<u32>, FileError> {
-        let Some(name) = file_names::state_file(user) else {
-            return Ok(None);
-        };
+    /// The uid that stands in the note of a user. `None` where none was known, and in notes of 0.1.0. A note that was edited, or restored
+    /// with other rights, tells none either, and still is one of its user.
+    #[must_use]
+    pub fn uid_of(&self, user: &str) -> Option<u32> {
+        let name = file_names::state_file(user)?;
         let path = Path::new(&name);
         let opened = file::open_file(&self.fd, path, FileOpening::Read, FileAccess::Private);
-        let (fd, stat) = match opened {
-            Err(error) if error.is_missing() => return Ok(None),
-            opened => opened?,
-        };
-        let bytes = file::read_all(fd, &stat)?;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let text = std::str::from_utf8(&bytes).ok();
-        let uid = text.and_then(|text| text.strip_suffix('\n')?.parse().ok());
-        uid.map(Some).ok_or(FileError::WrongType)
+        let (fd, stat) = opened.ok()?;
+        let bytes = file::read_all(fd, &stat).ok()?;
+        let text = std::str::from_utf8(&bytes).ok()?;
+        text.strip_suffix('\n')?.parse().ok()
     }
 
     /// Opens those of a state directory; `None` where the host is in no fleet, and there is no place for them. A host that is in one has
@@ -183,10 +172,10 @@ mod tests {
         notes.note("alice").unwrap();
         notes.note("alice").unwrap();
         notes.note("../é").unwrap();
-        assert_eq!(notes.uid_of("alice"), Ok(None));
+        assert_eq!(notes.uid_of("alice"), None);
         notes.note_with_uid("alice", 1000).unwrap();
-        assert_eq!(notes.uid_of("alice"), Ok(Some(1000)));
-        assert_eq!(notes.uid_of("bob"), Ok(None));
+        assert_eq!(notes.uid_of("alice"), Some(1000));
+        assert_eq!(notes.uid_of("bob"), None);
         assert!(notes.note("").is_err());
         assert!(UnmirroredUsers::has(state, "alice").unwrap());
         assert!(UnmirroredUsers::has(state, "../é").unwrap());

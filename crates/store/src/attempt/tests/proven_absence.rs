@@ -139,9 +139,32 @@ fn a_note_knows_its_user_by_number() {
     assert_eq!(unenrolled(&machine, "login", NOW), unmirrored);
     let toor = account("toor", 0);
     assert_eq!(is_refused(&machine, &toor, "login", NOW), None);
-    fs::write(fleet.join("unmirrored/root"), "7 7\n").unwrap();
-    let refusal = is_refused(&machine, &toor, "login", NOW);
-    assert!(matches!(refusal, Some(OutageRefusal::Notes(_))));
+}
+
+/// It is one without a number: the note of one user shuts no other out.
+#[test]
+fn an_odd_note_refuses_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = in_fleet("");
+    machine.met(MET);
+    let fleet = machine.store.path().join(FLEET_DIRECTORY);
+    UnmirroredUsers::open(&fleet).unwrap().note("root").unwrap();
+    let path = fleet.join("unmirrored/root");
+    let unmirrored = Some(OutageRefusal::Unmirrored);
+    let toor = account("toor", 0);
+    for (text, mode) in [
+        ("7 7\n", 0o600),
+        ("64002", 0o600),
+        ("64002\n\n", 0o600),
+        ("64002\n", 0o666),
+    ] {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let refusal = |user: &Account| is_refused(&machine, user, "login", NOW);
+        assert_eq!(refusal(&account("bob", 64002)), None, "{text:?} {mode:o}");
+        assert_eq!(refusal(&toor), unmirrored, "{text:?} {mode:o}");
+        assert_eq!(refusal(&account("root", 0)), unmirrored, "{text:?}");
+    }
 }
 
 /// The files of a host that is in a fleet still are copies.
