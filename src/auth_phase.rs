@@ -15,6 +15,8 @@ pub mod uniform_timing;
 mod verdict_source;
 pub mod wrong_password;
 
+use std::net::IpAddr;
+
 use twofactor_core::account::Account;
 use twofactor_core::policy::decision::{
     AskedLogin, LoginRequest, PolicyDecision, decide, switched_off,
@@ -168,90 +170,114 @@ impl LoginContext<'_> {
         // A service without a readable name follows the policy's default.
         let service = login_service::name(transaction).unwrap_or_default();
         if let Some(decision) = switched_off(&loaded.policy, &service) {
-            if decision == PolicyDecision::Disabled {
-                ticket_issue::claim_while_disabled(
-                    transaction,
-                    self.arguments,
-                    &loaded.policy,
-                    &self.user,
-                );
-            }
-            let is_still = |_: &dyn PamTransaction| Ok(true);
-            return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
+            return self.switched_off(transaction, (&file, &loaded), decision);
         }
-        let address = std::str::from_utf8(&self.rhost)
-            .ok()
-            .and_then(rhost_address);
         // One that is not found is named by no entry.
         let found = accounts::by_bytes(&self.user)?;
         let request = LoginRequest {
             account: found.as_ref(),
             service: &service,
-            address,
+            address: self.address(),
         };
         let asked = match self.decided(transaction, &loaded.policy, &request) {
             Ok(asked) => asked,
             Err(decision) => {
-                let is_still = |transaction: &dyn PamTransaction| {
-                    let account = accounts::by_bytes(&self.user)?;
-                    let account = account.as_ref();
-                    let request = LoginRequest { account, ..request };
-                    let decided = self.decided(transaction, &loaded.policy, &request);
-                    Ok(decided.is_err())
-                };
-                return self.not_asked(transaction, (&file, &loaded), decision, &is_still);
+                return self.exempt(transaction, (&file, &loaded), decision, &request);
             }
         };
-        let account = match found {
+        let known = match found {
             None => self.account()?,
             known => known,
         };
-        self.log_unusable_name(transaction, &loaded.policy, account.as_ref());
-        let time = loaded.time(clock::now());
-        let timing = UniformTiming::of(&loaded.policy, time, began);
+        let account = known.as_ref();
+        self.log_unusable_name(transaction, &loaded.policy, account);
+        let timing = UniformTiming::of(&loaded.policy, loaded.time(clock::now()), began);
         let store = match self.source()? {
             FactorSource::Files(store) => store,
             FactorSource::Daemon(uid) => {
-                let account = account.as_ref();
                 return self.through_daemon(transaction, (&loaded, asked), account, uid, timing);
             }
         };
-        let holder = match self.holder(&store, account.as_ref()) {
+        let holder = match self.holder(&store, account) {
             Err(failure) if timing.is_even() && failure.is_contradiction() => {
                 self.log_failed(transaction, &failure);
-                return self.refuse_like_a_wrong_code(
-                    transaction,
-                    &loaded.policy,
-                    timing,
-                    account.as_ref(),
-                );
+                let policy = &loaded.policy;
+                return self.refuse_like_a_wrong_code(transaction, policy, timing, account);
             }
-            known => known?,
+            holder => holder?,
         };
         let Some(holder) = holder.filter(is_enrolled) else {
-            let account = account.as_ref();
-            return self.unenrolled_by_files(
-                transaction,
-                (&store, &loaded, asked),
-                &service,
-                account,
-                timing,
-            );
+            let files = (&store, &loaded, asked);
+            return self.unenrolled_by_files(transaction, files, &service, account, timing);
         };
         self.log_found_by_uid(transaction, &holder);
+        let (files, login) = ((&file, loaded, &store), (&*service, account));
+        self.ask_enrolled(transaction, files, holder, login, timing)
+    }
+
+    /// Ends a login at which the policy is switched off, everywhere or for the service.
+    fn switched_off(
+        &self,
+        transaction: &mut dyn PamTransaction,
+        (file, loaded): (&PolicyFile, &LoadedPolicy),
+        decision: PolicyDecision,
+    ) -> Result<AuthResult, AuthAbort> {
+        if decision == PolicyDecision::Disabled {
+            let policy = &loaded.policy;
+            ticket_issue::claim_while_disabled(transaction, self.arguments, policy, &self.user);
+        }
+        self.not_asked(transaction, (file, loaded), decision, &|_| Ok(true))
+    }
+
+    /// Ends a login that an entry exempts, if one still does after a question.
+    fn exempt(
+        &self,
+        transaction: &mut dyn PamTransaction,
+        (file, loaded): (&PolicyFile, &LoadedPolicy),
+        decision: PolicyDecision,
+        request: &LoginRequest<'_>,
+    ) -> Result<AuthResult, AuthAbort> {
+        let is_still = |transaction: &dyn PamTransaction| {
+            let account = accounts::by_bytes(&self.user)?;
+            let account = account.as_ref();
+            let request = LoginRequest {
+                account,
+                ..*request
+            };
+            let decided = self.decided(transaction, &loaded.policy, &request);
+            Ok(decided.is_err())
+        };
+        self.not_asked(transaction, (file, loaded), decision, &is_still)
+    }
+
+    /// Asks a user who has a device, and judges what is typed: by the files of this host, or with the fleet.
+    fn ask_enrolled(
+        &self,
+        transaction: &mut dyn PamTransaction,
+        (file, loaded, store): (&PolicyFile, LoadedPolicy, &FactorStore),
+        holder: RecordHolder,
+        (service, account): (&str, Option<&Account>),
+        timing: UniformTiming,
+    ) -> Result<AuthResult, AuthAbort> {
         let (holder, known) = holder.into_loaded();
         let mut attempt = LoginAttempt {
-            address,
+            address: self.address(),
             role: login_service::session_role(transaction, &loaded.policy, &holder),
             known: KnownFactor::found(known),
-            ..LoginAttempt::new(&file, loaded, &store, &holder, &service)
+            ..LoginAttempt::new(file, loaded, store, &holder, service)
         };
         if attempt.loaded.policy.fleet.enabled {
-            let name = account.as_ref().map_or("", |account| &account.name);
+            let name = account.map_or("", |account| &account.name);
             let mut source = FleetVerdictSource::new(attempt, name);
-            return self.ask(transaction, &mut source, timing, account.as_ref());
+            return self.ask(transaction, &mut source, timing, account);
         }
-        self.ask(transaction, &mut attempt, timing, account.as_ref())
+        self.ask(transaction, &mut attempt, timing, account)
+    }
+
+    /// The address that the login comes from; `None` where the application names none.
+    fn address(&self) -> Option<IpAddr> {
+        let rhost = std::str::from_utf8(&self.rhost).ok()?;
+        rhost_address(rhost)
     }
 
     /// The policy's decision, as far as it needs no record. Groups that cannot be used for it are logged.
