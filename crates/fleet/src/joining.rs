@@ -227,6 +227,15 @@ fn planned(
         }
     }
     plan.report.brought = plan.bring.len() - plan.report.same;
+    add_fetched(&mut plan, there)?;
+    Ok(plan)
+}
+
+/// Adds the users whose record the store alone has.
+fn add_fetched(
+    plan: &mut JoinPlan,
+    there: BTreeMap<String, SharedRecord>,
+) -> Result<(), MembershipError> {
     for (user, record) in there {
         let Some(text) = record.content.text() else {
             continue;
@@ -241,7 +250,7 @@ fn planned(
             plan.report.fetched += 1;
         }
     }
-    Ok(plan)
+    Ok(())
 }
 
 fn opened_record(key: &FleetKey, user: &str, sealed: &[u8]) -> Result<SharedRecord, OutageReason> {
