@@ -21,11 +21,29 @@ pub struct PolicyFile {
 
 /// Other writers during an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OtherWriters {
+pub(super) enum OtherWriters {
     /// They wait for the lock.
     Wait,
     /// There is no lock, or it is held by a process that does not move.
     MayWrite,
+}
+
+impl OtherWriters {
+    /// Other writers beside one that waited for the lock, and may have it.
+    pub(super) const fn of(lock: Option<&OwnedFd>) -> Self {
+        match lock {
+            Some(_) => Self::Wait,
+            None => Self::MayWrite,
+        }
+    }
+
+    /// Name under which a new text is staged. Without the lock another process may write at the same moment.
+    pub(super) fn staged_name(self, name: &str) -> String {
+        match self {
+            Self::Wait => name.to_owned(),
+            Self::MayWrite => format!("{name}.{}", std::process::id()),
+        }
+    }
 }
 
 /// A policy that was read, or the defaults, of no file. It is kept for one login: nothing of it outlives that in the
@@ -147,11 +165,7 @@ impl PolicyFile {
         let current = self.text_if_there()?;
         let text = change(current.as_deref())?;
         let text = self.parse(text, 0)?.text;
-        let others = if lock.is_some() {
-            OtherWriters::Wait
-        } else {
-            OtherWriters::MayWrite
-        };
+        let others = OtherWriters::of(lock.as_ref());
         self.write(&text, current.as_deref(), others)
             .map_err(E::from)
     }
@@ -173,11 +187,7 @@ impl PolicyFile {
             .map_err(|error| self.error(FileFault::File(error)))?;
         let fd = file::open_directory(CWD, directory, FileAccess::Readable)
             .map_err(StoreError::file(directory))?;
-        // Without the lock another process may write at the same moment.
-        let staged = match others {
-            OtherWriters::Wait => name.to_owned(),
-            OtherWriters::MayWrite => format!("{name}.{}", std::process::id()),
-        };
+        let staged = others.staged_name(name);
         let stage = || {
             if others == OtherWriters::Wait {
                 remove_leftovers(&fd, name)?;

@@ -1,12 +1,15 @@
 //! A policy that cannot be used, replaced by one that can. Whatever it is, it is kept beside the new one.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
+use rustix::io::Errno;
 
-use crate::sys::file::{self, FileAccess};
+use crate::sys::file::{self, FileAccess, FileError, FlaggedRename};
 use twofactor_core::policy;
 
+use super::policy_file::OtherWriters;
 use super::state_generations::PATIENCE;
 use super::{FactorStore, FileFault, PolicyFile, StoreError};
 
@@ -69,11 +72,13 @@ impl PolicyFile {
         text: &str,
     ) -> Result<(), StoreError> {
         self.parse(text.to_owned(), 0)?;
-        let _lock = store.map(|store| store.lock_whole(PATIENCE)).transpose()?;
+        let lock = store.map(|store| store.lock_whole(PATIENCE)).transpose()?;
+        let lock = lock.flatten();
         if !shown.is_at(self.path()) {
             return Err(self.error(FileFault::Changed));
         }
-        self.exchange_unusable(shown, text)
+        let others = OtherWriters::of(lock.as_ref());
+        self.exchange_unusable(shown, text, (others, file::rename_flagged))
     }
 
     /// Puts `text` under the name of the unusable policy, and changes the names of both at once: at no moment is there no policy.
@@ -81,29 +86,79 @@ impl PolicyFile {
         &self,
         shown: &UnusablePolicy,
         text: &str,
+        (others, rename): (OtherWriters, FlaggedRename),
     ) -> Result<(), StoreError> {
         let failed = StoreError::file(self.path());
         let (directory, name) = file::parent_and_name(self.path()).map_err(&failed)?;
         let (_, kept) = file::parent_and_name(&shown.kept).map_err(&failed)?;
         let fd = file::open_directory(CWD, directory, FileAccess::Readable)
             .map_err(StoreError::file(directory))?;
-        let new = file::stage(&fd, kept, text.as_bytes(), FileAccess::Readable).map_err(&failed)?;
-        let published = file::flush(&new).and_then(|()| file::publish_new(&fd, kept));
-        if !published.map_err(&failed)? {
-            return Err(self.error(FileFault::Changed));
+        let staged = others.staged_name(name);
+        let new = stage(&fd, &staged, text).map_err(&failed)?;
+        match file::publish_new(&fd, &staged, kept, rename) {
+            Ok(true) => {}
+            Ok(false) => return Err(self.error(FileFault::Changed)),
+            Err(error) if error.is_unknown_rename() => {
+                return self.link_unusable(&fd, (name, kept, &staged), (shown, text));
+            }
+            Err(error) => return Err(failed(error)),
         }
-        let exchanged = file::exchange(&fd, name, kept).map_err(&failed);
+        let exchanged = file::exchange(&fd, name, kept, rename);
         if exchanged.is_ok() && shown.is_at(&shown.kept) {
             return file::flush_directory(&fd).map_err(&failed);
         }
         // A writer that waits for no lock was here in between: what it wrote gets its name again.
-        let restored = exchanged.and_then(|()| file::exchange(&fd, name, kept).map_err(&failed));
+        let restored = exchanged.and_then(|()| file::exchange(&fd, name, kept, rename));
         let stat = file::stat(&new).map_err(&failed)?;
         if file::is_still(&fd, kept, &stat).map_err(&failed)? {
             file::remove(&fd, kept).map_err(&failed)?;
         }
-        restored.and(Err(self.error(FileFault::Changed)))
+        match restored {
+            Ok(()) => Err(self.error(FileFault::Changed)),
+            Err(error) if error.is_unknown_rename() => {
+                self.link_unusable(&fd, (name, kept, &staged), (shown, text))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
+
+    /// Replaces it where the file system cannot change two names at once, as NFS: the unusable policy gets its second name first, and
+    /// the new one takes its first name then.
+    fn link_unusable(
+        &self,
+        fd: &OwnedFd,
+        (name, kept, staged): (&str, &str, &str),
+        (shown, text): (&UnusablePolicy, &str),
+    ) -> Result<(), StoreError> {
+        let failed = StoreError::file(self.path());
+        stage(fd, staged, text).map_err(&failed)?;
+        let linked = match file::link(fd, name, kept) {
+            // What has that name by now is not ours.
+            Err(FileError::System(_, Errno::EXIST)) => Err((self.error(FileFault::Changed), false)),
+            Err(error) => Err((failed(error), false)),
+            Ok(()) if shown.is_at(&shown.kept) && shown.is_at(self.path()) => Ok(()),
+            Ok(()) => Err((self.error(FileFault::Changed), true)),
+        };
+        let renamed = linked.and_then(|()| {
+            file::publish_renamed(fd, staged, name).map_err(|error| (failed(error), true))
+        });
+        if let Err((error, is_linked)) = renamed {
+            // The first error is the one to tell.
+            let _ = file::remove_leftover(fd, staged);
+            if is_linked {
+                let _ = file::remove(fd, kept);
+            }
+            return Err(error);
+        }
+        file::flush_directory(fd).map_err(&failed)
+    }
+}
+
+/// Writes the new policy, durably, under its temporary name.
+fn stage(directory: &OwnedFd, staged: &str, text: &str) -> Result<OwnedFd, FileError> {
+    let new = file::stage(directory, staged, text.as_bytes(), FileAccess::Readable)?;
+    file::flush(&new)?;
+    Ok(new)
 }
 
 /// `PATH.invalid`, or `PATH.invalid.2` and so on: an earlier one may be the only copy of a site's settings.

@@ -23,8 +23,9 @@ pub use file_error::FileError;
 pub use in_place::{size_limit, write_at, write_below};
 pub use presence::{is_absent, is_present, is_still};
 pub use replacement::{
-    exchange, flush_directory, flush_file_system, flush_names, publish, publish_as, publish_new,
-    publish_renamed, remove, remove_directory, remove_leftover, stage, write_file,
+    FlaggedRename, exchange, flush_directory, flush_file_system, flush_names, link, publish,
+    publish_as, publish_new, publish_renamed, remove, remove_directory, remove_leftover,
+    rename_flagged, stage, write_file,
 };
 
 /// The first number of a file that is not one of the three standard ones.

@@ -4,9 +4,12 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use super::*;
+use crate::files::policy_file::OtherWriters;
+use crate::sys::file::{self, FlaggedRename};
 use twofactor_core::policy::{Policy, PolicyError};
 
 struct Policies {
@@ -369,8 +372,64 @@ fn what_another_writes_at_the_last_moment_stays() {
     let policies = policy("window = 99\n");
     let shown = policies.file.unusable().unwrap();
     fs::write(&policies.path, "window = 3\n").unwrap();
-    let replaced = policies.file.exchange_unusable(&shown, OFF);
+    let steps = (
+        OtherWriters::MayWrite,
+        file::rename_flagged as FlaggedRename,
+    );
+    let replaced = policies.file.exchange_unusable(&shown, OFF, steps);
     assert_eq!(replaced, Err(error_at(&policies.path, FileFault::Changed)));
     assert_eq!(policies.text(), "window = 3\n");
     assert_eq!(policies.listing(), ["twofactor.toml"]);
+}
+
+/// Renamings of file systems that know no flags, or no exchange.
+const REFUSING: [FlaggedRename; 2] = [
+    |_, _, _, _| Err(Errno::INVAL),
+    |directory, old, new, flags| match flags {
+        RenameFlags::EXCHANGE => Err(Errno::OPNOTSUPP),
+        _ => file::rename_flagged(directory, old, new, flags),
+    },
+];
+
+#[test]
+fn an_unusable_policy_is_replaced_on_nfs() {
+    for rename in REFUSING {
+        let steps = (OtherWriters::MayWrite, rename);
+        let policies = policy("window = 99\n");
+        let shown = policies.file.unusable().unwrap();
+        let replaced = policies.file.exchange_unusable(&shown, OFF, steps);
+        assert_eq!(replaced, Ok(()));
+        assert_eq!(policies.text(), OFF);
+        assert_eq!(fs::read_to_string(shown.kept()).unwrap(), "window = 99\n");
+        assert_eq!(
+            policies.listing(),
+            ["twofactor.toml", "twofactor.toml.invalid"]
+        );
+        // What was kept earlier, or was written meanwhile, is lost by none.
+        fs::write(&policies.path, "window = 3\n").unwrap();
+        for kept in [true, false] {
+            if !kept {
+                fs::remove_file(shown.kept()).unwrap();
+            }
+            let replaced = policies.file.exchange_unusable(&shown, OFF, steps);
+            assert_eq!(replaced, Err(error_at(&policies.path, FileFault::Changed)));
+            assert_eq!(policies.text(), "window = 3\n");
+            assert_eq!(shown.kept().exists(), kept);
+        }
+        assert_eq!(policies.listing(), ["twofactor.toml"]);
+    }
+}
+
+#[test]
+fn two_replacements_without_a_lock_share_no_name() {
+    let policies = policy("window = 99\n");
+    let shown = policies.file.unusable().unwrap();
+    for name in [".twofactor.toml.new", ".twofactor.toml.invalid.new"] {
+        fs::write(policies.scratch.path().join(name), "of another").unwrap();
+    }
+    policies.file.replace_unusable(None, &shown, OFF).unwrap();
+    for name in [".twofactor.toml.new", ".twofactor.toml.invalid.new"] {
+        let text = fs::read_to_string(policies.scratch.path().join(name)).unwrap();
+        assert_eq!(text, "of another");
+    }
 }

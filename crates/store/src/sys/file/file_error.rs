@@ -27,6 +27,15 @@ impl FileError {
     pub fn is_missing(&self) -> bool {
         *self == Self::System("open", Errno::NOENT)
     }
+
+    /// True if it is the answer of a file system or kernel that knows no renaming with flags, as NFS.
+    #[must_use]
+    pub fn is_unknown_rename(&self) -> bool {
+        let Self::System("rename", errno) = self else {
+            return false;
+        };
+        [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(errno)
+    }
 }
 
 impl fmt::Display for FileError {

@@ -1,11 +1,11 @@
 //! Replacing and removing files and names, so that a power cut leaves the old or the new one.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fsync, openat, renameat, renameat_with,
-    syncfs, unlinkat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fsync, linkat, openat, renameat,
+    renameat_with, syncfs, unlinkat,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -88,14 +88,34 @@ pub fn publish_as(directory: impl AsFd, staged: &str, name: &str) -> Result<(), 
     flush_directory(&directory)
 }
 
-/// Gives what [`stage`] wrote its name if that is free; tells whether it was.
+/// A renaming with flags, as [`renameat_with`] makes it within a directory.
+pub type FlaggedRename = fn(BorrowedFd<'_>, &str, &str, RenameFlags) -> Result<(), Errno>;
+
+/// The renaming of the kernel.
 ///
 /// # Errors
-/// [`FileError`]; no temporary file is left.
-pub fn publish_new(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
-    let temporary = temporary_name(name);
-    let flags = RenameFlags::NOREPLACE;
-    let renamed = renameat_with(&directory, temporary.as_str(), &directory, name, flags);
+/// Those of renameat2(2).
+pub fn rename_flagged(
+    directory: BorrowedFd<'_>,
+    old: &str,
+    new: &str,
+    flags: RenameFlags,
+) -> Result<(), Errno> {
+    renameat_with(directory, old, directory, new, flags)
+}
+
+/// Gives what [`stage`] wrote under one name another if that is free; tells whether it was.
+///
+/// # Errors
+/// [`FileError`], also where the file system knows no such renaming. No temporary file is left.
+pub fn publish_new(
+    directory: impl AsFd,
+    staged: &str,
+    name: &str,
+    rename: FlaggedRename,
+) -> Result<bool, FileError> {
+    let temporary = temporary_name(staged);
+    let renamed = rename(directory.as_fd(), &temporary, name, RenameFlags::NOREPLACE);
     if renamed.is_err() {
         let _ = remove(&directory, &temporary);
     }
@@ -111,9 +131,23 @@ pub fn publish_new(directory: impl AsFd, name: &str) -> Result<bool, FileError> 
 ///
 /// # Errors
 /// [`FileError`], also where the file system knows no such renaming.
-pub fn exchange(directory: impl AsFd, one: &str, other: &str) -> Result<(), FileError> {
-    renameat_with(&directory, one, &directory, other, RenameFlags::EXCHANGE)
-        .map_err(failed("rename"))
+pub fn exchange(
+    directory: impl AsFd,
+    one: &str,
+    other: &str,
+    rename: FlaggedRename,
+) -> Result<(), FileError> {
+    rename(directory.as_fd(), one, other, RenameFlags::EXCHANGE)
+        .map_err(|errno| FileError::System("rename", errno))
+}
+
+/// Gives a file a second name, which must be free.
+///
+/// # Errors
+/// [`FileError`].
+pub fn link(directory: impl AsFd, name: &str, second: &str) -> Result<(), FileError> {
+    linkat(&directory, name, &directory, second, AtFlags::empty())
+        .map_err(|errno| FileError::System("link", errno))
 }
 
 /// Waits until everything that was written to the file system of a directory is on the disk (syncfs(2)).
