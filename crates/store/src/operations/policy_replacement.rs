@@ -57,38 +57,60 @@ impl<E> From<StoreError> for PolicyRefusal<E> {
 /// Replaces the policy that was shown. `permit` is asked under the lock, with that policy still in place.
 ///
 /// # Errors
-/// [`PolicyRefusal`]. The file is as it was then.
+/// [`PolicyRefusal`]. The file is as it was then, unless the very last flush failed.
 pub fn replace_policy<E>(
     place: PolicyPlace<'_>,
     change: &PolicyReplacement<'_>,
     permit: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), PolicyRefusal<E>> {
-    place.file.edit(place.store, |now| {
+    let done = place.file.edit(place.store, |now| {
         if now != change.shown {
             return Err(PolicyRefusal::Changed);
         }
         permit().map_err(PolicyRefusal::Denied)?;
         Ok(change.text.to_owned())
-    })?;
-    for event in change.settings {
-        place.audit.policy_changed(event);
+    });
+    if done.is_ok() || change.shown != Some(change.text) {
+        report(place, change.text, change.settings, &done);
     }
-    Ok(())
+    done
 }
 
 /// Puts the default policy, which asks no user, in the place of one that cannot be used, and keeps that one beside it.
 ///
 /// # Errors
-/// [`PolicyRefusal`]. The file is as it was then.
+/// [`PolicyRefusal`]. The file is as it was then, unless the very last flush failed.
 pub fn replace_unusable_policy(
     place: PolicyPlace<'_>,
     shown: &UnusablePolicy,
 ) -> Result<(), PolicyRefusal<std::convert::Infallible>> {
-    let PolicyPlace { file, store, audit } = place;
-    file.replace_unusable(store, shown, DEFAULT_POLICY)?;
-    audit.policy_changed(&PolicyEvent {
+    let done = place
+        .file
+        .replace_unusable(place.store, shown, DEFAULT_POLICY)
+        .map_err(PolicyRefusal::from);
+    let event = PolicyEvent {
         replaces_invalid: true,
         ..PolicyEvent::of("enabled", "false")
-    });
-    Ok(())
+    };
+    report(place, DEFAULT_POLICY, &[event], &done);
+    done
+}
+
+/// Reports a change that was made, also where something has failed after the new text was in place.
+fn report<E>(
+    place: PolicyPlace<'_>,
+    text: &str,
+    settings: &[PolicyEvent<'_>],
+    done: &Result<(), PolicyRefusal<E>>,
+) {
+    let is_made = match done {
+        Ok(()) => true,
+        Err(PolicyRefusal::Failed(_)) => place.file.text().is_ok_and(|now| now == text),
+        Err(PolicyRefusal::Changed | PolicyRefusal::Denied(_)) => false,
+    };
+    if is_made {
+        for event in settings {
+            place.audit.policy_changed(event);
+        }
+    }
 }

@@ -99,6 +99,23 @@ fn a_caller_that_refuses_keeps_the_policy() {
     assert_eq!(LINES.take(), [""; 0]);
 }
 
+/// The text gets its place by another hand, and the failure comes before: the end is that of a last flush that failed.
+#[test]
+fn a_change_that_fails_at_its_end_is_logged() {
+    for (is_in_place, lines) in [(true, 2), (false, 0)] {
+        let (scratch, store, file) = policy(ON);
+        let done = replace_policy(place(&store, &file), &replacement(Some(ON)), || {
+            fs::create_dir(scratch.path().join(".twofactor.toml.new")).unwrap();
+            if is_in_place {
+                fs::write(file.path(), OFF).unwrap();
+            }
+            Ok::<_, ()>(())
+        });
+        assert!(matches!(done, Err(PolicyRefusal::Failed(_))));
+        assert_eq!(LINES.take().len(), lines);
+    }
+}
+
 #[test]
 fn an_unusable_policy_is_replaced_by_the_default_one() {
     let (_scratch, store, file) = policy("window = 99\n");
