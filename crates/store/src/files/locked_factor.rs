@@ -62,7 +62,7 @@ impl<'s> LockedFactor<'s> {
         store: &'s FactorStore,
         account: &Account,
     ) -> Result<Self, StoreError> {
-        let holder = store.holder(account)?;
+        let holder = store.holder_for_change(account)?;
         Self::for_change(store, account, holder)
     }
 
@@ -89,7 +89,7 @@ impl<'s> LockedFactor<'s> {
                 // If another process makes it at the same moment, one of them is told that it exists.
                 files.create(&UserState::new(account.uid))?;
             }
-            holder = store.holder(account)?;
+            holder = store.holder_for_change(account)?;
         }
         Err(state_error(store, account, FileFault::MissingState))
     }

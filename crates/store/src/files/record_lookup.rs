@@ -59,8 +59,17 @@ pub enum FoundBy {
 pub(super) struct FoundRecords {
     /// The record with the account that has it.
     holder: Option<RecordHolder>,
-    /// Names that the index has for the uid, and that have no record.
+    /// Other names that the index has for the uid, and that have no record.
     without: Vec<String>,
+}
+
+impl From<RecordHolder> for FoundRecords {
+    fn from(holder: RecordHolder) -> Self {
+        Self {
+            holder: Some(holder),
+            without: Vec::new(),
+        }
+    }
 }
 
 /// Record and state of a user at one moment, read without a lock: for displays, never for a verdict.
@@ -121,11 +130,11 @@ impl FactorStore {
     /// The records of an account, by name and by uid. What the states say of them is not looked at.
     pub(super) fn look_up(&self, account: &Account) -> Result<FoundRecords, StoreError> {
         let mut found = FoundRecords::default();
-        if let Some(loaded) = self.record_again(account, None)? {
-            if !loaded.record.is_enrolled() {
-                self.prove_alone(account)?;
+        if let Some(own) = self.own_record(account)? {
+            if !own.record.as_ref().is_some_and(UserRecord::is_enrolled) {
+                found.without = self.prove_alone(account)?;
             }
-            found.holder = Some(RecordHolder::of(account.clone(), loaded, FoundBy::Name));
+            found.holder = Some(own);
             return Ok(found);
         }
         let names = uid_index::names_of(self.users.directory()?, account.uid)
@@ -151,26 +160,47 @@ impl FactorStore {
         Ok(found)
     }
 
-    /// A record without a device is all that there is of its user: no other name of the uid has one with a device.
-    fn prove_alone(&self, account: &Account) -> Result<(), StoreError> {
+    /// The record that is kept under the name of an account.
+    fn own_record(&self, account: &Account) -> Result<Option<RecordHolder>, StoreError> {
+        let own = self.record_again(account, None)?;
+        Ok(own.map(|loaded| RecordHolder::of(account.clone(), loaded, FoundBy::Name)))
+    }
+
+    /// The record that counts for a change: that of the account's own name, whatever other names of the uid have. So a pair of records
+    /// that refuses logins can still be changed, and removed.
+    ///
+    /// # Errors
+    /// [`StoreError`] as for [`FactorStore::holder`] where the name has no record.
+    pub(super) fn holder_for_change(&self, account: &Account) -> Result<RecordHolder, StoreError> {
+        match self.own_record(account)? {
+            Some(own) => self.proven(account, own.into()),
+            None => self.holder(account),
+        }
+    }
+
+    /// Checks that a record without a device is all that there is of its user: no other name of the uid has one with a device. Returns
+    /// those that have none, which may be lost.
+    fn prove_alone(&self, account: &Account) -> Result<Vec<String>, StoreError> {
         let names = uid_index::names_of(self.users.directory()?, account.uid)
             .map_err(StoreError::file(self.users.path()))?;
+        let mut without = Vec::new();
         for name in names.iter().filter(|name| **name != account.name) {
             let other = Account {
                 name: name.clone(),
                 ..account.clone()
             };
-            if self
-                .record(&other)?
-                .is_some_and(|record| record.is_enrolled())
-            {
-                return Err(StoreError {
-                    path: self.record_path(&account.name),
-                    cause: FileFault::SeveralRecords(names),
-                });
+            match self.record(&other)? {
+                Some(record) if record.is_enrolled() => {
+                    return Err(StoreError {
+                        path: self.record_path(&account.name),
+                        cause: FileFault::SeveralRecords(names),
+                    });
+                }
+                Some(_) => {}
+                None => without.push(name.clone()),
             }
         }
-        Ok(())
+        Ok(without)
     }
 
     /// Holds what was found against the states. A first enrollment that was completed in between looks like a lost record, and
@@ -204,10 +234,6 @@ impl FactorStore {
         {
             self.prove_unchanged(account, record)?;
         }
-        let holder = match holder {
-            Some(holder) if holder.found_by == FoundBy::Name => return Ok(holder),
-            other => other,
-        };
         // The name that a record is on its way to has traces before it has the record.
         let awaits = |name: &str| {
             let record = holder.as_ref().and_then(|holder| holder.record.as_ref());
@@ -216,7 +242,8 @@ impl FactorStore {
         for name in without.iter().filter(|name| !awaits(name)) {
             self.prove_unfinished(name)?;
         }
-        if !awaits(&account.name) {
+        let is_own = |holder: &RecordHolder| holder.found_by == FoundBy::Name;
+        if !holder.as_ref().is_some_and(is_own) && !awaits(&account.name) {
             self.prove_removed(&account.name)?;
         }
         Ok(holder.unwrap_or_else(|| RecordHolder {

@@ -85,16 +85,23 @@ fn two_names_of_one_uid_keep_their_records() {
     assert_eq!(index, [(1000, "alice".into()), (1000, "bob".into())]);
 }
 
-#[test]
-fn an_invitation_hides_no_device_of_another_name() {
+/// As 0.1.0 let be made: alice has a device, and bob, another name of that uid, an invitation.
+fn invited_twin() -> (ScratchStore, FactorStore, Account) {
     let (scratch, store) = twins();
     let bob = account("bob", 1000);
     let mut invited = record_of(&bob, &[]);
     invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
     let path = scratch.top().join("users/bob.toml");
-    fs::write(&path, invited.to_toml().as_bytes()).unwrap();
+    fs::write(path, invited.to_toml().as_bytes()).unwrap();
     let state = twofactor_core::state::encode_file(&UserState::new(1000));
     fs::write(scratch.top().join("state/bob"), state).unwrap();
+    (scratch, store, bob)
+}
+
+#[test]
+fn an_invitation_hides_no_device_of_another_name() {
+    let (scratch, store, bob) = invited_twin();
+    let path = scratch.top().join("users/bob.toml");
     let names = vec!["alice".to_owned(), "bob".to_owned()];
     let several = Some(error_at(&path, FileFault::SeveralRecords(names)));
     assert_eq!(store.holder(&bob).err(), several);
@@ -103,6 +110,32 @@ fn an_invitation_hides_no_device_of_another_name() {
     store.lock(&bob).unwrap().remove().unwrap();
     let by_uid = ("alice".to_owned(), FoundBy::Uid, true);
     assert_eq!(found(&store, &bob), by_uid);
+}
+
+#[test]
+fn an_invitation_hides_no_lost_device() {
+    let (scratch, store, bob) = invited_twin();
+    let path = scratch.top().join("users/alice.toml");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(store.holder(&bob).err(), lost(path.clone()));
+    // Where the first enrollment of alice was stopped, there was no device yet.
+    let state = twofactor_core::state::encode_file(&UserState::new(1000));
+    fs::write(scratch.top().join("state/alice"), state).unwrap();
+    assert_eq!(found(&store, &bob), ("bob".to_owned(), FoundBy::Name, true));
+    fs::remove_file(scratch.top().join("state/alice")).unwrap();
+    assert_eq!(store.holder(&bob).err(), lost(path));
+}
+
+/// Only logins are refused.
+#[test]
+fn a_record_of_a_refused_pair_can_be_changed() {
+    let (_scratch, store, bob) = invited_twin();
+    for user in [alice(), bob.clone()] {
+        drop(store.lock_for_change(&user).unwrap());
+    }
+    let locked = store.lock_for_change(&bob).unwrap();
+    locked.mirror_removal().unwrap();
+    assert_eq!(store.index().unwrap(), [(1000, "alice".to_owned())]);
 }
 
 #[test]
