@@ -52,25 +52,33 @@ impl EnrollmentDialogue<'_> {
             service: attempt.service,
             address: attempt.address,
         };
-        // A note is forgotten once the record is in place, so the record is looked at last.
-        let user = (Some(self.account.name.as_str()), Some(self.account.uid));
-        let state = attempt.store.path();
-        prove_unenrolled(policy, state, user, attempt.service, attempt.clock)?;
-        let record = attempt.store.holder(self.account)?.record;
         let mut groups = KnownGroups::default();
         let mut user = RecordedUser {
             policy,
             time: attempt.loaded.time((attempt.clock)()),
             groups: groups.of(Some(self.account)),
-            has_device: record.is_some_and(|record| record.is_enrolled()),
+            has_device: self.has_device()?,
             requirement: None,
         };
-        let decision = user.decision(&request);
+        let mut decision = user.decision(&request);
+        if lets_in_without_device(decision) {
+            let named = (Some(self.account.name.as_str()), Some(self.account.uid));
+            let state = attempt.store.path();
+            prove_unenrolled(policy, state, named, attempt.service, attempt.clock)?;
+            // A note is forgotten once the record is in place, so the record is looked at last.
+            user.has_device = self.has_device()?;
+            decision = user.decision(&request);
+        }
         for name in groups.unanswered() {
             let line = code_log_lines::unanswered_name(self.about.clone(), name);
             transaction.log(LogPriority::Warning, line.as_str());
         }
         Ok(decision)
+    }
+
+    fn has_device(&self) -> Result<bool, AttemptFailure> {
+        let record = self.attempt.store.holder(self.account)?.record;
+        Ok(record.is_some_and(|record| record.is_enrolled()))
     }
 
     /// The whole dialogue. Nothing is stored before a code of the new device was typed.
@@ -367,6 +375,16 @@ impl EnrollmentDialogue<'_> {
             .transaction()
             .log(LogPriority::Notice, line.as_str());
     }
+}
+
+/// True where the lack of a device is what lets the user in, or get one. No other decision needs a proof of that, so a fleet that is away
+/// hinders none of them.
+const fn lets_in_without_device(decision: PolicyDecision) -> bool {
+    use PolicyDecision::{EnrollmentOffered, EnrollmentRequired, NotRequired};
+    matches!(
+        decision,
+        NotRequired | EnrollmentOffered | EnrollmentRequired
+    )
 }
 
 /// The log of a login: [`EnrollmentDialogue::log`] writes the result of the dialogue, with the address that it came from.

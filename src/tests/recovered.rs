@@ -1,6 +1,8 @@
 //! Logins after which a new device may be offered.
 
 use super::stage::{ENROLLED, StagedTransaction, WRONG, code};
+use super::tries::note;
+use crate::account_phase::new_device;
 use crate::login_text;
 use crate::module_arguments::PromptLayout;
 use crate::return_codes::AuthResult;
@@ -42,6 +44,20 @@ fn a_recovery_code_claims_the_offer_of_a_device() {
     // The next attempt of the transaction has no part in it.
     assert_eq!(stage.run(&[&code(0)]), AuthResult::Verified);
     assert_eq!(stage.recovered, None);
+}
+
+/// The device is there, so that there is none need not be proven: the fleet may be away.
+#[test]
+fn a_recovered_user_needs_no_proof_of_absence() {
+    let (mut stage, first) = with_codes();
+    assert_eq!(stage.run(&[&first]), AuthResult::Verified);
+    let claim = stage.recovered.clone().unwrap();
+    note(&stage, ENROLLED);
+    stage.answers = [b"no".to_vec()].into();
+    let arguments = stage.arguments.clone();
+    new_device::offer(&mut stage, &arguments, MessageMode::Wanted, claim);
+    let (_, last) = stage.logged().pop().unwrap();
+    assert!(last.ends_with("result=enrolment-skipped"), "{last}");
 }
 
 #[test]

@@ -349,13 +349,18 @@ fn uniform_prompt_hides_such_a_lock_out() {
 
 /// The fleet's service has noted meanwhile that the user has a device, whose record it cannot put in place.
 fn note_newcomer(stage: &mut StagedTransaction) {
+    note(stage, NEWCOMER);
+}
+
+/// Notes a user whose record could not be put in place.
+pub(super) fn note(stage: &StagedTransaction, user: &str) {
     let notes = stage.scratch.top().join("fleet/unmirrored");
     fs::create_dir_all(&notes).unwrap();
     for directory in [notes.parent().unwrap(), &notes] {
         let private = PermissionsExt::from_mode(0o700);
         fs::set_permissions(directory, private).unwrap();
     }
-    fs::write(notes.join(NEWCOMER), "").unwrap();
+    fs::write(notes.join(user), "").unwrap();
 }
 
 #[test]
@@ -381,6 +386,26 @@ fn absence_is_proven_again_after_an_offer() {
         let admission = account_phase::run(&mut stage, &arguments, MessageMode::Wanted, &marks);
         let is_open = admission == AccountResult::Open;
         assert_eq!(is_open, meanwhile.is_none(), "{:?}", stage.logged());
+    }
+}
+
+/// Root has switched it off because the fleet is broken, which the notes tell.
+#[test]
+fn users_who_are_asked_nothing_need_no_proof() {
+    for policy in [
+        "enabled = false\n",
+        "enabled = true\n[[exempt]]\nusers = [\"NEWCOMER\"]\n",
+        "enabled = true\nenroll_at_login = \"offer\"\n[services]\nlogin = false\n",
+    ] {
+        let mut stage =
+            StagedTransaction::of(NEWCOMER, "enabled = true\nenroll_at_login = \"offer\"\n");
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+        let (arguments, marks) = (stage.arguments.clone(), stage.marks.clone());
+        note_newcomer(&mut stage);
+        stage.set_policy(&policy.replace("NEWCOMER", NEWCOMER));
+        let admission = account_phase::run(&mut stage, &arguments, MessageMode::Wanted, &marks);
+        let is_open = admission == AccountResult::Open;
+        assert!(is_open, "{policy}: {:?}", stage.logged());
     }
 }
 
