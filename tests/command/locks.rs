@@ -19,7 +19,7 @@ fn r43_a_stopped_command_does_not_block_the_policy() {
     while machine.run("flock", &["--nonblock", STATE, "true"]).code == Some(0) {}
     for arguments in [
         &["disable", "--yes"][..],
-        &["policy", "set", "window", "2", "--yes"],
+        &["policy", "set", "window", "2", "--force", "--yes"],
         &["doctor"],
     ] {
         let run = machine.command(arguments);
@@ -31,6 +31,12 @@ fn r43_a_stopped_command_does_not_block_the_policy() {
             .contains("window = 2")
     );
     assert!(!is_asked("root"));
+    // Dangers cannot be judged while another may remove devices.
+    let set = ["policy", "set", "window", "3", "--json", "--yes"];
+    machine.command(&["enable", "--force", "--yes"]).ok();
+    let refused = machine.command(&set);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.stdout.contains("\"busy\""), "{refused:?}");
     assert!(stopped.try_wait().is_none());
     stopped.kill();
 }

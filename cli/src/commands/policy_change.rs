@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::FactorStore;
+use twofactor_store::files::FileFault;
 use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
 
 pub use change_report::PolicyChangeReport;
@@ -308,6 +309,7 @@ impl PolicyChange {
             shown: self.text.as_deref(),
             text: &self.edited,
             settings: &settings,
+            wait: self.danger.lock_wait(&self.after),
         };
         operations::replace_policy(place, &replacement, || self.look_again())
             .map_err(|refusal| refused(refusal, |failure| failure))?;
@@ -359,6 +361,13 @@ fn refused<E>(
         PolicyRefusal::Changed => {
             CommandFailure::refused("the policy was changed meanwhile; try again")
                 .of_kind(FailureKind::ChangedMeanwhile)
+        }
+        PolicyRefusal::Failed(error) if matches!(error.cause, FileFault::Busy(_)) => {
+            let text =
+                "another process is changing the policy or devices, so the policy was not changed";
+            CommandFailure::system(text)
+                .of_kind(FailureKind::Busy)
+                .next("Try again. To change it while that process holds the lock: --force")
         }
         PolicyRefusal::Failed(error) => error.into(),
         PolicyRefusal::Denied(error) => denied(error),

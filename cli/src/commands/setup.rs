@@ -26,6 +26,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
 use twofactor_store::MarkDisagreement;
+use twofactor_store::files::LockWait;
 
 use crate::args::SetupArgs;
 use crate::command_context::CommandContext;
@@ -176,13 +177,15 @@ fn make_ready(context: &CommandContext, preview: &MachinePreview) -> Result<(), 
 /// Puts the default policy, which asks for no code, where there is none.
 fn make_policy(context: &CommandContext) -> Result<(), CommandFailure> {
     let store = context.existing_store()?;
-    context.policy.edit(Some(&store), |now| match now {
-        None => Ok(DEFAULT_POLICY.to_owned()),
-        Some(_) => Err(
-            CommandFailure::refused("the policy was changed meanwhile; try again")
-                .of_kind(FailureKind::ChangedMeanwhile),
-        ),
-    })
+    context
+        .policy
+        .edit((Some(&store), LockWait::Short), |now| match now {
+            None => Ok(DEFAULT_POLICY.to_owned()),
+            Some(_) => Err(
+                CommandFailure::refused("the policy was changed meanwhile; try again")
+                    .of_kind(FailureKind::ChangedMeanwhile),
+            ),
+        })
 }
 
 fn plan(

@@ -3,12 +3,11 @@
 mod removal_target;
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::UserRecord;
-use twofactor_store::files::{FileFault, FoundRecord};
+use twofactor_store::files::{FileFault, FoundRecord, OTHER_COMMANDS};
 use twofactor_store::operations::{self, ChangeSteps, ShownRecord};
 use twofactor_store::{FactorStore, LockedFactor};
 
@@ -66,9 +65,6 @@ fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
         Err(unknown) => unknown,
     }
 }
-
-/// Longest wait for other commands that remove devices or change the policy. On a host of a fleet each of them may wait for the store.
-const OTHERS: Duration = Duration::from_secs(15);
 
 /// Stands for the hash of devices in a record that cannot be read.
 const UNREADABLE_HASH: &str = "unreadable";
@@ -296,7 +292,7 @@ impl RequestedRemoval<'_> {
         if !is_judged && self.preview.if_policy.is_none() {
             return Ok(None);
         }
-        let Some(lock) = self.store.lock_whole(OTHERS)? else {
+        let Some(lock) = self.store.lock_whole(OTHER_COMMANDS)? else {
             let text = "another process is changing the policy or devices, so nothing was removed";
             return Err(CommandFailure::system(text)
                 .of_kind(FailureKind::Busy)

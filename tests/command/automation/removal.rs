@@ -159,7 +159,8 @@ fn a_policy_changed_at_the_last_moment_is_noticed() {
         let policy = machine.read("/etc/security/twofactor.toml");
         let record = machine.read(record_path("alice"));
         for place in places {
-            let set = ["policy", "set", "window", "3", "--yes"];
+            // The removal holds the lock.
+            let set = ["policy", "set", "window", "3", "--force", "--yes"];
             assert_stopped(&machine, &call, place, &mut || {
                 machine.command(&set).ok();
             });

@@ -2,8 +2,10 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, Dir};
+use rustix::io::Errno;
 
 use crate::sys::clock::BeforeEpoch;
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
@@ -17,6 +19,19 @@ use super::{FactorStore, FileFault, StoreError};
 #[derive(Debug, Clone)]
 pub struct PolicyFile {
     path: PathBuf,
+}
+
+/// Longest wait for other commands of root that remove devices or change the policy. On a host of a fleet each of them may wait for
+/// the store.
+pub const OTHER_COMMANDS: Duration = Duration::from_secs(15);
+
+/// The wait for the lock of other writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockWait {
+    /// A second; then the write goes on without the lock. A writer that is stopped must not hold up others.
+    Short,
+    /// [`OTHER_COMMANDS`]; then nothing is written. Such a write is judged by what others keep in place.
+    Required,
 }
 
 /// Other writers during an edit.
@@ -142,26 +157,32 @@ impl PolicyFile {
         Ok((text, u64::try_from(stat.st_mtime).unwrap_or(0)))
     }
 
-    /// Replaces it atomically with `text`, which must be a valid policy; root 0644.
+    /// Replaces it atomically with the text of `change`, which must be a valid policy; root 0644.
     ///
     /// `change` turns the current text (`None` when there is no file) into the new one while other writers wait. They
-    /// wait for a lock in the state directory: any user could hold one on a directory that all users can open. They
-    /// wait for a second: a writer that is stopped must not hold up others. Without a `store` there is no waiting, so
-    /// that a broken state directory keeps no administrator from switching off. What is replaced is compared with what
-    /// `change` got at the last moment.
+    /// wait for a lock in the state directory: any user could hold one on a directory that all users can open. Without a
+    /// `store` there is no waiting, so that a broken state directory keeps no administrator from switching off. What is
+    /// replaced is compared with what `change` got at the last moment.
     ///
     /// # Errors
-    /// [`StoreError`], [`FileFault::Changed`] where another text stands there by now, or what `change` returns; the file is as it was
-    /// then.
+    /// [`StoreError`], or what `change` returns; the file is as it was then, unless the very last flush failed.
+    /// [`FileFault::Changed`] where another text stands there by now. [`FileFault::Busy`] where a required lock was not had.
     pub fn edit<E: From<StoreError>>(
         &self,
-        store: Option<&FactorStore>,
+        (store, wait): (Option<&FactorStore>, LockWait),
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        let lock = match store.map(|store| store.lock_whole(PATIENCE)) {
+        let patience = match wait {
+            LockWait::Short => PATIENCE,
+            LockWait::Required => OTHER_COMMANDS,
+        };
+        let lock = match store.map(|store| store.lock_whole(patience)) {
             Some(locked) => locked?,
             None => None,
         };
+        if let (Some(store), None, LockWait::Required) = (store, &lock, wait) {
+            return Err(E::from(StoreError::lock(&store.path)(Errno::WOULDBLOCK)));
+        }
         let current = self.text_if_there()?;
         let text = change(current.as_deref())?;
         let text = self.parse(text, 0)?.text;

@@ -3,7 +3,7 @@
 use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
 
-use crate::files::{FactorStore, FileFault, PolicyFile, StoreError, UnusablePolicy};
+use crate::files::{FactorStore, FileFault, LockWait, PolicyFile, StoreError, UnusablePolicy};
 
 /// Log of changes of the policy.
 pub trait PolicyAudit {
@@ -32,6 +32,8 @@ pub struct PolicyReplacement<'a> {
     pub text: &'a str,
     /// The settings in which they differ, as they were announced.
     pub settings: &'a [PolicyEvent<'a>],
+    /// The wait for other writers.
+    pub wait: LockWait,
 }
 
 /// Reason why the policy was not changed. `E` is the caller's.
@@ -63,7 +65,7 @@ pub fn replace_policy<E>(
     change: &PolicyReplacement<'_>,
     permit: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), PolicyRefusal<E>> {
-    let done = place.file.edit(place.store, |now| {
+    let done = place.file.edit((place.store, change.wait), |now| {
         if now != change.shown {
             return Err(PolicyRefusal::Changed);
         }

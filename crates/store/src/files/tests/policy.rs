@@ -1,6 +1,7 @@
 //! The policy as a file: noticing changes, and editing it.
 
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::files::policy_file::OtherWriters;
+use crate::files::state_generations::PATIENCE;
 use crate::sys::file::{self, FlaggedRename};
 use twofactor_core::policy::{Policy, PolicyError};
 
@@ -34,7 +36,10 @@ fn policy(text: &str) -> Policies {
 
 impl Policies {
     fn edit(&self, text: &str) -> Result<(), StoreError> {
-        self.file.edit(Some(&self.store), |_| Ok(text.to_owned()))
+        self.file.edit(
+            (Some(&self.store), LockWait::Short),
+            |_| Ok(text.to_owned()),
+        )
     }
 
     fn text(&self) -> String {
@@ -164,10 +169,16 @@ fn an_edit_gets_the_current_text_or_none() {
         let text = current.unwrap_or("enabled = false\n");
         Ok::<_, StoreError>(format!("{text}window = 2\n"))
     };
-    policies.file.edit(Some(&policies.store), append).unwrap();
+    policies
+        .file
+        .edit((Some(&policies.store), LockWait::Short), append)
+        .unwrap();
     assert_eq!(policies.text(), "# mine\nenabled = true\nwindow = 2\n");
     fs::remove_file(&policies.path).unwrap();
-    policies.file.edit(Some(&policies.store), append).unwrap();
+    policies
+        .file
+        .edit((Some(&policies.store), LockWait::Short), append)
+        .unwrap();
     assert_eq!(policies.text(), "enabled = false\nwindow = 2\n");
     assert_eq!(mode(&policies.path), 0o644);
 }
@@ -180,9 +191,11 @@ fn an_edit_with_an_invalid_result_changes_nothing() {
         let why = twofactor_core::policy::parse(text).unwrap_err();
         assert_eq!(policies.edit(text), Err(invalid(&policies.path, why)));
     }
-    let refused = policies.file.edit(Some(&policies.store), |_| {
-        Err(error_at(Path::new("x"), FileFault::Busy(None)))
-    });
+    let refused = policies
+        .file
+        .edit((Some(&policies.store), LockWait::Short), |_| {
+            Err(error_at(Path::new("x"), FileFault::Busy(None)))
+        });
     assert_eq!(
         refused,
         Err(error_at(Path::new("x"), FileFault::Busy(None)))
@@ -207,7 +220,7 @@ fn an_edit_in_a_writable_directory_is_refused() {
     fs::create_dir(&directory).unwrap();
     set_mode(&directory, 0o777);
     let file = PolicyFile::new(&directory.join("twofactor.toml"));
-    let edited = file.edit(Some(&policies.store), |_| {
+    let edited = file.edit((Some(&policies.store), LockWait::Short), |_| {
         Ok::<_, StoreError>("enabled = true\n".into())
     });
     assert_eq!(edited, Err(unusable(&directory, FileError::TooOpen(0o777))));
@@ -224,7 +237,10 @@ fn edits_at_the_same_time_do_not_lose_each_other() {
                 let append = |current: Option<&str>| {
                     Ok::<_, StoreError>(format!("{}# {number}\n", current.unwrap()))
                 };
-                policies.file.edit(Some(&policies.store), append).unwrap();
+                policies
+                    .file
+                    .edit((Some(&policies.store), LockWait::Short), append)
+                    .unwrap();
             });
         }
     });
@@ -244,14 +260,40 @@ fn a_writer_that_does_not_move_holds_up_no_edit() {
     assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
 }
 
+/// A change that is judged by devices must not come between the last look of a removal and its end.
+#[test]
+fn an_edit_that_needs_the_lock_waits_for_it() {
+    let policies = policy("enabled = true\n");
+    let held = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
+    let edited = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let edit = || {
+            let place = (Some(&policies.store), LockWait::Required);
+            policies.file.edit(place, |_| {
+                edited.store(true, Ordering::Relaxed);
+                Ok::<_, StoreError>("enabled = false\n".to_owned())
+            })
+        };
+        let edit = scope.spawn(edit);
+        // Longer than a writer waits that needs no lock.
+        thread::sleep(PATIENCE * 2);
+        assert!(!edited.load(Ordering::Relaxed));
+        drop(held);
+        assert_eq!(edit.join().unwrap(), Ok(()));
+    });
+    assert_eq!(policies.text(), "enabled = false\n");
+}
+
 #[test]
 fn an_edit_without_the_lock_replaces_no_other_text() {
     let policies = policy("enabled = true\n");
     let _stopped = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
-    let edited = policies.file.edit(Some(&policies.store), |_| {
-        fs::write(&policies.path, "enabled = true\nwindow = 3\n").unwrap();
-        Ok::<_, StoreError>("enabled = false\n".into())
-    });
+    let edited = policies
+        .file
+        .edit((Some(&policies.store), LockWait::Short), |_| {
+            fs::write(&policies.path, "enabled = true\nwindow = 3\n").unwrap();
+            Ok::<_, StoreError>("enabled = false\n".into())
+        });
     assert_eq!(edited, Err(error_at(&policies.path, FileFault::Changed)));
     assert_eq!(policies.text(), "enabled = true\nwindow = 3\n");
     assert!(!policies.listing().iter().any(|name| name.starts_with('.')));

@@ -1,7 +1,7 @@
 //! Changes of the policy.
 
 use super::*;
-use crate::files::PolicyFile;
+use crate::files::{LockWait, PolicyFile};
 use twofactor_core::log::policy_event::PolicyEvent;
 
 impl PolicyAudit for AuditLines {
@@ -44,6 +44,7 @@ const fn replacement(shown: Option<&str>) -> PolicyReplacement<'_> {
         shown,
         text: OFF,
         settings: &SETTINGS,
+        wait: LockWait::Short,
     }
 }
 
