@@ -6,8 +6,8 @@ use twofactor_core::record::UserRecord;
 
 use super::state_generations::StateFiles;
 use super::{
-    FactorStore, FileFault, LockedFactor, SharedChange, StoreError, UnmirroredUsers, file_names,
-    uid_index,
+    FactorStore, FileFault, LockedFactor, ShareResult, SharedChange, StoreError, UnmirroredUsers,
+    file_names, uid_index,
 };
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::fleet_mark;
@@ -28,7 +28,8 @@ impl FactorStore {
     /// used.
     ///
     /// # Errors
-    /// [`StoreError`]; [`FileFault::Changed`] where it is another one. Nothing is removed here then.
+    /// [`StoreError`]; [`FileFault::Changed`] where it is another one on this host, and nothing is removed. [`FileFault::FleetAhead`] where
+    /// the fleet has no record any more, and something failed here.
     pub fn discard_if(
         &self,
         name: &str,
@@ -37,15 +38,22 @@ impl FactorStore {
         let Some(record) = file_names::record_file(name) else {
             return Ok(());
         };
-        let path = self.record_path(name);
-        let changed = || StoreError {
-            path: path.clone(),
-            cause: FileFault::Changed,
-        };
         if !is_expected(&self.record_named(name)) {
-            return Err(changed());
+            return Err(self.changed(name));
         }
-        self.share_discard(name)?;
+        let shared = self.share_discard(name)?;
+        self.discard_here(name, &record, is_expected)
+            .map_err(|error| shared.told(error))
+    }
+
+    /// Removes what this host has.
+    fn discard_here(
+        &self,
+        name: &str,
+        record: &str,
+        is_expected: &dyn Fn(&FoundRecord) -> bool,
+    ) -> Result<(), StoreError> {
+        let path = self.record_path(name);
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {
             Ok(Some(record)) if record.user != name && self.is_moving(&record)? => {
@@ -61,13 +69,13 @@ impl FactorStore {
         let found = self.record_named(name);
         // It is gone where the service of the fleet has removed it, or another process.
         if !is_expected(&found) && !matches!(found, Ok(None)) {
-            return Err(changed());
+            return Err(self.changed(name));
         }
         let held = held.map(mark_discarded);
         let users = self.users.directory()?;
         let remove_record = || {
-            file::remove_leftover(users, &record)?;
-            file::remove(users, &record)?;
+            file::remove_leftover(users, record)?;
+            file::remove(users, record)?;
             file::flush_directory(users)
         };
         remove_record().map_err(StoreError::file(&path))?;
@@ -82,18 +90,28 @@ impl FactorStore {
         successor.map_or(Ok(()), |successor| self.discard(&successor))
     }
 
-    /// Removes the record in the fleet. What is left here alone is no record of the fleet, which may have a healthy one.
-    fn share_discard(&self, name: &str) -> Result<(), StoreError> {
+    fn changed(&self, name: &str) -> StoreError {
+        StoreError {
+            path: self.record_path(name),
+            cause: FileFault::Changed,
+        }
+    }
+
+    /// Removes the record in the fleet, whichever it has. What is left here alone is no record of the fleet, which may have a healthy one.
+    fn share_discard(&self, name: &str) -> Result<ShareResult, StoreError> {
         let old = self.record_named(name);
         let change = match &old {
             Ok(Some(record)) => SharedChange::Remove { old: Some(record) },
             // Also one that cannot be read is one on the other hosts.
             Err(_) => SharedChange::Remove { old: None },
-            Ok(None) if self.has_traces(name)? => return self.note_discarded(name),
-            Ok(None) if !self.is_unmirrored(name)? => return Ok(()),
+            Ok(None) if self.has_traces(name)? => {
+                self.note_discarded(name)?;
+                return Ok(ShareResult::Alone);
+            }
+            Ok(None) if !self.is_unmirrored(name)? => return Ok(ShareResult::Alone),
             Ok(None) => SharedChange::RemoveUnusable,
         };
-        self.share(name, &change, &mut || ()).map(drop)
+        self.share(name, &change, &mut || ())
     }
 
     /// Notes, durably, that the fleet may have a record of which this host removes what it has left: until that is put in place again, its

@@ -150,8 +150,8 @@ impl ShownRecord {
     }
 }
 
-/// Removes whatever is kept under a name, in whatever condition, while its record is as it was shown: for records that cannot be
-/// read, and for names without an account.
+/// Removes whatever is kept under a name, in whatever condition, while its record on this host is as it was shown: for records that
+/// cannot be read, and for names without an account. In a fleet the record that it has is removed, whichever that is.
 ///
 /// # Errors
 /// [`FileFault::Changed`] where the record is another one by now, and nothing is removed; or when it cannot be removed.

@@ -10,17 +10,17 @@ use twofactor_core::policy::Policy;
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::verify::{AnswerForm, TypedAnswer};
 
-/// A fleet whose answer is lost, or does not come to more than a refusal.
-struct SilentFleet(ShareFault);
+/// A fleet that gives one answer to all changes.
+struct AnsweringFleet(Result<(), ShareFault>);
 
-impl SharedFactors for SilentFleet {
+impl SharedFactors for AnsweringFleet {
     fn commit(
         &self,
         _: &str,
         _: &SharedChange<'_>,
         _: LockHeartbeat<'_>,
     ) -> Result<(), ShareFault> {
-        Err(self.0.clone())
+        self.0.clone()
     }
 }
 
@@ -37,7 +37,10 @@ pub(super) fn join_fleet(scratch: &ScratchStore) {
 fn in_fleet(devices: &[Device], fault: ShareFault) -> (ScratchStore, FactorStore) {
     let (scratch, store) = with(devices);
     join_fleet(&scratch);
-    (scratch, store.with_fleet(Arc::new(SilentFleet(fault))))
+    (
+        scratch,
+        store.with_fleet(Arc::new(AnsweringFleet(Err(fault)))),
+    )
 }
 
 /// All changes, each of which fails.
@@ -100,7 +103,7 @@ fn an_unsure_withdrawal_or_discard_is_logged() {
     let (scratch, store) = with(&[]);
     invited(&factor(&store), NOW + 60).unwrap();
     join_fleet(&scratch);
-    let store = store.with_fleet(Arc::new(SilentFleet(unknown)));
+    let store = store.with_fleet(Arc::new(AnsweringFleet(Err(unknown))));
     assert_eq!(logged(), ["invite until=60"]);
     assert!(withdraw_invitation(&factor(&store)).is_err());
     assert!(discarded(&store).is_err());
@@ -111,6 +114,19 @@ fn an_unsure_withdrawal_or_discard_is_logged() {
             "invite until=withdrawn end=unsure"
         ]
     );
+}
+
+/// The record is gone on all other hosts then, whatever fails here.
+#[test]
+fn a_discard_that_fails_here_alone_is_logged() {
+    let (scratch, store) = with(&[token()]);
+    join_fleet(&scratch);
+    let store = store.with_fleet(Arc::new(AnsweringFleet(Ok(()))));
+    fs::create_dir(scratch.top().join("users/.alice.toml.new")).unwrap();
+    let failed = discarded(&store).unwrap_err();
+    assert!(failed.is_unsure(), "{failed}");
+    assert!(scratch.record().exists());
+    assert_eq!(logged(), ["unset device=all end=unsure"]);
 }
 
 /// Imports two devices, of which alice may have one.
