@@ -4,6 +4,7 @@ use crate::files::{FactorStore, FileFault, FoundRecord, StoreError};
 use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
+use twofactor_core::state::UserState;
 
 use super::{
     AuditSink, ChangeCause, ChangeError, ChangeSteps, UserFactor, begin_existing, change,
@@ -90,7 +91,11 @@ pub fn clear<E: From<ChangeError>>(
     let failed = |error| E::from(ChangeError::new(account, error));
     match store.lock_for_change(account) {
         Ok(locked) => {
-            let record = locked.record().ok().flatten();
+            let found = locked.record();
+            // The lock has made a state where another removal was first.
+            let is_anything =
+                !matches!(found, Ok(None)) || *locked.state() != UserState::new(account.uid);
+            let record = found.ok().flatten();
             if record.is_some_and(|record| !has(&record, devices)) {
                 let changed = ChangeError::new(account, ChangeCause::DevicesChanged);
                 return Err(changed.into());
@@ -100,7 +105,9 @@ pub fn clear<E: From<ChangeError>>(
                 return Err(refused);
             }
             let done = locked.remove();
-            report_gone(factor, removed(devices), &done);
+            if is_anything {
+                report_gone(factor, removed(devices), &done);
+            }
             done.map_err(failed)
         }
         Err(error) if matches!(error.cause, FileFault::Busy(_)) => Err(failed(error)),

@@ -175,6 +175,22 @@ fn what_was_removed_meanwhile_is_no_error_for_root() {
     assert_eq!(kept(&scratch), NOTHING);
 }
 
+/// Each of two at once was asked for, and one of them has removed something.
+#[test]
+fn a_removal_of_nothing_is_not_logged() {
+    let (scratch, store) = phone_and_token();
+    for lines in [&["unset device=all"][..], &[]] {
+        assert_eq!(cleared(&factor(&store), &[id(1), id(2)]), Ok(()));
+        assert_eq!(logged(), lines);
+    }
+    // A state alone is something.
+    let (other, store) = phone_and_token();
+    fs::remove_file(other.record()).unwrap();
+    assert_eq!(cleared(&factor(&store), &[id(1), id(2)]), Ok(()));
+    assert_eq!(logged(), ["unset device=all"]);
+    assert_eq!((kept(&scratch), kept(&other)), (NOTHING, NOTHING));
+}
+
 #[test]
 fn discarding_needs_no_account() {
     let (scratch, store) = phone_and_token();
