@@ -5,6 +5,7 @@
 
 mod args;
 mod change_delivery;
+mod clock_vouching;
 mod command_context;
 mod command_failure;
 mod command_log;

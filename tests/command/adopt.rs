@@ -4,6 +4,7 @@ use harness::desk;
 use harness::desk::{desk_on, give, give_phone, is_asked, json, json_error, lets_in};
 use harness::enrolled::{login, run};
 use harness::pam::code;
+use harness::patient::{UNSYNCHRONIZED, with_clock};
 use serde_json::json;
 
 use crate::names::{STATE, has, uid_of};
@@ -68,6 +69,27 @@ fn r42_adopt_takes_no_device_of_an_existing_user() {
     assert!(!has("users/alice.toml") && !has("state/alice"));
 }
 
+/// On a clock that is behind, codes that were used would work again.
+#[test]
+fn adopt_makes_no_state_by_a_clock_of_doubt() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    machine.remove_user("alice");
+    machine.add_user("alice");
+    std::fs::remove_file(format!("{STATE}/state/alice")).unwrap();
+    let adopt = |options: &[&str]| {
+        let call = ["adopt", "alice", "--force", "--yes"];
+        let call = [&call, options].concat();
+        with_clock(&machine, UNSYNCHRONIZED, &call).run()
+    };
+    let refused = adopt(&[]).exits(1).stderr;
+    let next = "Once it is: twofactor adopt --force --clock-is-right alice\n";
+    assert!(refused.ends_with(next), "{refused}");
+    assert!(!has("state/alice"));
+    adopt(&["--clock-is-right"]).ok();
+    assert!(has("state/alice") && is_asked("alice"));
+}
+
 #[test]
 fn adopt_makes_a_state_for_a_record_alone() {
     let machine = desk_on();
@@ -76,7 +98,7 @@ fn adopt_makes_a_state_for_a_record_alone() {
     machine.add_user("alice");
     std::fs::remove_file(format!("{STATE}/state/alice")).unwrap();
     machine
-        .command(&["adopt", "alice", "--force", "--yes"])
+        .command(&["adopt", "alice", "--force", "--yes", "--clock-is-right"])
         .ok();
     assert!(is_asked("alice"));
     assert!(

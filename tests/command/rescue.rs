@@ -8,7 +8,7 @@ use harness::desk::{
 };
 use harness::enrolled::{login, record_path, run, state_of, state_path};
 use harness::pam::code;
-use harness::patient::with_clock;
+use harness::patient::{UNSYNCHRONIZED, with_clock};
 use harness::{Machine, PASSWORD, Totp, hotp};
 use twofactor_core::state::{SLOT_LEN, encode, encode_file};
 
@@ -167,22 +167,20 @@ fn unlock_brings_codes_back_by_a_right_clock_alone() {
     machine.shift_clock(0);
     let next = || state_of("alice").devices[0].next;
     let ahead = next();
-    // STA_UNSYNC, 0x40, in the word at byte 40 of struct timex.
-    let unsynchronized = format!("retval=5:poke_exit=@arg2={}40000000", "00".repeat(40));
     let unlock = |kernel: &str, options: &[&str]| {
         let call = [&["unlock", "alice"], options].concat();
         with_clock(&machine, kernel, &call)
     };
     // `--yes` says nothing about the clock.
     for options in [&["--json"][..], &["--json", "--yes"]] {
-        let report = json(unlock(&unsynchronized, options).run());
+        let report = json(unlock(UNSYNCHRONIZED, options).run());
         assert_eq!(strings(&report["waiting_for_clock"]), ["phone"]);
         assert_eq!(next(), ahead);
     }
-    let text = unlock(&unsynchronized, &[]).run().ok().stdout;
+    let text = unlock(UNSYNCHRONIZED, &[]).run().ok().stdout;
     assert!(text.contains("Codes of phone stay refused"), "{text}");
     assert!(text.ends_with(": twofactor unlock --clock-is-right alice\n"));
-    let mut asked = unlock(&unsynchronized, &[]).pty();
+    let mut asked = unlock(UNSYNCHRONIZED, &[]).pty();
     asked.answer("Is the clock right now? [y/N] ", "n");
     assert!(asked.end().shown.contains("stay refused"));
     assert_eq!(next(), ahead);
@@ -195,12 +193,42 @@ fn unlock_brings_codes_back_by_a_right_clock_alone() {
         is_lower
     };
     let said = ["--json", "--yes", "--clock-is-right"];
-    assert!(lowers(&json(unlock(&unsynchronized, &said).run())));
+    assert!(lowers(&json(unlock(UNSYNCHRONIZED, &said).run())));
     assert!(lowers(&json(unlock("retval=0", &["--json"]).run())));
-    let mut asked = unlock(&unsynchronized, &[]).pty();
+    let mut asked = unlock(UNSYNCHRONIZED, &[]).pty();
     asked.answer("Is the clock right now? [y/N] ", "y");
     asked.end();
     assert!(next() < ahead);
+}
+
+#[test]
+fn unlock_makes_no_state_by_a_clock_of_doubt() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    give(&machine, "bob", &["--hotp"]);
+    for user in ["alice", "bob"] {
+        std::fs::remove_file(state_path(user)).unwrap();
+    }
+    let unlock = |user: &str, options: &[&str]| {
+        let call = [&["unlock", user], options].concat();
+        with_clock(&machine, UNSYNCHRONIZED, &call)
+    };
+    let refused = unlock("alice", &["--yes"]).run().exits(1).stderr;
+    let next = "Once it is: twofactor unlock --clock-is-right alice\n";
+    assert!(refused.ends_with(next), "{refused}");
+    let answered = |answer: &str| {
+        let mut asked = unlock("alice", &[]).pty();
+        asked.answer("Make a new state for alice? [y/N] ", "y");
+        asked.answer("Is the clock right now? [y/N] ", answer);
+        asked.end().code
+    };
+    assert_eq!(answered("n"), Some(1));
+    assert!(!state_path("alice").exists());
+    assert_eq!(answered("y"), Some(0));
+    std::fs::remove_file(state_path("alice")).unwrap();
+    unlock("alice", &["--yes", "--clock-is-right"]).run().ok();
+    // A counter is no matter of time.
+    unlock("bob", &["--yes"]).run().ok();
 }
 
 /// Uses up the sequence numbers of a state that is whole otherwise.
@@ -242,7 +270,7 @@ fn r39_unlock_replaces_a_damaged_or_missing_state() {
             code::AUTHINFO_UNAVAIL,
             "not without a confirmation"
         );
-        let run = machine.command(&["unlock", "alice", "--yes", "--json"]);
+        let run = machine.command(&["unlock", "alice", "--yes", "--json", "--clock-is-right"]);
         assert!(
             run.stderr
                 .contains("What may have been used before does not work in it"),

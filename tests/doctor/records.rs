@@ -57,7 +57,9 @@ fn the_advice_fixes_unusable_states() {
     let machine = healthy();
     let path = state_path("alice");
     let fix = || {
-        machine.command(&["unlock", "alice", "--yes"]).ok();
+        machine
+            .command(&["unlock", "alice", "--yes", "--clock-is-right"])
+            .ok();
         // The recovery codes are gone with the state.
         assert_eq!(found(&machine), ["warning single-device alice"]);
         machine.command(&["recovery-codes", "alice", "--yes"]).ok();

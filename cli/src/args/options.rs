@@ -113,6 +113,9 @@ pub struct AdoptArgs {
     /// Proceed without a code of the device
     #[arg(long)]
     pub force: bool,
+    /// With `--force`, say that this machine's clock is right, by which a missing state is made anew
+    #[arg(long, requires = "force")]
+    pub clock_is_right: bool,
 }
 
 /// `show`.
@@ -152,7 +155,7 @@ pub struct UnlockArgs {
     /// Login name
     #[arg(value_hint = ValueHint::Username)]
     pub user: String,
-    /// Say that this machine's clock is right, and was ahead when the last code was accepted
+    /// Say that this machine's clock is right, and was ahead if the last code is of a later time
     #[arg(long)]
     pub clock_is_right: bool,
 }

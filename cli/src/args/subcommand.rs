@@ -70,6 +70,9 @@ EXAMPLES
     /// A record belongs to a user id and refuses another one, since a name can be given to another person. adopt shows both, and
     /// needs a code of the device, or a recovery or bypass code, which is checked and counted as at a login. After an interruption the same call
     /// completes it; until then logins are refused.
+    ///
+    /// With `--force` a state that cannot be used is made anew. Where the kernel does not say that a time service keeps the clock right, root
+    /// is asked if it is: on a clock that is behind, codes that were used would work again.
     #[command(after_help = "\
 EXAMPLES
   twofactor adopt alice                      alice has a new user id
@@ -158,6 +161,8 @@ EXAMPLES
     /// then, or is behind now. If the kernel says that a time service keeps the clock right, this ends, too. Otherwise root is asked if
     /// the clock is right. Without a terminal, and with `--yes`, such a device stays as it is: on a clock that is behind, codes that
     /// were used would work again.
+    ///
+    /// Where the state cannot be used a new one is made, after a question, and by a clock that is known to be right in the same way.
     #[command(after_help = "\
 EXAMPLES
   twofactor unlock alice

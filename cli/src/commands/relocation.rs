@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::verify::locked_out;
 use crate::args::{AdoptArgs, RenameArgs};
+use crate::clock_vouching;
 use crate::command_context::{CommandContext, not_enrolled};
 use crate::command_failure::{CommandFailure, for_user};
 use crate::command_log;
@@ -96,7 +97,7 @@ pub fn adopt(context: &CommandContext, args: &AdoptArgs) -> Result<(), CommandFa
             context
                 .terminal
                 .confirm("Give these devices to that user without a code?")?;
-            usable_state(context, &store, record)?;
+            usable_state(context, args, &store, record)?;
         } else {
             code_of_device(context, &store, record)?;
         }
@@ -107,15 +108,21 @@ pub fn adopt(context: &CommandContext, args: &AdoptArgs) -> Result<(), CommandFa
 /// A new machine may have got the records only. What may have been used before does not work in the new state.
 fn usable_state(
     context: &CommandContext,
+    args: &AdoptArgs,
     store: &FactorStore,
     record: &UserRecord,
 ) -> Result<(), CommandFailure> {
     let holder = holder(record);
     match store.snapshot(&holder) {
         Err(error) if error.fixed_by_unlock() => {
-            context
-                .terminal
-                .prose(&format!("{error}\nA new state is made.\n"))?;
+            context.terminal.prose(&format!("{error}\n"))?;
+            let from = args.from.iter().map(|old| ("--from", old.as_str()));
+            let options: Vec<_> = from.collect();
+            let adopt = "adopt --force --clock-is-right";
+            let command = suggested_command::twofactor(adopt, &[&args.user], &options);
+            let trust = clock_vouching::known_trust(args.clock_is_right);
+            clock_vouching::prove_for_rebuild(context, Some(record), trust, &command)?;
+            context.terminal.prose("A new state is made.\n")?;
             let window = context.policy_or_default()?.window;
             operations::rebuild_state(&command_log::factor(store, &holder), window, clock::now()?)?;
             Ok(())

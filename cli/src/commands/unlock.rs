@@ -6,10 +6,11 @@ use twofactor_core::policy::Policy;
 use twofactor_core::verify;
 use twofactor_store::FactorStore;
 use twofactor_store::operations::{self, ChangeError, ClockTrust, ForgottenFailures};
-use twofactor_store::sys::clock::{self, ClockStatus};
+use twofactor_store::sys::clock;
 use zeroize::Zeroizing;
 
 use crate::args::UnlockArgs;
+use crate::clock_vouching;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
@@ -30,7 +31,12 @@ pub fn run(context: &CommandContext, args: &UnlockArgs) -> Result<(), CommandFai
     ) {
         Err(error) if error.is_fixed_by_rebuild() => (
             ForgottenFailures::default(),
-            Some(rebuilt(context, &policy, &store, &account, &error)?),
+            Some(rebuilt(
+                context,
+                (&policy, trust),
+                (&store, &account),
+                &error,
+            )?),
         ),
         failures => (failures?, None),
     };
@@ -65,7 +71,7 @@ fn clock_trust(
     store: &FactorStore,
     account: &Account,
 ) -> Result<ClockTrust, CommandFailure> {
-    if args.clock_is_right || clock::synchronization() == ClockStatus::Synchronized {
+    if clock_vouching::known_trust(args.clock_is_right) == ClockTrust::Right {
         return Ok(ClockTrust::Right);
     }
     let now = clock::now()?;
@@ -87,12 +93,16 @@ fn clock_trust(
     })
 }
 
+/// The command that ends a wait for the clock.
+fn unlock_by_clock(user: &str) -> String {
+    suggested_command::twofactor("unlock --clock-is-right", &[user], &[])
+}
+
 /// Makes a new state, after a question.
 fn rebuilt(
     context: &CommandContext,
-    policy: &Policy,
-    store: &FactorStore,
-    account: &Account,
+    (policy, trust): (&Policy, ClockTrust),
+    (store, account): (&FactorStore, &Account),
     error: &ChangeError,
 ) -> Result<StateRebuildReport, CommandFailure> {
     context.terminal.prose(&format!(
@@ -102,6 +112,9 @@ fn rebuilt(
     context
         .terminal
         .confirm(&format!("Make a new state for {}?", account.name))?;
+    let record = store.record(account)?;
+    let command = unlock_by_clock(&account.name);
+    clock_vouching::prove_for_rebuild(context, record.as_ref(), trust, &command)?;
     let state = operations::rebuild_state(
         &command_log::factor(store, account),
         policy.window,
@@ -144,7 +157,7 @@ impl UnlockReport<'_> {
             return String::new();
         }
         let devices = self.waiting_for_clock.join(", ");
-        let unlock = suggested_command::twofactor("unlock --clock-is-right", &[self.user], &[]);
+        let unlock = unlock_by_clock(self.user);
         format!(
             "Codes of {devices} stay refused: the last one is of a time that this machine's clock has not reached.\n\
              If the clock is behind, set it right. If it is right, and was ahead then: {unlock}\n"

@@ -186,7 +186,7 @@ fn use_factor(calls: &mut CheckedCalls) {
     calls.call("doctor", &["doctor"]);
     calls.call("unlock", &["unlock", "alice"]);
     std::fs::write(state_path("alice"), "x").unwrap();
-    calls.call("unlock", &["unlock", "alice", "--yes"]);
+    calls.call("unlock", &["unlock", "alice", "--yes", "--clock-is-right"]);
 }
 
 fn move_devices(calls: &mut CheckedCalls) {

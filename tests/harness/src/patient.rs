@@ -10,6 +10,9 @@ pub const SSHD: &str = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAu
 
 /// A kernel that says that its clock is kept right; the real one may say anything.
 pub const SYNCHRONIZED: &str = "retval=0";
+/// An answer of adjtimex(2): no time service keeps the clock right. STA_UNSYNC, 0x40, is in the word at byte 40 of struct timex.
+pub const UNSYNCHRONIZED: &str = "retval=5:poke_exit=@arg2=\
+    0000000000000000000000000000000000000000000000000000000000000000000000000000000040000000";
 
 /// alice has a phone and recovery codes, bob has nothing; policy, stacks and sshd are as they should be.
 pub fn healthy() -> Machine {
