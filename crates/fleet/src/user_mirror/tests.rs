@@ -3,6 +3,7 @@ use crate::attempt_id::AttemptId;
 use crate::shared_record::RecordContent;
 use crate::shared_state::SharedState;
 use std::cell::Cell;
+use twofactor_core::recovery::OneTimeCode;
 use twofactor_core::state::UserState;
 use twofactor_store::testing::{self, ScratchStore};
 
@@ -159,6 +160,36 @@ fn an_older_record_of_another_uid_removes_nothing() {
     assert!(matches!(refused, Err(UserFault::User(_))), "{refused:?}");
     assert_eq!(store.record_named("alice").unwrap().unwrap().uid, UID);
     assert_eq!(notes.unmirrored.users().unwrap(), [""; 0]);
+}
+
+/// A pair that refuses the logins of bob, as 0.1.0 let be made: on another host `unset` has removed his invitation.
+#[test]
+fn an_invitation_beside_a_device_can_be_removed() {
+    use std::os::unix::fs::PermissionsExt;
+    let files = ScratchStore::new();
+    let (store, notes) = (files.store(), notes(&files));
+    enrolled(&files);
+    let bob = testing::account("bob", UID);
+    let mut invited = testing::record_of(&bob, &[]);
+    invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+    let state = twofactor_core::state::encode_file(&UserState::new(UID));
+    for (file, bytes) in [
+        ("users/bob.toml", invited.to_toml().as_bytes()),
+        ("state/bob", &state),
+    ] {
+        let path = files.top().join(file);
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    store.complete_index().unwrap();
+    assert!(store.holder(&bob).is_err());
+    let kind = MarkKind::of(Some(&invited));
+    notes.marks.note("bob", 1, kind).unwrap();
+    let read = |_: Duration| Ok(factor(2, None));
+    let done = bring_here(&store, (&notes, "bob"), &read);
+    assert_eq!(done, Ok(MirrorResult::Changed));
+    assert!(store.record_named("bob").unwrap().is_none());
+    assert_eq!(store.holder(&bob).unwrap().account.name, "alice");
 }
 
 /// Where the record does not come, as after a kill, the one that is here is one of a known revision.
