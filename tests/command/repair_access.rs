@@ -31,8 +31,11 @@ fn a_locked_root_without_a_key_repairs_nothing() {
         machine.set_password_field("root", locked);
         is_refused(&machine);
     }
-    machine.write_file(KEYS, "", 0o600);
-    is_refused(&machine);
+    let image = "# no key\nno-pty,command=\"echo 'Please login as the user \\\"ubuntu\\\"';exit 142\" ssh-ed25519 AAAA root\n";
+    for none in ["", image] {
+        machine.write_file(KEYS, none, 0o600);
+        is_refused(&machine);
+    }
     machine.write_file(KEYS, "ssh-ed25519 AAAA root\n", 0o600);
     machine.command(&["enable", "--yes"]).ok();
 }

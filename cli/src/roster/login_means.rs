@@ -1,7 +1,12 @@
 //! Means by which a local account can log in at all, whatever the policy says.
 
 use std::collections::BTreeSet;
+use std::fs::{Metadata, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use twofactor_store::sys::local_accounts::{self, PASSWD};
 
@@ -9,6 +14,10 @@ use twofactor_store::sys::local_accounts::{self, PASSWD};
 const SHADOW: &str = "/etc/shadow";
 /// Files of keys in a home directory, as sshd names them where it is not told otherwise.
 const KEYS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+/// Beginnings of the types of keys.
+const TYPES: [&str; 4] = ["ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"];
+/// Largest part of such a file that is read, in bytes.
+const LONGEST: u64 = 1024 * 1024;
 
 /// The local accounts whose passwords are locked.
 pub struct PasswordLocks {
@@ -40,11 +49,66 @@ fn locked(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// True if there is a file of keys with something in it. One that cannot be looked at counts as none: a lock-out is assumed
+/// True if there is a file of keys with one that lets its owner in. One that cannot be looked at counts as none: a lock-out is assumed
 /// rather than missed.
 fn has_key(home: &Path) -> bool {
-    KEYS.iter()
-        .any(|name| std::fs::metadata(home.join(name)).is_ok_and(|file| file.len() > 0))
+    let mut files = KEYS.iter().map(|name| keys(&home.join(name)));
+    files.any(|text| text.is_some_and(|text| text.lines().any(lets_in)))
+}
+
+/// The text of a file of keys. Its owner may put anything there: a FIFO is not waited for.
+fn keys(path: &Path) -> Option<String> {
+    let options = OFlags::NONBLOCK.bits().cast_signed();
+    let mut text = Vec::new();
+    std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(options)
+        .open(path)
+        .ok()?;
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// True if a line of sshd(8) is that of a key whose owner gets a shell. Images of clouds have lines for root whose forced command only
+/// names another user.
+fn lets_in(line: &str) -> bool {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return false;
+    }
+    let (options, rest) = options_of(line);
+    let is_key = |text: &str| TYPES.iter().any(|kind| text.starts_with(kind));
+    let has_data = |text: &str| text.split_whitespace().nth(1).is_some();
+    // Without options the line begins with the key.
+    if is_key(line) {
+        return has_data(line);
+    }
+    is_key(rest) && has_data(rest) && !options.iter().any(|option| is_forced_command(option))
+}
+
+fn is_forced_command(option: &str) -> bool {
+    let name = option.split('=').next().unwrap_or_default();
+    name.eq_ignore_ascii_case("command")
+}
+
+/// The options at the begin of a line, and what follows them. Quoted, they may contain commas and blanks.
+fn options_of(line: &str) -> (Vec<&str>, &str) {
+    let (mut options, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (place, sign) in line.char_indices() {
+        let is_end = !is_quoted && (sign == ',' || sign.is_ascii_whitespace());
+        if is_end {
+            options.extend(line.get(start..place));
+            start = place.saturating_add(1);
+        }
+        if is_end && sign != ',' {
+            return (options, line.get(start..).unwrap_or_default().trim_start());
+        }
+        is_quoted ^= sign == '"' && !is_escaped;
+        is_escaped = sign == '\\' && !is_escaped;
+    }
+    (options, "")
 }
 
 #[cfg(test)]
@@ -58,5 +122,54 @@ mod tests {
         let names: Vec<&str> = locked(shadow).collect();
         assert_eq!(names, ["root", "bob", "carol"]);
         assert_eq!(locked("root:x:0:0::/root:/bin/sh\n").count(), 0);
+    }
+
+    #[test]
+    fn keys_with_a_forced_command_let_no_one_in() {
+        let please = "command=\"echo 'Please login as the user \\\"ubuntu\\\", not root.';echo;sleep 10;exit 142\"";
+        for line in [
+            "",
+            "  # ssh-ed25519 AAAA root",
+            "ssh-ed25519",
+            "garbage AAAA",
+            "no-pty,no-X11-forwarding ",
+            &format!("no-port-forwarding,no-X11-forwarding,{please} ssh-rsa AAAA root"),
+            &format!("{please} ssh-ed25519 AAAA root"),
+            "Command=\"true\",no-pty sk-ssh-ed25519@openssh.com AAAA",
+            "no-pty,command=\"a \\\" ssh-rsa AAAA\" ssh-rsa AAAA",
+        ] {
+            assert!(!lets_in(line), "{line}");
+        }
+        for line in [
+            "ssh-ed25519 AAAA root",
+            "  ecdsa-sha2-nistp256 AAAA command=\"none of the options\"",
+            "from=\"10.0.0.0/8, command=\",no-pty ssh-rsa AAAA",
+            "environment=\"A=a \\\" b\"\tsk-ecdsa-sha2-nistp256@openssh.com AAAA",
+        ] {
+            assert!(lets_in(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_fifo_of_keys_is_not_waited_for() {
+        let home = std::env::temp_dir().join(format!("twofactor-keys-{}", std::process::id()));
+        let directory = home.join(".ssh");
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("authorized_keys");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &file,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert!(!has_key(&home));
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "# none\n").unwrap();
+        assert!(!has_key(&home));
+        std::fs::write(&file, "# one\nssh-rsa AAAA").unwrap();
+        assert!(has_key(&home));
+        std::fs::remove_dir_all(home).unwrap();
     }
 }
