@@ -18,9 +18,9 @@ use crate::private_copy::PrivateCopy;
 
 /// Variables in which editors are named, the first that is set counts.
 const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
-/// Editors where none is named, the first that is there.
 /// Exit codes of shells for a program that a signal has ended begin here.
 const SIGNALLED: i32 = 128;
+/// Editors where none is named, the first that is there.
 const EDITORS: [&str; 4] = ["/usr/bin/editor", "/usr/bin/nano", "/usr/bin/vi", "/bin/vi"];
 
 /// Runs it. The policy in use stays as it is until a valid one was confirmed.
