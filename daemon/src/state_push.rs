@@ -7,7 +7,6 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::slice;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -120,57 +119,80 @@ impl PushProgress {
             self.left = users.iter().cloned().collect();
             self.policy = version;
         }
-        let late = self.push_all(host, &store, (&users, push_time(fleet.deadline_ms)));
-        let longest = longest_time(fleet.deadline_ms);
-        for user in late {
-            // A store that is too slow for one of them is so for the others.
-            let is_late = self.push_all(host, &store, (slice::from_ref(user), longest));
-            if !is_late.is_empty() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Merges the states of these users, in so much time for each. Those who need more.
-    fn push_all<'u>(
-        &mut self,
-        host: &FleetHost,
-        store: &FactorStore,
-        (users, limit): (&'u [String], Duration),
-    ) -> Vec<&'u String> {
-        let mut late = Vec::new();
-        for user in users {
+        let limits = [
+            push_time(fleet.deadline_ms),
+            longest_time(fleet.deadline_ms),
+        ];
+        let mut push = |user: &str, limit: Duration| {
             let which = if self.left.contains(user) {
                 PushedStates::All
             } else {
                 PushedStates::Marked
             };
-            match push_one(host, store, (user, which), limit) {
-                Ok(PushEnd::Merged) => {
-                    self.left.remove(user);
-                }
-                Ok(PushEnd::Left) => {}
-                Ok(PushEnd::Late) => late.push(user),
-                Ok(PushEnd::Stop) => break,
-                Err(failure) => daemon_log::not_pushed(user, &failure),
+            let end = push_one(host, &store, (user, which), limit);
+            let end = end.unwrap_or_else(|failure| PushEnd::Left(failure.to_string()));
+            if end == PushEnd::Merged {
+                self.left.remove(user);
             }
-        }
-        late
+            end
+        };
+        push_all(&users, limits, &mut push, &mut |user, reason| {
+            daemon_log::not_pushed(user, &reason);
+        });
+        Ok(())
     }
 }
 
-/// Result for one user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Merges the states of these users, in the short time for each, and in the long one for those who need more. Only the last result of
+/// each of them is logged.
+fn push_all(
+    users: &[String],
+    [short, long]: [Duration; 2],
+    push: &mut dyn FnMut(&str, Duration) -> PushEnd,
+    log: &mut dyn FnMut(&str, &str),
+) {
+    let (mut late, mut is_over) = (Vec::new(), false);
+    for user in users {
+        match push(user, short) {
+            PushEnd::Merged => {}
+            PushEnd::Left(reason) => log(user, &reason),
+            PushEnd::Late(reason) => late.push((user, reason)),
+            PushEnd::Stop(reason) => {
+                log(user, &reason);
+                is_over = true;
+                break;
+            }
+        }
+    }
+    for (user, reason) in late {
+        let end = if is_over {
+            PushEnd::Late(reason)
+        } else {
+            push(user, long)
+        };
+        match end {
+            PushEnd::Merged => {}
+            PushEnd::Left(reason) => log(user, &reason),
+            // A store that is too slow for one of them is so for the others.
+            PushEnd::Late(reason) | PushEnd::Stop(reason) => {
+                log(user, &reason);
+                is_over = true;
+            }
+        }
+    }
+}
+
+/// Result for one user, with the reason where it is no merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum PushEnd {
     /// Nothing is left to be merged.
     Merged,
     /// The store refused this user.
-    Left,
+    Left(String),
     /// The time was over, which says nothing of the store where it is short.
-    Late,
+    Late(String),
     /// The store is gone again.
-    Stop,
+    Stop(String),
 }
 
 fn push_one(
@@ -197,21 +219,21 @@ fn push_one(
     let Err(fault) = pushed else {
         return Ok(PushEnd::Merged);
     };
-    daemon_log::not_pushed(user, &fault);
     Ok(end_of(&fault, is_late.get()))
 }
 
 /// Result for a state that the store did not take.
 fn end_of(fault: &CommitFault, is_late: bool) -> PushEnd {
+    let text = fault.to_string();
     match fault {
         CommitFault::Outage(reason) | CommitFault::UnknownEnd(reason) if concerns_all(reason) => {
             if is_late {
-                PushEnd::Late
+                PushEnd::Late(text)
             } else {
-                PushEnd::Stop
+                PushEnd::Stop(text)
             }
         }
-        _ => PushEnd::Left,
+        _ => PushEnd::Left(text),
     }
 }
 
@@ -238,9 +260,64 @@ mod tests {
     #[test]
     fn only_a_store_that_is_gone_stops_all() {
         let gone = CommitFault::Outage(OutageReason::NoFleet);
-        assert_eq!(end_of(&gone, false), PushEnd::Stop);
-        assert_eq!(end_of(&gone, true), PushEnd::Late);
+        assert!(matches!(end_of(&gone, false), PushEnd::Stop(_)));
+        assert!(matches!(end_of(&gone, true), PushEnd::Late(_)));
         let one = CommitFault::Outage(OutageReason::NoState);
-        assert_eq!(end_of(&one, false), PushEnd::Left);
+        assert!(matches!(end_of(&one, false), PushEnd::Left(_)));
+    }
+
+    /// The calls and the lines of the log, where the store has these answers in the short time and in the long one.
+    fn pushed(short: [PushEnd; 3], long: [PushEnd; 3]) -> (Vec<String>, Vec<String>) {
+        let users = ["a", "b", "c"].map(str::to_owned);
+        let limits = [SHORTEST, PUSH];
+        let (mut calls, mut lines) = (Vec::new(), Vec::new());
+        let mut push = |user: &str, limit: Duration| {
+            let ends = if limit == SHORTEST { &short } else { &long };
+            calls.push(format!("{user}{}", limit.as_millis()));
+            let place = users.iter().position(|other| other == user).unwrap();
+            ends[place].clone()
+        };
+        push_all(&users, limits, &mut push, &mut |user, reason| {
+            lines.push(format!("{user} {reason}"));
+        });
+        (calls, lines)
+    }
+
+    #[test]
+    fn only_the_last_result_of_a_push_is_logged() {
+        let late = || PushEnd::Late("late".to_owned());
+        let left = || PushEnd::Left("left".to_owned());
+        let stop = || PushEnd::Stop("stop".to_owned());
+        let merged = || PushEnd::Merged;
+        for (short, long, calls, lines) in [
+            (
+                [late(), left(), late()],
+                [merged(), merged(), left()],
+                &["a250", "b250", "c250", "a3000", "c3000"][..],
+                &["b left", "c left"][..],
+            ),
+            (
+                [late(), late(), merged()],
+                [stop(), merged(), merged()],
+                &["a250", "b250", "c250", "a3000"],
+                &["a stop", "b late"],
+            ),
+            (
+                [late(), late(), merged()],
+                [late(), merged(), merged()],
+                &["a250", "b250", "c250", "a3000"],
+                &["a late", "b late"],
+            ),
+            (
+                [late(), stop(), merged()],
+                [merged(), merged(), merged()],
+                &["a250", "b250"],
+                &["b stop", "a late"],
+            ),
+        ] {
+            let (called, logged) = pushed(short, long);
+            assert_eq!(called, calls);
+            assert_eq!(logged, lines);
+        }
     }
 }
