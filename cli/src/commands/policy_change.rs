@@ -216,6 +216,12 @@ impl PolicyChange {
         self.made.impact.dangers.extend_from_slice(dangers);
     }
 
+    /// Takes the default policy for the text that is replaced, once it was put where there was none. What was shown and accepted stays.
+    pub fn begin_with_default(&mut self) {
+        self.text = Some(DEFAULT_POLICY.to_owned());
+        self.made.policy_hash = Some(policy_hash::hash_of(Some(DEFAULT_POLICY)));
+    }
+
     /// Warnings for the reader.
     pub fn warnings(&self) -> &[String] {
         &self.made.impact.warnings

@@ -93,7 +93,7 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
     )?;
     if policy.text().is_none() {
         make_policy(context)?;
-        policy = policy_change(context, args)?;
+        policy.begin_with_default();
     }
     let reloaded = apply(context, &plan, &policy, &user)?;
     if let Err(failure) = context.write(&SetupReport::done(&plan, &policy, reloaded)) {

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use harness::desk::json;
+
 use super::{NONE, POLICY, changed, files, installed, setup};
 
 /// The policy may be on for the service already, so that nothing of it changes.
@@ -28,6 +30,26 @@ fn a_program_that_refuses_is_warned_of_in_each_setup() {
         "{}",
         planned.stdout
     );
+}
+
+/// The policy is made during the setup then. What was shown and accepted is what is made and reported.
+#[test]
+fn without_a_policy_no_danger_is_lost() {
+    let (machine, _) = installed();
+    // It asks for the code after a wrong password, too.
+    let stack = "auth required pam_unix.so\naccount required pam_unix.so\n";
+    machine.write_file("/etc/pam.d/sudo", stack, 0o644);
+    std::fs::remove_file("/etc/security/twofactor.toml").unwrap();
+    let told = |arguments: &[&str]| {
+        let report = json(setup(
+            &machine,
+            &[&["sudo", "--force", "--json"], arguments].concat(),
+        ));
+        [report["dangers"].clone(), report["warnings"].clone()]
+    };
+    let planned = told(&["--dry-run"]);
+    assert_ne!(planned, [serde_json::json!([]), serde_json::json!([])]);
+    assert_eq!(told(&["--yes"]), planned);
 }
 
 /// Without the records it is not known which users would be refused.
