@@ -3,12 +3,11 @@
 //! The files are as in use: the policy as it is delivered, switched on, and a record with ten recovery codes.
 
 use std::fs;
-use std::time::Duration;
 
 use harness::pam::{Drive, code};
 use harness::{Machine, Program, Totp};
 
-use harness::enrolled::{add_recovery_codes, enroll_phone, login, machine, run};
+use harness::enrolled::{add_recovery_codes, enroll_phone, login, machine, run, settle_records};
 
 /// The figures, below the workspace.
 const BUDGET: &str = "tests/data/budget.toml";
@@ -95,8 +94,7 @@ fn alice() -> (Machine, Totp) {
     let machine = machine(&delivered.replace(off, on).replace(many, one));
     let phone = enroll_phone(&machine, "alice");
     assert_eq!(add_recovery_codes("alice").len(), 10);
-    // A record that was changed moments ago is read twice.
-    std::thread::sleep(Duration::from_secs(3));
+    settle_records();
     (machine, phone)
 }
 

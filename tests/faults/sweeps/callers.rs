@@ -7,7 +7,9 @@ use harness::logins;
 use harness::pam::code;
 use harness::{Machine, PASSWORD, Run};
 
-use harness::enrolled::{Token, auth, enroll_token, record_path, state_of, state_path};
+use harness::enrolled::{
+    Token, auth, enroll_token, record_path, settle_records, state_of, state_path,
+};
 
 /// Between two limits of memory, in KiB; `make faults` tries more of them.
 const MEMORY: u64 = if cfg!(feature = "whole-sweeps") {
@@ -40,6 +42,7 @@ fn machine() -> Machine {
     for user in ["alice", "carol", "dave"] {
         enroll_token(&machine, user);
     }
+    settle_records();
     // su waits after a failure, a second by default.
     machine.write_file("/etc/login.defs", "FAIL_DELAY 0\n", 0o644);
     machine.allow_sudo("carol");

@@ -9,7 +9,7 @@ use harness::{Machine, PASSWORD, Program};
 
 use super::logins::{account, in_turn, readable};
 use super::table::{Column, TableRow, described, print, stride};
-use harness::enrolled::{Token, enroll_token, record_path, state_path};
+use harness::enrolled::{Token, enroll_token, record_path, settle_records, state_path};
 use harness::logins;
 
 /// The program, its arguments, and whose code it asks for.
@@ -29,6 +29,7 @@ fn no_kill_of_su_or_sudo_frees_a_guess_or_a_code() {
     for user in ["alice", "carol", "dave"] {
         enroll_token(&machine, user);
     }
+    settle_records();
     machine.allow_sudo("carol");
     let once = machine.read("/etc/sudoers") + "Defaults passwd_tries=1\n";
     machine.write_file("/etc/sudoers", once, 0o440);

@@ -19,7 +19,7 @@ use super::stopped::CODE_OF_LAST_KEY;
 use super::table::{Column, TableRow, described, print, state_path, stride};
 use harness::enrolled::{
     IGNORED, add_account, add_recovery_codes, enroll_phone, enroll_token, login, machine,
-    record_path, state_path as state_file,
+    record_path, settle_records, state_path as state_file,
 };
 
 /// One answer in each login, and no lock-out in the way.
@@ -48,6 +48,7 @@ fn no_fault_in_a_login_lets_in_or_loses_anything() {
     let phone = enroll_phone(&machine, "alice");
     let recovery = add_recovery_codes("alice");
     let token = enroll_token(&machine, "carol");
+    settle_records();
     // A step later is within the window; nothing has to wait for a step to begin.
     let cache = std::cell::RefCell::new(BTreeMap::new());
     let at_step = |wrong: bool| {
@@ -109,6 +110,7 @@ fn no_fault_in_a_login_lets_in_or_loses_anything() {
 fn one_enoent_makes_no_user_unenrolled() {
     let machine = machine(POLICY);
     let alice = enroll_token(&machine, "alice");
+    settle_records();
     let whole = alice.login().answer(alice.wrong()).traced(None);
     let harm = Harm::Error(libc::ENOENT);
     let mut struck = 0;
