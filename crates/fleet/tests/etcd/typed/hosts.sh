@@ -7,11 +7,13 @@ mount --bind kept/$host/security /etc/security
 mount --bind kept/$host/twofactor /var/lib/twofactor
 twofactor() { "$COMMAND" --yes "$@"; }
 systemctl() { [ "$*" = "enable --now twofactord-fleet.socket twofactord-fleet.service" ]; }
+# It notes how many hosts there are just after that.
+is_met() { grep -q result=store-met log-$host && [ -e kept/$host/twofactor/fleet/contact ]; }
 # The service, until it has written its number, or was refused that twice: at its start, and after it did what an outage leaves to do.
 serve() {
     "$DAEMON" --listen-fleet "$PWD/kept/$host/socket" 2> log-$host &
     service=$!
-    until grep -q result=store-met log-$host || [ "$(grep -c result=outage log-$host)" -ge 2 ]; do
+    until is_met || [ "$(grep -c result=outage log-$host)" -ge 2 ]; do
         kill -0 $service || { cat log-$host >&2; exit 1; }
         sleep 0.1
     done
