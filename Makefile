@@ -202,8 +202,7 @@ mutants: need-build rust
 	cargo mutants $(library) -p twofactor-fleet -p twofactord --output $(target) $(addprefix --re ^,$(FILES)) \
 		$(if $(as_root),--cargo-arg=--config --cargo-arg='$(sudo_runner)')
 
-## faults, races       system calls fail; logins coincide; EVERY=7
-## model               all orders of steps of a fleet
+## faults, races       calls fail, logins coincide; EVERY=7; model: a fleet's steps
 EVERY = 1
 faults: need-test harness
 	FAULTS_EVERY=$(EVERY) $(test_module) --features whole-sweeps --test faults \
@@ -255,8 +254,7 @@ pictures: need-demo need-browser build
 	scripts/axe $(target)/axe.min.js
 	PICTURES_WRITE=1 $(test_module) --features browser-tests --test cockpit page::looks
 
-## dist, deb, rpm      source archive and packages
-## release             all three, tried, with checksums
+## dist, deb, rpm      source archive, packages; release: all, tried, with sums
 dist: need-dist rust
 	scripts/dist $(target)/dist
 

@@ -226,7 +226,7 @@ fn help_lists_the_targets_on_one_screen() {
             line.split("  ")
                 .next()
                 .unwrap_or("")
-                .split(' ')
+                .split([' ', ','])
                 .any(|name| name == target)
         };
         assert!(help.iter().any(|line| is_named(line)), "{target}");
