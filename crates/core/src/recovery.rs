@@ -130,14 +130,23 @@ impl PlainCode {
         (is_whole && *code.grouped() == text).then_some(code)
     }
 
+    /// Draws until the code holds a digit, which one of 28 does not: without one it looks like a password, and is not remembered as
+    /// refused. That takes 0.05 of its 80 bits.
     fn generate() -> Result<Self, getrandom::Error> {
+        loop {
+            let code = Self::draw()?;
+            if code.0.bytes().any(|it| it.is_ascii_digit()) {
+                return Ok(code);
+            }
+        }
+    }
+
+    fn draw() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; CODE_BYTES]);
         getrandom::fill(bytes.as_mut())?;
         let alphabet = Alphabet::Rfc4648 { padding: false };
-        Ok(Self(Zeroizing::new(base32::encode(
-            alphabet,
-            bytes.as_ref(),
-        ))))
+        let text = base32::encode(alphabet, bytes.as_ref());
+        Ok(Self(Zeroizing::new(text)))
     }
 }
 
@@ -270,6 +279,15 @@ mod tests {
             assert!(bool::from(same(&hash(&set.salt, typed.as_bytes()), stored)));
             let hits = set.hashes.iter().filter(|other| *other == stored).count();
             assert_eq!(hits, 1);
+        }
+    }
+
+    #[test]
+    fn no_code_looks_like_a_word() {
+        for _ in 0..50 {
+            for code in RecoverySet::generate(7).unwrap().1 {
+                assert!(code.0.bytes().any(|it| it.is_ascii_digit()));
+            }
         }
     }
 
