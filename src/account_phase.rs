@@ -238,6 +238,10 @@ fn admit(
     about: &LogLine,
 ) -> Result<(), EnrollmentAbort> {
     let account = account(dialogue.transaction(), marked)?;
+    // As in the authentication phase no record is looked at then: the switch must help where one cannot be used.
+    if login_files::are_codes_off(dialogue.transaction(), arguments)? {
+        return Ok(());
+    }
     let files = LoginFiles::open(dialogue.transaction(), arguments, &account)?;
     let mut newcomer = EnrollmentDialogue {
         attempt: files.attempt()?,

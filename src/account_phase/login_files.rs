@@ -54,3 +54,13 @@ impl LoginFiles {
         })
     }
 }
+
+/// True if the policy is switched off, everywhere or for the service of the login.
+pub(super) fn are_codes_off(
+    transaction: &dyn PamTransaction,
+    arguments: &ModuleArguments,
+) -> Result<bool, AttemptFailure> {
+    let service = login_service::name(transaction).unwrap_or_default();
+    let loaded = PolicyFile::new(&arguments.policy).load()?;
+    Ok(!loaded.policy.asks_at(&service))
+}

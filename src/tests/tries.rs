@@ -417,6 +417,38 @@ fn users_who_are_asked_nothing_need_no_proof() {
     }
 }
 
+/// Between the phases the record of a user came in place, and cannot be used; or the state directory went.
+#[test]
+fn no_record_refuses_once_the_policy_is_off() {
+    let damage: fn(&StagedTransaction) = |stage| {
+        let record = stage.scratch.top().join(format!("users/{NEWCOMER}.toml"));
+        fs::write(&record, "damaged").unwrap();
+        fs::set_permissions(record, PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    let lose: fn(&StagedTransaction) =
+        |stage| fs::rename(stage.scratch.top(), stage.scratch.path().join("lost")).unwrap();
+    for (breaks, policy, expected) in [
+        (damage, "enabled = false\n", AccountResult::Open),
+        (
+            damage,
+            "enabled = true\n[services]\nlogin = false\n",
+            AccountResult::Open,
+        ),
+        (damage, "enabled = true\n", AccountResult::Refused),
+        (lose, "enabled = false\n", AccountResult::Open),
+        (lose, "enabled = true\n", AccountResult::Refused),
+    ] {
+        let offer = "enabled = true\nenroll_at_login = \"offer\"\n";
+        let mut stage = StagedTransaction::of(NEWCOMER, offer);
+        assert_eq!(stage.run(&[]), AuthResult::NotAsked);
+        let (arguments, marks) = (stage.arguments.clone(), stage.marks.clone());
+        breaks(&stage);
+        stage.set_policy(policy);
+        let admission = account_phase::run(&mut stage, &arguments, MessageMode::Wanted, &marks);
+        assert_eq!(admission, expected, "{policy}: {:?}", stage.logged());
+    }
+}
+
 #[test]
 fn uniform_prompt_asks_the_unenrolled_once() {
     let mut stage = StagedTransaction::of(NEWCOMER, "enabled = true\nuniform_prompt = true\n");
