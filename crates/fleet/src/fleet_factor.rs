@@ -3,8 +3,9 @@
 use twofactor_core::state::UserState;
 
 use crate::etcd_gateway::TimeLeft;
-use crate::fleet_host::{FleetHost, patient};
+use crate::fleet_host::FleetHost;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::SharedRecord;
 use crate::shared_state::SharedState;

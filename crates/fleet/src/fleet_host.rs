@@ -14,6 +14,7 @@ use crate::host_file::{FleetDirectory, FleetLock, HostPlace};
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::shared_attempt::{FleetStanding, StandingSource, check_meta};
 use crate::store_key::StoreKey;
 use crate::store_values::{ChangeAnswer, KeyedValue};
@@ -273,17 +274,4 @@ pub(crate) fn opened_meta(key: &FleetKey, meta: Option<&[u8]>) -> Result<FleetMe
     let meta = key.open(&StoreKey::meta(), meta.ok_or(OutageReason::NoFleet)?);
     let meta = FleetMeta::decode(&meta.map_err(OutageReason::Seal)?);
     meta.map_err(OutageReason::Entry)
-}
-
-/// Reads again while the end is unknown and there is time: reading does no harm.
-pub(crate) fn patient<T>(
-    time: &dyn TimeLeft,
-    read: impl Fn() -> Result<T, GatewayFault>,
-) -> Result<T, OutageReason> {
-    loop {
-        match read() {
-            Err(GatewayFault::Unknown(_)) if !time.left().is_zero() => time.pause(PAUSE),
-            other => return other.map_err(OutageReason::Unreachable),
-        }
-    }
 }

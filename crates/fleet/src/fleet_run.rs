@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::etcd_gateway::{EtcdGateway, TimeLeft};
 use crate::etcd_gateway_fault::GatewayFault;
 use crate::etcd_gateway_message::AttemptKeys;
-use crate::fleet_host::patient;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::shared_attempt::{AttemptJudge, AttemptStep, FleetAttempt, WriteEnd};
 
 /// Pause after a write without an answer.

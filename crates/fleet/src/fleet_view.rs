@@ -7,9 +7,10 @@ use twofactor_store::FactorStore;
 
 use crate::etcd_gateway::TimeLeft;
 use crate::fleet_entry::EntryError;
-use crate::fleet_host::{FleetHost, patient};
+use crate::fleet_host::FleetHost;
 use crate::host_entry::{HostEntry, HostMembership};
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::shared_attempt::StandingSource as _;
 use crate::shared_record::{RecordValueError, SharedRecord};
 use crate::shared_state::SharedState;

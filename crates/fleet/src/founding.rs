@@ -3,7 +3,7 @@
 use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::EtcdGateway;
 use crate::fleet_entry::FleetMeta;
-use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
+use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, bring_all, check_certificate, check_clock,
@@ -16,6 +16,7 @@ use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
 

@@ -12,12 +12,13 @@ use twofactor_store::{SharedChange, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::TimeLeft as _;
-use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
+use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta};
 use crate::host_error::HostError;
 use crate::host_file::FleetDirectory;
 use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::mirror_marks::MirrorMarks;
+use crate::patient_read::patient;
 use crate::record_mark::MarkKind;
 use crate::store_key::StoreKey;
 

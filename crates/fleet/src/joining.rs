@@ -10,7 +10,7 @@ use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::EtcdGateway;
 use crate::fleet_changes::is_same;
 use crate::fleet_entry::EpochPhase;
-use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta, patient};
+use crate::fleet_host::{FleetHost, REQUEST_TIME, opened_meta};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{
     LocalHost, MembershipRun, STEP_TIME, UserProgress, add_users, bring_all, check_certificate,
@@ -24,6 +24,7 @@ use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::record_mirror::MirrorProgress;
 use crate::shared_record::SharedRecord;
 use crate::store_key::{KeyKind, StoreKey};

@@ -6,7 +6,7 @@
 use crate::deadline::WorkDeadline;
 use crate::etcd_gateway::{EtcdGateway, TimeLeft as _};
 use crate::etcd_gateway_fault::GatewayFault;
-use crate::fleet_host::{FleetHost, REQUEST_TIME, patient};
+use crate::fleet_host::{FleetHost, REQUEST_TIME};
 use crate::fleet_key::FleetKey;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME, UserProgress};
 use crate::host_error::{HostError, HostFault};
@@ -15,6 +15,7 @@ use crate::host_settings::HostSettings;
 use crate::key_file::KeyFile;
 use crate::membership_error::MembershipError;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::store_key::{KeyKind, StoreKey};
 use crate::store_values::ChangeAnswer;
 

@@ -7,7 +7,7 @@ use twofactor_store::{FactorStore, UnmirroredUsers};
 
 use crate::deadline::WorkDeadline;
 use crate::fleet_entry::HostBeat;
-use crate::fleet_host::{FleetHost, patient};
+use crate::fleet_host::FleetHost;
 use crate::fleet_membership::{LocalHost, MembershipRun, STEP_TIME};
 use crate::fleet_view::{DamageKind, DamagedUser};
 use crate::host_entry::{HostEntry, HostMembership, HostReport};
@@ -17,6 +17,7 @@ use crate::host_settings::HostSettings;
 use crate::membership_error::MembershipError;
 use crate::mirror_marks::MirrorMarks;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::shared_attempt::StandingSource as _;
 use crate::store_key::StoreKey;
 

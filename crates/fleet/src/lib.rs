@@ -39,6 +39,7 @@ pub mod member_status;
 pub mod membership_error;
 pub mod mirror_marks;
 pub mod outage_reason;
+mod patient_read;
 pub mod record_mark;
 pub mod record_mirror;
 pub mod relayed_factor;

@@ -10,10 +10,11 @@ use twofactor_core::state::{COUNTER_UNKNOWN, UserState, furthest_ahead};
 use crate::deadline::WorkDeadline;
 use crate::factor_swap::{FactorSwap, LACKING_EPOCH, SwapFault, parsed};
 use crate::fleet_entry::FleetMeta;
-use crate::fleet_host::{FleetHost, patient};
+use crate::fleet_host::FleetHost;
 use crate::fleet_membership::{UserProgress, UserReasons};
 use crate::membership_error::MembershipError;
 use crate::outage_reason::OutageReason;
+use crate::patient_read::patient;
 use crate::store_key::KeyKind;
 
 /// Longest time for the names of all users.
