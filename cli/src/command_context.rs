@@ -8,8 +8,8 @@ use twofactor_core::policy::{Policy, PolicyTime};
 use twofactor_core::record::UserRecord;
 
 use twofactor_core::account::Account;
-use twofactor_fleet::fleet_changes::FleetChanges;
-use twofactor_fleet::host_settings;
+use twofactor_fleet::factor_changes::fleet_changes::FleetChanges;
+use twofactor_fleet::host_files::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
     FactorSnapshot, FactorStore, FoundBy, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use twofactor_core::state::StateError;
-use twofactor_fleet::host_error::{HostError, HostFault};
-use twofactor_fleet::membership_error::MembershipError;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_files::host_error::{HostError, HostFault};
+use twofactor_fleet::host_membership::membership_error::MembershipError;
 use twofactor_store::sys::accounts::LookupFailed;
 use twofactor_store::sys::clock::BeforeEpoch;
 use twofactor_store::sys::file::FileError;

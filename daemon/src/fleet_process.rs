@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::host_error::HostError;
-use twofactor_fleet::host_handle::HostHandle;
-use twofactor_fleet::host_heartbeat::{BEAT_INTERVAL, BeatFiles, BeatThread, report_of};
-use twofactor_fleet::host_settings;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::host::host_handle::HostHandle;
+use twofactor_fleet::host_files::host_error::HostError;
+use twofactor_fleet::host_files::host_settings;
+use twofactor_fleet::mirror::host_heartbeat::{BEAT_INTERVAL, BeatFiles, BeatThread, report_of};
 
 use crate::daemon_log;
 use crate::fleet_service::FleetService;

@@ -4,16 +4,16 @@ use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::CodeScope;
 use twofactor_core::state::UserState;
 use twofactor_core::verify::CodeOutcome;
-use twofactor_fleet::attempt_id::AttemptId;
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::etcd_gateway_message::AttemptKeys;
-use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::fleet_run;
-use twofactor_fleet::mirror_marks::MirrorMarks;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
-use twofactor_fleet::shared_state::SharedOutcome;
-use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::attempt_steps::fleet_run;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::etcd::gateway_message::AttemptKeys;
+use twofactor_fleet::host::fleet_host::FleetHost;
+use twofactor_fleet::mirror::mirror_marks::MirrorMarks;
+use twofactor_fleet::sealed_values::attempt_id::AttemptId;
+use twofactor_fleet::sealed_values::shared_state::SharedOutcome;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::attempt::{
     AttemptFailure, AttemptResult, OutageCount, SharedCode, SharedEnd, SharedEpoch, SharedVerdict,
 };

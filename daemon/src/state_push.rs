@@ -13,12 +13,12 @@ use std::thread;
 use std::time::Duration;
 
 use twofactor_core::account::Account;
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::etcd_gateway::TimeLeft as _;
-use twofactor_fleet::factor_commit::CommitFault;
-use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::host_handle::HostHandle;
-use twofactor_fleet::host_heartbeat::BeatFiles;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::etcd::etcd_gateway::TimeLeft as _;
+use twofactor_fleet::factor_changes::factor_commit::CommitFault;
+use twofactor_fleet::host::fleet_host::FleetHost;
+use twofactor_fleet::host::host_handle::HostHandle;
+use twofactor_fleet::mirror::host_heartbeat::BeatFiles;
 use twofactor_store::attempt::{AttemptFailure, PushedStates, push_outage};
 use twofactor_store::{FactorStore, PolicyFile};
 
@@ -240,7 +240,7 @@ fn end_of(fault: &CommitFault, is_late: bool) -> PushEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_fleet::outage_reason::OutageReason;
+    use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
 
     #[test]
     fn a_push_ends_before_the_half_of_a_code() {

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
 
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -91,8 +91,8 @@ pub const fn concerns_all(reason: &OutageReason) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_fleet::etcd_gateway_fault::GatewayFault;
-    use twofactor_fleet::fleet_key::BrokenSeal;
+    use twofactor_fleet::etcd::gateway_fault::GatewayFault;
+    use twofactor_fleet::sealed_values::fleet_key::BrokenSeal;
 
     #[test]
     fn it_closes_when_the_store_was_met() {

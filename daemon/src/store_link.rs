@@ -1,8 +1,8 @@
 //! The service's way to the store of the fleet: what needs a host of a fleet, its key and a network.
 
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::host_handle::HostHandle;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::host::host_handle::HostHandle;
 use twofactor_protocol::service::FleetChangeParameters;
 use twofactor_store::FactorStore;
 use twofactor_store::attempt::{AttemptFailure, SharedCode, SharedEnd};
@@ -85,9 +85,9 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use twofactor_fleet::fleet_entry::{FleetMeta, HostBeat};
-    use twofactor_fleet::host_file::{FleetDirectory, HostPlace};
-    use twofactor_fleet::key_file::KeyFile;
+    use twofactor_fleet::host_files::host_file::{FleetDirectory, HostPlace};
+    use twofactor_fleet::host_files::key_file::KeyFile;
+    use twofactor_fleet::sealed_values::fleet_entry::{FleetMeta, HostBeat};
     use twofactor_protocol::fleet_change_call::FleetChangeAnswer;
     use twofactor_store::testing::ScratchStore;
 

@@ -6,7 +6,7 @@ use harness::enrolled::{SERVICE, Token, auth, login};
 use harness::pam::code;
 use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
-use twofactor_fleet::host_file::{FleetDirectory, FleetLock};
+use twofactor_fleet::host_files::host_file::{FleetDirectory, FleetLock};
 
 use super::outages::until_noted;
 use super::{is_in, two_hosts, until_met};

@@ -11,12 +11,12 @@ use twofactor_core::enroll::{ConfirmedDevice, PendingDevice};
 use twofactor_core::policy::Policy;
 use twofactor_core::record::UserRecord;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::fleet_changes::FleetChanges;
-use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::shared_record::SharedRecord;
-use twofactor_fleet::shared_state::SharedState;
-use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::factor_changes::fleet_changes::FleetChanges;
+use twofactor_fleet::host::fleet_host::FleetHost;
+use twofactor_fleet::sealed_values::shared_record::SharedRecord;
+use twofactor_fleet::sealed_values::shared_state::SharedState;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::operations::{
     self, ChangeCause, ChangeError, DevicesBefore, RootChange, ShownRecord, UserFactor,
 };

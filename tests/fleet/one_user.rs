@@ -4,7 +4,7 @@ use harness::enrolled::{SERVICE, Token, add_account, auth, device, login, write_
 use harness::pam::code;
 use serde_json::Value;
 use twofactor_core::device::OtpKind;
-use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 
 use super::host_machines::MemberHost;
 use super::{is_in, policy, until_met};

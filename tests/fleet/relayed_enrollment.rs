@@ -6,8 +6,8 @@ use harness::pam::code;
 use harness::{Session, Totp};
 use serde_json::Value;
 use twofactor_core::STATE_DIR;
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::fleet_host::FleetHost;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::host::fleet_host::FleetHost;
 
 use super::app::{ANOTHER, BEGIN, CODE_OF_LAST_KEY, CODE_OR_SKIP, INVITATION, OFFER, Person};
 use super::host_machines::{LIMIT, MemberHost, settings};

@@ -5,8 +5,8 @@ use std::path::Path;
 use harness::enrolled::{SERVICE, Token};
 use twofactor_core::STATE_DIR;
 use twofactor_core::device::OtpKind;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::{key_rotation, leaving};
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::{key_rotation, leaving};
 use twofactor_store::fleet_contact::FleetContact;
 
 use super::host_machines::{KEY, MemberHost, settings, with_local};

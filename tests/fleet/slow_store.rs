@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use twofactor_core::account::Account;
 use twofactor_core::device::OtpKind;
 use twofactor_core::{POLICY_FILE, STATE_DIR};
-use twofactor_fleet::host_file::FleetDirectory;
+use twofactor_fleet::host_files::host_file::FleetDirectory;
 use twofactor_store::FactorStore;
 
 use super::host_machines::{HostMachine, MemberHost};

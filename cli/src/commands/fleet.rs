@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::founding;
-use twofactor_fleet::joining::{self, JoinReport};
-use twofactor_fleet::membership_error::MembershipError;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::founding;
+use twofactor_fleet::host_membership::joining::{self, JoinReport};
+use twofactor_fleet::host_membership::membership_error::MembershipError;
 use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};

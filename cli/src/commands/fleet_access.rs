@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use twofactor_fleet::fleet_membership::LocalHost;
-use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
-use twofactor_fleet::host_settings::{self, HostSettings};
+use twofactor_fleet::host_files::host_settings::{self, HostSettings};
+use twofactor_fleet::host_membership::fleet_membership::LocalHost;
+use twofactor_fleet::mirror::host_heartbeat::{BeatFiles, report_of};
 use twofactor_store::FactorStore;
 
 use crate::command_context::CommandContext;

@@ -1,8 +1,8 @@
 //! `fleet leave`: this host leaves the fleet, or another one that is lost is taken out.
 
 use serde::Serialize;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::leaving;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::leaving;
 use twofactor_store::fleet_contact::FleetContact;
 use zeroize::Zeroizing;
 

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::key_rotation;
-use twofactor_fleet::store_restoration::{self, RestorationReport, UNKNOWN_HOSTS};
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::key_rotation;
+use twofactor_fleet::restored_store::store_restoration::{self, RestorationReport, UNKNOWN_HOSTS};
 use zeroize::Zeroizing;
 
 use super::fleet_access::{local, settings, shown};

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::fleet_view::{DamageKind, DamagedUser, FleetView};
-use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
-use twofactor_fleet::host_settings;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::host::fleet_host::FleetHost;
+use twofactor_fleet::host::fleet_view::{DamageKind, DamagedUser, FleetView};
+use twofactor_fleet::host_files::host_settings;
+use twofactor_fleet::mirror::host_heartbeat::{BeatFiles, report_of};
 use twofactor_store::FactorStore;
 use zeroize::Zeroizing;
 

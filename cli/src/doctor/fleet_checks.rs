@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use twofactor_core::policy::{OutageRule, Policy};
-use twofactor_fleet::certificate_facts::CertificateFacts;
-use twofactor_fleet::host_error::HostError;
-use twofactor_fleet::host_file::{FleetDirectory, HostPlace};
-use twofactor_fleet::host_settings::{self, HostSettings};
+use twofactor_fleet::etcd::certificate_facts::CertificateFacts;
+use twofactor_fleet::host_files::host_error::HostError;
+use twofactor_fleet::host_files::host_file::{FleetDirectory, HostPlace};
+use twofactor_fleet::host_files::host_settings::{self, HostSettings};
 use twofactor_protocol::fleet_attempt_call::FLEET_SOCKET;
 use twofactor_store::fleet_contact::FleetContact;
 use twofactor_store::sys::accounts;

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use twofactor_fleet::certificate_facts::CertificateFacts;
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::etcd_gateway::EtcdGateway;
-use twofactor_fleet::host_settings::HostSettings;
-use twofactor_fleet::member_certificate;
-use twofactor_fleet::member_status::{MemberFacts, MemberStatus, StoreHistory};
+use twofactor_fleet::etcd::certificate_facts::CertificateFacts;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::etcd::etcd_gateway::EtcdGateway;
+use twofactor_fleet::etcd::member_status::{MemberFacts, MemberStatus, StoreHistory};
+use twofactor_fleet::host::member_certificate;
+use twofactor_fleet::host_files::host_settings::HostSettings;
 use twofactor_store::sys::clock;
 
 use super::doctor_finding::DoctorFinding;
@@ -161,7 +161,7 @@ fn certificate(address: &str, facts: CertificateFacts, now: u64) -> Option<Docto
 mod tests {
     use super::super::doctor_finding::FindingLevel;
     use super::*;
-    use twofactor_fleet::etcd_gateway_fault::GatewayFault;
+    use twofactor_fleet::etcd::gateway_fault::GatewayFault;
 
     fn member(address: &str, facts: MemberFacts) -> MemberStatus {
         MemberStatus {

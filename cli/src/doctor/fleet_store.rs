@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::fleet_view::MemberView;
-use twofactor_fleet::host_heartbeat::{BeatFiles, report_of};
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::host::fleet_host::FleetHost;
+use twofactor_fleet::host::fleet_view::MemberView;
+use twofactor_fleet::mirror::host_heartbeat::{BeatFiles, report_of};
 
 use super::doctor_finding::DoctorFinding;
 use super::fleet_members;
@@ -89,8 +89,8 @@ fn policies(members: &[MemberView], own: Option<u64>) -> Option<DoctorFinding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twofactor_fleet::fleet_entry::HostBeat;
-    use twofactor_fleet::host_entry::{HostEntry, HostMembership};
+    use twofactor_fleet::sealed_values::fleet_entry::HostBeat;
+    use twofactor_fleet::sealed_values::host_entry::{HostEntry, HostMembership};
 
     fn member(id: &str, is_this: bool, policy: u64) -> MemberView {
         MemberView {

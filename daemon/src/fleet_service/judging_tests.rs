@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Mutex;
 
 use twofactor_core::state::{DaemonFailures, UserState};
-use twofactor_fleet::etcd_gateway_fault::GatewayFault;
+use twofactor_fleet::etcd::gateway_fault::GatewayFault;
 use twofactor_protocol::fleet_attempt_call::FleetAttemptCall;
 use twofactor_protocol::fleet_change_call::{FleetChangeAnswer, FleetChangeCall};
 use twofactor_protocol::service::FleetChangeParameters;

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use twofactor_core::verify::CodeOutcome;
-use twofactor_fleet::attempt_id::AttemptId;
+use twofactor_fleet::sealed_values::attempt_id::AttemptId;
 use twofactor_store::attempt::AttemptResult;
 
 use super::FleetFigure;

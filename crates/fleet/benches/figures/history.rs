@@ -7,9 +7,9 @@ use std::process::Stdio;
 use data_encoding::BASE64;
 use serde_json::Value;
 
-use twofactor_fleet::attempt_id::AttemptId;
-use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
-use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::sealed_values::attempt_id::AttemptId;
+use twofactor_fleet::sealed_values::shared_state::{SharedOutcome, SharedState};
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 
 use super::enrolled::EnrolledFleet;
 use harness::etcd::cluster::EtcdCluster;

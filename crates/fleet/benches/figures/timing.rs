@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use twofactor_fleet::etcd_gateway::EtcdGateway;
-use twofactor_fleet::store_key::StoreKey;
-use twofactor_fleet::store_values::ChangeAnswer;
+use twofactor_fleet::etcd::etcd_gateway::EtcdGateway;
+use twofactor_fleet::etcd::store_values::ChangeAnswer;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 
 use super::FleetFigure;
 use super::enrolled::{EnrolledFleet, STEP, code, is_accepted};

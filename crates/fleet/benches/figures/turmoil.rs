@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use twofactor_core::verify::CodeOutcome;
-use twofactor_fleet::shared_state::SharedOutcome;
+use twofactor_fleet::sealed_values::shared_state::SharedOutcome;
 use twofactor_store::attempt::AttemptResult;
 
 use super::FleetFigure;

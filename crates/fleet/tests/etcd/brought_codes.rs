@@ -6,8 +6,8 @@ use super::restoring::uid_of;
 use super::test_hosts::TestHost;
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::mirror_marks::MirrorMarks;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::mirror::mirror_marks::MirrorMarks;
 use twofactor_store::testing;
 
 const USER: &str = "alice";

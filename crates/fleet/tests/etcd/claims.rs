@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use super::fleet::{LIMIT, RoundEnd, TestFleet};
 use harness::etcd::cluster::EtcdCluster;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_state::SharedOutcome;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::sealed_values::shared_state::SharedOutcome;
 
 fn count(ends: &[Option<RoundEnd>], wanted: RoundEnd) -> usize {
     ends.iter().filter(|end| **end == Some(wanted)).count()

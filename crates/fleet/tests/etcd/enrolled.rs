@@ -7,13 +7,13 @@ use twofactor_core::policy::{self, Policy};
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{UserState, furthest_ahead};
 use twofactor_core::verify::{AnswerForm, CodeOutcome, FailureCounter};
-use twofactor_fleet::attempt_id::AttemptId;
-use twofactor_fleet::fleet_run;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
-use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
-use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
-use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::attempt_steps::fleet_run;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt};
+use twofactor_fleet::sealed_values::attempt_id::AttemptId;
+use twofactor_fleet::sealed_values::shared_record::{RecordContent, SharedRecord};
+use twofactor_fleet::sealed_values::shared_state::{SharedOutcome, SharedState};
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::attempt::{
     AttemptResult, ChargeStop, ChargedAnswer, CredentialSet, OutageCount, SharedEpoch, VerdictTerms,
 };

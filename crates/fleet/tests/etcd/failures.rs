@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::fleet::{RoundEnd, TestFleet};
 use harness::etcd::certificates;
 use harness::etcd::cluster::{EtcdCluster, MEMBERS};
-use twofactor_fleet::etcd_gateway_fault::GatewayFault;
-use twofactor_fleet::host_settings;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::gateway_fault::GatewayFault;
+use twofactor_fleet::host_files::host_settings;
 
 /// Time of an attempt that ends in an outage.
 const SHORT: Duration = Duration::from_secs(2);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use twofactor_fleet::etcd_gateway::TimeLeft;
-use twofactor_fleet::shared_state::SharedOutcome;
+use twofactor_fleet::etcd::etcd_gateway::TimeLeft;
+use twofactor_fleet::sealed_values::shared_state::SharedOutcome;
 
 use super::changed_part::ChangedPart;
 use super::faulty_member::{FaultyMember, MemberExchange, SentReply};

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use twofactor_core::state::UserState;
-use twofactor_fleet::etcd_gateway::TimeLeft;
-use twofactor_fleet::factor_commit::{
+use twofactor_fleet::etcd::etcd_gateway::TimeLeft;
+use twofactor_fleet::factor_changes::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
-use twofactor_fleet::record_mirror::MirrorProgress;
+use twofactor_fleet::mirror::record_mirror::MirrorProgress;
 
 use super::changed_part::{ChangedPart, every};
 use super::faulty_fleet::ReplyKind;

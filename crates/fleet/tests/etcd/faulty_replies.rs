@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use twofactor_fleet::etcd_gateway::TimeLeft;
-use twofactor_fleet::etcd_gateway_message::TransactionAnswer;
+use twofactor_fleet::etcd::etcd_gateway::TimeLeft;
+use twofactor_fleet::etcd::gateway_message::TransactionAnswer;
 
 use super::changed_part::{ChangedPart, every, with_later_fields};
 use super::faulty_fleet::{FaultyEnd, FaultyFleet, LONG, REQUEST, ReplyKind};

@@ -9,17 +9,19 @@ use zeroize::Zeroizing;
 
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::state::UserState;
-use twofactor_fleet::attempt_id::AttemptId;
-use twofactor_fleet::etcd_gateway::{EtcdGateway, TimeLeft};
-use twofactor_fleet::etcd_gateway_message::AttemptKeys;
-use twofactor_fleet::fleet_entry::{FleetMeta, HostBeat};
-use twofactor_fleet::fleet_key::FleetKey;
-use twofactor_fleet::fleet_run;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_attempt::{AttemptDecision, AttemptJudge, FleetAttempt, FleetStanding};
-use twofactor_fleet::shared_state::{SharedOutcome, SharedState};
-use twofactor_fleet::store_key::StoreKey;
-use twofactor_fleet::store_values::ChangeAnswer;
+use twofactor_fleet::attempt_steps::fleet_run;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::shared_attempt::{
+    AttemptDecision, AttemptJudge, FleetAttempt, FleetStanding,
+};
+use twofactor_fleet::etcd::etcd_gateway::{EtcdGateway, TimeLeft};
+use twofactor_fleet::etcd::gateway_message::AttemptKeys;
+use twofactor_fleet::etcd::store_values::ChangeAnswer;
+use twofactor_fleet::sealed_values::attempt_id::AttemptId;
+use twofactor_fleet::sealed_values::fleet_entry::{FleetMeta, HostBeat};
+use twofactor_fleet::sealed_values::fleet_key::FleetKey;
+use twofactor_fleet::sealed_values::shared_state::{SharedOutcome, SharedState};
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::attempt::{OutageCount, SharedEpoch};
 
 /// Hosts, each with a client of its own.

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use twofactor_core::state::UserState;
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::record_mirror::MirrorProgress;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::mirror::record_mirror::MirrorProgress;
 use twofactor_store::SharedChange;
 
 use crate::test_hosts::{REPORT, founded, soon};

@@ -6,7 +6,7 @@ use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::device::Device;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{CodeScope, OneTimeCode};
-use twofactor_fleet::fleet_changes::FleetChanges;
+use twofactor_fleet::factor_changes::fleet_changes::FleetChanges;
 use twofactor_store::testing;
 use twofactor_store::{SharedChange, SharedFactors};
 

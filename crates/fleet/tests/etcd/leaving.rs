@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::test_hosts::{TestHost, founded, soon};
 use harness::etcd::cluster::{EtcdCluster, MEMBERS};
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::leaving;
-use twofactor_fleet::membership_error::MembershipError;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::leaving;
+use twofactor_fleet::host_membership::membership_error::MembershipError;
 use twofactor_store::fleet_contact::FleetContact;
 
 impl TestHost {

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use twofactor_fleet::host_settings::{self, HostSettings};
-use twofactor_fleet::member_certificate;
-use twofactor_fleet::member_status::{MemberFacts, StoreHistory};
+use twofactor_fleet::etcd::member_status::{MemberFacts, StoreHistory};
+use twofactor_fleet::host::member_certificate;
+use twofactor_fleet::host_files::host_settings::{self, HostSettings};
 
 use super::test_hosts::{TestHost, founded, soon};
 use harness::etcd::certificates;

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 use super::fleet::{AttemptDeadline, HOSTS, RoundEnd, TestFleet, create, host_key};
 use harness::etcd::cluster::EtcdCluster;
 
-use twofactor_fleet::factor_commit::{
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::factor_changes::factor_commit::{
     self, CommitFault, CommitTarget, ExpectedRecord, FactorCommit, RecordPart,
 };
-use twofactor_fleet::fleet_entry::EntryError;
-use twofactor_fleet::fleet_key::FleetKey;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
-use twofactor_fleet::store_key::{KeyKind, StoreKey};
+use twofactor_fleet::sealed_values::fleet_entry::EntryError;
+use twofactor_fleet::sealed_values::fleet_key::FleetKey;
+use twofactor_fleet::sealed_values::shared_record::{RecordContent, SharedRecord};
+use twofactor_fleet::sealed_values::store_key::{KeyKind, StoreKey};
 
 fn text(text: &str) -> RecordPart {
     RecordPart::Write(RecordContent::Text(Zeroizing::new(text.to_owned())))

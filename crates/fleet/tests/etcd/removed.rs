@@ -2,11 +2,11 @@
 
 use super::test_hosts::{REPORT, TestHost, soon};
 use harness::etcd::cluster::EtcdCluster;
-use twofactor_fleet::factor_commit::CommitFault;
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_settings::HostSettings;
-use twofactor_fleet::joining;
-use twofactor_fleet::membership_error::MembershipError;
+use twofactor_fleet::factor_changes::factor_commit::CommitFault;
+use twofactor_fleet::host_files::host_settings::HostSettings;
+use twofactor_fleet::host_membership::fleet_membership::{LocalHost, MembershipRun};
+use twofactor_fleet::host_membership::joining;
+use twofactor_fleet::host_membership::membership_error::MembershipError;
 
 impl TestHost {
     fn users_of_the_fleet(&self) -> usize {

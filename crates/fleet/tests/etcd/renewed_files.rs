@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use twofactor_fleet::deadline::WorkDeadline;
-use twofactor_fleet::host_handle::{FileRenewal, HostHandle};
-use twofactor_fleet::host_heartbeat::BeatFiles;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::record_mirror::MirrorReport;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::deadline::WorkDeadline;
+use twofactor_fleet::host::host_handle::{FileRenewal, HostHandle};
+use twofactor_fleet::mirror::host_heartbeat::BeatFiles;
+use twofactor_fleet::mirror::record_mirror::MirrorReport;
 
 use super::test_hosts::{TestHost, founded};
 use harness::etcd::certificates;

@@ -5,9 +5,9 @@ use super::test_hosts::{REPORT, founded};
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::policy::MAX_WINDOW;
 use twofactor_core::state::furthest_ahead;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::key_rotation;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::key_rotation;
 use twofactor_store::fleet_contact::FleetContact;
 
 #[test]

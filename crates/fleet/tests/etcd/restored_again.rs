@@ -3,8 +3,8 @@
 use super::restoring::{ended, ended_without_other, met_with, old_backup, uid_of};
 use super::test_hosts::TestHost;
 use harness::etcd::cluster::EtcdCluster;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::outage_reason::OutageReason;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
 use twofactor_store::testing;
 
 /// Codes that were used before the first restoration, in the epoch after it, and later there.

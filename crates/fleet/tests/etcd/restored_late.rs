@@ -4,11 +4,11 @@ use super::restoring::{ended_without_other, met_with, old_backup};
 use super::test_hosts::{TestHost, soon};
 use super::versions::make_later;
 use harness::etcd::cluster::EtcdCluster;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_state::ValueError;
-use twofactor_fleet::store_key::StoreKey;
-use twofactor_fleet::store_values::ChangeAnswer;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::store_values::ChangeAnswer;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::sealed_values::shared_state::ValueError;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 
 const LATER: u64 = 70_000_000_000;
 

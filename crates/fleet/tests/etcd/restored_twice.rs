@@ -10,12 +10,12 @@ use super::restoring::{begun, ended, ended_without_other, met_with, old_backup};
 use super::test_hosts::{REPORT, soon};
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::state::UserState;
-use twofactor_fleet::fleet_membership::{LocalHost, MembershipRun};
-use twofactor_fleet::host_settings::HostSettings;
-use twofactor_fleet::mirror_marks::MirrorMarks;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::record_mark::MarkKind;
-use twofactor_fleet::store_restoration;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_files::host_settings::HostSettings;
+use twofactor_fleet::host_membership::fleet_membership::{LocalHost, MembershipRun};
+use twofactor_fleet::mirror::mirror_marks::MirrorMarks;
+use twofactor_fleet::mirror::record_mark::MarkKind;
+use twofactor_fleet::restored_store::store_restoration;
 use twofactor_store::testing;
 use twofactor_store::{FactorStore, SharedChange};
 

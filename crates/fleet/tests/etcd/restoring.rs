@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::test_hosts::{TestHost, founded, soon};
 use harness::etcd::cluster::EtcdCluster;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_state::SharedState;
-use twofactor_fleet::store_key::StoreKey;
-use twofactor_fleet::store_restoration::{self, RestorationReport};
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::restored_store::store_restoration::{self, RestorationReport};
+use twofactor_fleet::sealed_values::shared_state::SharedState;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::testing;
 
 /// The uid of a user on all hosts.

@@ -9,11 +9,11 @@ use super::test_hosts::{TestHost, soon};
 use harness::etcd::cluster::EtcdCluster;
 use twofactor_core::policy::ThrottlePolicy;
 use twofactor_core::recovery::CodeScope;
-use twofactor_fleet::fleet_changes::FleetChanges;
-use twofactor_fleet::fleet_membership::MembershipRun;
-use twofactor_fleet::key_file::KeyFile;
-use twofactor_fleet::key_rotation;
-use twofactor_fleet::store_key::StoreKey;
+use twofactor_fleet::factor_changes::fleet_changes::FleetChanges;
+use twofactor_fleet::host_files::key_file::KeyFile;
+use twofactor_fleet::host_membership::fleet_membership::MembershipRun;
+use twofactor_fleet::host_membership::key_rotation;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::operations::{self, ChangeError, UserFactor};
 use twofactor_store::testing::{self, SilentLog};
 

@@ -2,13 +2,13 @@
 
 use twofactor_core::policy::Policy;
 use twofactor_core::recovery::OneTimeCode;
-use twofactor_fleet::fleet_entry::EntryError;
-use twofactor_fleet::fleet_host::FleetHost;
-use twofactor_fleet::outage_reason::OutageReason;
-use twofactor_fleet::shared_record::{RecordContent, SharedRecord};
-use twofactor_fleet::shared_state::ValueError;
-use twofactor_fleet::store_key::StoreKey;
-use twofactor_fleet::store_values::ChangeAnswer;
+use twofactor_fleet::attempt_steps::outage_reason::OutageReason;
+use twofactor_fleet::etcd::store_values::ChangeAnswer;
+use twofactor_fleet::host::fleet_host::FleetHost;
+use twofactor_fleet::sealed_values::fleet_entry::EntryError;
+use twofactor_fleet::sealed_values::shared_record::{RecordContent, SharedRecord};
+use twofactor_fleet::sealed_values::shared_state::ValueError;
+use twofactor_fleet::sealed_values::store_key::StoreKey;
 use twofactor_store::UnmirroredUsers;
 use twofactor_store::attempt::{AttemptFailure, OutageRefusal, prove_unenrolled};
 use twofactor_store::fleet_contact::FleetContact;

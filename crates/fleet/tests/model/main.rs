@@ -205,7 +205,7 @@ fn a_broken_rule_of_restorations_is_found() {
 /// The rules of attempts have one name in the model and where the code states them.
 #[test]
 fn the_code_names_the_rules_as_the_model() {
-    let store = include_str!("../../src/shared_attempt.rs");
+    let store = include_str!("../../src/attempt_steps/shared_attempt.rs");
     let host = include_str!("../../../store/src/attempt/shared_code.rs");
     for (code, rule) in [
         (store, "compared_base"),

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::certificates;
 use super::member::ClusterMember;
-use twofactor_fleet::etcd_gateway::{EtcdGateway, GatewaySettings};
+use twofactor_fleet::etcd::etcd_gateway::{EtcdGateway, GatewaySettings};
 
 /// Members of a cluster.
 pub const MEMBERS: usize = 3;
