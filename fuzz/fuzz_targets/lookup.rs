@@ -57,8 +57,6 @@ enum Told {
 #[derive(Debug, PartialEq, Eq)]
 enum LookupResult {
     Of(&'static str),
-    /// An invitation under that name, which another name of the user may contradict: refused then.
-    Invited(&'static str),
     Absent,
     Refused,
 }
@@ -90,12 +88,11 @@ fn compare(directory: &FuzzDirectory, name: &str, uid: u32, expected: &LookupRes
     };
     let found = directory.store.holder(&account);
     let Ok(holder) = found else {
-        let may_refuse = matches!(expected, LookupResult::Refused | LookupResult::Invited(_));
-        assert!(may_refuse, "{name} {uid}: {found:?} for {expected:?}");
+        assert_eq!(expected, &LookupResult::Refused, "{name} {uid}: {found:?}");
         return;
     };
     match (&holder.record, expected) {
-        (Some(record), LookupResult::Of(owner) | LookupResult::Invited(owner)) => {
+        (Some(record), LookupResult::Of(owner)) => {
             assert_eq!(record.uid, uid);
             assert_eq!(holder.account.name, *owner);
         }
@@ -122,17 +119,22 @@ fn model(
             files[place].state
         }
     };
-    let is_valid = |place: usize| {
+    let is_own = |place: usize| {
         let kept = files[place].record.unwrap();
-        let is_unchanged = kept.has_device || matches!(told(place), Told::Nothing | Told::None);
-        kept.uid == uid && (kept.user == place || is_moving(place)) && is_unchanged
+        kept.uid == uid && (kept.user == place || is_moving(place))
     };
-    if files[own].record.is_some() {
-        return match files[own].record {
-            _ if !is_valid(own) => LookupResult::Refused,
-            Some(kept) if !kept.has_device => LookupResult::Invited(name),
-            _ => LookupResult::Of(name),
-        };
+    let is_valid = |place: usize| {
+        let has_device = files[place].record.unwrap().has_device;
+        is_own(place) && (has_device || matches!(told(place), Told::Nothing | Told::None))
+    };
+    let kept = files[own].record;
+    if let Some(kept) = kept {
+        if !is_valid(own) {
+            return LookupResult::Refused;
+        }
+        if kept.has_device {
+            return LookupResult::Of(name);
+        }
     }
     let seen = if entries[1].is_some() { 4 } else { 1 };
     // The second place is a value of its own.
@@ -143,9 +145,17 @@ fn model(
     if named.contains(&NAMES.len()) {
         return LookupResult::Refused;
     }
-    let (with, without): (Vec<usize>, Vec<usize>) = named
+    let (mut with, without): (Vec<usize>, Vec<usize>) = named
         .into_iter()
         .partition(|place| files[*place].record.is_some());
+    if kept.is_some() {
+        // An invitation counts beside other invitations, and beside no device.
+        let may_stand = |place: &usize| is_own(*place) && !files[*place].record.unwrap().has_device;
+        if !with.iter().all(|place| *place == own || may_stand(place)) {
+            return LookupResult::Refused;
+        }
+        with = vec![own];
+    }
     // The name that a record is on its way to has traces, and no record yet.
     let awaited = with.first().map(|place| user(*place));
     let is_lost = |place: &usize| awaited != Some(*place) && files[*place].state != Told::None;
