@@ -21,7 +21,7 @@ use twofactor_core::log::event::CommandEvent;
 use twofactor_core::log::log_line::LogLine;
 use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin, OriginName};
-use twofactor_store::files::StoreError;
+use twofactor_store::files::{RemovalResult, StoreError};
 use twofactor_store::notify_message::NotifyMessage;
 use twofactor_store::operations::{
     self, AuditSink, NewcomerImport, PolicyAudit, PolicyPlace, ShownRecord, UserFactor,
@@ -89,7 +89,11 @@ pub const fn factor<'a>(store: &'a FactorStore, account: &'a Account) -> UserFac
 ///
 /// # Errors
 /// As [`operations::discard`].
-pub fn discard(store: &FactorStore, name: &str, shown: &ShownRecord) -> Result<(), StoreError> {
+pub fn discard(
+    store: &FactorStore,
+    name: &str,
+    shown: &ShownRecord,
+) -> Result<RemovalResult, StoreError> {
     operations::discard(store, name, shown, &CommandLog)
 }
 

@@ -177,6 +177,19 @@ fn a_record_that_is_repaired_meanwhile_stays() {
 }
 
 #[test]
+fn a_removal_that_another_made_first_says_so() {
+    let machine = desk_on();
+    give(&machine, "alice", &[]);
+    let mut pty = terminal(&machine, &["unset", "alice", "--force"]);
+    pty.expect("Remove all devices");
+    unset(&machine, &["alice", "--force"]).ok();
+    pty.send_line("y");
+    pty.expect("Removed by another process meanwhile: all devices");
+    assert_eq!(pty.end().code, Some(0));
+    assert_eq!(machine.log_with("changed user=alice action=unset").len(), 1);
+}
+
+#[test]
 fn r21_disable_lists_users_no_longer_asked() {
     let machine = desk();
     give(&machine, "alice", &[]);

@@ -41,6 +41,9 @@ pub struct RemovalReport<'a> {
     /// The part that is removed.
     #[serde(skip)]
     pub part: RemovedPart,
+    /// True if another process was first, so that nothing was left to be removed.
+    #[serde(skip)]
+    pub is_by_another: bool,
     /// The text of a preview.
     #[serde(skip)]
     pub said: String,
@@ -62,6 +65,7 @@ impl<'a> RemovalReport<'a> {
             everywhere: None,
             fault: None,
             part,
+            is_by_another: false,
             said: String::new(),
         }
     }
@@ -104,7 +108,9 @@ impl CommandReport for RemovalReport<'_> {
                 format!("all devices and recovery codes of {user}")
             }
         };
-        Zeroizing::new(if self.done {
+        Zeroizing::new(if self.is_by_another {
+            format!("Removed by another process meanwhile: {part}.\n")
+        } else if self.done {
             format!("Removed: {part}.\n")
         } else {
             let hashes = [

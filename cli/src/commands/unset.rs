@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::UserRecord;
-use twofactor_store::files::{FileFault, FoundRecord, OTHER_COMMANDS};
+use twofactor_store::files::{FileFault, FoundRecord, OTHER_COMMANDS, RemovalResult};
 use twofactor_store::operations::{self, ChangeSteps, ShownRecord};
 use twofactor_store::{FactorStore, LockedFactor};
 
@@ -185,10 +185,10 @@ impl RequestedRemoval<'_> {
         let _held = self.hold(&effect, || {
             self.effect_of_all(target, &store.record_named(name))
         })?;
-        match (&target.account, &shown) {
+        let result = match (&target.account, &shown) {
             (Some(account), Some(devices)) => {
                 let factor = command_log::factor(store, account);
-                operations::clear(&factor, devices, || self.check_policy())?;
+                operations::clear(&factor, devices, || self.check_policy())?
             }
             _ => {
                 self.check_policy()?;
@@ -199,8 +199,12 @@ impl RequestedRemoval<'_> {
                         }
                         _ => error.into(),
                     }
-                })?;
+                })?
             }
+        };
+        if result == RemovalResult::NothingLeft {
+            report.removed.clear();
+            report.is_by_another = true;
         }
         context.write(&report.done(effect))
     }

@@ -12,6 +12,15 @@ use super::{
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::fleet_mark;
 
+/// Result of a removal of whatever is kept under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalResult {
+    /// This call removed something.
+    Removed,
+    /// Nothing was left to be removed.
+    NothingLeft,
+}
+
 /// The record of a name as it is found, or the reason why it cannot be read.
 pub type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
@@ -20,7 +29,7 @@ impl FactorStore {
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be removed.
-    pub fn discard(&self, name: &str) -> Result<(), StoreError> {
+    pub fn discard(&self, name: &str) -> Result<RemovalResult, StoreError> {
         self.discard_if(name, &|_| true)
     }
 
@@ -34,25 +43,32 @@ impl FactorStore {
         &self,
         name: &str,
         is_expected: &dyn Fn(&FoundRecord) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<RemovalResult, StoreError> {
         let Some(record) = file_names::record_file(name) else {
-            return Ok(());
+            return Ok(RemovalResult::NothingLeft);
         };
         if !is_expected(&self.record_named(name)) {
             return Err(self.changed(name));
         }
         let shared = self.share_discard(name)?;
-        self.discard_here(name, &record, is_expected)
-            .map_err(|error| shared.told(error))
+        let removed = self
+            .discard_here(name, &record, is_expected)
+            .map_err(|error| shared.told(error))?;
+        // The service of the fleet may have been first here.
+        Ok(if removed || shared == ShareResult::Shared {
+            RemovalResult::Removed
+        } else {
+            RemovalResult::NothingLeft
+        })
     }
 
-    /// Removes what this host has.
+    /// Removes what this host has; true if there was something.
     fn discard_here(
         &self,
         name: &str,
         record: &str,
         is_expected: &dyn Fn(&FoundRecord) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let path = self.record_path(name);
         // Of a record on its way to another name there are traces under that one.
         let successor = match self.record_named(name) {
@@ -75,19 +91,23 @@ impl FactorStore {
         let users = self.users.directory()?;
         let remove_record = || {
             file::remove_leftover(users, record)?;
-            file::remove(users, record)?;
-            file::flush_directory(users)
+            let removed = file::remove_if_there(users, record)?;
+            file::flush_directory(users)?;
+            Ok(removed)
         };
-        remove_record().map_err(StoreError::file(&path))?;
+        let mut removed = remove_record().map_err(StoreError::file(&path))?;
         for (uid, entry) in self.index()? {
             if entry == name {
-                uid_index::remove(users, uid, name).map_err(StoreError::file(&path))?;
+                removed |= uid_index::remove(users, uid, name).map_err(StoreError::file(&path))?;
             }
         }
         file::flush_directory(users).map_err(StoreError::file(&path))?;
-        StateFiles::of(self, name)?.remove_all()?;
+        removed |= StateFiles::of(self, name)?.remove_all()?;
         drop(held);
-        successor.map_or(Ok(()), |successor| self.discard(&successor))
+        if let Some(successor) = successor {
+            removed |= self.discard(&successor)? == RemovalResult::Removed;
+        }
+        Ok(removed)
     }
 
     fn changed(&self, name: &str) -> StoreError {

@@ -42,7 +42,7 @@ use twofactor_core::state::UserState;
 pub use bulk_enrollment::{BATCH, BulkEnrollment, NewRecord};
 pub use directory_inventory::DirectoryInventory;
 pub use directory_mark::{MarkDisagreement, MarkResult};
-pub use forced_removal::FoundRecord;
+pub use forced_removal::{FoundRecord, RemovalResult};
 pub use locked_factor::LockedFactor;
 pub(crate) use locked_factor::nothing_reusable;
 pub use policy_file::{LoadedPolicy, LockWait, OTHER_COMMANDS, PolicyFile};

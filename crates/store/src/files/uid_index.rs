@@ -42,19 +42,20 @@ pub fn add(
     Err(FileError::TooLarge)
 }
 
-/// Removes a name. Durable after a flush of the directory.
+/// Removes a name; true if it was there. Durable after a flush of the directory.
 ///
 /// # Errors
 /// [`FileError`].
-pub fn remove(users: &OwnedFd, uid: u32, name: &str) -> Result<(), FileError> {
+pub fn remove(users: &OwnedFd, uid: u32, name: &str) -> Result<bool, FileError> {
     let target = file_names::state_file(name).ok_or(FileError::TooLarge)?;
+    let mut removed = false;
     for slot in slots(users, uid)? {
         let entry = entry(uid, slot);
         if new_file::read_value(users, &entry)?.is_some_and(|present| present == target) {
-            file::remove(users, &entry)?;
+            removed |= file::remove_if_there(users, &entry)?;
         }
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// The names of a uid, each once. Empty only where that is proven.

@@ -227,7 +227,7 @@ impl FactorStore {
         if from == to.name || old.is_in_use()? {
             return Ok(());
         }
-        old.remove_all()
+        old.remove_all().map(drop)
     }
 
     /// True if a record is on its way from the name of its file to the one that it says, which has none yet.

@@ -1,6 +1,6 @@
 //! Removal of one device, or of everything that is kept about a user.
 
-use crate::files::{FactorStore, FileFault, FoundRecord, StoreError};
+use crate::files::{FactorStore, FileFault, FoundRecord, RemovalResult, StoreError};
 use twofactor_core::device::{CredentialId, Device};
 use twofactor_core::log::audit_line::{AuditEvent, ChangeEnd, FactorChange};
 use twofactor_core::record::UserRecord;
@@ -72,12 +72,12 @@ pub fn remove_all<S: ChangeSteps>(
     }
     steps.permit(&mut locked, record.as_ref())?;
     let done = locked.remove();
-    report_gone(factor, removed(devices), &done);
+    report_gone(factor, removed(devices), done.as_ref().err());
     done.map_err(failed)
 }
 
 /// Removes them for root, also where record or state cannot be used by now: this is how an administrator gets rid of
-/// them. What was removed meanwhile is no error.
+/// them. What was removed meanwhile is no error, and the result says so.
 ///
 /// # Errors
 /// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed;
@@ -86,7 +86,7 @@ pub fn clear<E: From<ChangeError>>(
     factor: &UserFactor<'_>,
     devices: &[CredentialId],
     permit: impl FnOnce() -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<RemovalResult, E> {
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| E::from(ChangeError::new(account, error));
     match store.lock_for_change(account) {
@@ -106,9 +106,14 @@ pub fn clear<E: From<ChangeError>>(
             }
             let done = locked.remove();
             if is_anything {
-                report_gone(factor, removed(devices), &done);
+                report_gone(factor, removed(devices), done.as_ref().err());
             }
-            done.map_err(failed)
+            done.map_err(failed)?;
+            Ok(if is_anything {
+                RemovalResult::Removed
+            } else {
+                RemovalResult::NothingLeft
+            })
         }
         Err(error) if matches!(error.cause, FileFault::Busy(_)) => Err(failed(error)),
         Err(_) => {
@@ -119,18 +124,20 @@ pub fn clear<E: From<ChangeError>>(
                 Ok(None) | Err(_) => true,
             };
             let done = store.discard_if(&account.name, &is_expected);
-            report_gone(factor, removed(devices), &done);
+            if done != Ok(RemovalResult::NothingLeft) {
+                report_gone(factor, removed(devices), done.as_ref().err());
+            }
             done.map_err(failed)
         }
     }
 }
 
 /// Reports a removal that was made, also where something has failed after the record was gone; and one that may count in the fleet.
-fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, done: &Result<(), StoreError>) {
-    if done.is_ok() || matches!(factor.store.record_named(&factor.account.name), Ok(None)) {
-        factor.report(change);
-    } else if let Err(error) = done {
-        let _ = factor.failed(error.clone(), change);
+fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, failure: Option<&StoreError>) {
+    let is_gone = || matches!(factor.store.record_named(&factor.account.name), Ok(None));
+    match failure {
+        Some(error) if !is_gone() => _ = factor.failed(error.clone(), change),
+        _ => factor.report(change),
     }
 }
 
@@ -158,7 +165,8 @@ impl ShownRecord {
 }
 
 /// Removes whatever is kept under a name, in whatever condition, while its record on this host is as it was shown: for records that
-/// cannot be read, and for names without an account. In a fleet the record that it has is removed, whichever that is.
+/// cannot be read, and for names without an account. In a fleet the record that it has is removed, whichever that is. A removal of nothing
+/// is not logged: another process was first.
 ///
 /// # Errors
 /// [`FileFault::Changed`] where the record is another one by now, and nothing is removed; or when it cannot be removed.
@@ -167,17 +175,18 @@ pub fn discard(
     name: &str,
     shown: &ShownRecord,
     audit: &dyn AuditSink,
-) -> Result<(), StoreError> {
+) -> Result<RemovalResult, StoreError> {
     let is_invitation = |record: &UserRecord| !record.is_enrolled();
     let found = store.record_named(name);
     let was_here = !matches!(found, Ok(None));
     let record = found.ok().flatten();
     let done = store.discard_if(name, &|found| ShownRecord::of(found) == *shown);
-    let is_gone = done.is_ok() || (was_here && matches!(store.record_named(name), Ok(None)));
+    let is_gone = || was_here && matches!(store.record_named(name), Ok(None));
     let end = match &done {
-        _ if is_gone => ChangeEnd::Made,
+        Ok(RemovalResult::Removed) => ChangeEnd::Made,
+        Err(_) if is_gone() => ChangeEnd::Made,
         Err(error) if error.is_unsure() => ChangeEnd::Unsure,
-        _ => return done,
+        Ok(RemovalResult::NothingLeft) | Err(_) => return done,
     };
     let change = if record.as_ref().is_some_and(is_invitation) {
         FactorChange::InvitationWithdrawn

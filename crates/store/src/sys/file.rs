@@ -24,8 +24,8 @@ pub use in_place::{size_limit, write_at, write_below};
 pub use presence::{is_absent, is_present, is_still};
 pub use replacement::{
     FlaggedRename, exchange, flush_directory, flush_file_system, flush_names, link, publish,
-    publish_as, publish_new, publish_renamed, remove, remove_directory, remove_leftover,
-    rename_flagged, stage, write_file,
+    publish_as, publish_new, publish_renamed, remove, remove_directory, remove_if_there,
+    remove_leftover, rename_flagged, stage, write_file,
 };
 
 /// The first number of a file that is not one of the three standard ones.

@@ -92,12 +92,12 @@ impl LockedFactor<'_> {
         self.confirm()?;
         let users = self.store.users.directory()?;
         uid_index::remove(users, self.account.uid, &self.account.name)
-            .and_then(|()| file::flush_directory(users))
+            .and_then(|_| file::flush_directory(users))
             .map_err(StoreError::file(
                 &self.store.record_path(&self.account.name),
             ))?;
         self.confirm()?;
-        self.files.remove_all()
+        self.files.remove_all().map(drop)
     }
 }
 

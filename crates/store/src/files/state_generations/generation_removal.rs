@@ -39,32 +39,34 @@ impl StateFiles<'_> {
     }
 
     /// Removes all files of the user. The base goes first: without it none of the others is found, and what a process that
-    /// was stopped wrote into it counts no more.
-    pub(in crate::files) fn remove_all(&self) -> Result<(), StoreError> {
+    /// was stopped wrote into it counts no more. True if this call removed any.
+    pub(in crate::files) fn remove_all(&self) -> Result<bool, StoreError> {
         let states = self.directory()?;
         let remove = || {
             file::remove_leftover(states, &self.name)?;
-            file::remove(states, &self.name)?;
-            file::flush_directory(states)
+            let removed = file::remove_if_there(states, &self.name)?;
+            file::flush_directory(states)?;
+            Ok(removed)
         };
-        remove().map_err(StoreError::file(&self.path))?;
-        self.remove_generations()
+        let removed = remove().map_err(StoreError::file(&self.path))?;
+        Ok(self.remove_generations()? || removed)
     }
 
-    /// Removes the directory of generations. First it gets a name under which it is not found: from then on none of its
+    /// Removes the directory of generations; true if it was there. First it gets a name under which it is not found: from then on none of its
     /// files is the current one, in whatever order they go.
-    pub(super) fn remove_generations(&self) -> Result<(), StoreError> {
+    pub(super) fn remove_generations(&self) -> Result<bool, StoreError> {
         let states = self.directory()?;
         let dead = format!(".{}", self.generations());
         let remove = || {
             remove_dead(states, &dead)?;
             match new_file::rename(states, &self.generations(), &dead) {
-                Err(error) if error.is_missing() => return Ok(()),
+                Err(error) if error.is_missing() => return Ok(false),
                 other => other?,
             }
             file::flush_directory(states)?;
             remove_dead(states, &dead)?;
-            file::flush_directory(states)
+            file::flush_directory(states)?;
+            Ok(true)
         };
         remove().map_err(StoreError::file(&self.path))
     }

@@ -86,13 +86,13 @@ fn invited(factor: &UserFactor<'_>, expires: u64) -> Result<PlainCode, ChangeErr
 
 /// A removal by root without a condition.
 fn cleared(factor: &UserFactor<'_>, devices: &[CredentialId]) -> Result<(), ChangeError> {
-    clear(factor, devices, || Ok(()))
+    clear(factor, devices, || Ok(())).map(drop)
 }
 
 /// A removal of whatever is kept under alice's name.
 fn discarded(store: &FactorStore) -> Result<(), StoreError> {
     let shown = ShownRecord::of(&store.record_named("alice"));
-    discard(store, "alice", &shown, &AuditLines)
+    discard(store, "alice", &shown, &AuditLines).map(drop)
 }
 
 fn factor(store: &FactorStore) -> UserFactor<'_> {

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::files::RemovalResult;
 use crate::files::tests::in_own_process;
 use crate::files::tests::limits::FileSize;
 use crate::files::tests::locks::{holder, kill};
@@ -116,14 +117,14 @@ fn a_removal_that_is_not_permitted_changes_nothing() {
     let before = kept(&scratch);
     let no = || Err(refused(ChangeCause::NotEnrolled));
     let shown = [id(1), id(2)];
-    assert_eq!(clear(&factor(&store), &shown, no), no());
+    assert_eq!(clear(&factor(&store), &shown, no).map(drop), no());
     assert_eq!(kept(&scratch), before);
     fs::write(scratch.state(), "damaged").unwrap();
     let before = kept(&scratch);
-    assert_eq!(clear(&factor(&store), &shown, no), no());
+    assert_eq!(clear(&factor(&store), &shown, no).map(drop), no());
     assert_eq!(kept(&scratch), before);
     let (scratch, store) = with(&[]);
-    assert_eq!(clear(&factor(&store), &[], no), no());
+    assert_eq!(clear(&factor(&store), &[], no).map(drop), no());
     assert_eq!(kept(&scratch), NOTHING);
 }
 
@@ -179,8 +180,16 @@ fn what_was_removed_meanwhile_is_no_error_for_root() {
 #[test]
 fn a_removal_of_nothing_is_not_logged() {
     let (scratch, store) = phone_and_token();
-    for lines in [&["unset device=all"][..], &[]] {
-        assert_eq!(cleared(&factor(&store), &[id(1), id(2)]), Ok(()));
+    for (result, lines) in [
+        (RemovalResult::Removed, &["unset device=all"][..]),
+        (RemovalResult::NothingLeft, &[]),
+    ] {
+        let done = clear(
+            &factor(&store),
+            &[id(1), id(2)],
+            || Ok::<_, ChangeError>(()),
+        );
+        assert_eq!(done, Ok(result));
         assert_eq!(logged(), lines);
     }
     // A state alone is something.
@@ -189,6 +198,54 @@ fn a_removal_of_nothing_is_not_logged() {
     assert_eq!(cleared(&factor(&store), &[id(1), id(2)]), Ok(()));
     assert_eq!(logged(), ["unset device=all"]);
     assert_eq!((kept(&scratch), kept(&other)), (NOTHING, NOTHING));
+}
+
+#[test]
+fn a_discard_of_nothing_is_not_logged() {
+    let (scratch, store) = phone_and_token();
+    for (result, lines) in [
+        (RemovalResult::Removed, &["unset device=all"][..]),
+        (RemovalResult::NothingLeft, &[]),
+    ] {
+        let shown = ShownRecord::of(&store.record_named("alice"));
+        let done = discard(&store, "alice", &shown, &AuditLines);
+        assert_eq!(done, Ok(result));
+        assert_eq!(logged(), lines);
+    }
+    // A state alone is something, also one that no lock is had of.
+    for state in [None, Some("damaged")] {
+        enroll_devices(&store, &alice(), &[phone()]);
+        fs::remove_file(scratch.record()).unwrap();
+        if let Some(state) = state {
+            fs::write(scratch.state(), state).unwrap();
+        }
+        assert_eq!(discarded(&store), Ok(()));
+        assert_eq!(logged(), ["unset device=all"], "{state:?}");
+    }
+    assert_eq!(kept(&scratch), NOTHING);
+}
+
+/// Both have looked at the damaged record when they wait for the lock. One that comes later finds that the record is another one.
+#[test]
+fn one_of_two_discards_at_once_is_logged() {
+    let (scratch, store) = phone_and_token();
+    let held = store.lock(&alice()).unwrap();
+    fs::write(scratch.record(), "damaged").unwrap();
+    let lines = thread::scope(|scope| {
+        let start = || {
+            scope.spawn(|| {
+                let _ = discard(&store, "alice", &ShownRecord::Unreadable, &AuditLines);
+                logged()
+            })
+        };
+        let both = [start(), start()];
+        // More than it takes to look at the record.
+        thread::sleep(Duration::from_millis(200));
+        drop(held);
+        both.map(|one| one.join().unwrap()).concat()
+    });
+    assert_eq!(lines, ["unset device=all"]);
+    assert_eq!(kept(&scratch), NOTHING);
 }
 
 #[test]

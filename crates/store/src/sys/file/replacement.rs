@@ -163,8 +163,17 @@ pub fn flush_file_system(directory: impl AsFd) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError`].
 pub fn remove(directory: impl AsFd, name: &str) -> Result<(), FileError> {
+    remove_if_there(directory, name).map(drop)
+}
+
+/// [`remove`] that is true if the file was there: of several processes that remove it, for one alone.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove_if_there(directory: impl AsFd, name: &str) -> Result<bool, FileError> {
     match unlinkat(directory, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(FileError::System("unlink", errno)),
     }
 }
