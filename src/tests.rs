@@ -1,6 +1,7 @@
 //! The effect of a panic in an entry point on the program around it: nothing but a refusal. Below: the authentication
 //! phase against an application of the tests' own.
 
+mod meanwhile;
 mod one_field;
 mod quiet_client;
 mod recovered;

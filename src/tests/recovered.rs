@@ -1,7 +1,7 @@
 //! Logins after which a new device may be offered.
 
+use super::meanwhile::note;
 use super::stage::{ENROLLED, StagedTransaction, WRONG, code};
-use super::tries::note;
 use crate::account_phase::new_device;
 use crate::login_text;
 use crate::module_arguments::PromptLayout;

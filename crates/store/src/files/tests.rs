@@ -17,6 +17,7 @@ mod slots;
 mod snapshots;
 mod takeover;
 mod takeover_model;
+mod unusable_policy;
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
