@@ -245,7 +245,7 @@ struct RelocationReport<'a> {
     from: &'a str,
     /// The old uid.
     from_uid: u32,
-    /// It completed a move that was stopped before.
+    /// True if this completed a move that was stopped before.
     completed: bool,
     /// The names of the devices.
     devices: Vec<String>,

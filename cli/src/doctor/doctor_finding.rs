@@ -10,7 +10,7 @@ use crate::command_failure::CommandFailure;
 pub enum FindingLevel {
     /// A user gets in without the code that the policy asks for, or cannot get in, or soon will not.
     Problem,
-    /// It works, and should be known.
+    /// Something that works, and should be known.
     Warning,
 }
 

@@ -99,7 +99,7 @@ impl fmt::Debug for ReturnCode {
 pub enum ControlAction {
     /// Nothing.
     Ignore,
-    /// It counts, unless something failed before.
+    /// The answer counts, unless something failed before.
     Ok,
     /// As [`Self::Ok`], and a success ends the stack.
     Done,

@@ -121,7 +121,7 @@ worded_enum! {
     NoInvitation {
         /// None was given, or it was withdrawn.
         Missing = "none",
-        /// It has expired.
+        /// The invitation has expired.
         Expired = "expired",
     }
 }

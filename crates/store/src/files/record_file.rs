@@ -96,9 +96,9 @@ impl FactorStore {
 
 /// The text of a record's file.
 enum FoundText {
-    /// It is that of the version which is known.
+    /// The text of the version which is known.
     Known,
-    /// It was read, from a file with these attributes.
+    /// A text that was read, from a file with these attributes.
     Read(Vec<u8>, Stat),
 }
 

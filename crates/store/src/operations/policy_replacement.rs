@@ -39,9 +39,9 @@ pub struct PolicyReplacement<'a> {
 /// Reason why the policy was not changed. `E` is the caller's.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PolicyRefusal<E> {
-    /// It is another one than was shown.
+    /// The policy is another one than was shown.
     Changed,
-    /// It cannot be read or written, or the new text is no valid policy.
+    /// The policy cannot be read or written, or the new text is no valid one.
     Failed(StoreError),
     /// The caller refuses.
     Denied(E),

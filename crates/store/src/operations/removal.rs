@@ -144,11 +144,11 @@ fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, failure: Optio
 /// A record as it was shown before it is discarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShownRecord {
-    /// There was none.
+    /// No record.
     Missing,
-    /// It could not be read.
+    /// A record that could not be read.
     Unreadable,
-    /// It had these devices; none, where it held an invitation.
+    /// A record with these devices; none, where it held an invitation.
     Devices(Vec<CredentialId>),
 }
 

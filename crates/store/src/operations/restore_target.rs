@@ -48,9 +48,9 @@ pub enum TargetRefusal {
 /// Reason why an account cannot log in with its restored record yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PendingAccount {
-    /// It has another uid than the record: it is refused until it adopts that.
+    /// An account with another uid than the record: its logins are refused until it adopts that.
     OtherUid,
-    /// It is not there.
+    /// No such account.
     Missing,
 }
 

@@ -33,9 +33,9 @@ pub struct ForgottenFailures {
 /// Knowledge of root, or of the kernel, about the clock of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockTrust {
-    /// It is right.
+    /// The clock is right.
     Right,
-    /// It may be wrong.
+    /// The clock may be wrong.
     Unproven,
 }
 

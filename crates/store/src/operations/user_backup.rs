@@ -29,7 +29,7 @@ pub struct MissingUser {
 pub enum BackupFailure<E> {
     /// The state directory cannot be read.
     Store(StoreError),
-    /// It would be too large to be restored.
+    /// The backup would be too large to be restored.
     TooLarge(BackupError),
     /// The caller has stopped it.
     Stopped(E),
