@@ -62,9 +62,10 @@ pub fn preview_relocation(
     };
     permit(from, account, record, reason)?;
     let new = &account.name;
+    let of_new = |error| self::failed(new, error);
     let is_occupied = from != new.as_str()
         && (!matches!(store.record_named(new), Ok(None))
-            || store.peek_named(new).map_err(failed)?.is_some());
+            || store.peek_named(new).map_err(of_new)?.is_some());
     if is_occupied {
         return Err(RelocationRefusal::Occupied);
     }

@@ -225,3 +225,16 @@ fn a_look_tells_what_would_be_moved() {
     let look = preview_relocation(&store, &anna(1), "alice", RelocationReason::Adopted);
     assert_eq!(look.map(|_| ()), Err(RelocationRefusal::Occupied));
 }
+
+/// The move cannot be judged by what is found under the new name.
+#[test]
+fn a_state_of_the_new_name_is_a_fault_of_that_user() {
+    let (scratch, store) = with(&[phone()]);
+    fs::write(scratch.top().join("state/anna"), "damaged").unwrap();
+    let look = preview_relocation(&store, &anna(0), "alice", RelocationReason::Renamed);
+    let Err(RelocationRefusal::Change(error)) = look else {
+        panic!("it is looked at");
+    };
+    assert_eq!(error.user, "anna");
+    assert!(matches!(error.cause, ChangeCause::Failed(_)));
+}
