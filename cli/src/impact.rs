@@ -11,10 +11,14 @@ use crate::roster::AccountRole;
 
 pub mod affected_users;
 mod device_deadlines;
+mod risk_views;
 mod shut_out_risk;
 
 pub use device_deadlines::{DeviceDeadline, deadline};
-pub use shut_out_risk::{ShutOutRisk, new_risks, newly_asking, shut_outs};
+pub use risk_views::{NewRisk, RiskViews};
+pub use shut_out_risk::{ShutOutRisk, newly_asking};
+
+use risk_views::EndedExemptions;
 
 #[cfg(test)]
 mod tests;
@@ -95,10 +99,10 @@ pub struct PolicyImpact {
     pub dangers: Vec<String>,
     /// Risks of the policy after the change, also those that it had before.
     #[serde(skip)]
-    risks: Vec<ShutOutRisk>,
+    risks: RiskViews,
     /// Services that exempted an administrator before, and exempt none after.
     #[serde(skip)]
-    ended_exemptions: Vec<String>,
+    ended_exemptions: EndedExemptions,
 }
 
 /// Compares the policy before (`None`: there was no valid one) and after a change.
@@ -138,17 +142,14 @@ pub fn assess(before: Option<PolicyView<'_>>, view: PolicyView<'_>) -> PolicyImp
             impact.off = off;
         }
     }
-    impact.risks = shut_outs(view);
-    let known = before.map(shut_outs).unwrap_or_default();
-    let new = new_risks(&known, &impact.risks).into_iter();
-    impact.dangers = new.map(|risk| risk.when_switched_on().to_owned()).collect();
+    impact.risks = RiskViews::of(view);
+    let known = before.map(RiskViews::of).unwrap_or_default();
+    add_dangers(&mut impact.dangers, impact.risks.new_since(&known));
     if let Some(before) = before {
-        impact.ended_exemptions = shut_out_risk::ended_exemptions(before, view);
+        impact.ended_exemptions = EndedExemptions::of(before, view);
     }
-    let warnings = |view: PolicyView<'_>| {
-        let deadline = device_deadlines::shut_out(view);
-        [warnings(view.policy), Vec::from_iter(deadline)].concat()
-    };
+    let warnings =
+        |view: PolicyView<'_>| [warnings(view.policy), device_deadlines::shut_outs(view)].concat();
     let known = before.map(warnings).unwrap_or_default();
     impact.warnings = warnings(view);
     impact.warnings.retain(|warning| !known.contains(warning));
@@ -159,19 +160,13 @@ impl PolicyImpact {
     /// Adds the risks at services that ask for codes only from now on: the policy may have had them before, but there they
     /// shut out no user.
     pub fn add_risks_at(&mut self, newly_asking: &[String]) {
-        for risk in &self.risks {
-            let danger = risk.when_switched_on();
-            if risk.is_at_any(newly_asking) && !self.dangers.iter().any(|known| known == danger) {
-                self.dangers.push(danger.to_owned());
-            }
-        }
+        add_dangers(&mut self.dangers, self.risks.at(newly_asking));
     }
 
     /// Adds the risks at those of these services whose exemptions of administrators end. `used` are the services that ask for codes.
     pub fn add_risks_of_ended_exemptions(&mut self, used: &[String]) {
-        let ended = self.ended_exemptions.iter();
-        let ended: Vec<String> = ended.filter(|it| used.contains(it)).cloned().collect();
-        self.add_risks_at(&ended);
+        let ended = self.risks.at_ended(&self.ended_exemptions, used);
+        add_dangers(&mut self.dangers, ended);
     }
 
     /// True if a device that has given a right code would make it harmless.
@@ -179,7 +174,7 @@ impl PolicyImpact {
         let of_devices = ShutOutRisk::ALL.map(ShutOutRisk::when_switched_on);
         self.dangers
             .iter()
-            .any(|danger| of_devices.contains(&danger.as_str()))
+            .any(|danger| of_devices.iter().any(|text| danger.starts_with(text)))
     }
 
     /// The lists for people, one line each. `used` are the services whose PAM files name the module.
@@ -234,6 +229,18 @@ impl PolicyImpact {
             lines.push(format!("Warning: {warning}"));
         }
         lines.join("\n") + "\n"
+    }
+}
+
+/// Each kind of risk is told once, of all administrators if it is one of all.
+fn add_dangers(dangers: &mut Vec<String>, risks: Vec<NewRisk<'_>>) {
+    for risk in risks {
+        let kind = risk.kind().when_switched_on();
+        match dangers.iter_mut().find(|told| told.starts_with(kind)) {
+            None => dangers.push(risk.when_switched_on()),
+            Some(told) if risk.is_of_all() => *told = risk.when_switched_on(),
+            Some(_) => {}
+        }
     }
 }
 

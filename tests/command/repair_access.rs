@@ -1,7 +1,7 @@
 //! Administrators who count as able to get in and repair things, and those who do not.
 
 use harness::Machine;
-use harness::desk::{desk, give, json_error};
+use harness::desk::{desk, desk_on, give, give_phone, json_error};
 use harness::enrolled::record_path;
 
 const KEYS: &str = "/root/.ssh/authorized_keys";
@@ -65,4 +65,49 @@ fn a_damaged_record_repairs_nothing() {
     is_refused(&machine);
     machine.command(&["unset", "root", "--yes", "--force"]).ok();
     machine.command(&["enable", "--yes"]).ok();
+}
+
+/// sshd asks all users for a code, and bob has a device that works.
+fn desk_asking_all(verified: &[&str]) -> Machine {
+    let machine = desk_on();
+    machine.set_password("root");
+    machine.add_to_group("alice", "sudo");
+    machine.set_password_field("alice", "!");
+    for user in [&["bob"], verified].concat() {
+        let phone = give_phone(&machine, user);
+        let verify = machine.twofactor(&["verify", user]);
+        verify.input(phone.code()).run().ok();
+    }
+    machine.policy("enabled = true\nenforcement = \"mandatory\"\n[services]\nsshd = true\n");
+    machine
+}
+
+/// alice may have a key at another place.
+#[test]
+fn the_only_device_of_one_without_a_seen_key_stays() {
+    let machine = desk_asking_all(&["alice"]);
+    let refused = machine.command(&["unset", "alice", "--yes", "--json"]);
+    let error = json_error(refused, 1);
+    assert_eq!(error["kind"], "would-lock-out");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.ends_with("has ever given a right one"), "{message}");
+    machine
+        .command(&["unset", "alice", "--yes", "--force"])
+        .ok();
+}
+
+#[test]
+fn one_who_is_not_counted_is_named_with_the_reason() {
+    let machine = desk_asking_all(&["alice", "root"]);
+    let error = json_error(machine.command(&["unset", "root", "--yes", "--json"]), 1);
+    assert_eq!(error["kind"], "would-lock-out");
+    let message = error["message"].as_str().unwrap();
+    let told = "has ever given a right one (alice is not counted: locked password, and no key that root can see)";
+    assert!(message.ends_with(told), "{message}");
+    machine.write_file(
+        "/home/alice/.ssh/authorized_keys",
+        "ssh-ed25519 AAAA\n",
+        0o600,
+    );
+    machine.command(&["unset", "root", "--yes"]).ok();
 }

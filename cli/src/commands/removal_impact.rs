@@ -12,7 +12,7 @@ use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
 use crate::impact::affected_users::ListedUsers;
-use crate::impact::{self, AffectedUser, PolicyView};
+use crate::impact::{AffectedUser, PolicyView, RiskViews};
 use crate::suggested_command;
 
 /// The devices that stay.
@@ -86,15 +86,15 @@ impl RemovalEffect {
         let exemption = person.map_or_else(|| exemption(&policy, user), |person| person.exemption);
         let requirement = requirement(context, &policy, user);
         let risks = |people: &[AffectedUser]| {
-            impact::shut_outs(PolicyView {
+            RiskViews::of(PolicyView {
                 policy: &policy,
                 people,
             })
         };
         let before = risks(&people);
         let after = risks(&changed(people, user, left, requirement));
-        let new = impact::new_risks(&before, &after).into_iter();
-        let dangers = new.map(|danger| danger.when_removed().to_owned());
+        let new = after.new_since(&before).into_iter();
+        let dangers = new.map(|danger| danger.when_removed());
         let prospect = LoginProspect::of_user(&policy, exemption, left.enrollment, requirement);
         Ok(Self {
             text: remains(&policy, user, left, prospect),

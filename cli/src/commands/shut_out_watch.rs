@@ -6,7 +6,7 @@ use twofactor_store::FactorStore;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::impact::affected_users::ListedUsers;
-use crate::impact::{self, PolicyView, ShutOutRisk};
+use crate::impact::{NewRisk, PolicyView, RiskViews};
 use crate::roster::{AccountRole, AdministratorGroups};
 
 /// The risks of the policy before devices are stored.
@@ -16,7 +16,7 @@ use crate::roster::{AccountRole, AdministratorGroups};
 pub struct ShutOutWatch<'a> {
     context: &'a CommandContext,
     store: &'a FactorStore,
-    before: Vec<ShutOutRisk>,
+    before: RiskViews,
 }
 
 impl<'a> ShutOutWatch<'a> {
@@ -42,8 +42,8 @@ impl<'a> ShutOutWatch<'a> {
 
     /// A warning for each risk that came since.
     pub fn warnings(&self) -> Vec<String> {
-        let risks = match risks(self.context, self.store) {
-            Ok(after) => impact::new_risks(&self.before, &after),
+        let after = match risks(self.context, self.store) {
+            Ok(after) => after,
             Err(failure) => {
                 return vec![format!(
                     "it cannot be told whether an administrator can still log in: {}",
@@ -51,31 +51,29 @@ impl<'a> ShutOutWatch<'a> {
                 )];
             }
         };
-        let told = |risk: ShutOutRisk| {
+        let told = |risk: NewRisk<'_>| {
             format!(
                 "{}. Keep a root shell open, and try a device: twofactor verify USER",
                 risk.once_stored()
             )
         };
-        risks.into_iter().map(told).collect()
+        let new = after.new_since(&self.before).into_iter();
+        new.map(told).collect()
     }
 }
 
-fn risks(
-    context: &CommandContext,
-    store: &FactorStore,
-) -> Result<Vec<ShutOutRisk>, CommandFailure> {
+fn risks(context: &CommandContext, store: &FactorStore) -> Result<RiskViews, CommandFailure> {
     // Without a policy that can be used, all users are refused whatever is stored.
     let Ok(loaded) = context.policy.load() else {
-        return Ok(Vec::new());
+        return Ok(RiskViews::default());
     };
     let policy = loaded.policy;
     if !policy.enabled {
-        return Ok(Vec::new());
+        return Ok(RiskViews::default());
     }
     let listed = ListedUsers::read(store)?;
     let (people, _) = listed.under(&policy, context.policy_time());
-    Ok(impact::shut_outs(PolicyView {
+    Ok(RiskViews::of(PolicyView {
         policy: &policy,
         people: &people,
     }))

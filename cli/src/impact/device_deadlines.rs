@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use twofactor_core::policy::{DeviceRequirement, Policy, StartDay};
 
-use super::{AffectedUser, PolicyImpact, PolicyView, names, new_risks, shut_outs, without_device};
+use super::{AffectedUser, NewRisk, PolicyImpact, PolicyView, RiskViews, names, without_device};
 use crate::formatting::count;
 
 /// A day from which users need a device.
@@ -38,27 +38,35 @@ pub(super) fn of(people: &[AffectedUser]) -> Vec<DeviceDeadline> {
     days.into_iter().map(deadline).collect()
 }
 
-/// A warning where no administrator could log in from a later day on, but could today.
-pub(super) fn shut_out(view: PolicyView<'_>) -> Option<String> {
-    let today = shut_outs(view);
-    let days = of(view.people).into_iter().map(|deadline| deadline.day);
-    let first = days.into_iter().find(|day| {
+/// Warnings where no administrator could log in from a later day on, but could today. An earlier day of those who can log in is told
+/// beside the day of all.
+pub(super) fn shut_outs(view: PolicyView<'_>) -> Vec<String> {
+    let today = RiskViews::of(view);
+    let mut warnings = Vec::new();
+    for DeviceDeadline { day, .. } in of(view.people) {
         let mut then = view.people.to_vec();
         for person in &mut then {
-            if matches!(person.requirement, DeviceRequirement::Later(from) if from <= *day) {
+            if matches!(person.requirement, DeviceRequirement::Later(from) if from <= day) {
                 person.requirement = DeviceRequirement::InForce;
             }
         }
-        let then = PolicyView {
+        let then = RiskViews::of(PolicyView {
             people: &then,
             ..view
-        };
-        !new_risks(&today, &shut_outs(then)).is_empty()
-    })?;
-    Some(format!(
-        "from {first} on no administrator (root, or a member of sudo or wheel) could log in without a device, and none \
-         has one that has ever given a right code"
-    ))
+        });
+        let new = then.new_since(&today);
+        let is_of_all = new.iter().any(NewRisk::is_of_all);
+        if let Some(risk) = new.first().filter(|_| is_of_all || warnings.is_empty()) {
+            warnings.push(risk.told(&format!(
+                "from {day} on no administrator (root, or a member of sudo or wheel) could log in without a device, and none \
+                 has one that has ever given a right code"
+            )));
+        }
+        if is_of_all {
+            break;
+        }
+    }
+    warnings
 }
 
 /// Text of a deadline at `now` (seconds since 1970-01-01 UTC): `from 2027-03-01 on (94 days left)`.

@@ -2,12 +2,10 @@
 //!
 //! A risk does not stop a change if the policy and the users before the change had it already, at the same service and no weaker.
 
-use twofactor_core::policy::{ExemptionScope, decision};
-use twofactor_core::policy::{LoginProspect, Policy};
+use twofactor_core::policy::{LoginProspect, Policy, decision};
 use twofactor_core::record::EnrollmentStatus;
 
 use super::{AffectedUser, PolicyView, without_device};
-use crate::roster::AccountRole;
 
 /// The service that people far from the console depend on.
 const SSHD: &str = "sshd";
@@ -63,7 +61,7 @@ impl ShutOutRisk {
     }
 
     /// The risk of the policy as it is.
-    pub const fn once_stored(self) -> &'static str {
+    pub(super) const fn once_stored(self) -> &'static str {
         match self {
             Self::Sshd => {
                 "sshd asks for codes, and no device on this machine has ever given a right one"
@@ -76,7 +74,7 @@ impl ShutOutRisk {
     }
 
     /// Reason why a device is not removed.
-    pub const fn when_removed(self) -> &'static str {
+    pub(super) const fn when_removed(self) -> &'static str {
         match self {
             Self::Sshd => {
                 "sshd asks for codes, and no other device on this machine has ever given a right one"
@@ -122,31 +120,34 @@ impl RepairAccess {
     }
 }
 
-/// The risks of a policy that is on.
-pub fn shut_outs(view: PolicyView<'_>) -> Vec<ShutOutRisk> {
+/// The risks of a policy that is on, where these administrators count.
+pub(super) fn shut_outs(
+    view: PolicyView<'_>,
+    administrators: &[&AffectedUser],
+) -> Vec<ShutOutRisk> {
     let PolicyView { policy, people } = view;
     if !policy.enabled {
         return Vec::new();
     }
     let sshd = policy.service_on(SSHD) && !people.iter().any(is_verified);
-    let access = repairers(people)
-        .into_iter()
+    let access = administrators
+        .iter()
         .map(|person| RepairAccess::of(policy, person));
     // An administrator that no list names has no device, and no requirement that is known.
     let best = access
         .max()
         .unwrap_or_else(|| RepairAccess::by(without_device(policy)));
-    let administrators = match best {
+    let repair = match best {
         RepairAccess::Refused => Some(ShutOutRisk::AdministratorsRefused),
         RepairAccess::Enrolls => Some(ShutOutRisk::AdministratorsEnroll),
         RepairAccess::LogsIn => None,
     };
     let sshd = sshd.then_some(ShutOutRisk::Sshd);
-    sshd.into_iter().chain(administrators).collect()
+    sshd.into_iter().chain(repair).collect()
 }
 
 /// The risks after a change that were none before, or weaker ones.
-pub fn new_risks(before: &[ShutOutRisk], after: &[ShutOutRisk]) -> Vec<ShutOutRisk> {
+pub(super) fn new_risks(before: &[ShutOutRisk], after: &[ShutOutRisk]) -> Vec<ShutOutRisk> {
     let is_known = |risk: ShutOutRisk| before.iter().any(|known| known.covers(risk));
     let after = after.iter().copied();
     after.filter(|risk| !is_known(*risk)).collect()
@@ -161,41 +162,6 @@ pub fn newly_asking(before: Option<&Policy>, after: &Policy, services: &[String]
     new.cloned().collect()
 }
 
-/// The services that exempted an administrator before, and none after.
-pub(super) fn ended_exemptions(before: PolicyView<'_>, after: PolicyView<'_>) -> Vec<String> {
-    let exempts = |view: PolicyView<'_>, service: &String| {
-        repairers(view.people).into_iter().any(|person| {
-            person.exemption == ExemptionScope::Everywhere || person.exempt_at.contains(service)
-        })
-    };
-    let services = repairers(before.people)
-        .into_iter()
-        .flat_map(|person| &person.exempt_at);
-    let ended = services
-        .filter(|service| after.policy.service_on(service))
-        .filter(|service| !exempts(after, service));
-    ended.cloned().collect()
-}
-
-fn administrators(people: &[AffectedUser]) -> impl Iterator<Item = &AffectedUser> {
-    let is_one = |person: &&AffectedUser| person.role == AccountRole::Administrator;
-    people.iter().filter(is_one)
-}
-
-/// The administrators who can log in at all. Where none can, all of them count: then it is not the policy that keeps them out.
-fn repairers(people: &[AffectedUser]) -> Vec<&AffectedUser> {
-    let able = administrators(people).filter(|person| person.can_log_in);
-    let able: Vec<_> = able.collect();
-    if able.is_empty() {
-        administrators(people).collect()
-    } else {
-        able
-    }
-}
-
 fn is_verified(person: &AffectedUser) -> bool {
     person.enrollment == EnrollmentStatus::Verified
 }
-
-#[cfg(test)]
-mod tests;

@@ -49,8 +49,8 @@ fn locked(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// True if there is a file of keys with one that lets its owner in. One that cannot be looked at counts as none: a lock-out is assumed
-/// rather than missed.
+/// True if there is a file of keys with one that lets its owner in. One that cannot be looked at counts as none. That alone makes no
+/// change safe: the risks of a policy are also counted as if it were one.
 fn has_key(home: &Path) -> bool {
     let mut files = KEYS.iter().map(|name| keys(&home.join(name)));
     files.any(|text| text.is_some_and(|text| text.lines().any(lets_in)))

@@ -4,10 +4,13 @@ use twofactor_core::account::Account;
 use twofactor_core::policy::PolicyTime;
 use twofactor_core::state::UserState;
 
+use twofactor_core::policy::Policy;
+use twofactor_core::record::EnrollmentStatus;
+
 use super::ShutOutRisk::{AdministratorsEnroll, AdministratorsRefused, Sshd};
 use super::*;
 use crate::impact::affected_users::{KnownUser, ListedUsers};
-use crate::impact::assess;
+use crate::impact::{PolicyImpact, assess, newly_asking};
 
 /// Wrong codes that lock until `unlock` by the default policy.
 const MANY: u32 = 1000;
@@ -42,8 +45,8 @@ fn machine(root: EnrollmentStatus, failures: u32) -> ListedUsers {
     }
 }
 
-/// The risks for which a change is refused, where PAM files name the module for sshd and sudo.
-fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<ShutOutRisk> {
+/// The impact of a change, where PAM files name the module for sshd and sudo.
+fn impact(before: &str, after: &str, listed: &ListedUsers) -> PolicyImpact {
     let policy = |text: &str| -> Policy { format!("enabled = true\n{text}").parse().unwrap() };
     let (before, after) = (policy(before), policy(after));
     let time = PolicyTime {
@@ -56,14 +59,22 @@ fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<ShutOutRisk> 
     let used = ["sshd".to_owned(), "sudo".to_owned()];
     impact.add_risks_at(&newly_asking(Some(&before), &after, &used));
     impact.add_risks_of_ended_exemptions(&used);
-    let is_told = |risk: &ShutOutRisk| {
-        impact
-            .dangers
-            .iter()
-            .any(|it| it == risk.when_switched_on())
-    };
+    impact
+}
+
+/// The reasons for which it is refused.
+fn dangers(before: &str, after: &str, listed: &ListedUsers) -> Vec<String> {
+    let impact = impact(before, after, listed);
+    assert_eq!(impact.needs_device(), !impact.dangers.is_empty());
+    impact.dangers
+}
+
+/// The risks for which it is refused, of all administrators.
+fn refused(before: &str, after: &str, listed: &ListedUsers) -> Vec<ShutOutRisk> {
+    let dangers = dangers(before, after, listed);
+    let is_told = |risk: &ShutOutRisk| dangers.iter().any(|it| it == risk.when_switched_on());
     let told: Vec<_> = ShutOutRisk::ALL.into_iter().filter(is_told).collect();
-    assert_eq!(told.len(), impact.dangers.len(), "{:?}", impact.dangers);
+    assert_eq!(told.len(), dangers.len(), "{dangers:?}");
     told
 }
 
@@ -255,4 +266,89 @@ fn r47_a_required_administrator_alone_is_a_danger() {
     let mut two = machine(NotEnrolled, 0);
     two.users.push(user("carol", 1001, NotEnrolled, 0));
     assert_eq!(refused("", require, &two), []);
+}
+
+/// root, who has a password, and carol, whose password is locked and who has no key that root sees.
+fn carol_unseen(root: EnrollmentStatus, carol: EnrollmentStatus) -> ListedUsers {
+    let mut listed = machine(root, 0);
+    listed.users.push(KnownUser {
+        can_log_in: false,
+        ..user("carol", 1001, carol, 0)
+    });
+    listed
+}
+
+/// They may log in by a certificate, or by a key at another place.
+#[test]
+fn one_without_a_seen_key_is_not_shut_out_unsaid() {
+    use EnrollmentStatus::NotEnrolled;
+    let carol = "enforcement = \"mandatory\"\n[[exempt]]\nusers = [\"carol\"]\n";
+    let at_sudo =
+        "enforcement = \"mandatory\"\n[[exempt]]\nusers = [\"carol\"]\nservices = [\"sudo\"]\n";
+    let two = carol_unseen(NotEnrolled, NotEnrolled);
+    for (before, after) in [(carol, MANDATORY), (carol, at_sudo), (at_sudo, MANDATORY)] {
+        let told = refused(before, after, &two);
+        assert_eq!(told, [AdministratorsRefused], "{before} -> {after}");
+    }
+    assert_eq!(refused(MANDATORY, carol, &two), []);
+}
+
+#[test]
+fn a_refusal_names_those_who_are_not_counted() {
+    use EnrollmentStatus::{NotEnrolled, Verified};
+    let risk = AdministratorsRefused.when_switched_on();
+    let mut listed = carol_unseen(NotEnrolled, Verified);
+    let told = |listed: &ListedUsers| dangers("", MANDATORY, listed);
+    let without = "not counted: locked password, and no key that root can see)";
+    assert_eq!(told(&listed), [format!("{risk} (carol is {without}")]);
+    listed.users.push(KnownUser {
+        can_log_in: false,
+        ..user("dave", 1002, NotEnrolled, 0)
+    });
+    let two = format!("{risk} (carol, dave are {without}");
+    assert_eq!(told(&listed), [two]);
+    // A service that did not ask before has the same risk, and an exemption that ends makes no other one of it.
+    assert_eq!(dangers(NO_SERVICE, SUDO, &listed).len(), 1);
+    let root = "enforcement = \"mandatory\"\n[[exempt]]\nusers = [\"root\"]\n";
+    assert_eq!(dangers(root, MANDATORY, &listed).len(), 1);
+    assert_eq!(dangers(MANDATORY, MANDATORY, &listed), [""; 0]);
+    let able = carol_unseen(Verified, NotEnrolled);
+    assert_eq!(told(&able), [""; 0], "root logs in");
+    let none = carol_unseen(NotEnrolled, NotEnrolled);
+    assert_eq!(told(&none), [risk], "a risk of all");
+}
+
+#[test]
+fn a_day_is_told_of_all_and_of_those_who_count() {
+    use EnrollmentStatus::{NotEnrolled, Verified};
+    let root = "[[require]]\nusers = [\"root\"]\nfrom = 2099-03-01\n";
+    let both = format!("{root}[[require]]\nusers = [\"carol\"]\nfrom = 2099-04-01\n");
+    let told = |before: &str, after: &str, carol| {
+        impact(before, after, &carol_unseen(NotEnrolled, carol)).warnings
+    };
+    let is_of = |warning: &str, day: &str, end: &str| {
+        warning.starts_with(&format!("from {day} on no administrator")) && warning.ends_with(end)
+    };
+    for (after, carol) in [(root, Verified), (root, NotEnrolled), (&both, Verified)] {
+        let warnings = told("", after, carol);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(is_of(
+            &warnings[0],
+            "2099-03-01",
+            "no key that root can see)"
+        ));
+    }
+    let warnings = told("", &both, NotEnrolled);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(is_of(
+        &warnings[0],
+        "2099-03-01",
+        "no key that root can see)"
+    ));
+    assert!(is_of(
+        &warnings[1],
+        "2099-04-01",
+        "has ever given a right code"
+    ));
+    assert_eq!(told(root, &both, NotEnrolled), warnings[1..]);
 }
