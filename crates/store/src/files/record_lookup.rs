@@ -161,7 +161,7 @@ impl FactorStore {
     }
 
     /// The record that is kept under the name of an account.
-    fn own_record(&self, account: &Account) -> Result<Option<RecordHolder>, StoreError> {
+    pub(super) fn own_record(&self, account: &Account) -> Result<Option<RecordHolder>, StoreError> {
         let own = self.record_again(account, None)?;
         Ok(own.map(|loaded| RecordHolder::of(account.clone(), loaded, FoundBy::Name)))
     }
@@ -173,8 +173,25 @@ impl FactorStore {
     /// [`StoreError`] as for [`FactorStore::holder`] where the name has no record.
     pub(super) fn holder_for_change(&self, account: &Account) -> Result<RecordHolder, StoreError> {
         match self.own_record(account)? {
-            Some(own) => self.proven(account, own.into()),
+            Some(own) => self.own_holder(account, own),
             None => self.holder(account),
+        }
+    }
+
+    /// Holds the record of the account's own name against its state, with a second look as in [`FactorStore::holder_of`].
+    pub(super) fn own_holder(
+        &self,
+        account: &Account,
+        own: RecordHolder,
+    ) -> Result<RecordHolder, StoreError> {
+        match self.proven(account, own.into()) {
+            Err(error) if matches!(error.cause, FileFault::LostRecord) => {
+                match self.own_record(account)? {
+                    Some(own) => self.proven(account, own.into()),
+                    None => self.holder(account),
+                }
+            }
+            other => other,
         }
     }
 

@@ -45,6 +45,18 @@ fn half_enrolled() -> (ScratchStore, FactorStore) {
     (scratch, store)
 }
 
+/// An invitation that is not used yet.
+fn invited() -> (ScratchStore, FactorStore) {
+    let scratch = ScratchStore::new();
+    let store = scratch.store();
+    let mut invited = record_of(&alice(), &[]);
+    invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    locked.replace_record(&invited, &[]).unwrap();
+    drop(locked);
+    (scratch, store)
+}
+
 #[test]
 fn r42_a_first_enrollment_meanwhile_loses_no_record() {
     let scratch = ScratchStore::new();
@@ -63,17 +75,37 @@ fn r42_a_first_enrollment_meanwhile_loses_no_record() {
 #[test]
 fn r42_an_invitation_used_meanwhile_loses_no_record() {
     for who in [alice(), alias()] {
-        let scratch = ScratchStore::new();
-        let store = scratch.store();
-        let mut invited = record_of(&alice(), &[]);
-        invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
-        let mut locked = store.lock_for_change(&alice()).unwrap();
-        locked.replace_record(&invited, &[]).unwrap();
-        drop(locked);
+        let (_scratch, store) = invited();
         let seen = looks(&store, &who);
         enroll_devices(&store, &alice(), &[phone()]);
         assert_eq!(judged(&store, &who, seen), FOUND, "{who:?}");
     }
+}
+
+/// Two logins of an invited user enroll at once: the record of the one is not lost for the other.
+#[test]
+fn r42_a_change_finds_a_device_enrolled_meanwhile() {
+    let (_scratch, store) = invited();
+    let seen = store.own_record(&alice()).unwrap().unwrap();
+    enroll_devices(&store, &alice(), &[phone()]);
+    let holder = store.own_holder(&alice(), seen).unwrap();
+    assert!(holder.record.unwrap().is_enrolled());
+}
+
+/// The second look of a change is as strict as the first.
+#[test]
+fn r42_a_change_finds_a_record_lost_meanwhile() {
+    let (scratch, store) = invited();
+    let seen = || store.own_record(&alice()).unwrap().unwrap();
+    let (first, again) = (seen(), seen());
+    let invitation = fs::read(scratch.record()).unwrap();
+    enroll_devices(&store, &alice(), &[phone()]);
+    fs::write(scratch.record(), invitation).unwrap();
+    let lost = Err(FileFault::LostRecord);
+    let found = |own| store.own_holder(&alice(), own).map(drop);
+    assert_eq!(found(first).map_err(|error| error.cause), lost);
+    fs::remove_file(scratch.record()).unwrap();
+    assert_eq!(found(again).map_err(|error| error.cause), lost);
 }
 
 #[test]
