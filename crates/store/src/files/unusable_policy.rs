@@ -103,16 +103,27 @@ impl PolicyFile {
             }
             Err(error) => return Err(failed(error)),
         }
+        let withdraw = || -> Result<(), FileError> {
+            let stat = file::stat(&new)?;
+            if file::is_still(&fd, kept, &stat)? {
+                file::remove(&fd, kept)?;
+            }
+            Ok(())
+        };
+        // The flush took a while, in which a writer that waits for no lock may have put a valid policy there. That must not be out of
+        // force even for a moment. One that comes between this look and the exchange is, until both have their names again. After a
+        // kill in just that time it has the second name.
+        if !shown.is_at(self.path()) {
+            withdraw().map_err(&failed)?;
+            return Err(self.error(FileFault::Changed));
+        }
         let exchanged = file::exchange(&fd, name, kept, rename);
         if exchanged.is_ok() && shown.is_at(&shown.kept) {
             return file::flush_directory(&fd).map_err(&failed);
         }
         // A writer that waits for no lock was here in between: what it wrote gets its name again.
         let restored = exchanged.and_then(|()| file::exchange(&fd, name, kept, rename));
-        let stat = file::stat(&new).map_err(&failed)?;
-        if file::is_still(&fd, kept, &stat).map_err(&failed)? {
-            file::remove(&fd, kept).map_err(&failed)?;
-        }
+        withdraw().map_err(&failed)?;
         match restored {
             Ok(()) => Err(self.error(FileFault::Changed)),
             Err(error) if error.is_unknown_rename() => {

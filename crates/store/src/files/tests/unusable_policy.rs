@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::policy::policy;
 use super::*;
 use crate::files::policy_file::OtherWriters;
-use crate::sys::file::{self, FlaggedRename};
+use crate::sys::file::{self, FileAccess, FlaggedRename};
 
 const OFF: &str = "enabled = false\n";
 
@@ -115,6 +115,26 @@ fn what_another_writes_at_the_last_moment_stays() {
     let replaced = policies.file.exchange_unusable(&shown, OFF, steps);
     assert_eq!(replaced, Err(error_at(&policies.path, FileFault::Changed)));
     assert_eq!(policies.text(), "window = 3\n");
+    assert_eq!(policies.listing(), ["twofactor.toml"]);
+}
+
+/// A writer that waits for no lock comes while the new text is flushed. Off is not in force even for a moment.
+#[test]
+fn what_another_writes_at_the_flush_is_never_off() {
+    let rename: FlaggedRename = |directory, old, new, flags| {
+        assert_ne!(flags, RenameFlags::EXCHANGE, "off was in force");
+        let renamed = file::rename_flagged(directory, old, new, flags);
+        let text = b"enabled = true\n";
+        file::stage(directory, "twofactor.toml", text, FileAccess::Readable).unwrap();
+        file::publish(directory, "twofactor.toml").unwrap();
+        renamed
+    };
+    let policies = policy("window = 99\n");
+    let shown = policies.file.unusable().unwrap();
+    let steps = (OtherWriters::MayWrite, rename);
+    let replaced = policies.file.exchange_unusable(&shown, OFF, steps);
+    assert_eq!(replaced, Err(error_at(&policies.path, FileFault::Changed)));
+    assert_eq!(policies.text(), "enabled = true\n");
     assert_eq!(policies.listing(), ["twofactor.toml"]);
 }
 
