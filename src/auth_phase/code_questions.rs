@@ -136,7 +136,13 @@ impl LoginContext<'_> {
             let was_asked = self.forward_password(transaction, source)?;
             // A question may stay open for long, this one or one before it, and not every answer has the policy read again.
             if !source.has_policy_of_now()? {
-                return Ok(QuestionGate::Ended(self.policy_changed(transaction)));
+                return Ok(match self.arguments.layout {
+                    // Nothing was typed for this grace: a code is asked for, which is judged by the policy as it is then.
+                    PromptLayout::Code => QuestionGate::Open,
+                    PromptLayout::PasswordThenCode => {
+                        QuestionGate::Ended(self.policy_changed(transaction))
+                    }
+                });
             }
             if was_asked {
                 // It may have been longer than the grace.

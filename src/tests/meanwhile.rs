@@ -18,34 +18,50 @@ fn begin_grace(stage: &mut StagedTransaction) {
     stage.answers = [Vec::new()].into();
 }
 
+/// The policy ends it, and the next question gets an answer.
+fn end_grace(stage: &mut StagedTransaction, answer: &str) {
+    begin_grace(stage);
+    stage.set_policy(ON);
+    stage.answers.push_back(answer.into());
+}
+
+/// A login of an address of its own, with grace. It gives no answer but those of `meanwhile`.
+fn left_open(meanwhile: fn(&mut StagedTransaction)) -> (AuthResult, StagedTransaction) {
+    let mut stage = StagedTransaction::new("enabled = true\ngrace = 3600\n");
+    stage.rhost = Some(b"192.0.2.7".to_vec());
+    stage.meanwhile = Some(meanwhile);
+    (stage.run(&[]), stage)
+}
+
 #[test]
-fn grace_ends_with_the_policy_during_a_question() {
-    let end_grace = |stage: &mut StagedTransaction| {
-        begin_grace(stage);
-        stage.set_policy(ON);
-    };
-    for (meanwhile, ending, result) in [
+fn grace_that_begins_at_a_question_asks_no_more() {
+    // A process that another test starts holds all locks until it runs its program: then the code is asked for.
+    let mut logins = (0..20).map(|_| left_open(begin_grace));
+    let (ended, stage) = logins
+        .find(|(ended, _)| *ended != AuthResult::NoAnswer)
+        .unwrap();
+    assert_eq!(ended, AuthResult::NotAsked);
+    let lines = stage.logged();
+    assert!(lines.last().unwrap().1.contains("result=grace left="));
+}
+
+/// Nothing was typed by the policy that let no code be asked for: the code is asked for by the new one.
+#[test]
+fn grace_that_ends_with_its_policy_asks_the_code() {
+    let right = |stage: &mut StagedTransaction| end_grace(stage, &code(1));
+    let wrong = |stage: &mut StagedTransaction| end_grace(stage, "1");
+    for (meanwhile, ending) in [
         (
-            begin_grace as fn(&mut StagedTransaction),
-            AuthResult::NotAsked,
-            "result=grace left=",
+            right as fn(&mut StagedTransaction),
+            (AuthResult::Verified, "result=accepted"),
         ),
-        (end_grace, AuthResult::Refused, "result=policy-changed"),
+        (wrong, (AuthResult::NoAnswer, "result=aborted")),
     ] {
-        let left_open = || {
-            let mut stage = StagedTransaction::new("enabled = true\ngrace = 3600\n");
-            stage.rhost = Some(b"192.0.2.7".to_vec());
-            stage.meanwhile = Some(meanwhile);
-            (stage.run(&[]), stage)
-        };
-        // A process that another test starts holds all locks until it runs its program: then the code is asked for.
-        let mut logins = (0..20).map(|_| left_open());
-        let (ended, stage) = logins
-            .find(|(ended, _)| *ended != AuthResult::NoAnswer)
-            .unwrap();
-        assert_eq!(ended, ending, "{result}");
+        let (ended, stage) = left_open(meanwhile);
         let lines = stage.logged();
-        assert!(lines.last().unwrap().1.contains(result), "{lines:?}");
+        let last = &lines.last().unwrap().1;
+        assert_eq!(ended, ending.0, "{lines:?}");
+        assert!(last.contains(ending.1), "{lines:?}");
     }
 }
 
