@@ -181,7 +181,7 @@ impl LoginAttempt<'_> {
         told.cloned().collect()
     }
 
-    /// Judges what was typed, under the lock, with everything read anew.
+    /// Judges what was typed, under the lock, by state, record and policy as they are then.
     ///
     /// The attempt is charged in the state file before its code is compared; one flush, before this returns, makes
     /// the charge or the success durable.

@@ -75,7 +75,8 @@ impl FactorStore {
             return Ok(None);
         };
         let path = self.record_path(name);
-        // The clock before the file: what is changed after that has a later time.
+        // The clock before the file: what is changed after that has a time that is earlier by a tick of the kernel's clock at
+        // most, which the age of a settled version is longer than.
         let now = clock::now().unwrap_or_default();
         let known = before.as_ref().and_then(|before| before.version.as_ref());
         let (text, version) = match read_if_there(&self.users, &file_name, &path, known)? {

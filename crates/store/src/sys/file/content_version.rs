@@ -37,6 +37,8 @@ mod tests {
 
     use std::fs::{self, File};
     use std::os::unix::fs::MetadataExt as _;
+    use std::thread;
+    use std::time::Duration;
 
     use rustix::fs::fstat;
 
@@ -50,10 +52,18 @@ mod tests {
         let stat = || fstat(File::open(&path).unwrap()).unwrap();
         let version = ContentVersion(stat());
         assert!(version.is_of(&stat()));
-        let before = fs::metadata(&path).unwrap().ctime_nsec();
-        // Until the clock for changes has moved on.
-        while fs::metadata(&path).unwrap().ctime_nsec() == before {
+        let changed = || {
+            let metadata = fs::metadata(&path).unwrap();
+            (metadata.ctime(), metadata.ctime_nsec())
+        };
+        let before = changed();
+        // Until the clock for changes has moved on, which takes a second where whole seconds are kept.
+        for _ in 0..1000 {
             fs::write(&path, "two").unwrap();
+            if changed() != before {
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
         }
         assert!(!version.is_of(&stat()), "in place");
         let version = ContentVersion(stat());
