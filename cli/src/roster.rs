@@ -6,6 +6,7 @@
 mod account_lookup;
 mod account_role;
 mod group_members;
+mod local_mounts;
 mod local_users;
 mod login_means;
 mod roster_names;

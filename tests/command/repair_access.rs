@@ -40,6 +40,30 @@ fn a_locked_root_without_a_key_repairs_nothing() {
     machine.command(&["enable", "--yes"]).ok();
 }
 
+/// A server that is gone would be waited for without an end. ramfs stands for each type that is not known to be local.
+#[test]
+fn keys_on_file_systems_that_may_hang_are_not_read() {
+    let machine = desk();
+    untried_carol(&machine);
+    machine.set_password_field("root", "*");
+    machine.write_file(KEYS, "", 0o600);
+    machine
+        .run("mount", &["-t", "ramfs", "keys", "/root/.ssh"])
+        .ok();
+    machine.write_file(KEYS, "ssh-ed25519 AAAA root\n", 0o600);
+    is_refused(&machine);
+    machine.run("mount", &["-t", "tmpfs", "keys", "/mnt"]).ok();
+    machine.write_file("/mnt/keys", "ssh-ed25519 AAAA root\n", 0o600);
+    machine.run("umount", &["/root/.ssh"]).ok();
+    machine
+        .run(
+            "ln",
+            &["-sf", "../../mnt/keys", "/root/.ssh/authorized_keys"],
+        )
+        .ok();
+    machine.command(&["enable", "--yes"]).ok();
+}
+
 #[test]
 fn a_root_with_a_password_repairs_things() {
     let machine = desk();

@@ -1,13 +1,10 @@
 //! Means by which a local account can log in at all, whatever the policy says.
 
 use std::collections::BTreeSet;
-use std::fs::{Metadata, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
+use super::local_mounts::LocalMounts;
 use twofactor_store::sys::local_accounts::{self, PASSWD};
 
 /// The passwords of the local accounts.
@@ -22,6 +19,7 @@ const LONGEST: u64 = 1024 * 1024;
 /// The local accounts whose passwords are locked.
 pub struct PasswordLocks {
     names: BTreeSet<String>,
+    mounts: LocalMounts,
 }
 
 impl PasswordLocks {
@@ -32,12 +30,13 @@ impl PasswordLocks {
         let names = locked(&passwd).chain(locked(&shadow));
         Self {
             names: names.map(str::to_owned).collect(),
+            mounts: LocalMounts::read(),
         }
     }
 
     /// False if neither a password nor a key in that home directory lets the account of that name in.
     pub fn can_log_in(&self, name: &str, home: &Path) -> bool {
-        !self.names.contains(name) || has_key(home)
+        !self.names.contains(name) || has_key(&self.mounts, home)
     }
 }
 
@@ -51,21 +50,15 @@ fn locked(text: &str) -> impl Iterator<Item = &str> {
 
 /// True if there is a file of keys with one that lets its owner in. One that cannot be looked at counts as none. That alone makes no
 /// change safe: the risks of a policy are also counted as if it were one.
-fn has_key(home: &Path) -> bool {
-    let mut files = KEYS.iter().map(|name| keys(&home.join(name)));
+fn has_key(mounts: &LocalMounts, home: &Path) -> bool {
+    let mut files = KEYS.iter().map(|name| keys(mounts, &home.join(name)));
     files.any(|text| text.is_some_and(|text| text.lines().any(lets_in)))
 }
 
-/// The text of a file of keys. Its owner may put anything there: a FIFO is not waited for.
-fn keys(path: &Path) -> Option<String> {
-    let options = OFlags::NONBLOCK.bits().cast_signed();
+/// The text of a file of keys.
+fn keys(mounts: &LocalMounts, path: &Path) -> Option<String> {
     let mut text = Vec::new();
-    std::fs::metadata(path).ok().filter(Metadata::is_file)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(options)
-        .open(path)
-        .ok()?;
+    let file = mounts.open(path)?;
     file.take(LONGEST).read_to_end(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
 }
@@ -115,6 +108,10 @@ fn options_of(line: &str) -> (Vec<&str>, &str) {
 mod tests {
     use super::*;
 
+    fn all_local() -> LocalMounts {
+        LocalMounts::parse(b"27 1 254:0 / / rw - ext4 /dev/vda rw\n")
+    }
+
     #[test]
     fn locked_passwords_are_told_from_others() {
         let shadow = "root:*:1::::::\nalice:$6$s$h:1::::::\nbob:!:1::::::\ncarol:!$6$s$h:1::::::\n\
@@ -152,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_fifo_of_keys_is_not_waited_for() {
-        let home = std::env::temp_dir().join(format!("twofactor-keys-{}", std::process::id()));
+        let home = std::env::temp_dir().canonicalize().unwrap();
+        let home = home.join(format!("twofactor-keys-{}", std::process::id()));
         let directory = home.join(".ssh");
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("authorized_keys");
@@ -164,12 +162,29 @@ mod tests {
             0,
         )
         .unwrap();
-        assert!(!has_key(&home));
+        assert!(!has_key(&all_local(), &home));
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, "# none\n").unwrap();
-        assert!(!has_key(&home));
+        assert!(!has_key(&all_local(), &home));
         std::fs::write(&file, "# one\nssh-rsa AAAA").unwrap();
-        assert!(has_key(&home));
+        assert!(has_key(&all_local(), &home));
+        std::fs::remove_dir_all(home).unwrap();
+    }
+
+    /// Relative to the directory of the caller, it would be any user's.
+    #[test]
+    fn a_home_that_is_empty_or_relative_has_no_key() {
+        let home = std::env::temp_dir().canonicalize().unwrap();
+        let home = home.join(format!("twofactor-relative-{}", std::process::id()));
+        std::fs::create_dir_all(home.join(".ssh")).unwrap();
+        std::fs::write(home.join(".ssh/authorized_keys"), "ssh-rsa AAAA").unwrap();
+        assert!(has_key(&all_local(), &home));
+        let here = std::env::current_dir().unwrap();
+        let up = "../".repeat(here.components().count());
+        let relative = Path::new(&up).join(home.strip_prefix("/").unwrap());
+        assert!(relative.join(".ssh/authorized_keys").exists());
+        assert!(!has_key(&all_local(), &relative));
+        assert!(!has_key(&all_local(), Path::new("")));
         std::fs::remove_dir_all(home).unwrap();
     }
 }
