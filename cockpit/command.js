@@ -36,6 +36,12 @@ export function ifDevices({ devices_hash: hash }) {
     return hash === null || hash === undefined ? [] : ["--if-devices", hash];
 }
 
+// A call as a shell reads it.
+export function commandLine(args) {
+    const quoted = word => /^[\w.,:=@%+/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+    return [PROGRAM, ...args].map(quoted).join(" ");
+}
+
 export function parsed(text) {
     try {
         return JSON.parse(text);

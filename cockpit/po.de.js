@@ -78,6 +78,7 @@ cockpit.locale({
     "Do it all the same": [null, "Trotzdem ausführen"],
     "Confirm": [null, "Bestätigen"],
     "The settings were changed meanwhile. Look again at what this will do.": [null, "Die Einstellungen wurden inzwischen geändert. Sehen Sie sich die Wirkung noch einmal an."],
+    "Try again. If that process does not end, type as root: $0": [null, "Versuchen Sie es noch einmal. Endet dieser Prozess nicht, geben Sie als root ein: $0"],
     "Users may be locked out.": [null, "Benutzer könnten ausgesperrt werden."],
     "What to do first:": [null, "Vorher zu tun:"],
     "These users will be refused:": [null, "Diese Benutzer werden abgewiesen:"],

@@ -1,7 +1,7 @@
 // A change of the policy: what it will do is shown, with its dangers, before exactly that change is made.
 import { buttons, open } from "./dialog.js";
 import { button, element, message, paragraph, subtle } from "./dom.js";
-import { ifPolicy, run } from "./command.js";
+import { commandLine, ifPolicy, run } from "./command.js";
 import { labelOf, valueOf } from "./setting_words.js";
 import { problem } from "./texts.js";
 
@@ -33,6 +33,11 @@ function next(error) {
     return error.next && element("p", { class: "report" }, error.next);
 }
 
+// A process that is stopped may hold the lock for good, and the page does not force a change past it.
+function wayOut(args) {
+    return paragraph(cockpit.format(_("Try again. If that process does not end, type as root: $0"), commandLine(args)));
+}
+
 function ask(control, change, report, notice) {
     const { args, first } = change;
     const isDangerous = report.dangers.length > 0 || report.refused.length > 0;
@@ -48,7 +53,7 @@ function ask(control, change, report, notice) {
                 return;
             }
             go.disabled = false;
-            control.fail(problem(error), next(error));
+            control.fail(problem(error), error.kind === "busy" ? wayOut([...args, "--force"]) : next(error));
         }
     }, { kind: isDangerous ? "danger" : "primary", key: "confirm", "data-first": !isDangerous });
     control.show(

@@ -113,7 +113,7 @@ async function attempt(args, name) {
     try {
         return await whileBusy(run([...args, "--", name]));
     } catch (error) {
-        await tell(cockpit.format(_("Not done for $0"), name), message("danger", problem(error), error.next && paragraph(error.next)));
+        await tell(cockpit.format(_("Not done for $0"), name), message("danger", problem(error), error.next && element("p", { class: "report" }, error.next)));
         return null;
     }
 }

@@ -9,6 +9,7 @@ mod clock_vouching;
 mod command_context;
 mod command_failure;
 mod command_log;
+mod command_turn;
 mod commands;
 mod device_info;
 mod doctor;
@@ -24,6 +25,7 @@ mod impact;
 mod import_formats;
 mod interrupt;
 mod invoking_user;
+mod lock_holder;
 mod unmatched_name;
 
 mod change_failure;

@@ -13,6 +13,7 @@ use twofactor_store::{FileFault, attempt};
 
 use crate::command_failure::CommandFailure;
 use crate::failure_kind::FailureKind;
+use crate::lock_holder::LockHolder;
 use crate::suggested_command;
 
 impl From<twofactor_store::StoreError> for CommandFailure {
@@ -195,7 +196,11 @@ fn next_step(error: &twofactor_store::StoreError) -> Option<String> {
                 .to_owned(),
         ),
         FileFault::NotNoted(_) => Some("To note it: twofactor init".to_owned()),
-        FileFault::Busy(_) | FileFault::TakenOver | FileFault::Changed | FileFault::KeptAs(_) => Some("Try again.".to_owned()),
+        FileFault::Busy(pid) => {
+            let look = LockHolder::of(*pid).map(|holder| format!(" {}", holder.look()));
+            Some(format!("Try again.{}", look.unwrap_or_default()))
+        }
+        FileFault::TakenOver | FileFault::Changed | FileFault::KeptAs(_) => Some("Try again.".to_owned()),
         FileFault::SeveralRecords(_) => {
             Some("Use the name of one of them, or remove all but one: twofactor unset NAME".to_owned())
         }

@@ -3,20 +3,25 @@
 
 use std::path::Path;
 
-use harness::desk::{desk_on, give, give_phone, is_asked};
+use harness::desk::{desk_on, give, give_phone, is_asked, json_error, parse, terminal};
 use harness::enrolled::record_path;
+use harness::{Machine, Running};
 
 use super::init::STATE;
+
+/// A process that holds the lock of the state directory, and does not move.
+fn holder(machine: &Machine) -> Running {
+    let flock = ["--exclusive", "--no-fork", STATE, "sleep", "600"];
+    let running = machine.program("flock").args(&flock).start();
+    while machine.run("flock", &["--nonblock", STATE, "true"]).code == Some(0) {}
+    running
+}
 
 #[test]
 fn r43_a_stopped_command_does_not_block_the_policy() {
     let machine = desk_on();
     give_phone(&machine, "root");
-    let mut stopped = machine
-        .program("flock")
-        .args(&["--exclusive", STATE, "sleep", "600"])
-        .start();
-    while machine.run("flock", &["--nonblock", STATE, "true"]).code == Some(0) {}
+    let mut stopped = holder(&machine);
     for arguments in [
         &["disable", "--yes"][..],
         &["policy", "set", "window", "2", "--force", "--yes"],
@@ -31,14 +36,84 @@ fn r43_a_stopped_command_does_not_block_the_policy() {
             .contains("window = 2")
     );
     assert!(!is_asked("root"));
-    // Dangers cannot be judged while another may remove devices.
-    let set = ["policy", "set", "window", "3", "--json", "--yes"];
-    machine.command(&["enable", "--force", "--yes"]).ok();
-    let refused = machine.command(&set);
-    assert_eq!(refused.code, Some(4), "{refused:?}");
-    assert!(refused.stdout.contains("\"busy\""), "{refused:?}");
     assert!(stopped.try_wait().is_none());
     stopped.kill();
+}
+
+/// Dangers cannot be judged while another may remove devices.
+#[test]
+fn r43_a_change_that_must_wait_names_the_way_out() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    give(&machine, "alice", &["--device", "tablet"]);
+    let stopped = holder(&machine);
+    let hash = parse(
+        &machine
+            .command(&["unset", "alice", "--dry-run", "--json"])
+            .stdout,
+    );
+    let hash = hash["policy_hash"].as_str().unwrap();
+    let page = ["unset", "alice", "--force", "--if-policy", hash];
+    let forced =
+        |call| format!("To remove it all the same, whatever that means for logins: {call}");
+    let all = forced("twofactor unset --force alice");
+    let calls = [
+        (
+            &["policy", "set", "window", "3"][..],
+            "To change it while that process holds the lock: --force".to_owned(),
+        ),
+        (
+            &["unset", "alice", "--device", "phone"],
+            forced("twofactor unset --force alice --device phone"),
+        ),
+        (&["unset", "alice"], all.clone()),
+        (&page, all),
+    ];
+    let started = calls.map(|(call, next)| {
+        let running = machine.twofactor(call).args(&["--json", "--yes"]).start();
+        (running, next)
+    });
+    for (mut running, way) in started {
+        while running.try_wait().is_none() {}
+        let run = running.kill();
+        let error = json_error(run.clone(), 4);
+        assert_eq!(error["kind"], "busy");
+        let message = error["message"].as_str().unwrap();
+        let pid = message.strip_prefix("process ").unwrap();
+        let (pid, rest) = pid.split_once(" (sleep) is changing").unwrap();
+        assert!(
+            rest.ends_with("so the policy was not changed")
+                || rest.ends_with("so nothing was removed")
+        );
+        assert_eq!(
+            error["next"],
+            format!("Try again. To see that process: ps -fp {pid}\n{way}")
+        );
+        assert!(!run.stderr.contains("Waiting"), "{run:?}");
+    }
+    assert!(record_path("alice").exists());
+    machine
+        .command(&["unset", "alice", "--force", "--yes"])
+        .ok();
+    assert!(!record_path("alice").exists());
+    stopped.kill();
+}
+
+#[test]
+fn a_wait_for_another_command_is_told() {
+    let machine = desk_on();
+    give_phone(&machine, "alice");
+    for call in [
+        &["unset", "alice", "--yes"][..],
+        &["policy", "set", "window", "3", "--yes"],
+    ] {
+        let other = holder(&machine);
+        let mut pty = terminal(&machine, call);
+        pty.expect(" (sleep), at most 15 seconds ...");
+        other.kill();
+        assert_eq!(pty.end().code, Some(0));
+    }
+    assert!(!record_path("alice").exists());
 }
 
 /// On a host of a fleet each of them may wait for the store.

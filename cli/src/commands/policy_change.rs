@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::FactorStore;
-use twofactor_store::files::FileFault;
+use twofactor_store::files::{FileFault, StoreError};
 use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
 
 pub use change_report::PolicyChangeReport;
@@ -30,6 +30,7 @@ use crate::args::PreviewOptions;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
+use crate::command_turn;
 use crate::doctor::{self, InstalledSystem, PlannedChange, login_effect};
 use crate::failure_kind::FailureKind;
 use crate::impact;
@@ -306,7 +307,10 @@ impl PolicyChange {
     /// # Errors
     /// A refusal when another text stands there by now; a system error when it cannot be written.
     pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
-        let place = command_log::policy(&context.policy, self.store.as_ref());
+        let store = self.store.as_ref();
+        let wait = self.danger.lock_wait(&self.after);
+        command_turn::announce(context, store, wait);
+        let place = command_log::policy(&context.policy, store);
         let settings = self.settings.iter();
         let settings: Vec<PolicyEvent<'_>> = settings
             .map(|setting| PolicyEvent::of(&setting.key, &setting.value))
@@ -315,7 +319,7 @@ impl PolicyChange {
             shown: self.text.as_deref(),
             text: &self.edited,
             settings: &settings,
-            wait: self.danger.lock_wait(&self.after),
+            wait,
         };
         operations::replace_policy(place, &replacement, || self.look_again())
             .map_err(|refusal| refused(refusal, |failure| failure))?;
@@ -368,12 +372,12 @@ fn refused<E>(
             CommandFailure::refused("the policy was changed meanwhile; try again")
                 .of_kind(FailureKind::ChangedMeanwhile)
         }
-        PolicyRefusal::Failed(error) if matches!(error.cause, FileFault::Busy(_)) => {
-            let text =
-                "another process is changing the policy or devices, so the policy was not changed";
-            CommandFailure::system(text)
-                .of_kind(FailureKind::Busy)
-                .next("Try again. To change it while that process holds the lock: --force")
+        PolicyRefusal::Failed(StoreError {
+            cause: FileFault::Busy(holder),
+            ..
+        }) => {
+            let all_the_same = "To change it while that process holds the lock: --force";
+            command_turn::missed(holder, "the policy was not changed", all_the_same)
         }
         PolicyRefusal::Failed(error) => error.into(),
         PolicyRefusal::Denied(error) => denied(error),

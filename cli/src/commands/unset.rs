@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use twofactor_core::account::Account;
 use twofactor_core::device::CredentialId;
 use twofactor_core::record::UserRecord;
-use twofactor_store::files::{FileFault, FoundRecord, OTHER_COMMANDS, RemovalResult};
+use twofactor_store::files::{FileFault, FoundRecord, RemovalResult};
 use twofactor_store::operations::{self, ChangeSteps, ShownRecord};
 use twofactor_store::{FactorStore, LockedFactor};
 
@@ -20,6 +20,7 @@ use crate::args::{PreviewOptions, UnsetArgs};
 use crate::command_context::{CommandContext, not_enrolled};
 use crate::command_failure::{CommandFailure, for_user};
 use crate::command_log;
+use crate::command_turn;
 use crate::failure_kind::FailureKind;
 use crate::invoking_user;
 use crate::suggested_command;
@@ -68,6 +69,9 @@ fn nothing_kept(context: &CommandContext, name: &str) -> CommandFailure {
 
 /// Stands for the hash of devices in a record that cannot be read.
 const UNREADABLE_HASH: &str = "unreadable";
+
+/// The command that waits for no other one.
+const FORCED: &str = "unset --force";
 
 /// A removal, as it was asked for.
 struct RequestedRemoval<'a> {
@@ -139,7 +143,8 @@ impl RequestedRemoval<'_> {
         context
             .terminal
             .confirm(&format!("Remove the device {device} of {user}?"))?;
-        let _held = self.hold(&effect, || {
+        let force = suggested_command::twofactor(FORCED, &[user], &[("--device", device)]);
+        let _held = self.hold(&force, &effect, || {
             RemovalEffect::of(context, store, user, &left, self.danger)
         })?;
         let mut steps = DeviceRemoval {
@@ -182,7 +187,8 @@ impl RequestedRemoval<'_> {
         }
         effect.announce(context, name, self.danger)?;
         context.terminal.confirm(&question)?;
-        let _held = self.hold(&effect, || {
+        let force = suggested_command::twofactor(FORCED, &[name], &[]);
+        let _held = self.hold(&force, &effect, || {
             self.effect_of_all(target, &store.record_named(name))
         })?;
         let result = match (&target.account, &shown) {
@@ -286,9 +292,10 @@ impl RequestedRemoval<'_> {
 
     /// Keeps other commands from changing the policy and from removing devices until the end, and looks at the effect once more.
     /// During the question another command may have removed the last device that made this removal harmless. Not with `--force`,
-    /// unless it depends on the policy.
+    /// unless it depends on the policy. `force` is the command that does not wait.
     fn hold(
         &self,
+        force: &str,
         shown: &RemovalEffect,
         look: impl FnOnce() -> Result<RemovalEffect, CommandFailure>,
     ) -> Result<Option<OwnedFd>, CommandFailure> {
@@ -296,11 +303,11 @@ impl RequestedRemoval<'_> {
         if !is_judged && self.preview.if_policy.is_none() {
             return Ok(None);
         }
-        let Some(lock) = self.store.lock_whole(OTHER_COMMANDS)? else {
-            let text = "another process is changing the policy or devices, so nothing was removed";
-            return Err(CommandFailure::system(text)
-                .of_kind(FailureKind::Busy)
-                .next("Try again."));
+        let Some(lock) = command_turn::wait(self.context, self.store)? else {
+            let holder = self.store.whole_holder();
+            let force =
+                format!("To remove it all the same, whatever that means for logins: {force}");
+            return Err(command_turn::missed(holder, "nothing was removed", &force));
         };
         if is_judged {
             let now = look()?;

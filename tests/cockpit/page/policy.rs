@@ -1,8 +1,9 @@
 //! The switches and the settings, for administrators: previewed, confirmed, and what they come to.
 
-use harness::logins::enroll;
+use harness::logins::{enroll, enrolled};
 use harness::{CockpitPage, CockpitRole, Machine, PASSWORD, Page};
 use serde_json::json;
+use twofactor_core::STATE_DIR;
 
 use super::stage::{desk, page_of, policy, setting, settled};
 
@@ -169,6 +170,39 @@ fn a_policy_that_was_changed_meanwhile_is_shown_again() {
     settled(&page);
     assert_eq!(setting(&machine, "enabled"), false);
     assert_eq!(setting(&machine, "window"), 3);
+}
+
+/// A command that is stopped keeps its lock for good.
+#[test]
+fn a_change_that_must_wait_tells_what_to_type() {
+    let (machine, _daemon) = desk("", "");
+    enrolled(&machine, "bob");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    let flock = ["--exclusive", "--no-fork", STATE_DIR, "sleep", "600"];
+    let stopped = machine.program("flock").args(&flock).start();
+    while machine
+        .run("flock", &["--nonblock", STATE_DIR, "true"])
+        .code
+        == Some(0)
+    {}
+    page.click("edit-settings");
+    page.retype("#window", "2");
+    page.click("save");
+    page.click("confirm");
+    let told = page.wait_for_text("dialog", "twofactor policy set window 2 --force");
+    assert!(told.contains(" (sleep) is changing the policy"), "{told}");
+    page.click("cancel");
+    settled(&page);
+    assert_eq!(setting(&machine, "window"), 1);
+    page.click("unset-bob");
+    page.click("confirm");
+    let told = page.wait_for_text("dialog", "twofactor unset --force bob");
+    assert!(told.contains("ps -fp "), "{told}");
+    page.click("close");
+    settled(&page);
+    stopped.kill();
+    assert_eq!(super::stage::devices(&machine, "bob"), ["phone"]);
 }
 
 #[test]

@@ -304,6 +304,13 @@ impl FactorStore {
         Ok(had.then_some(fd))
     }
 
+    /// The process that holds the lock of the whole directory, if it can be seen.
+    #[must_use]
+    pub fn whole_holder(&self) -> Option<u32> {
+        let fd = file::open_directory(CWD, &self.path, FileAccess::Private).ok()?;
+        lock::holder(&file::stat(&fd).ok()?)
+    }
+
     /// Path of a user's record.
     #[must_use]
     pub fn record_path(&self, name: &str) -> PathBuf {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{CWD, Dir};
-use rustix::io::Errno;
 
 use crate::sys::clock::BeforeEpoch;
 use crate::sys::file::{self, FileAccess, FileError, FileOpening};
@@ -166,7 +165,7 @@ impl PolicyFile {
     ///
     /// # Errors
     /// [`StoreError`], or what `change` returns; the file is as it was then, unless the very last flush failed.
-    /// [`FileFault::Changed`] where another text stands there by now. [`FileFault::Busy`] where a required lock was not had.
+    /// [`FileFault::Changed`] where another text stands there by now. [`FileFault::Busy`] where a required lock was not had, with its holder.
     pub fn edit<E: From<StoreError>>(
         &self,
         (store, wait): (Option<&FactorStore>, LockWait),
@@ -181,7 +180,10 @@ impl PolicyFile {
             None => None,
         };
         if let (Some(store), None, LockWait::Required) = (store, &lock, wait) {
-            return Err(E::from(StoreError::lock(&store.path)(Errno::WOULDBLOCK)));
+            return Err(E::from(StoreError {
+                path: store.path.clone(),
+                cause: FileFault::Busy(store.whole_holder()),
+            }));
         }
         let current = self.text_if_there()?;
         let text = change(current.as_deref())?;

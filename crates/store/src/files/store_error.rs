@@ -95,10 +95,7 @@ impl StoreError {
     pub(crate) fn lock(path: &Path) -> impl Fn(Errno) -> Self {
         move |errno| Self {
             path: path.to_owned(),
-            cause: match errno {
-                Errno::WOULDBLOCK => FileFault::Busy(None),
-                errno => FileFault::File(FileError::System("flock", errno)),
-            },
+            cause: FileFault::File(FileError::System("flock", errno)),
         }
     }
 

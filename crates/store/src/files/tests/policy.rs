@@ -282,6 +282,18 @@ fn an_edit_that_needs_the_lock_waits_for_it() {
 }
 
 #[test]
+fn the_holder_of_the_whole_directory_is_seen() {
+    let scratch = ScratchStore::new();
+    let store = scratch.store();
+    assert_eq!(store.whole_holder(), None);
+    let child = locks::holder(&scratch.top());
+    assert_eq!(store.whole_holder(), Some(child.id()));
+    assert!(store.lock_whole(Duration::ZERO).unwrap().is_none());
+    locks::kill(child);
+    assert_eq!(store.whole_holder(), None);
+}
+
+#[test]
 fn an_edit_without_the_lock_replaces_no_other_text() {
     let policies = policy("enabled = true\n");
     let _stopped = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
