@@ -187,10 +187,11 @@ fn next_step(error: &twofactor_store::StoreError) -> Option<String> {
         FileFault::File(FileError::WrongType | FileError::TooLarge) if holds_secrets(&error.path) => {
             Some("See who changed it. To remove it and enroll again: twofactor unset USER".to_owned())
         }
-        FileFault::LostRecord => Some(
-            "Restore the record from a backup. To remove what is left of it: twofactor unset USER"
-                .to_owned(),
-        ),
+        FileFault::LostRecord => {
+            // It may be that of another name of the same uid.
+            let user = error.user().map_or_else(|| "USER".to_owned(), suggested_command::operand);
+            Some(format!("Restore the record from a backup. To remove what is left of it: twofactor unset {user}"))
+        }
         FileFault::Unmarked | FileFault::OtherMark => Some(
             "Mount or restore the right directory. If this is the right one: twofactor init --force"
                 .to_owned(),

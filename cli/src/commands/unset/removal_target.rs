@@ -38,8 +38,11 @@ impl RemovalTarget {
                 holder.account.name
             }
             // The rest of a record that is gone is removed under its own name, also where another name of the same uid
-            // was given.
-            Err(error) if error.cause == FileFault::LostRecord => {
+            // was given. If that one has a record, such as an invitation, this is what goes: the rest of the other tells of a device.
+            Err(error)
+                if error.cause == FileFault::LostRecord
+                    && matches!(store.record_named(&account.name), Ok(None)) =>
+            {
                 error.user().unwrap_or_else(|| account.name.clone())
             }
             // A name that has one of them is that of the one to remove.

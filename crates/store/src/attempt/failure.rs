@@ -49,7 +49,8 @@ impl AttemptFailure {
                 cause: FileFault::LostRecord,
                 ..
             }) => Some(
-                "restore the record from a backup; twofactor unset USER removes what is left of it",
+                // It may be that of another name of the same uid.
+                "restore that record from a backup; twofactor unset with its user's name removes what is left of it",
             ),
             Self::Store(StoreError {
                 cause: FileFault::SeveralRecords(_),
