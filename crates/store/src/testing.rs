@@ -20,7 +20,7 @@ use twofactor_core::record::recent_changes::{ChangeChannel, ChangeOrigin};
 use twofactor_core::secret::Secret;
 use twofactor_core::state::{DeviceState, StoredState, decode_file};
 
-use crate::files::{FactorStore, MarkDisagreement};
+use crate::files::{FactorStore, MarkDisagreement, RemovalResult, StoreError};
 use crate::operations::AuditSink;
 
 /// A directory for one test, gone when it ends.
@@ -99,6 +99,13 @@ impl Drop for ScratchStore {
     fn drop(&mut self) {
         // A test that failed may have left anything; what it says counts.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Changes without a condition.
+impl FactorStore {
+    pub fn discard(&self, name: &str) -> Result<RemovalResult, StoreError> {
+        self.discard_if(name, &|_| true)
     }
 }
 

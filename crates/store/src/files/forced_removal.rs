@@ -1,16 +1,15 @@
 //! Removing whatever is kept under a name, in whatever condition it is.
 
-use crate::sys::file;
-use twofactor_core::account::Account;
+mod local_removal;
+
 use twofactor_core::record::UserRecord;
 
-use super::state_generations::StateFiles;
 use super::{
-    FactorStore, FileFault, LockedFactor, ShareResult, SharedChange, StoreError, UnmirroredUsers,
-    file_names, uid_index,
+    FactorStore, FileFault, ShareResult, SharedChange, StoreError, UnmirroredUsers, file_names,
 };
 use crate::fleet_contact::FLEET_DIRECTORY;
 use crate::fleet_mark;
+pub(super) use local_removal::LocalRemoval;
 
 /// Result of a removal of whatever is kept under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,20 +24,13 @@ pub enum RemovalResult {
 pub type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
 impl FactorStore {
-    /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are.
+    /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are. The record has to be as
+    /// expected, also under the lock of its state, where there is one that can be used.
     ///
     /// # Errors
-    /// [`StoreError`] when they cannot be removed.
-    pub fn discard(&self, name: &str) -> Result<RemovalResult, StoreError> {
-        self.discard_if(name, &|_| true)
-    }
-
-    /// [`FactorStore::discard`] of a record that is as expected, also under the lock of its state, where there is one that can be
-    /// used.
-    ///
-    /// # Errors
-    /// [`StoreError`]; [`FileFault::Changed`] where it is another one on this host, and nothing is removed. [`FileFault::FleetAhead`] where
-    /// the fleet has no record any more, and something failed here.
+    /// [`StoreError`]; [`FileFault::Changed`] where it is another one on this host, and nothing is removed, or where the user was enrolled
+    /// anew after it was; [`FileFault::TakenOver`] for either. [`FileFault::FleetAhead`] where the fleet has no record any more, and
+    /// something failed here.
     pub fn discard_if(
         &self,
         name: &str,
@@ -52,7 +44,8 @@ impl FactorStore {
         }
         let shared = self.share_discard(name)?;
         let removed = self
-            .discard_here(name, &record, is_expected)
+            .moving_to(name)
+            .and_then(|successor| self.discard_here(name, &record, successor, is_expected))
             .map_err(|error| shared.told(error))?;
         // The service of the fleet may have been first here.
         Ok(if removed || shared == ShareResult::Shared {
@@ -62,50 +55,32 @@ impl FactorStore {
         })
     }
 
-    /// Removes what this host has; true if there was something.
-    fn discard_here(
+    /// The name that a record is on its way to, under which there are traces of it as well.
+    pub(super) fn moving_to(&self, name: &str) -> Result<Option<String>, StoreError> {
+        match self.record_named(name) {
+            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => {
+                Ok(Some(record.user))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes what this host has; true if there was something. The record is on its way to `successor`, or there by now.
+    pub(super) fn discard_here(
         &self,
         name: &str,
         record: &str,
+        successor: Option<String>,
         is_expected: &dyn Fn(&FoundRecord) -> bool,
     ) -> Result<bool, StoreError> {
-        let path = self.record_path(name);
-        // Of a record on its way to another name there are traces under that one.
-        let successor = match self.record_named(name) {
-            Ok(Some(record)) if record.user != name && self.is_moving(&record)? => {
-                Some(record.user)
-            }
-            _ => None,
-        };
-        // The successor first: its state tells of the same record, and both are found by either name.
-        if let Some(successor) = &successor {
-            drop(self.lock_any(successor).map(mark_discarded));
-        }
-        let held = self.lock_any(name);
-        let found = self.record_named(name);
-        // It is gone where the service of the fleet has removed it, or another process.
-        if !is_expected(&found) && !matches!(found, Ok(None)) {
-            return Err(self.changed(name));
-        }
-        let held = held.map(mark_discarded);
-        let users = self.users.directory()?;
-        let remove_record = || {
-            file::remove_leftover(users, record)?;
-            let removed = file::remove_if_there(users, record)?;
-            file::flush_directory(users)?;
-            Ok(removed)
-        };
-        let mut removed = remove_record().map_err(StoreError::file(&path))?;
-        for (uid, entry) in self.index()? {
-            if entry == name {
-                removed |= uid_index::remove(users, uid, name).map_err(StoreError::file(&path))?;
-            }
-        }
-        file::flush_directory(users).map_err(StoreError::file(&path))?;
-        removed |= StateFiles::of(self, name)?.remove_all()?;
-        drop(held);
+        let removal = LocalRemoval::begin(self, name, record, successor.as_deref(), is_expected)?;
+        let mut removed = removal.remove_record()?;
+        removed |= removal.remove_traces()?;
+        drop(removal);
         if let Some(successor) = successor {
-            removed |= self.discard(&successor)? == RemovalResult::Removed;
+            // It has the record by now where the move was completed meanwhile.
+            let is_rest = |found: &FoundRecord| matches!(found, Ok(None)) || is_expected(found);
+            removed |= self.discard_if(&successor, &is_rest)? == RemovalResult::Removed;
         }
         Ok(removed)
     }
@@ -175,23 +150,4 @@ impl FactorStore {
         let noted = UnmirroredUsers::has(&self.path, name);
         noted.map_err(StoreError::file(&self.path.join(FLEET_DIRECTORY)))
     }
-
-    /// The lock of a state that can be used, of whatever uid.
-    fn lock_any(&self, name: &str) -> Option<LockedFactor<'_>> {
-        let uid = self.peek_named(name).ok()??.uid;
-        let account = Account {
-            name: name.to_owned(),
-            uid,
-            gid: uid,
-        };
-        self.lock(&account).ok()
-    }
-}
-
-/// Says in a state that no device has a record any more: so that a kill after the removal of the record leaves no contradiction. One
-/// that cannot be used refuses its user as before, until it is removed as well.
-fn mark_discarded(mut locked: LockedFactor<'_>) -> LockedFactor<'_> {
-    // Nothing to be done where it fails.
-    let _ = locked.mark_removal();
-    locked
 }

@@ -3,6 +3,7 @@
 mod bulk;
 mod directories;
 mod files;
+mod forced;
 mod identity;
 pub(crate) mod limits;
 pub(crate) mod locks;
