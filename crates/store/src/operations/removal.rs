@@ -89,6 +89,7 @@ pub fn clear<E: From<ChangeError>>(
 ) -> Result<RemovalResult, E> {
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| E::from(ChangeError::new(account, error));
+    let changed = || E::from(ChangeError::new(account, ChangeCause::DevicesChanged));
     match store.lock_for_change(account) {
         Ok(locked) => {
             let found = locked.record();
@@ -97,8 +98,7 @@ pub fn clear<E: From<ChangeError>>(
                 !matches!(found, Ok(None)) || *locked.state() != UserState::new(account.uid);
             let record = found.ok().flatten();
             if record.is_some_and(|record| !has(&record, devices)) {
-                let changed = ChangeError::new(account, ChangeCause::DevicesChanged);
-                return Err(changed.into());
+                return Err(changed());
             }
             if let Err(refused) = permit() {
                 leave_nothing(locked);
@@ -127,7 +127,10 @@ pub fn clear<E: From<ChangeError>>(
             if done != Ok(RemovalResult::NothingLeft) {
                 report_gone(factor, removed(devices), done.as_ref().err());
             }
-            done.map_err(failed)
+            done.map_err(|error| match error.cause {
+                FileFault::Changed => changed(),
+                _ => failed(error),
+            })
         }
     }
 }

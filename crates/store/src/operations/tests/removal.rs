@@ -109,6 +109,10 @@ fn other_devices_than_those_shown_are_kept() {
         assert_eq!(cleared(&factor(&store), shown), changed, "{shown:?}");
     }
     assert_eq!(kept(&scratch), before);
+    fs::write(scratch.state(), "damaged").unwrap();
+    let before = kept(&scratch);
+    assert_eq!(cleared(&factor(&store), &[id(1)]), changed);
+    assert_eq!(kept(&scratch), before);
 }
 
 #[test]
