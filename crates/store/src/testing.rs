@@ -107,6 +107,10 @@ impl FactorStore {
     pub fn discard(&self, name: &str) -> Result<RemovalResult, StoreError> {
         self.discard_if(name, &|_| true)
     }
+
+    pub fn relocate(&self, from: &str, to: &Account) -> Result<(), StoreError> {
+        self.relocate_if(from, to, |_| Ok(()))
+    }
 }
 
 /// Root's log, which is kept nowhere.

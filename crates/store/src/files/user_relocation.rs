@@ -83,19 +83,12 @@ impl FactorStore {
         }
     }
 
-    /// Moves record and state, or completes a move that was stopped at any step.
+    /// Moves record and state, or completes a move that was stopped at any step. `permit` lets the record go, under the lock. It is not
+    /// asked again about a move that has begun.
     ///
     /// # Errors
-    /// [`StoreError`]; [`FileFault::Occupied`] where something is kept under the new name. Calling again completes the move.
-    pub fn relocate(&self, from: &str, to: &Account) -> Result<(), StoreError> {
-        self.relocate_if(from, to, |_| Ok(()))
-    }
-
-    /// [`FactorStore::relocate`] of a record that `permit` lets go, under the lock. It is not asked again about a move that has
-    /// begun.
-    ///
-    /// # Errors
-    /// As [`FactorStore::relocate`], and those of `permit`. Nothing is changed then.
+    /// [`StoreError`]; [`FileFault::Occupied`] where something is kept under the new name. Calling again completes the move. Those of
+    /// `permit`: nothing is changed then.
     pub fn relocate_if<E: From<StoreError>>(
         &self,
         from: &str,

@@ -14,7 +14,7 @@ pub fn change(world: &ModelWorld, next: &mut ModelWorld, me: usize, step: u8, ru
     }
 }
 
-/// `FactorStore::relocate` from its third step on; index and uids are not part of the model.
+/// `FactorStore::relocate_if` from its third step on; index and uids are not part of the model.
 fn rename(world: &ModelWorld, next: &mut ModelWorld, me: usize, step: u8, rules: SearchRules) {
     let process = &world.processes[me];
     next.processes[me].step = ProcessStep::Change(step + 1);
