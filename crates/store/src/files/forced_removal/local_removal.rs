@@ -75,6 +75,9 @@ impl<'s> LocalRemoval<'s> {
     /// Removes the record, durably; true if this call did.
     pub(in crate::files) fn remove_record(&self) -> Result<bool, StoreError> {
         self.confirm()?;
+        if let Some(own) = &self.own {
+            own.remove_temporary_records()?;
+        }
         let users = self.store.users.directory()?;
         let remove = || {
             file::remove_leftover(users, self.record)?;

@@ -49,6 +49,19 @@ fn whatever_is_damaged_or_missing_is_removed() {
     }
 }
 
+/// It was killed while it wrote a record, after it had taken the state over.
+#[test]
+fn the_keys_of_a_killed_taker_are_removed() {
+    let (scratch, store) = enrolled();
+    let stopped = store.lock(&alice()).unwrap();
+    drop(store.lock(&alice()).unwrap());
+    assert_eq!(stopped.confirm().unwrap_err().cause, FileFault::TakenOver);
+    damage(&scratch.record());
+    fs::write(scratch.top().join("users/.alice.toml+1.new"), "key").unwrap();
+    assert_eq!(discard_while(&store, &|| {}), Ok(RemovalResult::Removed));
+    assert!(scratch.everything().is_empty());
+}
+
 /// The first of two removals has removed all, and its user is enrolled anew.
 #[test]
 fn r42_a_late_removal_keeps_a_new_enrollment() {
