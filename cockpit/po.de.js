@@ -210,4 +210,7 @@ cockpit.locale({
     "Withdraw the invitation of $0?": [null, "Die Einladung von $0 zurückziehen?"],
     "Withdraw": [null, "Zurückziehen"],
     "The code no longer works.": [null, "Der Code gilt dann nicht mehr."],
+    "Codes of $0 stay refused": [null, "Codes von $0 bleiben abgelehnt"],
+    "The last code of $0 is of a time that this machine's clock has not reached.": [null, "Der letzte Code von $0 ist aus einer Zeit, die die Uhr dieses Rechners noch nicht erreicht hat."],
+    "If the clock is behind, set it right. If it is right, and was ahead then, call twofactor unlock --clock-is-right for this user, as root.": [null, "Wenn die Uhr nachgeht, stellen Sie sie richtig. Wenn sie richtig geht und damals vorging, rufen Sie als root twofactor unlock --clock-is-right für diesen Benutzer auf."],
 });

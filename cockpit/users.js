@@ -95,7 +95,7 @@ function actions(record, me, refresh) {
         record.bypass_until && action(_("Withdraw the bypass code"), "withdraw-bypass", () => withdraw("bypass", user), "link remove"),
         !isEnrolled && !record.error && action(_("Invite"), "invite", () => oneTimeCode("invite", user)),
         record.invited_until && action(_("Withdraw the invitation"), "withdraw-invite", () => withdraw("invite", user), "link remove"),
-        (record.failures > 0 || record.locked || record.daemon?.locked) && action(_("Unlock"), "unlock", () => attempt(["unlock"], user)),
+        (record.failures > 0 || record.locked || record.daemon?.locked) && action(_("Unlock"), "unlock", () => unlock(user)),
         (isEnrolled || (record.error && record.kind !== "name-service")) && action(_("Unset"), "unset", () => unset(user), "link remove"),
     ];
 }
@@ -116,6 +116,17 @@ async function attempt(args, name) {
         await tell(cockpit.format(_("Not done for $0"), name), message("danger", problem(error), error.next && element("p", { class: "report" }, error.next)));
         return null;
     }
+}
+
+// Says which devices do not work all the same: an unlock has no word on the clock.
+async function unlock(name) {
+    const report = await attempt(["unlock"], name);
+    const waiting = report?.waiting_for_clock ?? [];
+    if (waiting.length === 0)
+        return;
+    await tell(cockpit.format(_("Codes of $0 stay refused"), name),
+        message("warning", cockpit.format(_("The last code of $0 is of a time that this machine's clock has not reached."), waiting.join(", "))),
+        paragraph(_("If the clock is behind, set it right. If it is right, and was ahead then, call twofactor unlock --clock-is-right for this user, as root.")));
 }
 
 // What removing a factor does to the next login.

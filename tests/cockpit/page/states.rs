@@ -3,7 +3,7 @@
 use harness::CockpitRole;
 use harness::logins::{enroll, enrolled};
 
-use super::stage::{desk, page_of};
+use super::stage::{desk, page_of, settled};
 
 #[test]
 fn an_invalid_or_missing_policy_refuses_all_users() {
@@ -131,6 +131,28 @@ fn a_lock_out_is_shown_and_ended_by_administrators() {
     own.click("refresh");
     own.settle();
     assert!(!own.text("#page").contains("Too many wrong codes"));
+}
+
+/// The command says so in its report; the clock of this machine is no part of the test.
+#[test]
+fn an_unlock_shows_devices_that_wait_for_the_clock() {
+    let (machine, _daemon) = desk("", "");
+    let phone = enrolled(&machine, "bob");
+    let verify = machine.twofactor(&["verify", "bob"]);
+    verify.input(phone.wrong_code()).run();
+    let waits = "#!/bin/sh\n\
+        case \"$*\" in *unlock*) filter='s/\\(\"waiting_for_clock\": *\\)\\[\\]/\\1[\"phone\"]/';; *) filter='';; esac\n\
+        /usr/local/libexec/twofactor \"$@\" | sed \"$filter\"\n";
+    machine.write_file("/usr/local/bin/twofactor", waits, 0o755);
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("unlock-bob");
+    let text = page.wait_for_text("dialog", "Codes of bob stay refused");
+    assert!(text.contains("The last code of phone"), "{text}");
+    assert!(text.contains("twofactor unlock --clock-is-right"), "{text}");
+    page.click("close");
+    settled(&page);
+    assert!(!page.shows("[data-key='unlock-bob']"));
 }
 
 #[test]
