@@ -3,17 +3,15 @@
 mod change_impact;
 mod change_report;
 mod danger_decision;
+mod guarded_commit;
 mod invalid_policy;
 pub mod policy_hash;
 mod policy_setting;
 
 use std::collections::BTreeSet;
 
-use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::policy::{self, DEFAULT_POLICY, Policy};
 use twofactor_store::FactorStore;
-use twofactor_store::files::{FileFault, StoreError};
-use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
 
 pub use change_report::PolicyChangeReport;
 pub use danger_decision::DangerDecision;
@@ -30,7 +28,6 @@ use crate::args::PreviewOptions;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
 use crate::command_log;
-use crate::command_turn;
 use crate::doctor::{self, InstalledSystem, PlannedChange, login_effect};
 use crate::failure_kind::FailureKind;
 use crate::impact;
@@ -301,52 +298,6 @@ impl PolicyChange {
     pub fn question(&self) -> &'static str {
         question(self.before.as_ref(), &self.after)
     }
-
-    /// Makes it, and logs it.
-    ///
-    /// # Errors
-    /// A refusal when another text stands there by now; a system error when it cannot be written.
-    pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
-        let store = self.store.as_ref();
-        let wait = self.danger.lock_wait(&self.after);
-        command_turn::announce(context, store, wait);
-        let place = command_log::policy(&context.policy, store);
-        let settings = self.settings.iter();
-        let settings: Vec<PolicyEvent<'_>> = settings
-            .map(|setting| PolicyEvent::of(&setting.key, &setting.value))
-            .collect();
-        let replacement = PolicyReplacement {
-            shown: self.text.as_deref(),
-            text: &self.edited,
-            settings: &settings,
-            wait,
-        };
-        operations::replace_policy(place, &replacement, || self.look_again())
-            .map_err(|refusal| refused(refusal, |failure| failure))?;
-        command_log::unmatched_names(context.policy_path(), &self.unmatched);
-        Ok(())
-    }
-}
-
-/// The look at users at the moment of the change.
-impl PolicyChange {
-    /// Refuses dangers that were not there when the question was asked: another command may have removed a device since.
-    fn look_again(&self) -> Result<(), CommandFailure> {
-        if self.danger != DangerDecision::Refuse {
-            return Ok(());
-        }
-        let (before, after) = (self.before.as_ref(), &self.after);
-        let store = self.store.as_ref();
-        let now = assess(store, before, after, self.danger, &self.unmatched)?;
-        let known = self.dangers();
-        match now.dangers.iter().find(|danger| !known.contains(danger)) {
-            None => Ok(()),
-            Some(new) => {
-                let text = format!("not done, since something was changed meanwhile: {new}");
-                Err(CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile))
-            }
-        }
-    }
 }
 
 /// The policy as it would be with these settings.
@@ -360,28 +311,6 @@ pub fn policy_with(
     let text = current_text(context)?;
     let edited = with_settings(context, text.as_deref(), settings)?;
     policy::parse(&edited).map_err(invalid_policy)
-}
-
-/// The failure of a policy that was not changed.
-fn refused<E>(
-    refusal: PolicyRefusal<E>,
-    denied: impl FnOnce(E) -> CommandFailure,
-) -> CommandFailure {
-    match refusal {
-        PolicyRefusal::Changed => {
-            CommandFailure::refused("the policy was changed meanwhile; try again")
-                .of_kind(FailureKind::ChangedMeanwhile)
-        }
-        PolicyRefusal::Failed(StoreError {
-            cause: FileFault::Busy(holder),
-            ..
-        }) => {
-            let all_the_same = "To change it while that process holds the lock: --force";
-            command_turn::missed(holder, "the policy was not changed", all_the_same)
-        }
-        PolicyRefusal::Failed(error) => error.into(),
-        PolicyRefusal::Denied(error) => denied(error),
-    }
 }
 
 fn invalid_policy(error: policy::PolicyError) -> CommandFailure {

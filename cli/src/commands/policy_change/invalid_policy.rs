@@ -5,7 +5,8 @@ use twofactor_store::files::UnusablePolicy;
 use twofactor_store::operations;
 
 use super::change_impact::{assess, store_for};
-use super::{DangerDecision, PolicyChangeReport, policy_hash, refused};
+use super::guarded_commit::refused;
+use super::{DangerDecision, PolicyChangeReport, policy_hash};
 use crate::args::PreviewOptions;
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;

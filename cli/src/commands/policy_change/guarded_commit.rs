@@ -1,0 +1,80 @@
+//! A change of the policy is made: other commands wait, and users are looked at once more.
+
+use twofactor_core::log::policy_event::PolicyEvent;
+use twofactor_store::files::{FileFault, StoreError};
+use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
+
+use super::change_impact::assess;
+use super::{DangerDecision, PolicyChange};
+use crate::command_context::CommandContext;
+use crate::command_failure::CommandFailure;
+use crate::command_log;
+use crate::command_turn;
+use crate::failure_kind::FailureKind;
+
+impl PolicyChange {
+    /// Makes it, and logs it.
+    ///
+    /// # Errors
+    /// A refusal when another text stands there by now; a system error when it cannot be written.
+    pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
+        let store = self.store.as_ref();
+        let wait = self.danger.lock_wait(&self.after);
+        command_turn::announce(context, store, wait);
+        let place = command_log::policy(&context.policy, store);
+        let settings = self.settings.iter();
+        let settings: Vec<PolicyEvent<'_>> = settings
+            .map(|setting| PolicyEvent::of(&setting.key, &setting.value))
+            .collect();
+        let replacement = PolicyReplacement {
+            shown: self.text.as_deref(),
+            text: &self.edited,
+            settings: &settings,
+            wait,
+        };
+        operations::replace_policy(place, &replacement, || self.look_again())
+            .map_err(|refusal| refused(refusal, |failure| failure))?;
+        command_log::unmatched_names(context.policy_path(), &self.unmatched);
+        Ok(())
+    }
+
+    /// Refuses dangers that were not there when the question was asked: another command may have removed a device since.
+    fn look_again(&self) -> Result<(), CommandFailure> {
+        if self.danger != DangerDecision::Refuse {
+            return Ok(());
+        }
+        let (before, after) = (self.before.as_ref(), &self.after);
+        let store = self.store.as_ref();
+        let now = assess(store, before, after, self.danger, &self.unmatched)?;
+        let known = self.dangers();
+        match now.dangers.iter().find(|danger| !known.contains(danger)) {
+            None => Ok(()),
+            Some(new) => {
+                let text = format!("not done, since something was changed meanwhile: {new}");
+                Err(CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile))
+            }
+        }
+    }
+}
+
+/// The failure of a policy that was not changed.
+pub(super) fn refused<E>(
+    refusal: PolicyRefusal<E>,
+    denied: impl FnOnce(E) -> CommandFailure,
+) -> CommandFailure {
+    match refusal {
+        PolicyRefusal::Changed => {
+            CommandFailure::refused("the policy was changed meanwhile; try again")
+                .of_kind(FailureKind::ChangedMeanwhile)
+        }
+        PolicyRefusal::Failed(StoreError {
+            cause: FileFault::Busy(holder),
+            ..
+        }) => {
+            let all_the_same = "To change it while that process holds the lock: --force";
+            command_turn::missed(holder, "the policy was not changed", all_the_same)
+        }
+        PolicyRefusal::Failed(error) => error.into(),
+        PolicyRefusal::Denied(error) => denied(error),
+    }
+}
