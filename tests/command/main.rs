@@ -41,6 +41,7 @@ mod require;
 mod rescue;
 mod restoration;
 mod restoration_of_many;
+mod second_look;
 mod secrets;
 mod setup;
 mod shells;

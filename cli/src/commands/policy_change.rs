@@ -73,6 +73,8 @@ pub struct PolicyChange {
     store: Option<FactorStore>,
     /// The services whose PAM files name the module, where that was looked at.
     used: Vec<String>,
+    /// Services that ask for codes only from this change on, and from the PAM lines that come with it.
+    newly_asking: Vec<String>,
     cures: Vec<String>,
     /// Names of the new policy by which an entry applies to no user.
     unmatched: Vec<UnmatchedName>,
@@ -140,6 +142,7 @@ impl PolicyChange {
             danger,
             store,
             used: Vec::new(),
+            newly_asking: Vec::new(),
             cures: Vec::new(),
             unmatched,
             made,
@@ -164,9 +167,10 @@ impl PolicyChange {
     /// are new, and so are they where an administrator was exempt before.
     fn set_used(&mut self, used: Vec<String>) {
         let newly = impact::newly_asking(self.before.as_ref(), &self.after, &used);
-        self.made.impact.add_risks_at(&newly);
-        self.made.impact.add_risks_of_ended_exemptions(&used);
+        self.newly_asking.extend(newly);
         self.used = used;
+        self.made.impact.add_risks_at(&self.newly_asking);
+        self.made.impact.add_risks_of_ended_exemptions(&self.used);
     }
 
     /// Adds what becomes of logins with planned PAM files and settings of sshd. `newly_asking` are the services that ask for
@@ -179,8 +183,7 @@ impl PolicyChange {
         newly_asking: &[String],
     ) {
         let on = |service: &&String| self.after.service_on(service);
-        let newly_asking: Vec<String> = newly_asking.iter().filter(on).cloned().collect();
-        self.made.impact.add_risks_at(&newly_asking);
+        self.newly_asking = newly_asking.iter().filter(on).cloned().collect();
         let services = &self.services;
         let named = |service: &str| services.contains(service);
         let change = PlannedChange {

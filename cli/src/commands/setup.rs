@@ -91,6 +91,8 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
     context.terminal.confirm(
         "Make these changes? Keep a root shell open until a login in a second terminal has worked.",
     )?;
+    // PAM lines alone can shut users out as well as a policy.
+    policy.look_again()?;
     if policy.text().is_none() {
         make_policy(context)?;
         policy.begin_with_default();

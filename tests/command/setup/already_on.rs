@@ -2,7 +2,7 @@
 
 use harness::Machine;
 
-use super::{NONE, changed, files, setup};
+use super::{NONE, changed, files, installed, setup};
 
 const MANDATORY: &str = "enabled = true\nenforcement = \"mandatory\"\n[services]\nsshd = true\nsudo = true\nsudo-i = true\ndefault = true\n";
 const NO_DEVICE: &str = "no device on this machine has ever given a right one";
@@ -53,4 +53,30 @@ fn earlier_faults_keep_no_service_from_its_lines() {
     setup(&machine, &["sshd", "--yes", "--force"]).ok();
     setup(&machine, &["sudo", "--yes"]).ok();
     assert!(machine.read("/etc/pam.d/sudo").contains("pam_twofactor.so"));
+}
+
+#[test]
+fn lines_alone_are_looked_at_again_after_the_question() {
+    for options in [&[][..]] {
+        let (machine, _) = installed();
+        machine.add_to_group("alice", "sudo");
+        machine.policy(MANDATORY);
+        let before = files();
+        let call = [&["setup", "--user", "alice", "sudo"], options].concat();
+        let mut pty = machine.twofactor(&call).pty();
+        pty.expect("Make these changes? ");
+        pty.expect("[y/N] ");
+        machine
+            .command(&["unset", "alice", "--yes", "--force"])
+            .ok();
+        pty.send_line("y");
+        let end = pty.end();
+        let told = end.shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            told.contains("not done, since something was changed meanwhile"),
+            "{told}"
+        );
+        assert_eq!(end.code, Some(1), "{told}");
+        assert_eq!(changed(&before), NONE);
+    }
 }

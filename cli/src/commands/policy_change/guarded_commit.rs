@@ -39,13 +39,19 @@ impl PolicyChange {
     }
 
     /// Refuses dangers that were not there when the question was asked: another command may have removed a device since.
-    fn look_again(&self) -> Result<(), CommandFailure> {
+    ///
+    /// # Errors
+    /// A refusal that names one; a system error when users cannot be looked at.
+    pub fn look_again(&self) -> Result<(), CommandFailure> {
         if self.danger != DangerDecision::Refuse {
             return Ok(());
         }
         let (before, after) = (self.before.as_ref(), &self.after);
         let store = self.store.as_ref();
-        let now = assess(store, before, after, self.danger, &self.unmatched)?;
+        let mut now = assess(store, before, after, self.danger, &self.unmatched)?;
+        // The policy may have the risk already, where it shuts out no user.
+        now.add_risks_at(&self.newly_asking);
+        now.add_risks_of_ended_exemptions(&self.used);
         let known = self.dangers();
         match now.dangers.iter().find(|danger| !known.contains(danger)) {
             None => Ok(()),
