@@ -7,6 +7,7 @@ use twofactor_store::sys::clock::{self, ClockStatus};
 
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
+use crate::failure_kind::FailureKind;
 use crate::formatting::ReportedTime;
 
 /// The clock as the kernel takes it, or root has said on the command line (`is_right`).
@@ -45,7 +46,9 @@ pub fn prove_for_rebuild(
         return Ok(());
     }
     let refused = "it is not known that this machine's clock is right, so no new state was made";
-    Err(CommandFailure::refused(refused).next(format!(
-        "Set the clock right, if it is not. Once it is: {command}"
-    )))
+    Err(CommandFailure::refused(refused)
+        .of_kind(FailureKind::Clock)
+        .next(format!(
+            "Set the clock right, if it is not. Once it is: {command}"
+        )))
 }

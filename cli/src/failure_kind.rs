@@ -47,7 +47,7 @@ pub enum FailureKind {
     NoStore,
     /// The user database did not answer.
     NameService,
-    /// The clock cannot be used.
+    /// The clock cannot be used, or is not known to be right.
     Clock,
     /// The store of the fleet cannot be used, or a file of the fleet on this host.
     Fleet,

@@ -86,6 +86,7 @@ fn adopt_makes_no_state_by_a_clock_of_doubt() {
     let next = "Once it is: twofactor adopt --force --clock-is-right alice\n";
     assert!(refused.ends_with(next), "{refused}");
     assert!(!has("state/alice"));
+    assert_eq!(json_error(adopt(&["--json"]), 1)["kind"], "clock");
     adopt(&["--clock-is-right"]).ok();
     assert!(has("state/alice") && is_asked("alice"));
 }

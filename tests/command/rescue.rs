@@ -216,6 +216,8 @@ fn unlock_makes_no_state_by_a_clock_of_doubt() {
     let refused = unlock("alice", &["--yes"]).run().exits(1).stderr;
     let next = "Once it is: twofactor unlock --clock-is-right alice\n";
     assert!(refused.ends_with(next), "{refused}");
+    let refused = json_error(unlock("alice", &["--yes", "--json"]).run(), 1);
+    assert_eq!(refused["kind"], "clock");
     let answered = |answer: &str| {
         let mut asked = unlock("alice", &[]).pty();
         asked.answer("Make a new state for alice? [y/N] ", "y");
