@@ -171,6 +171,17 @@ fn an_interrupted_edit_loses_nothing_that_was_typed() {
     }
 }
 
+/// vim and nano do so when the connection is lost: the signal goes to all programs of the session.
+#[test]
+fn an_editor_that_is_hung_up_loses_nothing() {
+    let machine = desk();
+    let line = "trap 'echo unsaved >$1.save; exit 1' HUP; kill -HUP $PPID; kill -HUP $$";
+    let pty = on_terminal(&machine, &[line], 80);
+    assert_eq!(kept(&machine, pty), (TEXT.to_owned(), Some(4)));
+    let saved = copies(&machine).trim().to_owned() + "/twofactor.toml.save";
+    assert_eq!(machine.read(saved), "unsaved\n");
+}
+
 #[test]
 fn an_editor_may_use_the_interrupt_key_itself() {
     let machine = desk();

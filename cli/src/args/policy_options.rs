@@ -90,7 +90,8 @@ EXAMPLES
     ///
     /// The editor is that of SUDO_EDITOR, VISUAL or EDITOR, else `editor` or vi, and gets a copy. A policy with an error, or
     /// one that would lock people out, is never put into use: it can be edited again or discarded. Where it ends in another way, such
-    /// as by Ctrl-C, it says where the text is kept. An editor that ends with an error, as vim does by `:cq`, discards it.
+    /// as by Ctrl-C, it says where the text is kept. An editor that ends with an error, as vim does by `:cq`, discards it, unless the
+    /// connection was lost.
     #[command(
         after_help = "EXAMPLES\n  twofactor policy edit\n  EDITOR='vim -u NONE' twofactor policy edit"
     )]

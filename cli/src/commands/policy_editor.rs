@@ -29,15 +29,17 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
     let text = current_text(context)?;
     let begin = text.as_deref().unwrap_or(DEFAULT_POLICY);
     let copy = PrivateCopy::new("twofactor.toml", begin)?;
-    // The editor gets the same keys, and what was typed there must not go with this program.
+    // The editor gets the same keys and signals, and what was typed there must not go with this program.
     interrupt::arm()?;
     loop {
         let ended = edit(copy.path())?;
         interrupt::forget_keys();
         if !ended.success() {
             let failure = failed(ended);
-            // One that ends itself so was told to discard the text, as by `:cq` of vim.
-            let is_discarded = ended.code().is_some_and(|code| code < SIGNALLED);
+            // One that ends itself so was told to discard the text, as by `:cq` of vim. But where the connection is lost, vim and nano
+            // save what they have beside the file, and end in the same way.
+            let ended_itself = ended.code().is_some_and(|code| code < SIGNALLED);
+            let is_discarded = ended_itself && interrupt::check().is_ok();
             return Err(if is_discarded {
                 failure
             } else {
