@@ -28,7 +28,7 @@ pub struct PolicyPlace<'a> {
 pub struct PolicyReplacement<'a> {
     /// The text that was shown; `None` where there was no file.
     pub shown: Option<&'a str>,
-    /// The new one.
+    /// The new one, which is another one.
     pub text: &'a str,
     /// The settings in which they differ, as they were announced.
     pub settings: &'a [PolicyEvent<'a>],
@@ -72,9 +72,7 @@ pub fn replace_policy<E>(
         permit().map_err(PolicyRefusal::Denied)?;
         Ok(change.text.to_owned())
     });
-    if done.is_ok() || change.shown != Some(change.text) {
-        report(place, change.text, change.settings, &done);
-    }
+    report(place, change.text, change.settings, &done);
     done
 }
 
