@@ -30,7 +30,7 @@ pub fn wait(context: &CommandContext, store: &FactorStore) -> Result<Option<Owne
 
 /// Tells of the holder of the lock where a change of the policy, which waits for it, would wait without a word.
 pub fn announce(context: &CommandContext, store: Option<&FactorStore>, wait: LockWait) {
-    let is_told = context.format == OutputFormat::Text && wait == LockWait::Required;
+    let is_told = context.format == OutputFormat::Text && matches!(wait, LockWait::Required(_));
     // What keeps it from being opened is told by the change.
     if let Some(store) = store.filter(|_| is_told)
         && matches!(store.lock_whole(SILENCE), Ok(None))

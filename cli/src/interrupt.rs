@@ -85,7 +85,8 @@ pub fn wait_for_answer() -> io::Result<()> {
     Ok(())
 }
 
-fn was_signalled() -> bool {
+/// True once a signal has come.
+pub fn was_signalled() -> bool {
     [&SIGNALLED, &KEY_PRESSED]
         .into_iter()
         .filter_map(OnceLock::get)

@@ -5,6 +5,8 @@ use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, Program, Pty};
 use serde_json::json as value;
 
+use super::init::STATE;
+
 const POLICY: &str = "/etc/security/twofactor.toml";
 const TEXT: &str = "# ours\nenabled = true\nwindow = 1 # narrow\n";
 /// The editor of the tests, and how often it was called.
@@ -180,6 +182,28 @@ fn an_editor_that_is_hung_up_loses_nothing() {
     assert_eq!(kept(&machine, pty), (TEXT.to_owned(), Some(4)));
     let saved = copies(&machine).trim().to_owned() + "/twofactor.toml.save";
     assert_eq!(machine.read(saved), "unsaved\n");
+}
+
+#[test]
+fn the_interrupt_key_ends_the_wait_for_the_lock() {
+    let machine = desk();
+    let mut other = machine
+        .program("flock")
+        .args(&["--exclusive", STATE, "sleep", "600"])
+        .start();
+    while machine.run("flock", &["--nonblock", STATE, "true"]).code == Some(0) {}
+    let line = "echo $PPID >/run/edit; sed -i 's/window = 1/window = 2/' $1";
+    let mut pty = on_terminal(&machine, &[line], 80);
+    pty.answer(ASK, "y");
+    // The key would take back an answer that was not read.
+    let waiting = format!("ls -l /proc/$(cat /run/edit)/fd | grep -q ' {STATE}$'");
+    while machine.run("sh", &["-c", &waiting]).code != Some(0) {}
+    pty.send(b"\x03");
+    let (text, code) = kept(&machine, pty);
+    assert_eq!((text, code), (TEXT.replace("= 1", "= 2"), Some(1)));
+    assert_eq!(machine.read(POLICY), TEXT);
+    assert!(other.try_wait().is_none());
+    other.kill();
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
         let failure = match done {
             Ok(change) if change.is_idle() => return context.write(&change.into_unchanged()),
             Ok(change) => {
-                if let Err(failure) = change.commit(context) {
+                // With `--yes` no question was there to end.
+                if let Err(failure) = interrupt::check().and_then(|()| change.commit(context)) {
                     // Perhaps because of another change.
                     return Err(keeping(copy, begin, failure));
                 }

@@ -3,6 +3,8 @@
 use twofactor_core::policy::Policy;
 use twofactor_store::files::LockWait;
 
+use crate::interrupt;
+
 /// The decision on a change that locks people out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DangerDecision {
@@ -25,7 +27,7 @@ impl DangerDecision {
     /// what is made in spite of them, or switches off, must not depend on one that is stopped.
     pub const fn lock_wait(self, after: &Policy) -> LockWait {
         match self {
-            Self::Refuse if after.enabled => LockWait::Required,
+            Self::Refuse if after.enabled => LockWait::Required(interrupt::was_signalled),
             Self::Refuse | Self::Accept | Self::Unchecked => LockWait::Short,
         }
     }

@@ -11,12 +11,13 @@ use crate::command_failure::CommandFailure;
 use crate::command_log;
 use crate::command_turn;
 use crate::failure_kind::FailureKind;
+use crate::interrupt;
 
 impl PolicyChange {
     /// Makes it, and logs it.
     ///
     /// # Errors
-    /// A refusal when another text stands there by now; a system error when it cannot be written.
+    /// A refusal when another text stands there by now, and once a signal has come; a system error when it cannot be written.
     pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
         let store = self.store.as_ref();
         let wait = self.danger.lock_wait(&self.after);
@@ -33,7 +34,7 @@ impl PolicyChange {
             wait,
         };
         operations::replace_policy(place, &replacement, || self.look_again())
-            .map_err(|refusal| refused(refusal, |failure| failure))?;
+            .map_err(ended_wait)?;
         command_log::unmatched_names(context.policy_path(), &self.unmatched);
         Ok(())
     }
@@ -43,7 +44,12 @@ impl PolicyChange {
     /// # Errors
     /// A refusal that names one; a system error when users cannot be looked at.
     pub fn look_again(&self) -> Result<(), CommandFailure> {
-        if self.danger != DangerDecision::Refuse {
+        if self.danger == DangerDecision::Unchecked {
+            return Ok(());
+        }
+        // What puts files back goes on.
+        interrupt::check()?;
+        if self.danger == DangerDecision::Accept {
             return Ok(());
         }
         let (before, after) = (self.before.as_ref(), &self.after);
@@ -60,6 +66,15 @@ impl PolicyChange {
                 Err(CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile))
             }
         }
+    }
+}
+
+/// The failure of a policy that was not changed. A signal ends the wait for others.
+fn ended_wait(refusal: PolicyRefusal<CommandFailure>) -> CommandFailure {
+    let failure = refused(refusal, |failure| failure);
+    match interrupt::check() {
+        Err(interrupted) if failure.kind == FailureKind::Busy => interrupted,
+        _ => failure,
     }
 }
 

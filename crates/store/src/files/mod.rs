@@ -298,9 +298,22 @@ impl FactorStore {
     /// # Errors
     /// [`StoreError`] when the directory cannot be opened.
     pub fn lock_whole(&self, patience: Duration) -> Result<Option<OwnedFd>, StoreError> {
+        self.lock_whole_unless(patience, || false)
+    }
+
+    /// As [`FactorStore::lock_whole`], and `None` as soon as the wait is given up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot be opened.
+    pub fn lock_whole_unless(
+        &self,
+        patience: Duration,
+        is_given_up: impl Fn() -> bool,
+    ) -> Result<Option<OwnedFd>, StoreError> {
         let fd = file::open_directory(CWD, &self.path, FileAccess::Private)
             .map_err(StoreError::file(&self.path))?;
-        let had = lock::exclusive_within(&fd, patience).map_err(StoreError::lock(&self.path))?;
+        let had = lock::exclusive_unless(&fd, patience, is_given_up)
+            .map_err(StoreError::lock(&self.path))?;
         Ok(had.then_some(fd))
     }
 

@@ -25,12 +25,13 @@ pub struct PolicyFile {
 pub const OTHER_COMMANDS: Duration = Duration::from_secs(15);
 
 /// The wait for the lock of other writers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum LockWait {
     /// A second; then the write goes on without the lock. A writer that is stopped must not hold up others.
     Short,
-    /// [`OTHER_COMMANDS`]; then nothing is written. Such a write is judged by what others keep in place.
-    Required,
+    /// [`OTHER_COMMANDS`], or until this says that the wait is given up; then nothing is written. Such a write is judged by what
+    /// others keep in place.
+    Required(fn() -> bool),
 }
 
 /// Other writers during an edit.
@@ -171,15 +172,14 @@ impl PolicyFile {
         (store, wait): (Option<&FactorStore>, LockWait),
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
     ) -> Result<(), E> {
-        let patience = match wait {
-            LockWait::Short => PATIENCE,
-            LockWait::Required => OTHER_COMMANDS,
+        let lock = match (store, wait) {
+            (Some(store), LockWait::Short) => store.lock_whole(PATIENCE)?,
+            (Some(store), LockWait::Required(is_given_up)) => {
+                store.lock_whole_unless(OTHER_COMMANDS, is_given_up)?
+            }
+            (None, _) => None,
         };
-        let lock = match store.map(|store| store.lock_whole(patience)) {
-            Some(locked) => locked?,
-            None => None,
-        };
-        if let (Some(store), None, LockWait::Required) = (store, &lock, wait) {
+        if let (Some(store), None, LockWait::Required(_)) = (store, &lock, wait) {
             return Err(E::from(StoreError {
                 path: store.path.clone(),
                 cause: FileFault::Busy(store.whole_holder()),

@@ -37,9 +37,21 @@ pub fn try_exclusive(fd: impl AsFd) -> Result<bool, Errno> {
 /// # Errors
 /// Any error of flock(2) but that another process holds it.
 pub fn exclusive_within(fd: impl AsFd, limit: Duration) -> Result<bool, Errno> {
+    exclusive_unless(fd, limit, || false)
+}
+
+/// As [`exclusive_within`], and false as soon as the wait is given up, as by a signal that the program has noted.
+///
+/// # Errors
+/// Any error of flock(2) but that another process holds it.
+pub fn exclusive_unless(
+    fd: impl AsFd,
+    limit: Duration,
+    is_given_up: impl Fn() -> bool,
+) -> Result<bool, Errno> {
     let mut pause = LockPause::begin();
     while !try_exclusive(&fd)? {
-        if pause.waited() >= limit {
+        if pause.waited() >= limit || is_given_up() {
             return Ok(false);
         }
         pause.rest();

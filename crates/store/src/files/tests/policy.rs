@@ -257,6 +257,18 @@ fn a_writer_that_does_not_move_holds_up_no_edit() {
     assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
 }
 
+#[test]
+fn the_wait_of_an_edit_can_be_given_up() {
+    let policies = policy("enabled = true\n");
+    let _held = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
+    let place = (Some(&policies.store), LockWait::Required(|| true));
+    let edited = policies
+        .file
+        .edit(place, |_| -> Result<_, StoreError> { unreachable!() });
+    assert!(matches!(edited.unwrap_err().cause, FileFault::Busy(_)));
+    assert_eq!(policies.text(), "enabled = true\n");
+}
+
 /// A change that is judged by devices must not come between the last look of a removal and its end.
 #[test]
 fn an_edit_that_needs_the_lock_waits_for_it() {
@@ -265,7 +277,7 @@ fn an_edit_that_needs_the_lock_waits_for_it() {
     let edited = AtomicBool::new(false);
     thread::scope(|scope| {
         let edit = || {
-            let place = (Some(&policies.store), LockWait::Required);
+            let place = (Some(&policies.store), LockWait::Required(|| false));
             policies.file.edit(place, |_| {
                 edited.store(true, Ordering::Relaxed);
                 Ok::<_, StoreError>("enabled = false\n".to_owned())
