@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use harness::desk::{desk_on, give, give_phone, is_asked, json_error, parse, terminal};
+use harness::desk::{
+    desk_on, give, give_phone, is_asked, json, json_error, parse, strings, terminal,
+};
 use harness::enrolled::record_path;
 use harness::{Machine, Running};
 
@@ -36,6 +38,11 @@ fn r43_a_stopped_command_does_not_block_the_policy() {
             .contains("window = 2")
     );
     assert!(!is_asked("root"));
+    machine.command(&["enable", "--force", "--yes"]).ok();
+    // What only switches off waits no longer than `disable`.
+    let off = ["policy", "set", "services.sudo", "false", "--yes", "--json"];
+    let warnings = strings(&json(machine.command(&off))["warnings"]);
+    assert_eq!(warnings, [""; 0]);
     assert!(stopped.try_wait().is_none());
     stopped.kill();
 }

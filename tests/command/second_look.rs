@@ -67,3 +67,20 @@ fn an_exemption_that_ends_is_looked_at_again() {
         .ok();
     assert_refused(&machine, pty, &policy);
 }
+
+#[test]
+fn a_switch_off_is_made_whatever_was_changed() {
+    let on = LOGIN.replace("[services]", &format!("[services]\n{SERVICE} = true"));
+    for setting in [["services.test", "false"], ["enabled", "false"]] {
+        let machine = one_administrator(&on);
+        let call = [&["policy", "set"], &setting[..]].concat();
+        let mut pty = terminal(&machine, &call);
+        pty.expect("[y/N] ");
+        machine
+            .command(&["unset", "alice", "--yes", "--force"])
+            .ok();
+        pty.send_line("y");
+        assert_eq!(pty.end().code, Some(0));
+        assert_ne!(machine.read(POLICY), on);
+    }
+}

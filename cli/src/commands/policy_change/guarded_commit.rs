@@ -5,6 +5,7 @@ use twofactor_store::files::{FileFault, StoreError};
 use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
 
 use super::change_impact::assess;
+use super::danger_decision::only_switches_off;
 use super::{DangerDecision, PolicyChange};
 use crate::command_context::CommandContext;
 use crate::command_failure::CommandFailure;
@@ -20,7 +21,7 @@ impl PolicyChange {
     /// A refusal when another text stands there by now, and once a signal has come; a system error when it cannot be written.
     pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
         let store = self.store.as_ref();
-        let wait = self.danger.lock_wait(&self.after);
+        let wait = self.danger.lock_wait(self.only_switches_off());
         command_turn::announce(context, store, wait);
         let place = command_log::policy(&context.policy, store);
         let settings = self.settings.iter();
@@ -49,7 +50,7 @@ impl PolicyChange {
         }
         // What puts files back goes on.
         interrupt::check()?;
-        if self.danger == DangerDecision::Accept {
+        if self.danger == DangerDecision::Accept || self.only_switches_off() {
             return Ok(());
         }
         let (before, after) = (self.before.as_ref(), &self.after);
@@ -66,6 +67,11 @@ impl PolicyChange {
                 Err(CommandFailure::refused(text).of_kind(FailureKind::ChangedMeanwhile))
             }
         }
+    }
+
+    /// True if it only switches off, and comes with no PAM lines that ask newly.
+    fn only_switches_off(&self) -> bool {
+        self.newly_asking.is_empty() && only_switches_off(self.before.as_ref(), &self.after)
     }
 }
 
