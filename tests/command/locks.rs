@@ -11,6 +11,8 @@ use harness::{Machine, Running};
 
 use super::init::STATE;
 
+const UNSEEN: &str = "another process holds the lock";
+
 /// A process that holds the lock of the state directory, and does not move.
 fn holder(machine: &Machine) -> Running {
     let flock = ["--exclusive", "--no-fork", STATE, "sleep", "600"];
@@ -38,7 +40,12 @@ fn r43_a_stopped_command_does_not_block_the_policy() {
             .contains("window = 2")
     );
     assert!(!is_asked("root"));
-    machine.command(&["enable", "--force", "--yes"]).ok();
+    let forced = ["enable", "--force", "--yes", "--json"];
+    let warnings = strings(&json(machine.command(&forced))["warnings"]);
+    assert!(
+        warnings.iter().any(|warning| warning.contains(UNSEEN)),
+        "{warnings:?}"
+    );
     // What only switches off waits no longer than `disable`.
     let off = ["policy", "set", "services.sudo", "false", "--yes", "--json"];
     let warnings = strings(&json(machine.command(&off))["warnings"]);

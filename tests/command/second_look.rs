@@ -69,6 +69,28 @@ fn an_exemption_that_ends_is_looked_at_again() {
 }
 
 #[test]
+fn force_accepts_only_what_was_shown() {
+    let optional = LOGIN.replace("mandatory", "optional");
+    for (policy, setting) in [
+        (LOGIN, ["services.test", "true"]),
+        (&optional, ["enforcement", "mandatory"]),
+    ] {
+        let machine = one_administrator(policy);
+        let pty = asked(&machine, setting, &["--force"]);
+        assert_refused(&machine, pty, policy);
+        // Now it is shown.
+        let call = [&["policy", "set"], &setting[..], &["--force"]].concat();
+        let mut pty = terminal(&machine, &call);
+        let told = pty.expect("Change the policy? [y/N] ");
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("Danger: no administrator"), "{told}");
+        pty.send_line("y");
+        assert_eq!(pty.end().code, Some(0));
+        assert_ne!(machine.read(POLICY), policy);
+    }
+}
+
+#[test]
 fn a_switch_off_is_made_whatever_was_changed() {
     let on = LOGIN.replace("[services]", &format!("[services]\n{SERVICE} = true"));
     for setting in [["services.test", "false"], ["enabled", "false"]] {

@@ -53,9 +53,7 @@ pub fn change(
         command_log::unmatched_names(context.policy_path(), &prepared.unmatched);
         return Ok(prepared.into_unchanged());
     }
-    context.terminal.prose(&prepared.announcement())?;
-    prepared.refuse_dangers()?;
-    context.terminal.confirm(prepared.question())?;
+    prepared.confirm(context)?;
     prepared.commit(context)?;
     Ok(prepared.into_report())
 }
@@ -297,9 +295,21 @@ impl PolicyChange {
         self.made.written(&self.edited)
     }
 
-    /// The question that is asked before it is made.
-    pub fn question(&self) -> &'static str {
-        question(self.before.as_ref(), &self.after)
+    /// Announces it, and asks if it is to be made.
+    ///
+    /// # Errors
+    /// As [`Self::refuse_dangers`], and when the answer is no.
+    pub fn confirm(&self, context: &CommandContext) -> Result<(), CommandFailure> {
+        let terminal = &context.terminal;
+        terminal.prose(&self.announcement())?;
+        self.refuse_dangers()?;
+        if self.danger == DangerDecision::Accept {
+            // Those that are shown are accepted, and no others.
+            for danger in self.dangers() {
+                terminal.prose(&format!("Danger: {danger}\n"))?;
+            }
+        }
+        terminal.confirm(question(self.before.as_ref(), &self.after))
     }
 }
 

@@ -50,7 +50,7 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
             .and_then(|edited| prepared(context, text.clone(), edited, danger));
         let failure = match done {
             Ok(change) if change.is_idle() => return context.write(&change.into_unchanged()),
-            Ok(change) => {
+            Ok(mut change) => {
                 // With `--yes` no question was there to end.
                 if let Err(failure) = interrupt::check().and_then(|()| change.commit(context)) {
                     // Perhaps because of another change.
@@ -113,9 +113,7 @@ fn prepared(
         return Ok(change);
     }
     change.look_at_logins(context);
-    context.terminal.prose(&change.announcement())?;
-    change.refuse_dangers()?;
-    context.terminal.confirm(change.question())?;
+    change.confirm(context)?;
     Ok(change)
 }
 

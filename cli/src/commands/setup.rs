@@ -97,7 +97,7 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
         make_policy(context)?;
         policy.begin_with_default();
     }
-    let reloaded = apply(context, &plan, &policy, &user)?;
+    let reloaded = apply(context, &plan, &mut policy, &user)?;
     if let Err(failure) = context.write(&SetupReport::done(&plan, &policy, reloaded)) {
         // Of a change that is not told no login is tried either, so that it does not stay.
         let what = format!("the report cannot be written: {}", failure.what);
@@ -188,6 +188,7 @@ fn make_policy(context: &CommandContext) -> Result<(), CommandFailure> {
                     .of_kind(FailureKind::ChangedMeanwhile),
             ),
         })
+        .map(|_| ())
 }
 
 fn plan(
@@ -272,7 +273,7 @@ fn show(
 fn apply(
     context: &CommandContext,
     plan: &SetupPlan,
-    policy: &PolicyChange,
+    policy: &mut PolicyChange,
     user: &str,
 ) -> Result<Option<SshdReload>, CommandFailure> {
     let mut changes = plan.changes.clone();
@@ -303,7 +304,7 @@ fn apply(
 fn make(
     context: &CommandContext,
     plan: &SetupPlan,
-    policy: &PolicyChange,
+    policy: &mut PolicyChange,
     user: &str,
 ) -> Result<Option<SshdReload>, CommandFailure> {
     for change in &plan.changes {

@@ -57,7 +57,7 @@ fn earlier_faults_keep_no_service_from_its_lines() {
 
 #[test]
 fn lines_alone_are_looked_at_again_after_the_question() {
-    for options in [&[][..]] {
+    for options in [&[][..], &["--force"]] {
         let (machine, _) = installed();
         machine.add_to_group("alice", "sudo");
         machine.policy(MANDATORY);

@@ -1,7 +1,7 @@
 //! A change of the policy is made: other commands wait, and users are looked at once more.
 
 use twofactor_core::log::policy_event::PolicyEvent;
-use twofactor_store::files::{FileFault, StoreError};
+use twofactor_store::files::{FileFault, OtherWriters, StoreError};
 use twofactor_store::operations::{self, PolicyRefusal, PolicyReplacement};
 
 use super::change_impact::assess;
@@ -14,12 +14,16 @@ use crate::command_turn;
 use crate::failure_kind::FailureKind;
 use crate::interrupt;
 
+/// Warning of a change that was accepted while another process held the lock.
+const UNSEEN: &str =
+    "another process holds the lock: what it changes at this moment was not looked at";
+
 impl PolicyChange {
     /// Makes it, and logs it.
     ///
     /// # Errors
     /// A refusal when another text stands there by now, and once a signal has come; a system error when it cannot be written.
-    pub fn commit(&self, context: &CommandContext) -> Result<(), CommandFailure> {
+    pub fn commit(&mut self, context: &CommandContext) -> Result<(), CommandFailure> {
         let store = self.store.as_ref();
         let wait = self.danger.lock_wait(self.only_switches_off());
         command_turn::announce(context, store, wait);
@@ -34,8 +38,15 @@ impl PolicyChange {
             settings: &settings,
             wait,
         };
-        operations::replace_policy(place, &replacement, || self.look_again())
+        let others = operations::replace_policy(place, &replacement, || self.look_again())
             .map_err(ended_wait)?;
+        let is_judged = self.danger == DangerDecision::Accept && !self.only_switches_off();
+        if is_judged && others == OtherWriters::MayWrite {
+            let warning = UNSEEN.to_owned();
+            // The change is made, whatever can be shown of it.
+            let _ = context.terminal.prose(&format!("Warning: {warning}\n"));
+            self.made.impact.warnings.push(warning);
+        }
         command_log::unmatched_names(context.policy_path(), &self.unmatched);
         Ok(())
     }
@@ -50,7 +61,7 @@ impl PolicyChange {
         }
         // What puts files back goes on.
         interrupt::check()?;
-        if self.danger == DangerDecision::Accept || self.only_switches_off() {
+        if self.only_switches_off() {
             return Ok(());
         }
         let (before, after) = (self.before.as_ref(), &self.after);

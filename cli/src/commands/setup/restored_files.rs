@@ -134,9 +134,9 @@ impl PutBack {
     ///
     /// # Errors
     /// A system error when a file cannot be written or sshd cannot be reloaded.
-    pub fn make(self, context: &CommandContext) -> Result<Option<SshdReload>, CommandFailure> {
+    pub fn make(mut self, context: &CommandContext) -> Result<Option<SshdReload>, CommandFailure> {
         // First of all, stop asking for codes.
-        if let Some(policy) = &self.policy {
+        if let Some(policy) = &mut self.policy {
             policy.commit(context)?;
         }
         for file in changed_files(context, &self.journal) {

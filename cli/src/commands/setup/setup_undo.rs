@@ -61,7 +61,7 @@ pub fn run(context: &CommandContext, args: &SetupArgs) -> Result<(), CommandFail
     context.terminal.confirm("Undo the setup?")?;
     interrupt::arm()?;
     // First of all, stop asking for codes. From here on a signal waits for the end, which is near.
-    if let Some(policy) = policy {
+    if let Some(mut policy) = policy {
         policy.commit(context)?;
     }
     plan.write()?;

@@ -45,7 +45,7 @@ pub use directory_mark::{MarkDisagreement, MarkResult};
 pub use forced_removal::{FoundRecord, RemovalResult};
 pub use locked_factor::LockedFactor;
 pub(crate) use locked_factor::nothing_reusable;
-pub use policy_file::{LoadedPolicy, LockWait, OTHER_COMMANDS, PolicyFile};
+pub use policy_file::{LoadedPolicy, LockWait, OTHER_COMMANDS, OtherWriters, PolicyFile};
 pub use record_file::LoadedRecord;
 pub use record_lookup::{FactorSnapshot, FoundBy, RecordHolder};
 pub(crate) use shared_factor::ShareResult;

@@ -36,7 +36,7 @@ pub enum LockWait {
 
 /// Other writers during an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OtherWriters {
+pub enum OtherWriters {
     /// They wait for the lock.
     Wait,
     /// There is no lock, or it is held by a process that does not move.
@@ -162,7 +162,7 @@ impl PolicyFile {
     /// `change` turns the current text (`None` when there is no file) into the new one while other writers wait. They
     /// wait for a lock in the state directory: any user could hold one on a directory that all users can open. Without a
     /// `store` there is no waiting, so that a broken state directory keeps no administrator from switching off. What is
-    /// replaced is compared with what `change` got at the last moment.
+    /// replaced is compared with what `change` got at the last moment. It returns what other writers could do meanwhile.
     ///
     /// # Errors
     /// [`StoreError`], or what `change` returns; the file is as it was then, unless the very last flush failed.
@@ -171,7 +171,7 @@ impl PolicyFile {
         &self,
         (store, wait): (Option<&FactorStore>, LockWait),
         change: impl FnOnce(Option<&str>) -> Result<String, E>,
-    ) -> Result<(), E> {
+    ) -> Result<OtherWriters, E> {
         let lock = match (store, wait) {
             (Some(store), LockWait::Short) => store.lock_whole(PATIENCE)?,
             (Some(store), LockWait::Required(is_given_up)) => {
@@ -189,8 +189,8 @@ impl PolicyFile {
         let text = change(current.as_deref())?;
         let text = self.parse(text, 0)?.text;
         let others = OtherWriters::of(lock.as_ref());
-        self.write(&text, current.as_deref(), others)
-            .map_err(E::from)
+        self.write(&text, current.as_deref(), others)?;
+        Ok(others)
     }
 
     fn text_if_there(&self) -> Result<Option<String>, StoreError> {

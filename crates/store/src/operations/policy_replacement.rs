@@ -3,7 +3,9 @@
 use twofactor_core::log::policy_event::PolicyEvent;
 use twofactor_core::policy::DEFAULT_POLICY;
 
-use crate::files::{FactorStore, FileFault, LockWait, PolicyFile, StoreError, UnusablePolicy};
+use crate::files::{
+    FactorStore, FileFault, LockWait, OtherWriters, PolicyFile, StoreError, UnusablePolicy,
+};
 
 /// Log of changes of the policy.
 pub trait PolicyAudit {
@@ -56,7 +58,7 @@ impl<E> From<StoreError> for PolicyRefusal<E> {
     }
 }
 
-/// Replaces the policy that was shown. `permit` is asked under the lock, with that policy still in place.
+/// Replaces the policy that was shown. `permit` is asked under the lock, if that was had, with that policy still in place.
 ///
 /// # Errors
 /// [`PolicyRefusal`]. The file is as it was then, unless the very last flush failed.
@@ -64,7 +66,7 @@ pub fn replace_policy<E>(
     place: PolicyPlace<'_>,
     change: &PolicyReplacement<'_>,
     permit: impl FnOnce() -> Result<(), E>,
-) -> Result<(), PolicyRefusal<E>> {
+) -> Result<OtherWriters, PolicyRefusal<E>> {
     let done = place.file.edit((place.store, change.wait), |now| {
         if now != change.shown {
             return Err(PolicyRefusal::Changed);
@@ -97,14 +99,14 @@ pub fn replace_unusable_policy(
 }
 
 /// Reports a change that was made, also where something has failed after the new text was in place.
-fn report<E>(
+fn report<T, E>(
     place: PolicyPlace<'_>,
     text: &str,
     settings: &[PolicyEvent<'_>],
-    done: &Result<(), PolicyRefusal<E>>,
+    done: &Result<T, PolicyRefusal<E>>,
 ) {
     let is_made = match done {
-        Ok(()) => true,
+        Ok(_) => true,
         Err(PolicyRefusal::Failed(_)) => place.file.text().is_ok_and(|now| now == text),
         Err(PolicyRefusal::Changed | PolicyRefusal::Denied(_)) => false,
     };

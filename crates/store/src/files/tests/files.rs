@@ -142,7 +142,7 @@ fn an_unsafe_policy_is_an_error() {
         assert_eq!(file.load().unwrap_err(), expected, "{how:?}");
         assert_eq!(file.refresh(&mut loaded).unwrap_err(), expected);
         let edit = |_: Option<&str>| Ok("enabled = false\n".to_owned());
-        let edited: Result<(), StoreError> =
+        let edited: Result<_, StoreError> =
             file.edit((Some(&scratch.store()), LockWait::Short), edit);
         assert_eq!(edited.unwrap_err(), expected);
         assert!(!expected.is_missing());

@@ -110,7 +110,7 @@ fn a_policy_that_cannot_be_written_stays_as_it_was() {
     fs::write(&path, "enabled = true\n").unwrap();
     let limited = FileSize::limited_to(10);
     let edit = |_: Option<&str>| Ok("enabled = false\n".to_owned());
-    let edited: Result<(), StoreError> =
+    let edited: Result<_, StoreError> =
         PolicyFile::new(&path).edit((Some(&store), LockWait::Short), edit);
     drop(limited);
     assert_eq!(edited, Err(too_big(&path)));

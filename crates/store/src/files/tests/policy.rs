@@ -32,7 +32,7 @@ pub(super) fn policy(text: &str) -> Policies {
 }
 
 impl Policies {
-    fn edit(&self, text: &str) -> Result<(), StoreError> {
+    fn edit(&self, text: &str) -> Result<OtherWriters, StoreError> {
         self.file.edit(
             (Some(&self.store), LockWait::Short),
             |_| Ok(text.to_owned()),
@@ -252,7 +252,8 @@ fn edits_at_the_same_time_do_not_lose_each_other() {
 fn a_writer_that_does_not_move_holds_up_no_edit() {
     let policies = policy("enabled = true\n");
     let _stopped = policies.store.lock_whole(Duration::ZERO).unwrap().unwrap();
-    policies.edit("enabled = false\n").unwrap();
+    let edited = policies.edit("enabled = false\n");
+    assert_eq!(edited, Ok(OtherWriters::MayWrite));
     assert_eq!(policies.text(), "enabled = false\n");
     assert!(!policies.listing().iter().any(|name| name.starts_with('.')));
 }
@@ -288,7 +289,7 @@ fn an_edit_that_needs_the_lock_waits_for_it() {
         thread::sleep(PATIENCE * 2);
         assert!(!edited.load(Ordering::Relaxed));
         drop(held);
-        assert_eq!(edit.join().unwrap(), Ok(()));
+        assert_eq!(edit.join().unwrap(), Ok(OtherWriters::Wait));
     });
     assert_eq!(policies.text(), "enabled = false\n");
 }

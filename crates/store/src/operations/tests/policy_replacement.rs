@@ -1,7 +1,7 @@
 //! Changes of the policy.
 
 use super::*;
-use crate::files::{LockWait, PolicyFile};
+use crate::files::{LockWait, OtherWriters, PolicyFile};
 use twofactor_core::log::policy_event::PolicyEvent;
 
 impl PolicyAudit for AuditLines {
@@ -53,7 +53,7 @@ fn each_setting_of_a_change_is_logged() {
     let (_scratch, store, file) = policy(ON);
     let place = place(&store, &file);
     let done = replace_policy(place, &replacement(Some(ON)), || Ok::<_, ()>(()));
-    assert_eq!(done, Ok(()));
+    assert_eq!(done, Ok(OtherWriters::Wait));
     assert_eq!(file.text().unwrap(), OFF);
     assert_eq!(
         LINES.take(),
