@@ -13,7 +13,7 @@ use twofactor_fleet::host_files::host_settings;
 use twofactor_store::sys::{accounts, clock};
 use twofactor_store::{
     FactorSnapshot, FactorStore, FoundBy, LoadedPolicy, MarkDisagreement, MarkResult, PolicyFile,
-    RecordHolder, directory_mark,
+    RecordHolder, StoreError, directory_mark,
 };
 
 use serde::Serialize;
@@ -186,9 +186,27 @@ impl CommandContext {
         store: &FactorStore,
         account: &Account,
     ) -> Result<RecordHolder, CommandFailure> {
-        let holder = store
-            .holder(account)
-            .map_err(|error| for_user(error, &account.name))?;
+        self.noted(account, store.holder(account))
+    }
+
+    /// [`CommandContext::holder_of`] for a change that also helps where logins are refused for another record of the uid.
+    ///
+    /// # Errors
+    /// Files of the user that cannot be used.
+    pub fn holder_for_change(
+        &self,
+        store: &FactorStore,
+        account: &Account,
+    ) -> Result<RecordHolder, CommandFailure> {
+        self.noted(account, store.holder_for_change(account))
+    }
+
+    fn noted(
+        &self,
+        account: &Account,
+        found: Result<RecordHolder, StoreError>,
+    ) -> Result<RecordHolder, CommandFailure> {
+        let holder = found.map_err(|error| for_user(error, &account.name))?;
         if holder.found_by == FoundBy::Uid {
             self.note_alias(&account.name, &holder.account);
         }

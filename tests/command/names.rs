@@ -9,6 +9,7 @@ use harness::desk::{desk_on, give, give_phone, is_asked, json, json_error, strin
 use harness::enrolled::{Token, add_recovery_codes, enroll_token, login, machine, run};
 use harness::pam::code;
 use serde_json::json;
+use twofactor_core::state::{UserState, encode_file};
 
 pub const STATE: &str = "/var/lib/twofactor";
 
@@ -249,9 +250,9 @@ fn invited_twin() -> Machine {
     let text = machine.read(&path);
     let text = text.replace(&format!("uid = {before}"), &format!("uid = {uid}"));
     machine.write_file(&path, text, 0o600);
-    for left in [format!("users/+{before}"), "state/twin".to_owned()] {
-        std::fs::remove_file(format!("{STATE}/{left}")).unwrap();
-    }
+    std::fs::remove_file(format!("{STATE}/users/+{before}")).unwrap();
+    let state = encode_file(&UserState::new(uid));
+    machine.write_file(format!("{STATE}/state/twin"), state, 0o600);
     machine.remove_user("twin");
     machine.add_user_with_id("twin", uid);
     machine.command(&["init"]).ok();
@@ -265,6 +266,19 @@ fn an_invitation_beside_a_device_can_be_removed() {
     assert!(is_asked("alice"));
     machine.command(&["unset", "twin", "--yes"]).ok();
     assert!(is_asked("twin") && is_asked("alice"));
+}
+
+#[test]
+fn an_invitation_beside_a_device_can_be_withdrawn() {
+    for further in [&[][..], &["bob"]] {
+        let machine = invited_twin();
+        let call = [&["invite", "twin", "--for", "0"], further].concat();
+        machine.command(&call).ok();
+        assert!(is_asked("twin") && is_asked("alice"));
+        // A device is no invitation.
+        machine.command(&["invite", "alice", "--for", "0"]).exits(1);
+        assert!(is_asked("alice"));
+    }
 }
 
 /// [`invited_twin`], where the record of alice's device is lost.

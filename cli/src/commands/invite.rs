@@ -64,7 +64,12 @@ fn one(context: &CommandContext, user: &str, args: &InviteArgs) -> Result<(), Co
     let login = context.account(user)?;
     let policy = context.policy_or_default()?;
     let store = context.existing_store()?;
-    let account = context.holder_of(&store, &login)?.account;
+    let holder = if args.duration == 0 {
+        context.holder_for_change(&store, &login)
+    } else {
+        context.holder_of(&store, &login)
+    };
+    let account = holder?.account;
     let factor = command_log::factor(&store, &account);
     let terms = terms_of(args)?;
     let mut row = InvitationRow::new(&account.name, InvitationWord::Withdrawn);

@@ -197,7 +197,11 @@ impl InvitationRound<'_> {
         let Some(login) = found else {
             return Ok(Some(InvitationRow::new(name, InvitationWord::Unknown)));
         };
-        let holder = self.store.holder(&login);
+        let holder = if self.withdraws {
+            self.store.holder_for_change(&login)
+        } else {
+            self.store.holder(&login)
+        };
         let kept = holder.map_err(|error| user(for_user(error, &login.name)))?;
         let account = kept.account;
         if !self.seen.insert(account.name.clone()) {

@@ -166,12 +166,12 @@ impl FactorStore {
         Ok(own.map(|loaded| RecordHolder::of(account.clone(), loaded, FoundBy::Name)))
     }
 
-    /// The record that counts for a change: that of the account's own name, whatever other names of the uid have. So a pair of records
-    /// that refuses logins can still be changed, and removed.
+    /// The record that counts for a change: that of the account's own name, whatever other names of the uid have. So of a pair of records
+    /// that refuses logins one can be removed, and its invitation be withdrawn.
     ///
     /// # Errors
     /// [`StoreError`] as for [`FactorStore::holder`] where the name has no record.
-    pub(super) fn holder_for_change(&self, account: &Account) -> Result<RecordHolder, StoreError> {
+    pub fn holder_for_change(&self, account: &Account) -> Result<RecordHolder, StoreError> {
         match self.own_record(account)? {
             Some(own) => self.own_holder(account, own),
             None => self.holder(account),

@@ -8,7 +8,9 @@ use twofactor_core::policy::Policy;
 use twofactor_core::record::UserRecord;
 use twofactor_core::recovery::{OneTimeCode, PlainCode};
 
-use super::{ChangeCause, ChangeError, ChangeSteps, RootChange, UserFactor, begin, change};
+use super::{
+    ChangeCause, ChangeError, ChangeSteps, RootChange, UserFactor, begin, change, leave_nothing,
+};
 
 /// Conditions of an invitation. Times are in seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,21 +116,21 @@ fn issue<S: ChangeSteps>(
     })
 }
 
-/// Withdraws an invitation: the record, which holds nothing else, is removed.
+/// Withdraws an invitation: the record, which holds nothing else, is removed. This also ends a pair of an invitation and a device under
+/// another name of the uid, by which the user of the invitation is refused.
 ///
 /// # Errors
 /// [`ChangeCause::NotInvited`] where nothing is kept about the user, [`ChangeCause::AlreadyEnrolled`],
 /// [`ChangeCause::Failed`].
 pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
     let UserFactor { store, account, .. } = *factor;
-    let failed = |error| ChangeError::new(account, error);
     let refused = |cause: ChangeCause| ChangeError::new(account, cause);
-    let holder = store.holder(account).map_err(failed)?;
-    if holder.record.is_none() {
-        return Err(refused(ChangeCause::NotInvited));
-    }
     let (locked, record) = begin(store, account)?;
-    if record.is_some_and(|record| record.is_enrolled()) {
+    let Some(record) = record else {
+        leave_nothing(locked);
+        return Err(refused(ChangeCause::NotInvited));
+    };
+    if record.is_enrolled() {
         return Err(refused(ChangeCause::AlreadyEnrolled));
     }
     let change = FactorChange::InvitationWithdrawn;
