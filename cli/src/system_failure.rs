@@ -190,7 +190,10 @@ fn next_step(error: &twofactor_store::StoreError) -> Option<String> {
         FileFault::LostRecord => {
             // It may be that of another name of the same uid.
             let user = error.user().map_or_else(|| "USER".to_owned(), suggested_command::operand);
-            Some(format!("Restore the record from a backup. To remove what is left of it: twofactor unset {user}"))
+            Some(format!(
+                "If a move to another name was stopped: twofactor rename {user} NEW. If not, restore the record from a backup. To remove \
+                 what is left of it: twofactor unset {user}"
+            ))
         }
         FileFault::Unmarked | FileFault::OtherMark => Some(
             "Mount or restore the right directory. If this is the right one: twofactor init --force"

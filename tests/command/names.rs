@@ -239,6 +239,36 @@ fn a_rename_that_fails_in_the_middle_is_logged() {
     assert!(is_asked("anna"));
 }
 
+/// The entry of the old name is what a stopped rename leaves last. Nothing tells it from one of a record that is lost.
+#[test]
+fn a_stopped_rename_of_an_invitation_can_be_ended() {
+    let machine = desk_on();
+    machine.command(&["invite", "alice"]).ok();
+    renamed(&machine, "alice", "anna");
+    let rename = ["rename", "alice", "anna", "--yes"];
+    let entry = format!("{STATE}/users/+{}", uid_of(&machine, "anna"));
+    let entry_of_alice = machine.read(&entry);
+    machine.command(&rename).ok();
+    let before = run(login("anna")).auth;
+    assert_ne!(before, code::AUTHINFO_UNAVAIL);
+    machine.write_file(entry, entry_of_alice, 0o600);
+    assert_eq!(run(login("anna")).auth, code::AUTHINFO_UNAVAIL);
+    let refused = machine.command(&["invite", "anna"]).exits(3);
+    assert!(
+        refused.stderr.contains("twofactor rename alice NEW"),
+        "{refused:?}"
+    );
+    let report = desk::parse(&machine.command(&["doctor", "--json"]).stdout);
+    let findings = report["findings"].as_array().unwrap();
+    let lost = findings.iter().find(|it| it["check"] == "lost-record");
+    let lost = lost.map(|it| (it["subject"].as_str().unwrap(), it["fix"].as_str().unwrap()));
+    let fix = "If it was moved to anna: twofactor rename alice anna. If not, restore the record from a backup. To remove what is \
+               left, so that alice has no device: twofactor unset alice";
+    assert_eq!(lost, Some(("alice", fix)));
+    machine.command(&rename).ok();
+    assert_eq!(run(login("anna")).auth, before);
+}
+
 /// As 0.1.0 let be made: alice has a device, and twin, another name of her uid, an invitation.
 fn invited_twin() -> Machine {
     let machine = desk_on();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twofactor_core::account::Account;
 use twofactor_store::sys::accounts::LookupFailed;
-use twofactor_store::{DirectoryInventory, FactorStore};
+use twofactor_store::{DirectoryInventory, FactorStore, RelocationProgress};
 
 use super::DoctorFinding;
 use crate::command_failure::for_user;
@@ -55,7 +55,7 @@ pub fn check(store: &FactorStore) -> Vec<DoctorFinding> {
         }
     }
     findings.extend(strangers(&inventory, &by_uid));
-    findings.extend(orphans(store, &inventory));
+    findings.extend(orphans(store, &inventory, &by_uid));
     findings.extend(several(&by_uid));
     findings.extend(inventory.leftovers.iter().map(|name| leftover(name)));
     findings
@@ -168,7 +168,11 @@ fn strangers(
 }
 
 /// States and entries of the index that tell of a record that is not there.
-fn orphans(store: &FactorStore, inventory: &DirectoryInventory) -> Vec<DoctorFinding> {
+fn orphans(
+    store: &FactorStore,
+    inventory: &DirectoryInventory,
+    by_uid: &BTreeMap<u32, Vec<&str>>,
+) -> Vec<DoctorFinding> {
     let has_record = |name: &str| {
         inventory
             .records
@@ -187,19 +191,55 @@ fn orphans(store: &FactorStore, inventory: &DirectoryInventory) -> Vec<DoctorFin
             names.insert(name);
         }
     }
-    names.into_iter().map(lost).collect()
+    let moved_to = |name| moved_to(store, inventory, by_uid, name);
+    let found = names.into_iter().map(|name| lost(name, moved_to(name)));
+    found.collect()
 }
 
-fn lost(name: &str) -> DoctorFinding {
+/// The name to which a record may have been moved whose old name is still in the index.
+fn moved_to<'n>(
+    store: &FactorStore,
+    inventory: &DirectoryInventory,
+    by_uid: &BTreeMap<u32, Vec<&'n str>>,
+    name: &str,
+) -> Option<&'n str> {
+    let uids = inventory.index.iter().filter(|(_, entry)| entry == name);
+    let others = uids.flat_map(|(uid, _)| {
+        let names = by_uid.get(uid).into_iter().flatten();
+        names.map(|other| (*uid, *other))
+    });
+    let mut moved = others.filter(|(uid, other)| {
+        let to = Account {
+            name: (*other).to_owned(),
+            uid: *uid,
+            gid: *uid,
+        };
+        matches!(
+            store.relocation(name, &to),
+            Ok(Some(RelocationProgress::Moved))
+        )
+    });
+    moved.next().map(|(_, other)| other)
+}
+
+fn lost(name: &str, moved_to: Option<&str>) -> DoctorFinding {
     let shown = plain(name);
+    let unset = suggested_command::twofactor("unset", &[name], &[]);
+    let restored = moved_to.map_or_else(
+        || "Restore the record from a backup".to_owned(),
+        |new| {
+            let rename = suggested_command::twofactor("rename", &[name, new], &[]);
+            format!(
+                "If it was moved to {}: {rename}. If not, restore the record from a backup",
+                plain(new)
+            )
+        },
+    );
     DoctorFinding::problem(
         "lost-record",
         name,
         format!("{shown} had a device, and its record is gone: {shown} is refused"),
-        format!(
-            "Restore the record from a backup. To remove what is left, so that {shown} has no device: {}",
-            suggested_command::twofactor("unset", &[name], &[])
-        ),
+        format!("{restored}. To remove what is left, so that {shown} has no device: {unset}"),
     )
 }
 

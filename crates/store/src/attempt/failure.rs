@@ -50,7 +50,8 @@ impl AttemptFailure {
                 ..
             }) => Some(
                 // It may be that of another name of the same uid.
-                "restore that record from a backup; twofactor unset with its user's name removes what is left of it",
+                "restore that record from a backup, or repeat a twofactor rename that was stopped; twofactor unset with its user's name \
+                 removes what is left of it",
             ),
             Self::Store(StoreError {
                 cause: FileFault::SeveralRecords(_),

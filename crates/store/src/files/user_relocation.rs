@@ -16,6 +16,10 @@
 //! that it says, with the state that is under either name. Up to step 6 it is found by the old name and by uid, from then on by
 //! the new name. So a login in between is asked as before. Only where the uid changes it is refused between steps 2 and 3, since
 //! record and state say different uids.
+//!
+//! A user who has an invitation, and no device, is refused between steps 6 and 7: nothing tells the old name, which the index still has,
+//! from one whose record and state are lost. No other order helps. Without the entry of the old name the record would not be found
+//! before step 6, and a state that is left under that name would count as that of the record.
 
 use crate::sys::file::{self, FileError};
 use crate::sys::new_file::{self, LinkDurability};

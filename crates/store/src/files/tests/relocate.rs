@@ -1,6 +1,7 @@
 //! Moves of record and state to another name or uid.
 
 use super::*;
+use twofactor_core::recovery::OneTimeCode;
 
 fn anna(uid: u32) -> Account {
     Account {
@@ -225,6 +226,35 @@ fn the_old_name_never_has_no_device() {
             after != Stopped::RecordMoved,
             "{after:?}"
         );
+    }
+}
+
+/// From then on until the index has lost the old name it is not told from an invitation beside a record that is lost with its state.
+#[test]
+fn an_invitation_is_refused_once_its_record_moved() {
+    for uid in [alice().uid, 7007] {
+        for after in STEPS {
+            let scratch = ScratchStore::new();
+            let store = scratch.store();
+            let mut invited = record_of(&alice(), &[]);
+            invited.invite = Some(OneTimeCode::generate(u64::MAX).unwrap().0);
+            let mut locked = store.lock_for_change(&alice()).unwrap();
+            locked.replace_record(&invited, &[]).unwrap();
+            drop(locked);
+            let anna = anna(uid);
+            stopped(&store, &anna, after);
+            let is_invited = || {
+                let holder = store.holder(&anna).map_err(|error| error.cause)?;
+                Ok(holder.record.is_some_and(|record| record.invite.is_some()))
+            };
+            let expected = match after {
+                Stopped::RecordMoved => Err(FileFault::LostRecord),
+                _ => Ok(true),
+            };
+            assert_eq!(is_invited(), expected, "{after:?}");
+            store.relocate("alice", &anna).unwrap();
+            assert_eq!(is_invited(), Ok(true), "{after:?}");
+        }
     }
 }
 
