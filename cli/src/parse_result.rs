@@ -1,6 +1,7 @@
 //! A command line that runs no command: help, the version, or an error in it.
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -37,19 +38,32 @@ pub fn explain(error: &clap::Error, words: &[OsString]) -> ExitCode {
     );
     let text = error.render();
     let spaces = |text: String| text.replace(args::examples::JOINED, " ");
-    // If it cannot be shown, the exit code is all that is left.
-    let _ = if ours && outlet.is_terminal() && !colours_unwanted() {
+    let written = if ours && outlet.is_terminal() && !colours_unwanted() {
         outlet.drawing(&spaces(text.ansi().to_string()))
     } else if ours {
         outlet.text(&spaces(text.to_string()))
     } else {
         outlet.prose(&text.to_string())
     };
-    if error.use_stderr() {
-        ExitCode::from(ExitStatus::Usage as u8)
-    } else {
-        ExitCode::SUCCESS
+    match written {
+        // If it cannot be shown, the exit code is all that is left.
+        _ if error.use_stderr() => ExitCode::from(ExitStatus::Usage as u8),
+        // Who has read enough of a help has got what was asked for.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        written => ended(written.map_err(CommandFailure::from)),
     }
+}
+
+/// The exit code of a text that was asked for.
+fn ended(written: Result<(), CommandFailure>) -> ExitCode {
+    let Err(failure) = written else {
+        return ExitCode::SUCCESS;
+    };
+    // The reader that closed the pipe wanted no more.
+    if failure.exit != ExitStatus::Unread {
+        OutputFormat::Text.write_failure(&failure);
+    }
+    ExitCode::from(failure.exit as u8)
 }
 
 /// The format that the words ask for, as far as that can be told of words that make no sense.
@@ -88,10 +102,7 @@ fn show_version() -> ExitCode {
         version: env!("CARGO_PKG_VERSION"),
         interface: INTERFACE,
     };
-    match OutputFormat::Json.write(&report) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ExitCode::from(failure.exit as u8),
-    }
+    ended(OutputFormat::Json.write(&report))
 }
 
 /// Report of `--version`.

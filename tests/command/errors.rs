@@ -196,6 +196,27 @@ fn invalid_files_exit_with_3_and_name_the_remedy() {
 }
 
 #[test]
+fn help_that_cannot_be_written_is_exit_code_4() {
+    let machine = desk();
+    for words in [
+        "--help",
+        "--version",
+        "policy --help",
+        "help status",
+        "--version --json",
+    ] {
+        let line = format!("twofactor {words} >/dev/full");
+        let full = machine.run("sh", &["-c", &line]).exits(4);
+        assert!(
+            full.stderr
+                .starts_with("twofactor: input or output failed: "),
+            "{words}: {}",
+            full.stderr
+        );
+    }
+}
+
+#[test]
 fn what_the_system_refuses_is_exit_code_4() {
     let machine = desk_on();
     give(&machine, "alice", &[]);
