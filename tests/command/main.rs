@@ -46,6 +46,7 @@ mod secrets;
 mod setup;
 mod shells;
 mod status;
+mod twin_invitation;
 mod unmatched_names;
 mod unset;
 mod untried_devices;
