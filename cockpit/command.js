@@ -27,13 +27,26 @@ export function run(args, { superuser = "require" } = {}) {
 }
 
 // Options by which a change is made of the policy of its preview alone. Where the file is not safe to read it has no hash.
-export function ifPolicy({ policy_hash: hash }) {
+function ifPolicy({ policy_hash: hash }) {
     return hash === null || hash === undefined ? [] : ["--if-policy", hash];
 }
 
 // The same about the devices of a user.
-export function ifDevices({ devices_hash: hash }) {
+function ifDevices({ devices_hash: hash }) {
     return hash === null || hash === undefined ? [] : ["--if-devices", hash];
+}
+
+// Makes a change that was shown by a preview, whose report this is; `rest` ends the call. A call with --force accepts what it finds
+// itself, so what it would find is looked at right before it: a danger that was not shown is an error of the kind new-danger.
+export async function makeShown(args, report, rest = []) {
+    const conditions = [...ifPolicy(report), ...ifDevices(report)];
+    const force = report.dangers.length > 0 ? ["--force"] : [];
+    if (force.length > 0) {
+        const now = await run([...args, ...conditions, "--dry-run", ...rest]);
+        if (now.dangers.some(danger => !report.dangers.includes(danger)))
+            throw new CommandError("", { kind: "new-danger" });
+    }
+    return await run([...args, ...conditions, "--yes", ...force, ...rest]);
 }
 
 // A call as a shell reads it.

@@ -1,9 +1,9 @@
 // A change of the policy: what it will do is shown, with its dangers, before exactly that change is made.
 import { buttons, open } from "./dialog.js";
 import { button, element, message, paragraph, subtle } from "./dom.js";
-import { commandLine, ifPolicy, run } from "./command.js";
+import { commandLine, makeShown, run } from "./command.js";
 import { labelOf, valueOf } from "./setting_words.js";
-import { problem } from "./texts.js";
+import { changedMeanwhile, problem } from "./texts.js";
 
 const _ = cockpit.gettext;
 // So many names of one kind are shown; of the others, how many they are.
@@ -43,13 +43,12 @@ function ask(control, change, report, notice) {
     const isDangerous = report.dangers.length > 0 || report.refused.length > 0;
     const go = button(isDangerous ? _("Do it all the same") : _("Confirm"), async () => {
         go.disabled = true;
-        const force = report.dangers.length > 0 ? ["--force"] : [];
         try {
-            await control.busy(() => run([...args, ...ifPolicy(report), "--yes", ...force]));
+            await control.busy(() => makeShown(args, report));
             control.close(true);
         } catch (error) {
-            if (error.kind === "changed-meanwhile") {
-                preview(control, change, _("The settings were changed meanwhile. Look again at what this will do."));
+            if (error.kind === "changed-meanwhile" || error.kind === "new-danger") {
+                preview(control, change, changedMeanwhile());
                 return;
             }
             go.disabled = false;

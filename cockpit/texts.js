@@ -34,6 +34,11 @@ export function lockedFor(count) {
     return cockpit.format(_("Too many wrong codes. Wait for $0."), seconds(count));
 }
 
+// Over a preview that is shown again.
+export function changedMeanwhile() {
+    return _("The settings or devices were changed meanwhile. Look again at what this will do.");
+}
+
 // What a change came to that was not made.
 export function refused(change) {
     switch (change.result) {

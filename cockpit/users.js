@@ -2,9 +2,9 @@
 import { buttons, confirm, open, tell } from "./dialog.js";
 import { button, element, message, paragraph, subtle, table, whileBusy } from "./dom.js";
 import { copyButton } from "./copying.js";
-import { ifDevices, ifPolicy, OtherDevice, run } from "./command.js";
+import { makeShown, OtherDevice, run } from "./command.js";
 import { setUp } from "./set_up.js";
-import { moment, problem } from "./texts.js";
+import { changedMeanwhile, moment, problem } from "./texts.js";
 
 const _ = cockpit.gettext;
 // What the filter shows, across a refresh.
@@ -113,9 +113,13 @@ async function attempt(args, name) {
     try {
         return await whileBusy(run([...args, "--", name]));
     } catch (error) {
-        await tell(cockpit.format(_("Not done for $0"), name), message("danger", problem(error), error.next && element("p", { class: "report" }, error.next)));
+        await tellFailure(name, error);
         return null;
     }
+}
+
+async function tellFailure(name, error) {
+    await tell(cockpit.format(_("Not done for $0"), name), message("danger", problem(error), error.next && element("p", { class: "report" }, error.next)));
 }
 
 // Says which devices do not work all the same: an unlock has no word on the clock.
@@ -137,21 +141,26 @@ const NEXT_LOGIN = {
     "refused": _("The next login is refused: a device is required."),
 };
 
-async function unset(name) {
+async function unset(name, notice = null) {
     const title = cockpit.format(_("Unset the 2FA secret of $0?"), name);
     const report = await attempt(["unset", "--dry-run"], name);
     if (report === null)
         return;
-    const force = report.dangers.length > 0 ? ["--force"] : [];
     const content = [
+        notice && message("warning", notice),
         _("The devices and recovery codes stop working at once."),
         NEXT_LOGIN[report.next_login] ?? _("What the next login does is not known."),
         report.fault && message("danger", report.fault),
         report.everywhere && message("danger", _("It counts on all hosts of the fleet.")),
         ...report.dangers.map(danger => message("danger", danger)),
     ];
-    if (await confirm(title, _("Unset"), { content }))
-        await attempt(["unset", "--yes", ...ifPolicy(report), ...ifDevices(report), ...force], name);
+    if (!await confirm(title, _("Unset"), { content }))
+        return;
+    try {
+        await whileBusy(makeShown(["unset"], report, ["--", name]));
+    } catch (error) {
+        await (error.kind === "new-danger" ? unset(name, changedMeanwhile()) : tellFailure(name, error));
+    }
 }
 
 async function bypass(name) {

@@ -164,12 +164,33 @@ fn a_policy_that_was_changed_meanwhile_is_shown_again() {
     page.wait("document.querySelector('[data-key=\"confirm\"]')");
     policy(&machine, "enabled = true", "window = 3", "");
     page.click("confirm");
-    page.wait_for_text("dialog", "The settings were changed meanwhile.");
+    page.wait_for_text("dialog", "The settings or devices were changed meanwhile.");
     assert_eq!(setting(&machine, "enabled"), true);
     page.click("confirm");
     settled(&page);
     assert_eq!(setting(&machine, "enabled"), false);
     assert_eq!(setting(&machine, "window"), 3);
+}
+
+/// The command accepts by --force what it finds itself.
+#[test]
+fn a_danger_that_was_not_shown_is_not_accepted() {
+    let (machine, _daemon) = desk("", "");
+    let cockpit = machine.cockpit();
+    let page = page_of(&cockpit, "alice", CockpitRole::Administrator, &[]);
+    page.click("switch-sshd");
+    let shown = page.wait_for_text("dialog", "Do it all the same");
+    assert!(!shown.contains("PAM file"), "{shown}");
+    machine
+        .run("mv", &["/etc/pam.d/sshd", "/etc/pam.d/other"])
+        .ok();
+    page.click("confirm");
+    let shown = page.wait_for_text("dialog", "changed meanwhile.");
+    assert!(shown.contains("PAM file"), "{shown}");
+    assert_eq!(setting(&machine, "services.sshd"), false);
+    page.click("confirm");
+    settled(&page);
+    assert_eq!(setting(&machine, "services.sshd"), true);
 }
 
 /// A command that is stopped keeps its lock for good.
