@@ -91,18 +91,29 @@ impl<'s> LocalRemoval<'s> {
 
     /// Removes the index entries, then the state; true if this call removed any.
     pub(in crate::files) fn remove_traces(&self) -> Result<bool, StoreError> {
+        // All entries of the store are read for it, which takes long.
+        let index = self.store.index()?;
+        self.confirm()?;
+        self.remove_found(&index)
+    }
+
+    /// The part of [`LocalRemoval::remove_traces`] after its first look at the lock.
+    pub(in crate::files) fn remove_found(
+        &self,
+        index: &[(u32, String)],
+    ) -> Result<bool, StoreError> {
         let (store, name) = (self.store, self.name);
         let path = store.record_path(name);
-        self.confirm()?;
         let users = store.users.directory()?;
         let mut removed = false;
-        for (uid, entry) in store.index()? {
-            if entry == name {
-                removed |= uid_index::remove(users, uid, name).map_err(StoreError::file(&path))?;
-            }
+        for (uid, _) in index.iter().filter(|(_, entry)| entry == name) {
+            removed |= uid_index::remove(users, *uid, name).map_err(StoreError::file(&path))?;
         }
         file::flush_directory(users).map_err(StoreError::file(&path))?;
-        self.confirm()?;
+        if let Err(error) = self.confirm() {
+            store.keep_index_entry(name)?;
+            return Err(error);
+        }
         Ok(StateFiles::of(store, name)?.remove_all()? || removed)
     }
 

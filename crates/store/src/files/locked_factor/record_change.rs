@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::sys::file::{self, FileAccess};
 use crate::sys::new_file::{LinkDurability, NewFile, NewFileKind};
+use twofactor_core::account::Account;
 use twofactor_core::record::UserRecord;
 use twofactor_core::state::{self, DeviceState, SpentCodes, UserState};
 
@@ -271,11 +272,28 @@ impl LockedFactor<'_> {
             still?;
             return Ok(file::publish_as(users, &staged, &name)?);
         }
-        let file = NewFile::create(users.as_fd(), &name, text.as_bytes(), NewFileKind::Free)?;
+        self.publish_first(users, &name, text)
+    }
+
+    /// Puts a first record in place. Then the index entry is looked at again: a removal that was stopped may have taken it since.
+    pub(in crate::files) fn publish_first(
+        &self,
+        users: &OwnedFd,
+        name: &str,
+        text: &str,
+    ) -> Result<(), WriteFailed> {
+        let file = NewFile::create(users.as_fd(), name, text.as_bytes(), NewFileKind::Free)?;
         file.flush()?;
         self.still_current()?;
-        match file.publish(&name)? {
-            Some(_) => Ok(file::flush_directory(users)?),
+        match file.publish(name)? {
+            Some(_) => {
+                let Account { name, uid, .. } = &self.account;
+                let names = uid_index::names_of(users, *uid);
+                if !names.is_ok_and(|names| names.contains(name)) {
+                    uid_index::add(users, *uid, name, LinkDurability::Now)?;
+                }
+                Ok(file::flush_directory(users)?)
+            }
             None => Err(WriteFailed::Meanwhile),
         }
     }
@@ -311,7 +329,8 @@ fn has(record: &UserRecord, entry: &DeviceState) -> bool {
 }
 
 /// Reason why a record was not written.
-enum WriteFailed {
+#[derive(Debug)]
+pub(in crate::files) enum WriteFailed {
     File(file::FileError),
     /// Another process made one.
     Meanwhile,

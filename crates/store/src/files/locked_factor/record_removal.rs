@@ -10,6 +10,7 @@ use twofactor_core::record::UserRecord;
 use super::{LockedFactor, refuse_while_moving};
 use crate::files::{FactorStore, FileFault, SharedChange, StoreError, file_names, uid_index};
 use crate::sys::file;
+use crate::sys::new_file::LinkDurability;
 
 /// Number of times that a state which was taken over is looked for, once its record is removed.
 const TRIES: u32 = 3;
@@ -90,14 +91,36 @@ impl LockedFactor<'_> {
     fn remove_traces(self) -> Result<(), StoreError> {
         // Another process may have enrolled the user anew.
         self.confirm()?;
+        self.remove_unconfirmed()
+    }
+
+    /// The removal of the traces after the first look at the lock.
+    pub(in crate::files) fn remove_unconfirmed(self) -> Result<(), StoreError> {
         let users = self.store.users.directory()?;
         uid_index::remove(users, self.account.uid, &self.account.name)
             .and_then(|_| file::flush_directory(users))
             .map_err(StoreError::file(
                 &self.store.record_path(&self.account.name),
             ))?;
-        self.confirm()?;
+        if let Err(error) = self.confirm() {
+            self.store.keep_index_entry(&self.account.name)?;
+            return Err(error);
+        }
         self.files.remove_all().map(drop)
+    }
+}
+
+impl FactorStore {
+    /// Puts the index entry back that a removal has taken from a record which another process has made meanwhile: its enrollment may have
+    /// found the entry in place. Without it the record is not found by another name of the uid.
+    pub(in crate::files) fn keep_index_entry(&self, name: &str) -> Result<(), StoreError> {
+        let Ok(Some(record)) = self.record_named(name) else {
+            return Ok(());
+        };
+        let users = self.users.directory()?;
+        uid_index::add(users, record.uid, name, LinkDurability::Now)
+            .and_then(|_| file::flush_directory(users))
+            .map_err(StoreError::file(&self.record_path(name)))
     }
 }
 

@@ -110,6 +110,20 @@ fn r43_a_stopped_removal_keeps_a_new_enrollment() {
     assert_eq!(kept(&store, &alice()), ["token"]);
 }
 
+/// It is stopped between its look at the lock and the removal of the entries, which the enrollment finds in place.
+#[test]
+fn r42_a_stopped_removal_keeps_the_index_entry() {
+    let (scratch, store) = enrolled();
+    damage(&scratch.record());
+    let stopped = LocalRemoval::begin(&store, "alice", "alice.toml", None, &|_| true).unwrap();
+    assert_eq!(stopped.remove_record(), Ok(true));
+    let index = store.index().unwrap();
+    enroll_devices(&store, &alice(), &[token()]);
+    let taken_over = error_at(&scratch.state(), FileFault::TakenOver);
+    assert_eq!(stopped.remove_found(&index), Err(taken_over));
+    assert_eq!(kept(&store, &alice()), ["token"]);
+}
+
 #[test]
 fn a_removal_waits_for_a_lock_and_gives_up() {
     let (scratch, store) = enrolled();

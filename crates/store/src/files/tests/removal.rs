@@ -58,6 +58,35 @@ fn r43_a_new_enrollment_outlives_a_stopped_removal() {
     assert!(kept.state.has_committed());
 }
 
+/// It is stopped between its look at the lock and the removal of the entry, which the enrollment finds in place.
+#[test]
+fn r42_a_late_removal_puts_the_index_entry_back() {
+    let (_scratch, store) = enrolled();
+    let (stopped, _) = marked(&store);
+    stopped.remove_record().unwrap();
+    enroll_devices(&store, &alice(), &[token()]);
+    let done = stopped.remove_unconfirmed();
+    assert_eq!(done.unwrap_err().cause, FileFault::TakenOver);
+    assert_eq!(store.index().unwrap(), [(1000, "alice".to_owned())]);
+}
+
+/// A removal that was stopped has removed the entry after the enrollment found it in place.
+#[test]
+fn r42_a_first_record_has_its_index_entry() {
+    let (_scratch, store) = enrolled();
+    store.lock(&alice()).unwrap().remove().unwrap();
+    let mut locked = store.lock_for_change(&alice()).unwrap();
+    let record = record_of(&alice(), &[token()]);
+    let mut state = locked.state().clone();
+    state.devices.push(unused(&token()));
+    locked.write(state).unwrap();
+    let users = store.users.directory().unwrap();
+    let text = record.to_toml();
+    locked.publish_first(users, "alice.toml", &text).unwrap();
+    locked.finish_replacement(&record).unwrap();
+    assert_eq!(store.index().unwrap(), [(1000, "alice".to_owned())]);
+}
+
 /// Another device's record went with it: that stays an error until it is removed, and lets no login pass.
 #[test]
 fn r43_another_device_is_not_removed_unseen() {
