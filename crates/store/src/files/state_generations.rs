@@ -132,7 +132,8 @@ impl<'s> StateFiles<'s> {
             let Some(base) = self.open_base(FileOpening::Update)? else {
                 return Ok(None);
             };
-            let held = if self.try_lock(&base)? {
+            let is_free = self.try_lock(&base)?;
+            let held = if is_free {
                 self.settled_base(base, waiting, &mut watch)?
             } else if watch.is_due() {
                 self.wait_for_base(&base, waiting, &mut watch)?
@@ -143,7 +144,9 @@ impl<'s> StateFiles<'s> {
                 return Ok(held);
             }
             if pause.waited() >= WAIT {
-                return Err(self.busy());
+                // Nothing is waited for where no process holds a file, and none can be made.
+                let failure = watch.failure.take().filter(|_| is_free);
+                return Err(failure.unwrap_or_else(|| self.busy()));
             }
             pause.rest();
         }
@@ -297,6 +300,7 @@ impl<'s> StateFiles<'s> {
             return Ok(None);
         };
         let highest = self.numbers(&directory.fd)?.last().copied().unwrap_or(0);
+        watch.failure = None;
         if highest > 0 {
             let name = highest.to_string();
             let Some(opened) = self.open(&directory.fd, &name, FileOpening::Update)? else {
@@ -316,8 +320,13 @@ impl<'s> StateFiles<'s> {
         let next = highest.saturating_add(1);
         match self.claim(&directory.fd, next) {
             Ok(Some(claim)) => self.complete(directory, claim, next),
-            // Another process was faster; or no file can be made, so that there is nothing to do but wait.
-            Ok(None) | Err(_) => Ok(None),
+            // Another process was faster.
+            Ok(None) => Ok(None),
+            // No file can be made, so that there is nothing to do but wait: for a holder, if there is one.
+            Err(error) => {
+                watch.failure = Some(error).filter(|_| highest == 0);
+                Ok(None)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::files::StoreError;
 use crate::sys::clock::monotonic;
 
 /// Longest wait for a lock while the state does not change.
@@ -14,6 +15,8 @@ pub(super) struct LockWatch {
     seen: Option<(u64, u64)>,
     since: Duration,
     looked: Duration,
+    /// The error of the last claim of a first generation.
+    pub(super) failure: Option<StoreError>,
 }
 
 impl LockWatch {
@@ -23,6 +26,7 @@ impl LockWatch {
             seen: None,
             since: now,
             looked: now,
+            failure: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::limits::FileSize;
 use super::*;
 use crate::files::forced_removal::LocalRemoval;
 use crate::sys::lock_heartbeat::with_heartbeat;
@@ -58,6 +59,23 @@ fn the_keys_of_a_killed_taker_are_removed() {
     assert_eq!(stopped.confirm().unwrap_err().cause, FileFault::TakenOver);
     damage(&scratch.record());
     fs::write(scratch.top().join("users/.alice.toml+1.new"), "key").unwrap();
+    assert_eq!(discard_while(&store, &|| {}), Ok(RemovalResult::Removed));
+    assert!(scratch.everything().is_empty());
+}
+
+/// A process was killed when it had begun to take the state over, and there is no room to go on.
+#[test]
+fn a_full_disk_keeps_no_begun_takeover() {
+    if !in_own_process("files::tests::forced::a_full_disk_keeps_no_begun_takeover") {
+        return;
+    }
+    let (scratch, store) = enrolled();
+    damage(&scratch.record());
+    let begun = scratch.top().join("state/alice+");
+    fs::DirBuilder::new().mode(0o700).create(&begun).unwrap();
+    let _limited = FileSize::limited_to(100);
+    let refused = store.lock(&alice()).err().map(|error| error.cause);
+    assert!(matches!(refused, Some(FileFault::File(_))), "{refused:?}");
     assert_eq!(discard_while(&store, &|| {}), Ok(RemovalResult::Removed));
     assert!(scratch.everything().is_empty());
 }
