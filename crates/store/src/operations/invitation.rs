@@ -125,6 +125,15 @@ fn issue<S: ChangeSteps>(
 pub fn withdraw_invitation(factor: &UserFactor<'_>) -> Result<(), ChangeError> {
     let UserFactor { store, account, .. } = *factor;
     let refused = |cause: ChangeCause| ChangeError::new(account, cause);
+    let holder = store.holder_for_change(account);
+    // The lock would make a state, which takes room on the disk.
+    if holder
+        .map_err(|error| refused(error.into()))?
+        .record
+        .is_none()
+    {
+        return Err(refused(ChangeCause::NotInvited));
+    }
     let (locked, record) = begin(store, account)?;
     let Some(record) = record else {
         leave_nothing(locked);

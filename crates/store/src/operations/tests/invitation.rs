@@ -1,6 +1,8 @@
 //! Invitations, of one user and of one of many.
 
 use super::*;
+use crate::files::tests::in_own_process;
+use crate::files::tests::limits::FileSize;
 
 #[test]
 fn an_invitation_replaces_an_earlier_one() {
@@ -33,6 +35,18 @@ fn a_withdrawn_invitation_leaves_nothing() {
     invited(&factor(&store), NOW + 60).unwrap();
     withdraw_invitation(&factor(&store)).unwrap();
     assert_eq!(kept(&scratch), NOTHING);
+}
+
+/// Many are withdrawn at once, most of users who have none.
+#[test]
+fn no_state_is_made_to_withdraw_nothing() {
+    if !in_own_process("operations::tests::invitation::no_state_is_made_to_withdraw_nothing") {
+        return;
+    }
+    let (_scratch, store) = with(&[]);
+    let _limited = FileSize::limited_to(100);
+    let none = refused(ChangeCause::NotInvited);
+    assert_eq!(withdraw_invitation(&factor(&store)), Err(none));
 }
 
 /// A hand-over that notes the codes, or fails.
