@@ -47,7 +47,7 @@ impl FactorStore {
 }
 
 /// The user whose record a temporary file was to become.
-fn user_of_temporary(file_name: &str) -> Option<String> {
+pub(super) fn user_of_temporary(file_name: &str) -> Option<String> {
     let name = file_name.strip_prefix('.')?.strip_suffix(".new")?;
     // The holder of a lock that was taken over has a number.
     let record = name.split_once('+').map_or(name, |(record, _)| record);

@@ -6,7 +6,7 @@
 use twofactor_core::account::Account;
 
 use crate::files::state_generations::StateFiles;
-use crate::files::{FactorStore, FileFault, LockedFactor, StoreError, uid_index};
+use crate::files::{FactorStore, FileFault, LockedFactor, StoreError, killed_change, uid_index};
 use crate::sys::file;
 
 use super::FoundRecord;
@@ -74,13 +74,16 @@ impl<'s> LocalRemoval<'s> {
 
     /// Removes the record, durably; true if this call did.
     pub(in crate::files) fn remove_record(&self) -> Result<bool, StoreError> {
+        let leftovers = self.store.file_names()?;
         self.confirm()?;
-        if let Some(own) = &self.own {
-            own.remove_temporary_records()?;
-        }
         let users = self.store.users.directory()?;
         let remove = || {
-            file::remove_leftover(users, self.record)?;
+            // Those of all numbers: where no state can be used it tells of none.
+            for name in leftovers {
+                if killed_change::user_of_temporary(&name).as_deref() == Some(self.name) {
+                    file::remove_if_there(users, &name)?;
+                }
+            }
             // Where there was none, one that is there by now is another process's.
             let removed = self.has_record && file::remove_if_there(users, self.record)?;
             file::flush_directory(users)?;

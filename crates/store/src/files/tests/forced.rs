@@ -63,6 +63,27 @@ fn the_keys_of_a_killed_taker_are_removed() {
     assert!(scratch.everything().is_empty());
 }
 
+/// The user's state has no lock then, which would tell of the taker.
+#[test]
+fn a_killed_takers_keys_go_without_a_usable_state() {
+    let (scratch, store) = enrolled();
+    damage(&scratch.record());
+    damage(&scratch.state());
+    let users = scratch.top().join("users");
+    let others = [".alice2.toml+9.new", ".bob.toml.new"];
+    for name in [".alice.toml+9.new", ".alice.toml.new"]
+        .iter()
+        .chain(&others)
+    {
+        fs::write(users.join(name), "key").unwrap();
+    }
+    assert_eq!(discard_while(&store, &|| {}), Ok(RemovalResult::Removed));
+    assert_eq!(
+        scratch.everything(),
+        others.map(|name| format!("users/{name}"))
+    );
+}
+
 /// A process was killed when it had begun to take the state over, and there is no room to go on.
 #[test]
 fn a_full_disk_keeps_no_begun_takeover() {
