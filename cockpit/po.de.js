@@ -77,7 +77,7 @@ cockpit.locale({
     "Looking at what this will do…": [null, "Die Wirkung wird geprüft …"],
     "Do it all the same": [null, "Trotzdem ausführen"],
     "Confirm": [null, "Bestätigen"],
-    "Try again. If that process does not end, type as root: $0": [null, "Versuchen Sie es noch einmal. Endet dieser Prozess nicht, geben Sie als root ein: $0"],
+    "If that process does not end, type as root: $0": [null, "Endet dieser Prozess nicht, geben Sie als root ein: $0"],
     "Users may be locked out.": [null, "Benutzer könnten ausgesperrt werden."],
     "What to do first:": [null, "Vorher zu tun:"],
     "These users will be refused:": [null, "Diese Benutzer werden abgewiesen:"],

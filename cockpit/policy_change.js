@@ -35,7 +35,7 @@ function next(error) {
 
 // A process that is stopped may hold the lock for good, and the page does not force a change past it.
 function wayOut(args) {
-    return paragraph(cockpit.format(_("Try again. If that process does not end, type as root: $0"), commandLine(args)));
+    return paragraph(cockpit.format(_("If that process does not end, type as root: $0"), commandLine(args)));
 }
 
 function ask(control, change, report, notice) {
@@ -52,7 +52,7 @@ function ask(control, change, report, notice) {
                 return;
             }
             go.disabled = false;
-            control.fail(problem(error), error.kind === "busy" ? wayOut([...args, "--force"]) : next(error));
+            control.fail(problem(error), next(error), error.kind === "busy" && wayOut([...args, "--force"]));
         }
     }, { kind: isDangerous ? "danger" : "primary", key: "confirm", "data-first": !isDangerous });
     control.show(

@@ -212,7 +212,10 @@ fn a_change_that_must_wait_tells_what_to_type() {
     page.click("save");
     page.click("confirm");
     let told = page.wait_for_text("dialog", "twofactor policy set window 2 --force");
-    assert!(told.contains(" (sleep) is changing the policy"), "{told}");
+    assert!(
+        told.contains(" (sleep) is changing the policy") && told.contains("ps -fp "),
+        "{told}"
+    );
     page.click("cancel");
     settled(&page);
     assert_eq!(setting(&machine, "window"), 1);
