@@ -105,7 +105,7 @@ impl Drop for ScratchStore {
 /// Changes without a condition.
 impl FactorStore {
     pub fn discard(&self, name: &str) -> Result<RemovalResult, StoreError> {
-        self.discard_if(name, &|_| true)
+        self.discard_if(name, &|_| true, &mut false)
     }
 
     pub fn relocate(&self, from: &str, to: &Account) -> Result<(), StoreError> {

@@ -25,16 +25,18 @@ pub type FoundRecord = Result<Option<UserRecord>, StoreError>;
 
 impl FactorStore {
     /// Removes record, index entries and state of a name, of whatever uid and in whatever condition they are. The record has to be as
-    /// expected, also under the lock of its state, where there is one that can be used.
+    /// expected, also under the lock of its state, where there is one that can be used. `is_removed` becomes true once this call has
+    /// removed the record on this host, also where something fails after it. What another process has made since is left as it is.
     ///
     /// # Errors
-    /// [`StoreError`]; [`FileFault::Changed`] where it is another one on this host, and nothing is removed, or where the user was enrolled
-    /// anew after it was; [`FileFault::TakenOver`] for either. [`FileFault::FleetAhead`] where the fleet has no record any more, and
+    /// [`StoreError`]; [`FileFault::Changed`] where it is another one on this host; [`FileFault::TakenOver`] where another process has
+    /// taken the state over. Nothing is removed then, unless `is_removed` tells otherwise. [`FileFault::FleetAhead`] where the fleet has no record any more, and
     /// something failed here.
     pub fn discard_if(
         &self,
         name: &str,
         is_expected: &dyn Fn(&FoundRecord) -> bool,
+        is_removed: &mut bool,
     ) -> Result<RemovalResult, StoreError> {
         let Some(record) = file_names::record_file(name) else {
             return Ok(RemovalResult::NothingLeft);
@@ -45,7 +47,9 @@ impl FactorStore {
         let shared = self.share_discard(name)?;
         let removed = self
             .moving_to(name)
-            .and_then(|successor| self.discard_here(name, &record, successor, is_expected))
+            .and_then(|successor| {
+                self.discard_here(name, &record, successor, is_expected, is_removed)
+            })
             .map_err(|error| shared.told(error))?;
         // The service of the fleet may have been first here.
         Ok(if removed || shared == ShareResult::Shared {
@@ -72,15 +76,24 @@ impl FactorStore {
         record: &str,
         successor: Option<String>,
         is_expected: &dyn Fn(&FoundRecord) -> bool,
+        is_removed: &mut bool,
     ) -> Result<bool, StoreError> {
         let removal = LocalRemoval::begin(self, name, record, successor.as_deref(), is_expected)?;
-        let mut removed = removal.remove_record()?;
-        removed |= removal.remove_traces()?;
+        let done = removal.remove_record();
+        let has_removed = removal.has_removed();
+        *is_removed |= has_removed;
+        let mut removed = done?;
+        removed |= removal.remove_rest()?;
         drop(removal);
         if let Some(successor) = successor {
             // It has the record by now where the move was completed meanwhile.
             let is_rest = |found: &FoundRecord| matches!(found, Ok(None)) || is_expected(found);
-            removed |= self.discard_if(&successor, &is_rest)? == RemovalResult::Removed;
+            match self.discard_if(&successor, &is_rest, is_removed) {
+                Ok(result) => removed |= result == RemovalResult::Removed,
+                // What was shown is removed, and the record there is another process's.
+                Err(error) if has_removed && matches!(error.cause, FileFault::Changed) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(removed)
     }

@@ -71,8 +71,9 @@ pub fn remove_all<S: ChangeSteps>(
         return Err(refused(ChangeCause::DevicesChanged));
     }
     steps.permit(&mut locked, record.as_ref())?;
-    let done = locked.remove();
-    report_gone(factor, removed(devices), done.as_ref().err());
+    let mut is_removed = false;
+    let done = locked.remove_noting(&mut is_removed);
+    report_removal(factor, removed(devices), is_removed, &done);
     done.map_err(failed)
 }
 
@@ -80,8 +81,9 @@ pub fn remove_all<S: ChangeSteps>(
 /// them. What was removed meanwhile is no error, and the result says so.
 ///
 /// # Errors
-/// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock, or they cannot be removed;
-/// and those of `permit`, which is asked under the lock. Nothing is removed then.
+/// [`ChangeCause::DevicesChanged`]; [`ChangeCause::Failed`] where another process holds the lock or has taken it over, or they cannot be
+/// removed; and those of `permit`, which is asked under the lock. Nothing is removed where `permit` refuses. Where something fails after
+/// the record was removed, that is logged as made.
 pub fn clear<E: From<ChangeError>>(
     factor: &UserFactor<'_>,
     devices: &[CredentialId],
@@ -90,6 +92,7 @@ pub fn clear<E: From<ChangeError>>(
     let UserFactor { store, account, .. } = *factor;
     let failed = |error| E::from(ChangeError::new(account, error));
     let changed = || E::from(ChangeError::new(account, ChangeCause::DevicesChanged));
+    let mut is_removed = false;
     match store.lock_for_change(account) {
         Ok(locked) => {
             let found = locked.record();
@@ -104,9 +107,9 @@ pub fn clear<E: From<ChangeError>>(
                 leave_nothing(locked);
                 return Err(refused);
             }
-            let done = locked.remove();
+            let done = locked.remove_noting(&mut is_removed);
             if is_anything {
-                report_gone(factor, removed(devices), done.as_ref().err());
+                report_removal(factor, removed(devices), is_removed, &done);
             }
             done.map_err(failed)?;
             Ok(if is_anything {
@@ -123,9 +126,9 @@ pub fn clear<E: From<ChangeError>>(
                 Ok(Some(record)) => has(record, devices),
                 Ok(None) | Err(_) => true,
             };
-            let done = store.discard_if(&account.name, &is_expected);
+            let done = store.discard_if(&account.name, &is_expected, &mut is_removed);
             if done != Ok(RemovalResult::NothingLeft) {
-                report_gone(factor, removed(devices), done.as_ref().err());
+                report_removal(factor, removed(devices), is_removed, &done);
             }
             done.map_err(|error| match error.cause {
                 FileFault::Changed => changed(),
@@ -135,11 +138,15 @@ pub fn clear<E: From<ChangeError>>(
     }
 }
 
-/// Reports a removal that was made, also where something has failed after the record was gone; and one that may count in the fleet.
-fn report_gone(factor: &UserFactor<'_>, change: FactorChange<'_>, failure: Option<&StoreError>) {
-    let is_gone = || matches!(factor.store.record_named(&factor.account.name), Ok(None));
-    match failure {
-        Some(error) if !is_gone() => _ = factor.failed(error.clone(), change),
+/// Reports a removal that was made, also where something has failed after the record was removed; and one that may count in the fleet.
+fn report_removal<T>(
+    factor: &UserFactor<'_>,
+    change: FactorChange<'_>,
+    is_removed: bool,
+    done: &Result<T, StoreError>,
+) {
+    match done {
+        Err(error) if !is_removed => _ = factor.failed(error.clone(), change),
         _ => factor.report(change),
     }
 }
@@ -172,7 +179,8 @@ impl ShownRecord {
 /// is not logged: another process was first.
 ///
 /// # Errors
-/// [`FileFault::Changed`] where the record is another one by now, and nothing is removed; or when it cannot be removed.
+/// [`FileFault::Changed`] where the record is another one by now, and nothing is removed; or when it cannot be removed. Where something
+/// fails after the record was removed, that is logged as made.
 pub fn discard(
     store: &FactorStore,
     name: &str,
@@ -180,14 +188,13 @@ pub fn discard(
     audit: &dyn AuditSink,
 ) -> Result<RemovalResult, StoreError> {
     let is_invitation = |record: &UserRecord| !record.is_enrolled();
-    let found = store.record_named(name);
-    let was_here = !matches!(found, Ok(None));
-    let record = found.ok().flatten();
-    let done = store.discard_if(name, &|found| ShownRecord::of(found) == *shown);
-    let is_gone = || was_here && matches!(store.record_named(name), Ok(None));
+    let record = store.record_named(name).ok().flatten();
+    let mut is_removed = false;
+    let is_expected = |found: &FoundRecord| ShownRecord::of(found) == *shown;
+    let done = store.discard_if(name, &is_expected, &mut is_removed);
     let end = match &done {
         Ok(RemovalResult::Removed) => ChangeEnd::Made,
-        Err(_) if is_gone() => ChangeEnd::Made,
+        Err(_) if is_removed => ChangeEnd::Made,
         Err(error) if error.is_unsure() => ChangeEnd::Unsure,
         Ok(RemovalResult::NothingLeft) | Err(_) => return done,
     };

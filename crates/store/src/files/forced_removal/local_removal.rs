@@ -3,6 +3,8 @@
 //! Before each step it is sure that the lock is still its own: another process takes over the state of one that is stopped, and may have
 //! enrolled the user anew. A state that is damaged or missing has no lock, and is looked for again: an enrollment makes it first.
 
+use std::cell::Cell;
+
 use twofactor_core::account::Account;
 
 use crate::files::state_generations::StateFiles;
@@ -18,6 +20,8 @@ pub(in crate::files) struct LocalRemoval<'s> {
     /// The name of the record's file.
     record: &'s str,
     has_record: bool,
+    /// True once this removal has removed the record.
+    has_removed: Cell<bool>,
     /// The lock of the state under the name.
     own: Option<LockedFactor<'s>>,
     /// The lock of the state under the name that the record is on its way to.
@@ -50,6 +54,7 @@ impl<'s> LocalRemoval<'s> {
             name,
             record,
             has_record,
+            has_removed: Cell::new(false),
             own,
             moving,
         };
@@ -86,10 +91,32 @@ impl<'s> LocalRemoval<'s> {
             }
             // Where there was none, one that is there by now is another process's.
             let removed = self.has_record && file::remove_if_there(users, self.record)?;
+            self.has_removed.set(removed || self.has_removed.get());
             file::flush_directory(users)?;
             Ok(removed)
         };
         remove().map_err(StoreError::file(&self.store.record_path(self.name)))
+    }
+
+    /// True if the record was removed, also where that is not known to be durable.
+    pub(super) const fn has_removed(&self) -> bool {
+        self.has_removed.get()
+    }
+
+    /// [`LocalRemoval::remove_traces`] after [`LocalRemoval::remove_record`]. Where that has removed the record and there is one again,
+    /// what is left is that of another process's enrollment.
+    pub(in crate::files) fn remove_rest(&self) -> Result<bool, StoreError> {
+        match self.remove_traces() {
+            Err(StoreError {
+                cause: FileFault::TakenOver | FileFault::Changed,
+                ..
+            }) if self.has_removed()
+                && matches!(self.store.record_named(self.name), Ok(Some(_))) =>
+            {
+                Ok(false)
+            }
+            other => other,
+        }
     }
 
     /// Removes the index entries, then the state; true if this call removed any.

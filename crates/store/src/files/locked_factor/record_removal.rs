@@ -21,28 +21,46 @@ impl LockedFactor<'_> {
     /// # Errors
     /// [`StoreError`]; when only the state is left it is harmless, and the next enrollment uses it. [`FileFault::TakenOver`] where
     /// nothing was removed, or another process has enrolled the user anew meanwhile.
-    pub fn remove(mut self) -> Result<(), StoreError> {
+    pub fn remove(self) -> Result<(), StoreError> {
+        self.remove_noting(&mut false)
+    }
+
+    /// [`LockedFactor::remove`]; `is_removed` becomes true once this call has removed the record on this host, also where something fails
+    /// after it.
+    ///
+    /// # Errors
+    /// As [`LockedFactor::remove`].
+    pub fn remove_noting(mut self, is_removed: &mut bool) -> Result<(), StoreError> {
         let old = self.store.record(&self.account)?;
         let Some(old) = &old else {
-            return self.mirror_removal();
+            return self.remove_here(is_removed);
         };
         self.confirm()?;
         let change = SharedChange::Remove { old: Some(old) };
         let (store, user) = (self.store, self.account.name.clone());
         let shared = store.share(&user, &change, &mut || self.write_heartbeat())?;
-        self.mirror_removal().map_err(|error| shared.told(error))
+        self.remove_here(is_removed)
+            .map_err(|error| shared.told(error))
     }
 
     /// [`LockedFactor::remove`] for a record that is removed in the fleet of this host already.
     ///
     /// # Errors
     /// As [`LockedFactor::remove`].
-    pub fn mirror_removal(mut self) -> Result<(), StoreError> {
+    pub fn mirror_removal(self) -> Result<(), StoreError> {
+        self.remove_here(&mut false)
+    }
+
+    fn remove_here(mut self, is_removed: &mut bool) -> Result<(), StoreError> {
         let record = self.store.record(&self.account)?;
         refuse_while_moving(self.store, &self.account, record.as_ref())?;
         // What was judged under this lock is not judged again under another one: nothing is removed if it is gone.
         self.mark_removal()?;
-        self.remove_record()?;
+        let done = self.remove_record();
+        // It may be gone where only the flush has failed.
+        let is_gone = || record.is_some() && matches!(self.store.record(&self.account), Ok(None));
+        *is_removed = *done.as_ref().unwrap_or(&is_gone());
+        done?;
         match record {
             Some(record) => self.remove_rest(&record),
             None => self.remove_traces(),
@@ -61,8 +79,8 @@ impl LockedFactor<'_> {
         self.confirm()
     }
 
-    /// Removes the record, durably.
-    pub(crate) fn remove_record(&self) -> Result<(), StoreError> {
+    /// Removes the record, durably; true if this call did.
+    pub(crate) fn remove_record(&self) -> Result<bool, StoreError> {
         let name = file_names::record_file(&self.account.name)
             .ok_or_else(|| self.error(FileFault::NameTooLong))?;
         let users = self.store.users.directory()?;
@@ -70,8 +88,9 @@ impl LockedFactor<'_> {
             for stale in self.files.stale_names(&self.held, &name) {
                 file::remove_leftover(users, &stale)?;
             }
-            file::remove(users, &name)?;
-            file::flush_directory(users)
+            let removed = file::remove_if_there(users, &name)?;
+            file::flush_directory(users)?;
+            Ok(removed)
         };
         remove().map_err(StoreError::file(
             &self.store.record_path(&self.account.name),

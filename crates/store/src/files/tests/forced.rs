@@ -11,13 +11,17 @@ use crate::sys::lock_heartbeat::with_heartbeat;
 /// Removes what is kept about alice. Between its look at the record under the lock and what follows, another process does this.
 fn discard_while(store: &FactorStore, meanwhile: &dyn Fn()) -> Result<RemovalResult, FileFault> {
     let looks = Cell::new(0);
-    let done = store.discard_if("alice", &|_| {
-        looks.set(looks.get() + 1);
-        if looks.get() == 2 {
-            meanwhile();
-        }
-        true
-    });
+    let done = store.discard_if(
+        "alice",
+        &|_| {
+            looks.set(looks.get() + 1);
+            if looks.get() == 2 {
+                meanwhile();
+            }
+            true
+        },
+        &mut false,
+    );
     done.map_err(|error| error.cause)
 }
 
@@ -199,10 +203,14 @@ fn r42_a_refused_removal_marks_no_moving_record() {
     let (_scratch, store) = enrolled();
     drop(moving(&store));
     let looks = Cell::new(0);
-    let done = store.discard_if("alice", &|_| {
-        looks.set(looks.get() + 1);
-        looks.get() == 1
-    });
+    let done = store.discard_if(
+        "alice",
+        &|_| {
+            looks.set(looks.get() + 1);
+            looks.get() == 1
+        },
+        &mut false,
+    );
     assert_eq!(done.map_err(|error| error.cause), Err(FileFault::Changed));
     let state = store.peek_named("anna").unwrap().unwrap();
     assert!(state.has_committed());
@@ -225,7 +233,7 @@ fn r42_a_moved_record_is_removed_as_it_was_shown() {
         if is_changed {
             enroll_devices(&store, &anna(), &[phone(), token()]);
         }
-        let done = store.discard_here("alice", "alice.toml", successor, &is_phone);
+        let done = store.discard_here("alice", "alice.toml", successor, &is_phone, &mut false);
         if is_changed {
             assert_eq!(done.map_err(|error| error.cause), Err(FileFault::Changed));
             assert_eq!(kept(&store, &anna()), ["phone", "token"]);
@@ -234,4 +242,30 @@ fn r42_a_moved_record_is_removed_as_it_was_shown() {
             assert!(scratch.listing().is_empty() && store.index().unwrap().is_empty());
         }
     }
+}
+
+/// The record that was shown is removed. What the other name has by then is another process's.
+#[test]
+fn a_removed_record_is_told_beside_anothers() {
+    let (scratch, store) = enrolled();
+    drop(moving(&store));
+    let successor = store.moving_to("alice").unwrap();
+    let other = scratch.top().join("users/anna.toml");
+    fs::write(&other, &*record_of(&anna(), &[token()]).to_toml()).unwrap();
+    set_mode(&other, 0o600);
+    let mut is_removed = false;
+    let done = store.discard_here("alice", "alice.toml", successor, &is_phone, &mut is_removed);
+    assert_eq!((done, is_removed), (Ok(true), true));
+    assert!(other.exists() && !scratch.record().exists());
+}
+
+#[test]
+fn a_removal_is_made_though_another_enrolled_anew() {
+    let (scratch, store) = enrolled();
+    damage(&scratch.record());
+    let stopped = LocalRemoval::begin(&store, "alice", "alice.toml", None, &|_| true).unwrap();
+    assert_eq!(stopped.remove_record(), Ok(true));
+    enroll_devices(&store, &alice(), &[token()]);
+    assert_eq!(stopped.remove_rest(), Ok(false));
+    assert_eq!(kept(&store, &alice()), ["token"]);
 }

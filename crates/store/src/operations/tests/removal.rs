@@ -1,13 +1,14 @@
 //! Removal of devices.
 
+use std::cell::Cell;
 use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::files::RemovalResult;
 use crate::files::tests::in_own_process;
 use crate::files::tests::limits::FileSize;
 use crate::files::tests::locks::{holder, kill};
+use crate::files::{FoundRecord, RemovalResult};
 
 fn phone_and_token() -> (ScratchStore, FactorStore) {
     with(&[phone(), token()])
@@ -227,6 +228,30 @@ fn a_discard_of_nothing_is_not_logged() {
         assert_eq!(logged(), ["unset device=all"], "{state:?}");
     }
     assert_eq!(kept(&scratch), NOTHING);
+}
+
+/// The second takes the state over from the first, which is stopped, and removes all.
+#[test]
+fn a_removal_that_another_made_is_logged_once() {
+    let (scratch, store) = phone_and_token();
+    let shown = [id(1), id(2)];
+    let done = clear(&factor(&store), &shown, || cleared(&factor(&store), &shown));
+    assert!(done.is_err());
+    assert_eq!(logged(), ["unset device=all"]);
+    let (other, store) = phone_and_token();
+    fs::write(other.record(), "damaged").unwrap();
+    let looks = Cell::new(0);
+    let mut is_removed = false;
+    let is_expected = |_: &FoundRecord| {
+        looks.set(looks.get() + 1);
+        if looks.get() == 2 {
+            discarded(&store).unwrap();
+        }
+        true
+    };
+    let done = store.discard_if("alice", &is_expected, &mut is_removed);
+    assert!(done.is_err() && !is_removed);
+    assert_eq!((kept(&scratch), kept(&other)), (NOTHING, NOTHING));
 }
 
 /// Both have looked at the damaged record when they wait for the lock. One that comes later finds that the record is another one.
