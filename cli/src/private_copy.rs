@@ -47,17 +47,24 @@ impl PrivateCopy {
         &self.file
     }
 
-    /// True if it has another text than this, or the editor has put a file beside it. What cannot be read counts as another.
-    pub fn is_more_than(&self, text: &str) -> bool {
-        let is_text = std::fs::read(&self.file).is_ok_and(|now| now == text.as_bytes());
-        let is_alone = std::fs::read_dir(&self.directory).is_ok_and(|files| files.count() == 1);
-        !(is_text && is_alone)
+    /// True if it has this text. What cannot be read counts as another.
+    pub fn is_text(&self, text: &str) -> bool {
+        std::fs::read(&self.file).is_ok_and(|now| now == text.as_bytes())
+    }
+
+    /// True if the editor has put no file beside it.
+    pub fn is_alone(&self) -> bool {
+        std::fs::read_dir(&self.directory).is_ok_and(|files| files.count() == 1)
+    }
+
+    /// The directory that it has for itself.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Leaves it there.
-    pub fn keep(&mut self) -> &Path {
+    pub const fn keep(&mut self) {
         self.kept = true;
-        &self.file
     }
 }
 
@@ -101,7 +108,8 @@ mod tests {
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         let path = copy.path().to_owned();
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-        assert_eq!(std::fs::read_to_string(copy.keep()).unwrap(), "text");
+        copy.keep();
+        assert!(copy.is_text("text") && copy.is_alone());
         drop(copy);
         assert!(path.exists());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();

@@ -80,15 +80,23 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
 
 /// The failure, where the text that was typed is not lost by it. Nothing is kept where none was typed.
 fn keeping(mut copy: PrivateCopy, begin: &str, failure: CommandFailure) -> CommandFailure {
-    if !copy.is_more_than(begin) {
+    let is_unchanged = copy.is_text(begin);
+    if is_unchanged && copy.is_alone() {
         return failure;
     }
     let next = failure
         .next
         .clone()
         .map_or_else(String::new, |next| format!("{next}\n"));
-    let kept = copy.keep().display();
-    failure.next(format!("{next}Your version is kept: {kept}"))
+    copy.keep();
+    let told = if is_unchanged {
+        // Such as twofactor.toml.save, or the swap file of vim: what was typed is in that.
+        let directory = copy.directory().display();
+        format!("What the editor saved is kept in: {directory}/")
+    } else {
+        format!("Your version is kept: {}", copy.path().display())
+    };
+    failure.next(format!("{next}{told}"))
 }
 
 /// The change that the edited text makes, announced and confirmed, unless it is idle.
