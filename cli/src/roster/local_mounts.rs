@@ -12,9 +12,9 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
 const MOUNTS: &str = "/proc/self/mountinfo";
 /// The types that keep files on disks of this machine, or in its memory. A type that is not known may wait for a server, so the list is
 /// of these, and not of those that do. Automounters are none, also where a disk is mounted over them: both are on the way.
-const LOCAL: [&str; 15] = [
-    "bcachefs", "btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "overlay",
-    "rootfs", "squashfs", "tmpfs", "xfs", "zfs",
+const LOCAL: [&str; 18] = [
+    "bcachefs", "btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "jffs2", "jfs", "nilfs2",
+    "overlay", "reiserfs", "rootfs", "squashfs", "tmpfs", "ubifs", "xfs", "zfs",
 ];
 /// Most links on a path, as the kernel has it.
 const MOST_LINKS: usize = 40;
