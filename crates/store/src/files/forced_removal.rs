@@ -30,8 +30,8 @@ impl FactorStore {
     ///
     /// # Errors
     /// [`StoreError`]; [`FileFault::Changed`] where it is another one on this host; [`FileFault::TakenOver`] where another process has
-    /// taken the state over. Nothing is removed then, unless `is_removed` tells otherwise. [`FileFault::FleetAhead`] where the fleet has no record any more, and
-    /// something failed here.
+    /// taken the state over. Nothing is removed then, unless `is_removed` tells otherwise. [`FileFault::FleetAhead`] where the fleet
+    /// has no record any more, and something failed here.
     pub fn discard_if(
         &self,
         name: &str,
