@@ -1,6 +1,6 @@
 //! `twofactor policy edit`: the policy in an editor, as visudo does it.
 
-use harness::desk::{desk, give_phone, json};
+use harness::desk::{self, give_phone, json};
 use harness::screen::{COLUMNS, assert_fits};
 use harness::{Machine, Program, Pty};
 use serde_json::json as value;
@@ -35,6 +35,14 @@ fn begin(machine: &Machine, lines: &[&str], arguments: &[&str]) -> Program {
 
 fn on_terminal(machine: &Machine, lines: &[&str], columns: u16) -> Pty {
     begin(machine, lines, &[]).pty_of(columns, 24)
+}
+
+/// A desk without copies of other edits on this machine.
+fn desk() -> Machine {
+    let machine = desk::desk();
+    let remove = "rm -rf /tmp/twofactor-edit-*";
+    machine.run("sh", &["-c", remove]).ok();
+    machine
 }
 
 /// Copies that were left.
