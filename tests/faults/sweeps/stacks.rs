@@ -9,7 +9,7 @@ use harness::{Machine, PASSWORD};
 
 use super::logins::result;
 use super::table::{Column, TableRow, described, print, stride};
-use harness::enrolled::{Token, enroll_token, set_state, state_path};
+use harness::enrolled::{Token, enroll_token, set_state, settle_records, state_path};
 use harness::logins;
 
 const ERRORS: [i32; 5] = [
@@ -75,6 +75,7 @@ fn at(stacks: &[String]) {
     machine.install_stack("other");
     let caller = machine.add_user("carol");
     let alice = enroll_token(&machine, "alice");
+    settle_records();
     let mut rows = Vec::new();
     for stack in stacks {
         machine.install_stack(stack);
