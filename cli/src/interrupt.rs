@@ -58,6 +58,14 @@ pub fn check() -> Result<(), CommandFailure> {
     }
 }
 
+/// True if the terminal at standard input is hung up. The programs on it see that before the signal comes.
+pub fn is_hung_up() -> bool {
+    let stdin = io::stdin();
+    let mut seen = [PollFd::new(&stdin, PollFlags::empty())];
+    let looked = poll(&mut seen, Some(&Timespec::default()));
+    looked.is_err() || seen.iter().any(|it| it.revents().contains(PollFlags::HUP))
+}
+
 /// Waits for an answer on standard input, up to a fifth of a second. True if there is one.
 ///
 /// # Errors

@@ -205,6 +205,28 @@ fn an_editor_that_is_hung_up_loses_nothing() {
     assert_eq!((saved.as_str(), code), ("unsaved\n", Some(4)));
 }
 
+/// ed ends by itself when it can read no more, which may be before the signal comes. Here none comes: the session is another one.
+#[test]
+fn an_editor_without_its_terminal_loses_nothing() {
+    let machine = desk();
+    machine.policy(TEXT);
+    let line = "sed -i 's/window = 1/window = 2/' $1; echo typed; read word; exit 3";
+    let path = editor(&machine, &[line]);
+    let edit = "twofactor policy edit 2>/run/told; echo $? >/run/part; mv /run/part /run/code";
+    let session = machine
+        .program("setsid")
+        .args(&["--wait", "sh", "-c", edit])
+        .env("EDITOR", path);
+    let mut pty = session.pty_of(80, 24);
+    pty.expect("typed");
+    drop(pty);
+    while machine.run("test", &["-e", "/run/code"]).code != Some(0) {}
+    let told = machine.read("/run/told");
+    let (_, kept) = told.split_once("Your version is kept: ").unwrap();
+    assert_eq!(machine.read("/run/code"), "4\n", "{told}");
+    assert_eq!(machine.read(kept.trim()), TEXT.replace("= 1", "= 2"));
+}
+
 #[test]
 fn the_interrupt_key_ends_the_wait_for_the_lock() {
     let machine = desk();

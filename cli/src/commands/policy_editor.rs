@@ -31,6 +31,8 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
     let copy = PrivateCopy::new("twofactor.toml", begin)?;
     // The editor gets the same keys and signals, and what was typed there must not go with this program.
     interrupt::arm()?;
+    // A terminal that is hung up is none any more.
+    let on_terminal = context.terminal.is_interactive();
     loop {
         let ended = edit(copy.path())?;
         interrupt::forget_keys();
@@ -39,7 +41,8 @@ pub fn run(context: &CommandContext, args: &PolicyEditArgs) -> Result<(), Comman
             // One that ends itself so was told to discard the text, as by `:cq` of vim. But where the connection is lost, vim and nano
             // save what they have beside the file, and end in the same way.
             let ended_itself = ended.code().is_some_and(|code| code < SIGNALLED);
-            let is_discarded = ended_itself && interrupt::check().is_ok();
+            let is_lost = interrupt::was_signalled() || (on_terminal && interrupt::is_hung_up());
+            let is_discarded = ended_itself && !is_lost;
             return Err(if is_discarded {
                 failure
             } else {
