@@ -177,7 +177,7 @@ fn a_lock_out_is_no_longer_after_a_step() {
     }
     for seconds in [0, -HOUR] {
         machine.shift_clock(seconds);
-        // Under the lock, where a time ahead of the clock is taken for now. The gate looks at the file alone.
+        // Under the lock, where a time ahead of the clock counts as the present one. The gate looks at the file alone.
         assert_eq!(verify(&machine, &phone.recovery[0]), "locked");
         let locked = gate(&machine);
         assert_eq!(locked["state"], "locked", "{seconds}");
